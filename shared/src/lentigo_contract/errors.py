@@ -1,0 +1,156 @@
+"""Everything Lentigo raises on purpose, in one tree.
+
+    LentigoError
+    ├── ImageError                  an image that was sent to us
+    │   ├── EmptyImageError             no bytes at all
+    │   ├── ImageTooLargeError          more bytes than the limit
+    │   ├── UnsupportedImageError       not a type we read, or an animation
+    │   ├── ImageBoundsError            more pixels, or longer or shorter sides, than we accept
+    │   └── UndecodableImageError       damaged or cut off
+    ├── RepositoryError             the model repository
+    │   ├── NoVersionError              nothing published yet
+    │   ├── VersionNotFoundError        that version is not there
+    │   ├── DamagedVersionError         a file is missing, changed or unreadable
+    │   ├── IncompatibleVersionError    whole, but not a version this code can use
+    │   └── PublishError                a new version could not be published
+    ├── StorageError                a disk that is full, read-only or not ours
+    ├── DatasetError                the training data
+    │   ├── SourceNotFoundError         archives, folders or metadata are not there
+    │   ├── DamagedArchiveError         an archive is cut off or not an archive
+    │   ├── MetadataError               the metadata contradicts itself or the images
+    │   ├── DamagedImagesError          images that cannot be decoded, all named
+    │   └── DownloadError               a download failed or has the wrong content
+    ├── TrainingError               a training run
+    │   ├── RecipeError                 an unknown key or an impossible value
+    │   ├── WeightsError                pretrained weights missing or of another network
+    │   ├── WorkFolderError             a work folder made by another recipe, or in use
+    │   └── DamagedCacheError           kept features that no longer match their sums
+    ├── MetricError                 a figure that is not defined
+    │   └── EmptyClassError             a class without an example
+    └── ServingError                the inference service
+        ├── EngineError                 a runtime failed to load or to answer
+        └── NotReadyError               no model is loaded
+
+Errors are raised where they are understood, and each message says what to do. They are mapped to
+an HTTP status in `lentigo_inference.errors` and to an exit code in `lentigo_trainer.cli`.
+"""
+
+
+class LentigoError(Exception):
+    """Base of every error Lentigo raises on purpose; its text is fit to be shown to a user."""
+
+
+class ImageError(LentigoError):
+    """An image that was sent to us cannot be used."""
+
+
+class EmptyImageError(ImageError):
+    """There are no bytes to read."""
+
+
+class ImageTooLargeError(ImageError):
+    """The image has more bytes than the limit allows."""
+
+
+class UnsupportedImageError(ImageError):
+    """The bytes are not an image type we read, or hold an animation or several pages."""
+
+
+class ImageBoundsError(ImageError):
+    """The image has more pixels, or longer or shorter sides, than the limits allow."""
+
+
+class UndecodableImageError(ImageError):
+    """The image is damaged or cut off."""
+
+
+class RepositoryError(LentigoError):
+    """The model repository cannot do what was asked."""
+
+
+class NoVersionError(RepositoryError):
+    """No version has been published yet."""
+
+
+class VersionNotFoundError(RepositoryError):
+    """The repository does not hold that version."""
+
+
+class DamagedVersionError(RepositoryError):
+    """A file of the version is missing, changed or unreadable."""
+
+
+class IncompatibleVersionError(RepositoryError):
+    """The version is whole, but written for another schema, label order or input."""
+
+
+class PublishError(RepositoryError):
+    """A new version could not be published."""
+
+
+class StorageError(LentigoError):
+    """The disk is full, read-only or not writable by this user."""
+
+
+class DatasetError(LentigoError):
+    """The training data cannot be used."""
+
+
+class SourceNotFoundError(DatasetError):
+    """Archives, folders or metadata were not found where they were said to be."""
+
+
+class DamagedArchiveError(DatasetError):
+    """An archive is cut off or is not an archive."""
+
+
+class MetadataError(DatasetError):
+    """The metadata contradicts itself or the images."""
+
+
+class DamagedImagesError(DatasetError):
+    """Images that cannot be decoded; the message names all of them."""
+
+
+class DownloadError(DatasetError):
+    """A download failed, or what came has the wrong size or sum."""
+
+
+class TrainingError(LentigoError):
+    """A training run cannot start or go on."""
+
+
+class RecipeError(TrainingError):
+    """A recipe has an unknown key or an impossible value."""
+
+
+class WeightsError(TrainingError):
+    """Pretrained weights are missing, or belong to another network."""
+
+
+class WorkFolderError(TrainingError):
+    """A work folder was made by another recipe, or another run is using it."""
+
+
+class DamagedCacheError(TrainingError):
+    """Kept features no longer match their check sums."""
+
+
+class MetricError(LentigoError):
+    """A figure is not defined for these data."""
+
+
+class EmptyClassError(MetricError):
+    """A class has no example, so its recall is undefined."""
+
+
+class ServingError(LentigoError):
+    """The inference service cannot answer."""
+
+
+class EngineError(ServingError):
+    """A model runtime failed to load a version or to answer."""
+
+
+class NotReadyError(ServingError):
+    """No model is loaded."""
