@@ -47,8 +47,8 @@ def test_an_unknown_total_and_a_note_are_shown() -> None:
 
 def test_a_step_that_fails_does_not_claim_to_have_ended() -> None:
     lines: list[str] = []
-    with pytest.raises(ValueError), LineProgress(lines.append, Clock()).track("Reading", 2):
-        raise ValueError
+    with pytest.raises(KeyError), LineProgress(lines.append, Clock()).track("Reading", 2):
+        raise KeyError
     assert lines == []
 
 

@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Protocol, TextIO
 
 from rich.console import Console
-from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
     ProgressColumn,
@@ -28,8 +27,7 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-BYTES: Final = "bytes"
-"""The unit that is shown as kB, MB and GB; every other unit is shown as it is."""
+from lentigo_trainer.quantities import count_text, duration_text, rate_text
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 
@@ -54,20 +52,6 @@ class Progress(Protocol):
 
     def say(self, line: str) -> None:
         """Show one lasting line, without disturbing a bar that is on the screen."""
-
-
-class SilentProgress:
-    """Tells nobody; for tests and for use as a library."""
-
-    @contextmanager
-    def track(
-        self, description: str, total: int | None, unit: str = "rows", done: int = 0
-    ) -> Iterator[Step]:
-        """See `Progress.track`."""
-        yield _SilentStep()
-
-    def say(self, line: str) -> None:
-        """See `Progress.say`."""
 
 
 class LineProgress:
@@ -101,6 +85,13 @@ class LineProgress:
     def say(self, line: str) -> None:
         """See `Progress.say`."""
         self._write(line)
+
+
+class SilentProgress(LineProgress):
+    """Tells nobody; for tests and for use as a library."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _line: None)
 
 
 class BarProgress:
@@ -150,15 +141,12 @@ def progress_for(stream: TextIO | None = None) -> Progress:
     target = stream or sys.stderr
     if target.isatty():
         return BarProgress(Console(file=target))
-    return LineProgress(lambda line: print(line, file=target, flush=True))
 
+    def write(line: str) -> None:
+        target.write(line + "\n")
+        target.flush()
 
-class _SilentStep:
-    def advance(self, amount: int = 1) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
+    return LineProgress(write)
 
 
 class _LineStep:
@@ -196,16 +184,16 @@ class _LineStep:
 
     def finish(self) -> None:
         now = self._clock()
-        self._write(f"{self._line(now, left=False)} in {_duration(now - self._started)}")
+        self._write(f"{self._line(now, left=False)} in {duration_text(now - self._started)}")
 
     def _line(self, now: float, left: bool = True) -> str:
         elapsed = now - self._started
         rate = (self._done - self._before) / elapsed if elapsed > 0 else 0.0
-        parts = [f"{self._description}: {_count(self._done, self._total, self._unit)}"]
+        parts = [f"{self._description}: {count_text(self._done, self._total, self._unit)}"]
         if rate:
-            parts.append(_rate(rate, self._unit))
+            parts.append(rate_text(rate, self._unit))
         if left and rate and self._total is not None:
-            parts.append(f"{_duration((self._total - self._done) / rate)} left")
+            parts.append(f"{duration_text((self._total - self._done) / rate)} left")
         if self._note:
             parts.append(self._note)
         return ", ".join(parts)
@@ -227,25 +215,6 @@ class _CountColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         unit = str(task.fields["unit"])
         total = None if task.total is None else int(task.total)
-        text = _count(int(task.completed), total, unit)
+        text = count_text(int(task.completed), total, unit)
         speed = task.finished_speed or task.speed
-        return Text(f"{text}, {_rate(speed, unit)}" if speed else text)
-
-
-def _count(done: int, total: int | None, unit: str) -> str:
-    if unit == BYTES:
-        return decimal(done) if total is None else f"{decimal(done)} of {decimal(total)}"
-    return f"{done:,} {unit}" if total is None else f"{done:,} of {total:,} {unit}"
-
-
-def _rate(per_second: float, unit: str) -> str:
-    if unit == BYTES:
-        return f"{decimal(int(per_second))}/s"
-    digits = 0 if per_second >= 10 else 2
-    return f"{per_second:,.{digits}f} {unit}/s"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(max(round(seconds), 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        return Text(f"{text}, {rate_text(speed, unit)}" if speed else text)
