@@ -1,0 +1,87 @@
+# Everything a person runs on Lentigo. `make` alone prints this file's targets.
+#
+# Each environment is one pinned file of requirements/. All of them install into .venv, agree on
+# every pin, and leave a stamp there, so that the second time costs nothing.
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+
+DISTRIBUTIONS_inference := shared services/inference
+DISTRIBUTIONS_trainer := shared services/trainer
+DISTRIBUTIONS_dev := shared services/trainer services/inference
+
+SOURCES := shared/src services/trainer/src services/inference/src
+PYPROJECTS := $(patsubst %,%/pyproject.toml,$(DISTRIBUTIONS_dev))
+
+# TensorFlow 2.21 has packages for these; name another with `make PYTHON=...`.
+SUITABLE = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c '$(SUITABLE)' 2>/dev/null && echo "$$python" && break; done)
+NO_PYTHON = Lentigo needs Python 3.11, 3.12 or 3.13 (TensorFlow has packages for no other): \
+	install one, or name it with make PYTHON=/path/to/python3
+
+WORK ?= work
+MODELS ?= models
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup serve test check format train lock clean .source
+
+help: ## Print what every target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev ## Install everything for working on Lentigo into .venv
+
+serve: $(VENV)/.inference ## Serve the newest model of models/ on http://127.0.0.1:8000 (LENTIGO_HOST, LENTIGO_PORT, ...)
+	$(BIN)/lentigo-inference
+
+test: $(VENV)/.dev ## Run the tests (ARGS="tests/contract -k name" to choose)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## Check format, lint, types, import rules and duplicated code
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pylint --disable=all --enable=duplicate-code $(wildcard $(addsuffix /*,$(SOURCES)))
+
+format: $(VENV)/.dev ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+train: .source $(VENV)/.trainer ## Train on HAM10000 and publish: SOURCE=dir [WEIGHTS=dir] [WORK=dir] [MODELS=dir] [ARGS=...]
+	$(BIN)/lentigo-train run --source "$(SOURCE)" $(if $(WEIGHTS),--weights-dir "$(WEIGHTS)") \
+		--work "$(WORK)" --models "$(MODELS)" $(ARGS)
+
+lock: $(BIN)/python ## Write the pinned files of requirements/ anew (ARGS=--upgrade to move to newer versions)
+	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
+	$(call compile,dev,requirements/dev.in $(PYPROJECTS) --extra savedmodel)
+	$(call compile,trainer,shared/pyproject.toml services/trainer/pyproject.toml)
+	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra savedmodel)
+
+clean: ## Remove .venv and every cache; work/ and models/ stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(SOURCES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.source:
+	@$(if $(SOURCE),:,$(error make train needs SOURCE=dir, the folder with the HAM10000 archives and metadata))
+
+# One set of pins: dev.txt comes first and holds the others to its versions. Neither a registry's
+# address nor a path of this machine goes in, so the files mean the same everywhere.
+compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-emit-package lentigo-contract \
+	--custom-compile-command "make lock" $(if $(filter-out dev,$(1)),--constraints requirements/dev.txt) \
+	--output-file requirements/$(1).txt requirements/build.in $(2) $(ARGS)
+
+$(BIN)/python:
+	@$(if $(PYTHON),:,$(error $(NO_PYTHON)))
+	@$(PYTHON) -c '$(SUITABLE)' || { echo "$(NO_PYTHON)" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make an environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
+
+$(VENV)/.%: requirements/%.txt $(PYPROJECTS) | $(BIN)/python
+	@echo "Installing $< into $(VENV); the first time takes a minute or two."
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(DISTRIBUTIONS_$*:%=--editable %)
+	@touch $@
