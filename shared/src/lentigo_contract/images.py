@@ -85,7 +85,7 @@ def read_image(data: bytes, limits: ImageLimits | None = None) -> ModelImage:
     """
     limits = limits or ImageLimits()
     if not data:
-        raise EmptyImageError("The image is empty. Send the bytes of a JPEG, PNG, WebP, BMP or TIFF.")
+        raise EmptyImageError("The image is empty. Send a JPEG, PNG, WebP, BMP or TIFF.")
     if len(data) > limits.max_bytes:
         raise ImageTooLargeError(
             f"The image has {len(data):,} bytes; at most {limits.max_bytes:,} are accepted."

@@ -1,0 +1,270 @@
+"""What a published version says of itself: `manifest.json`.
+
+The trainer fills it in, `store.ModelStore.publish` adds the number and the check sums, and a reader
+refuses a version whose manifest it does not understand. Version 1 of the schema; a change that an
+older reader would misread takes the next number.
+"""
+
+import errno
+import json
+import math
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
+
+from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
+from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.labels import CODES
+
+SCHEMA_VERSION: Final = 1
+MANIFEST_NAME: Final = "manifest.json"
+
+# Ours has some twenty kilobytes. Whoever can write to the volume shall not fill our memory.
+MAX_MANIFEST_BYTES: Final = 4 * 2**20
+
+_PATH_PART: Final = re.compile(r"(?!\.{1,2}\Z)[^/\\\x00-\x1f\x7f]+")
+
+
+def _inside_the_version(path: str) -> str:
+    if not all(_PATH_PART.fullmatch(part) for part in path.split("/")):
+        raise ValueError("not a path inside the version")
+    return path
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+def _plain_json(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    pending: list[JsonValue] = [values]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("JSON has no NaN or infinity; use null for an undefined figure")
+        if isinstance(value, dict):
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+    return values
+
+
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+RelativePath = Annotated[str, AfterValidator(_inside_the_version)]
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_plain_json)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Parameters(_Record):
+    """Number of weights of the network: all, those that learned, those that were frozen."""
+
+    total: Count
+    trainable: Count
+    frozen: Count
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.trainable + self.frozen != self.total:
+            raise ValueError("trainable and frozen do not add up to total")
+        return self
+
+
+class InputGeometry(_Record):
+    """What `serving_default` takes; what `images.read_image` gives."""
+
+    height: int = MODEL_SIDE
+    width: int = MODEL_SIDE
+    channels: int = 3
+    dtype: str = "uint8"
+    color: str = "RGB"
+    resize: str = "bilinear-squash"
+
+
+class MapGeometry(_Record):
+    """Cells of the activation map, down and across."""
+
+    height: int = Field(gt=0)
+    width: int = Field(gt=0)
+
+
+class Calibration(_Record):
+    """How the probabilities were calibrated: logits are divided by `temperature` (1 = not at all).
+
+    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017).
+    """
+
+    method: Literal["none", "temperature"]
+    temperature: float = Field(gt=0)
+    note: str = ""
+
+
+class Thresholds(_Record):
+    """Probability of malignancy from which a lesion is referred, and how it was chosen."""
+
+    malignancy: Fraction
+    source: str
+
+
+class DatasetRecord(_Record):
+    """The images it learned from."""
+
+    name: str
+    source: str
+    license: str
+    images: Count
+    digest: Sha256
+
+
+class SplitRecord(_Record):
+    """Images that trained and images that were held back."""
+
+    train: Count
+    validation: Count
+    digest: Sha256
+
+
+class PlanRecord(_Record):
+    """The augmentation plan: training rows, altogether and by diagnosis code."""
+
+    rows: Count
+    per_class: dict[str, Count]
+    digest: Sha256
+
+
+class FileRecord(_Record):
+    """Check sum and size, in bytes, of one file of the version."""
+
+    sha256: Sha256
+    bytes: Count
+
+
+class Manifest(_Record):
+    """A published version, described.
+
+    Attributes:
+        version: number in the repository; 0 until `publish` gives one.
+        created: when training ended, UTC.
+        labels: diagnosis codes in the order of the output's columns.
+        metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
+        recipe: the training recipe, as read.
+        agreement: for each further engine, how far it agrees with the SavedModel.
+        files: every other file of the version, by relative POSIX path; set by `publish`.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str = "lentigo"
+    version: Count = 0
+    created: UtcDatetime
+    architecture: str
+    parameters: Parameters
+    labels: Annotated[tuple[str, ...], Field(strict=False)] = CODES
+    input: InputGeometry = InputGeometry()
+    activation_map: MapGeometry
+    calibration: Calibration
+    thresholds: Thresholds
+    metrics: JsonObject
+    dataset: DatasetRecord
+    split: SplitRecord
+    plan: PlanRecord
+    recipe: JsonObject
+    seed: int
+    code_version: str
+    license: str = "CC BY-NC 4.0"
+    agreement: JsonObject | None = None
+    files: dict[RelativePath, FileRecord] = Field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a manifest file, at most `MAX_MANIFEST_BYTES` of it.
+
+        Raises:
+            DamagedVersionError: missing, unreadable, too large or not a manifest.
+            IncompatibleVersionError: a newer schema, or other labels or input than this code's.
+        """
+        try:
+            with path.open("rb") as file:
+                text = file.read(MAX_MANIFEST_BYTES + 1)
+        except OSError as error:
+            reason = errno.errorcode.get(error.errno or 0, "unreadable")
+            raise DamagedVersionError(
+                f"{path} cannot be read ({error.strerror or reason}). "
+                "Publish the version again, or let this user read it."
+            ) from error
+        if len(text) > MAX_MANIFEST_BYTES:
+            raise DamagedVersionError(
+                f"{path} has more than {MAX_MANIFEST_BYTES:,} bytes, so it is no manifest of ours. "
+                "Remove the version or publish it again."
+            )
+        return cls.from_json(text, where=str(path))
+
+    @classmethod
+    def from_json(cls, text: bytes, *, where: str = "The manifest") -> Self:
+        """Parse and check a manifest; `where` names it in messages. Raises as `read` does."""
+        _require_known_schema(text, where)
+        try:
+            manifest = cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the whole"
+            raise DamagedVersionError(
+                f"{where} is not a valid manifest ({place}: {first['msg']}). "
+                "Remove the version or publish it again."
+            ) from error
+        manifest.require_compatible(where)
+        return manifest
+
+    def require_compatible(self, where: str = "The manifest") -> None:
+        """Check that labels and input are those this code was written for.
+
+        Raises:
+            IncompatibleVersionError: they are not.
+        """
+        if self.labels != CODES:
+            raise IncompatibleVersionError(
+                f"{where} lists the labels {', '.join(self.labels)}; this code expects "
+                f"{', '.join(CODES)}, in this order. Train and publish with this release of "
+                "Lentigo, or run the release that published it."
+            )
+        if self.input != InputGeometry():
+            raise IncompatibleVersionError(
+                f"{where} wants the input {self.input.model_dump()}; this code gives "
+                f"{InputGeometry().model_dump()}. Train and publish with this release of "
+                "Lentigo, or run the release that published it."
+            )
+
+    def to_json(self) -> str:
+        """Give the text of `manifest.json`, ending in a line feed."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def _require_known_schema(text: bytes, where: str) -> None:
+    """Tell a newer schema before its unknown fields look like damage."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedVersionError(
+            f"{where} is not JSON. Remove the version or publish it again."
+        ) from error
+    schema = document.get("schema_version") if isinstance(document, dict) else None
+    if type(schema) is int and schema != SCHEMA_VERSION:
+        raise IncompatibleVersionError(
+            f"{where} has schema version {schema}; this code reads {SCHEMA_VERSION}. "
+            "Update Lentigo here, or publish the model again with this release."
+        )
