@@ -28,8 +28,13 @@
     ├── MetricError                 a figure that is not defined
     │   └── EmptyClassError             a class without an example
     └── ServingError                the inference service
-        ├── EngineError                 a runtime failed to load or to answer
-        └── NotReadyError               no model is loaded
+        ├── MalformedRequestError       a request that is not what its route expects
+        ├── UnsupportedContentTypeError a body of a kind the route does not read
+        ├── UploadTimeoutError          a body that did not arrive in time
+        ├── EngineError                 a runtime failed to load a version or to answer
+        └── UnavailableError            not now; says when to try again
+            ├── NotReadyError               no model is loaded
+            └── ServiceBusyError            as much work as it takes is under way
 
 Errors are raised where they are understood, and each message says what to do. They are mapped to
 an HTTP status in `lentigo_inference.errors` and to an exit code in `lentigo_trainer.cli`.
@@ -148,9 +153,37 @@ class ServingError(LentigoError):
     """The inference service cannot answer."""
 
 
+class MalformedRequestError(ServingError):
+    """The request is not what its route expects."""
+
+
+class UnsupportedContentTypeError(ServingError):
+    """The body is of a kind, or in a coding, that the route does not read."""
+
+
+class UploadTimeoutError(ServingError):
+    """The body did not arrive in time."""
+
+
 class EngineError(ServingError):
     """A model runtime failed to load a version or to answer."""
 
 
-class NotReadyError(ServingError):
+class UnavailableError(ServingError):
+    """The service cannot answer now but may soon.
+
+    Attributes:
+        retry_after_s: seconds after which trying again makes sense.
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class NotReadyError(UnavailableError):
     """No model is loaded."""
+
+
+class ServiceBusyError(UnavailableError):
+    """As much work as the service takes is already under way."""
