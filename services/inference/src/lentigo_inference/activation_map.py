@@ -1,0 +1,29 @@
+"""The activation map as a picture."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from lentigo_contract.images import MODEL_SIDE
+from lentigo_inference.engine import Floats
+
+
+def draw_map(activation: Floats) -> bytes:
+    """Draw one diagnosis's activation map as an 8-bit grey PNG of 224x224.
+
+    The picture covers the whole image, squashed to the square as the network saw it. White is the
+    place that speaks most for the diagnosis, black is where nothing does or something speaks
+    against it; each map has its own scale. Cutting at zero follows Grad-CAM (Selvaraju et al., ICCV
+    2017, equation 2).
+
+    Args:
+        activation: float32 [h, w], of any range.
+    """
+    smooth = Image.fromarray(activation).resize((MODEL_SIDE, MODEL_SIDE), Image.Resampling.BICUBIC)
+    positive = np.maximum(np.asarray(smooth, dtype=np.float32), 0)
+    peak = float(positive.max())
+    grey = positive / peak * 255 if peak > 0 else positive
+    encoded = io.BytesIO()
+    Image.fromarray(np.rint(grey).astype(np.uint8)).save(encoded, "PNG")
+    return encoded.getvalue()

@@ -1,0 +1,88 @@
+"""The application: what is wired to what, and what begins and ends with it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from lentigo_contract.store import ModelStore
+from lentigo_inference import __version__
+from lentigo_inference.admission import Admission
+from lentigo_inference.decoding import DecodePool
+from lentigo_inference.engine import EngineLoader, engine_loader
+from lentigo_inference.inference_thread import InferenceThread
+from lentigo_inference.openapi import describe
+from lentigo_inference.predictor import Predictor
+from lentigo_inference.problems import install_problem_handlers
+from lentigo_inference.reloader import Reloader
+from lentigo_inference.request_log import RequestLog
+from lentigo_inference.routes import home, models, open_inference, predictions, repository
+from lentigo_inference.services import LifespanState, Services
+from lentigo_inference.settings import Settings
+from lentigo_inference.slot import ModelSlot
+from lentigo_inference.watcher import Wait, Watcher
+
+# A load under way when the service stops is waited for so long, in seconds.
+_STOP_TIMEOUT_S: Final = 10.0
+
+
+def create_app(
+    settings: Settings, *, load: EngineLoader | None = None, wait: Wait | None = None
+) -> FastAPI:
+    """Build the service.
+
+    Args:
+        settings: how it runs.
+        load: loads a version; by default with the runtime that the settings name.
+        wait: waits between two looks at the repository; by default by the clock.
+    """
+    app = FastAPI(
+        title="Lentigo inference",
+        version=__version__,
+        lifespan=_lifespan(settings, load or engine_loader(settings.engine_threads), wait),
+        middleware=[Middleware(RequestLog)],
+        # FastAPI's pages load their scripts from a public host. Nothing here does that.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    install_problem_handlers(app)
+    for routes in (home, predictions, models, open_inference, repository):
+        app.include_router(routes.router)
+    describe(app)
+    return app
+
+
+def _lifespan(
+    settings: Settings, load: EngineLoader, wait: Wait | None
+) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
+        store = ModelStore(settings.model_repository)
+        inference = InferenceThread()
+        decoding = DecodePool(settings.decode_threads, settings.image_limits())
+        slot = ModelSlot(inference.retire, retry_after_s=settings.reload_interval_s)
+        reloader = Reloader(store, slot, load)
+        watcher = Watcher(reloader.check, settings.reload_interval_s, wait)
+        watcher.start()
+        try:
+            yield {
+                "services": Services(
+                    settings=settings,
+                    store=store,
+                    slot=slot,
+                    reloader=reloader,
+                    predictor=Predictor(slot, decoding, inference),
+                    admission=Admission(settings.max_pending),
+                )
+            }
+        finally:
+            await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
+            slot.close()
+            decoding.close()
+            inference.close()
+
+    return lifespan

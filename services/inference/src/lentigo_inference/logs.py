@@ -1,0 +1,49 @@
+"""The log: one line an event, JSON for machines or coloured text for a terminal."""
+
+import logging
+import sys
+from typing import Final
+
+import structlog
+
+from lentigo_inference.settings import Settings
+
+_SHARED: Final[tuple[structlog.typing.Processor, ...]] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send everything that is logged, ours and the libraries', to standard error.
+
+    Process-wide, so `__main__` calls it once and nothing else does.
+    """
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
+    )
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    rendering: list[structlog.typing.Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if as_json
+        else [structlog.dev.ConsoleRenderer()]
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=list(_SHARED),
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    # It warns of every malformed form, with pieces of it, and we answer those ourselves.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    # Whatever TensorFlow has to tell below an error is about itself.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)

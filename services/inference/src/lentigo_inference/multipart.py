@@ -1,0 +1,149 @@
+"""Images out of a `multipart/form-data` body, in memory and within bounds.
+
+The usual form parsers write larger files to a temporary folder. An image that was sent to us must
+never reach a disk, so the streaming parser of python-multipart is used directly.
+"""
+
+import io
+from typing import Final
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from lentigo_contract.errors import ImageTooLargeError, MalformedRequestError
+
+FIELD: Final = "image"
+
+_MAX_HEADERS: Final = 8
+_MAX_HEADER_BYTES: Final = 4096
+
+# Boundaries, headers and whatever stands before and after the parts.
+FRAMING_BYTES: Final = 64 * 2**10
+
+
+class ImageForm:
+    """Takes a body piece by piece, and keeps the content of the parts named `image`.
+
+    File names are read past and kept nowhere: they name patients.
+    """
+
+    def __init__(self, content_type: str, max_image_bytes: int, max_images: int = 1) -> None:
+        """Prepare for a body of that `Content-Type`.
+
+        Raises:
+            MalformedRequestError: the header gives no usable boundary.
+        """
+        self._max_image_bytes = max_image_bytes
+        self._max_images = max_images
+        self._images: list[io.BytesIO] = []
+        self._size = 0
+        self._header_name = bytearray()
+        self._header_value = bytearray()
+        self._disposition = b""
+        self._complete = False
+        boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+        try:
+            self._parser = MultipartParser(
+                boundary or _no_boundary(),
+                {
+                    "on_part_begin": self._on_part_begin,
+                    "on_header_begin": self._on_header_begin,
+                    "on_header_field": self._on_header_field,
+                    "on_header_value": self._on_header_value,
+                    "on_header_end": self._on_header_end,
+                    "on_headers_finished": self._on_headers_finished,
+                    "on_part_data": self._on_part_data,
+                    "on_end": self._on_end,
+                },
+                max_header_count=_MAX_HEADERS,
+                max_header_size=_MAX_HEADER_BYTES,
+            )
+        except FormParserError as error:
+            raise MalformedRequestError(
+                "The multipart boundary is too long; RFC 2046 allows 70 characters."
+            ) from error
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece of the body.
+
+        Raises:
+            MalformedRequestError: not multipart, another field than `image`, or too many of it.
+            ImageTooLargeError: an image has more bytes than allowed.
+        """
+        try:
+            self._parser.write(piece)
+        except FormParserError as error:
+            raise MalformedRequestError(
+                "The multipart body is malformed. Let an HTTP client build it, such as "
+                f"curl -F {FIELD}=@lesion.jpg."
+            ) from error
+
+    def images(self) -> list[bytes]:
+        """Give the images once the whole body was fed, at least one.
+
+        Raises:
+            MalformedRequestError: the body was cut off, or has no part named `image`.
+        """
+        if not self._complete:
+            raise MalformedRequestError("The multipart body is cut off. Send it again, whole.")
+        if not self._images:
+            raise MalformedRequestError(
+                f'The form is empty. Send the image in the field "{FIELD}".'
+            )
+        return [image.getvalue() for image in self._images]
+
+    def _on_part_begin(self) -> None:
+        self._disposition = b""
+        self._size = 0
+
+    def _on_header_begin(self) -> None:
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = bytes(self._header_value)
+
+    def _on_headers_finished(self) -> None:
+        name = parse_options_header(self._disposition)[1].get(b"name", b"")
+        if name != FIELD.encode():
+            raise MalformedRequestError(
+                "The form has a field that is not expected. Send the image in the field "
+                f'"{FIELD}", and no other field.'
+            )
+        if len(self._images) == self._max_images:
+            raise MalformedRequestError(
+                f'The form has the field "{FIELD}" more than {_times(self._max_images)}. '
+                f"Send at most {self._max_images} of it."
+            )
+        self._images.append(io.BytesIO())
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._size += end - start
+        if self._size > self._max_image_bytes:
+            raise too_large(self._max_image_bytes)
+        self._images[-1].write(memoryview(data)[start:end])
+
+    def _on_end(self) -> None:
+        self._complete = True
+
+
+def too_large(limit: int) -> ImageTooLargeError:
+    """Give the error for an image of more than `limit` bytes."""
+    return ImageTooLargeError(f"The image has more than {limit:,} bytes. Send a smaller one.")
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _no_boundary() -> bytes:
+    raise MalformedRequestError(
+        "The Content-Type multipart/form-data has no boundary. Let the HTTP client set that header."
+    )

@@ -1,0 +1,151 @@
+"""Looks at the model repository and brings its newest sound version into use.
+
+A version goes through verify, load, warm up and swap. Whatever fails on the way, the model in use
+stays, and the reason is kept for `POST /v2/repository/index`.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from lentigo_contract.errors import EngineError, RepositoryError, StorageError
+from lentigo_contract.store import ModelStore
+from lentigo_inference.engine import EngineLoader, warm_up
+from lentigo_inference.fingerprint import FolderFingerprint, fingerprint
+from lentigo_inference.slot import LoadedModel, ModelSlot
+
+_log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+
+_EMPTY: Final = "No model version has been published yet."
+
+
+class VersionStatus(StrEnum):
+    """States of the Open Inference Protocol's repository extension."""
+
+    READY = "READY"
+    LOADING = "LOADING"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    """How one version stands, and why if it is not in use."""
+
+    version: int
+    status: VersionStatus
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a version was not taken, and what its folder looked like then."""
+
+    folder: FolderFingerprint
+    reason: str
+
+
+class Reloader:
+    """Keeps a slot filled from a repository. Safe from any thread; `check` blocks."""
+
+    def __init__(self, store: ModelStore, slot: ModelSlot, load: EngineLoader) -> None:
+        """Remember where to look, what to fill and how to load; nothing is read yet."""
+        self._store = store
+        self._slot = slot
+        self._load = load
+        self._checking = threading.Lock()
+        self._seen: tuple[int, ...] = ()
+        self._loading: int | None = None
+        self._refusals: dict[int, _Refusal] = {}
+        self._trouble: str | None = None
+
+    def check(self) -> None:
+        """Look once, and take the newest version above the one in use that proves sound.
+
+        A version that was refused is tried again only when its folder has changed.
+        """
+        with self._checking:
+            try:
+                versions = self._store.versions()
+            except StorageError as error:
+                self._report_trouble(str(error))
+                return
+            self._report_trouble(None)
+            self._seen = tuple(versions)
+            self._refusals = {v: why for v, why in self._refusals.items() if v in self._seen}
+            current = self._slot.current
+            newer = [v for v in versions if current is None or v > current.version]
+            any(self._take(version) for version in reversed(newer))
+            self._explain_vacancy()
+
+    def states(self) -> list[VersionState]:
+        """Give the state of every version seen at the last look, and of the one in use."""
+        current = self._slot.current
+        versions = {*self._seen} | ({current.version} if current else set())
+        return [self._state(version, current) for version in sorted(versions)]
+
+    def _state(self, version: int, current: LoadedModel | None) -> VersionState:
+        refusal = self._refusals.get(version)
+        if current is not None and version == current.version:
+            gone = "" if version in self._seen else "In use; its folder is no longer there."
+            return VersionState(version, VersionStatus.READY, gone)
+        if version == self._loading:
+            return VersionState(version, VersionStatus.LOADING)
+        if refusal is not None:
+            return VersionState(version, VersionStatus.UNAVAILABLE, refusal.reason)
+        reason = f"Version {current.version} is in use." if current else "Not loaded yet."
+        return VersionState(version, VersionStatus.UNAVAILABLE, reason)
+
+    def _take(self, version: int) -> bool:
+        """Bring a version into use, or refuse it and say why."""
+        folder = fingerprint(self._store.folder / str(version))
+        refusal = self._refusals.get(version)
+        if refusal is not None and refusal.folder == folder:
+            return False
+        self._loading = version
+        started = time.monotonic()
+        try:
+            model = self._loaded(version)
+        except (RepositoryError, EngineError) as error:
+            self._refusals[version] = _Refusal(folder, str(error))
+            _log.error("model refused", version=version, reason=str(error))
+            return False
+        finally:
+            self._loading = None
+        self._refusals.pop(version, None)
+        self._slot.swap(model)
+        took = round(time.monotonic() - started, 3)
+        _log.info("model in use", version=version, engine=model.engine.name, seconds=took)
+        return True
+
+    def _loaded(self, version: int) -> LoadedModel:
+        stored = self._store.open(version)
+        engine = self._load(stored)
+        try:
+            warm_up(engine, stored.manifest.activation_map)
+        except BaseException:
+            engine.close()
+            raise
+        return LoadedModel(stored, engine)
+
+    def _report_trouble(self, reason: str | None) -> None:
+        """Log trouble with the repository when it begins and when it ends, not at every look."""
+        if reason != self._trouble:
+            self._trouble = reason
+            if reason is None:
+                _log.info("model repository readable again")
+            else:
+                _log.error("model repository unreadable", reason=reason)
+        if reason is not None:
+            self._slot.explain_vacancy(reason)
+
+    def _explain_vacancy(self) -> None:
+        refused = max(self._refusals, default=None)
+        if refused is None:
+            self._slot.explain_vacancy(_EMPTY)
+        else:
+            reason = self._refusals[refused].reason
+            self._slot.explain_vacancy(f"Version {refused} could not be loaded: {reason}")

@@ -1,0 +1,49 @@
+"""`GET /v1/models`: the version in use."""
+
+from fastapi import APIRouter
+
+from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
+from lentigo_inference.openapi import problem_responses
+from lentigo_inference.schemas import Label, ModelDetails, ModelList, ModelReference
+from lentigo_inference.services import ServicesOfRequest
+from lentigo_inference.slot import LoadedModel
+
+router = APIRouter(tags=["models"])
+
+
+@router.get("/v1/models", responses=problem_responses())
+async def models(services: ServicesOfRequest) -> ModelList:
+    """Tell the version in use, its labels and its metrics; none while no model is loaded."""
+    current = services.slot.current
+    return ModelList(models=[] if current is None else [_details(current)])
+
+
+def model_reference(model: LoadedModel) -> ModelReference:
+    """Name a version as answers do."""
+    manifest = model.stored.manifest
+    return ModelReference(
+        name=manifest.name, version=str(manifest.version), architecture=manifest.architecture
+    )
+
+
+def _details(model: LoadedModel) -> ModelDetails:
+    manifest = model.stored.manifest
+    described = manifest.model_dump(mode="json", include={"created", "dataset", "parameters"})
+    return ModelDetails(
+        **model_reference(model).model_dump(),
+        **described,
+        engine=model.engine.name,
+        license=manifest.license,
+        labels=[
+            Label(
+                code=diagnosis.code,
+                name=diagnosis.name,
+                malignant=diagnosis.malignant,
+                icd10=list(diagnosis.icd10),
+            )
+            for diagnosis in DIAGNOSES
+        ],
+        threshold=manifest.thresholds.malignancy,
+        metrics=manifest.metrics,
+        notice=RESEARCH_NOTICE,
+    )

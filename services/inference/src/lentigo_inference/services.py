@@ -1,0 +1,40 @@
+"""What requests are served with: made by the lifespan, handed to every route."""
+
+from dataclasses import dataclass
+from typing import Annotated, TypedDict
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from lentigo_contract.store import ModelStore
+from lentigo_inference.admission import Admission
+from lentigo_inference.predictor import Predictor
+from lentigo_inference.reloader import Reloader
+from lentigo_inference.settings import Settings
+from lentigo_inference.slot import ModelSlot
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a route may ask for."""
+
+    settings: Settings
+    store: ModelStore
+    slot: ModelSlot
+    reloader: Reloader
+    predictor: Predictor
+    admission: Admission
+
+
+class LifespanState(TypedDict):
+    """The state of the application while it runs."""
+
+    services: Services
+
+
+async def _services_of(request: Request) -> Services:
+    services: Services = request.state.services
+    return services
+
+
+ServicesOfRequest = Annotated[Services, Depends(_services_of)]

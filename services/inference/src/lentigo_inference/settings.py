@@ -1,0 +1,92 @@
+"""Everything that can be set, from environment variables that begin with `LENTIGO_`.
+
+Built once, in `__main__`, and passed in. `docs/operations.md` lists every setting.
+"""
+
+import os
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lentigo_contract.images import ImageLimits
+
+PREFIX: Final = "LENTIGO_"
+
+
+def available_cores() -> int:
+    """Count the processor cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """How the service runs; durations end in `_s` and are seconds, sizes in `_bytes`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(
+        8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one and logs it."
+    )
+    model_repository: Path = Field(
+        Path("models"),
+        description="Folder of the model repository; versions lie in its folder lentigo/.",
+    )
+    engine_threads: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        le=1024,
+        description="Threads the runtime computes with; by default one a core.",
+    )
+    decode_threads: int = Field(
+        default_factory=available_cores,
+        ge=1,
+        le=1024,
+        description="Images decoded at the same time; by default one a core.",
+    )
+    reload_interval_s: float = Field(
+        5.0, ge=0.1, le=86_400, description="Seconds between two looks at the repository."
+    )
+    max_upload_bytes: int = Field(
+        ImageLimits().max_bytes, ge=1024, le=2**31, description="Largest image accepted, in bytes."
+    )
+    upload_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="Seconds in which an upload must be complete."
+    )
+    max_pending: int = Field(
+        64,
+        ge=1,
+        le=65_536,
+        description="Predictions under way at the same time, uploads included; more are refused.",
+    )
+    shutdown_grace_s: int = Field(
+        30, ge=0, le=3600, description="Seconds that accepted work has to finish when stopping."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="Form of the log; auto is console on a terminal and JSON elsewhere."
+    )
+
+    def image_limits(self) -> ImageLimits:
+        """Give the limits for decoding, with this service's limit of bytes."""
+        return ImageLimits(max_bytes=self.max_upload_bytes)
+
+
+def environment_name(field: str) -> str:
+    """Give the environment variable that sets a field of `Settings`."""
+    return (PREFIX + field).upper()
+
+
+def unknown_variables(environment: dict[str, str]) -> list[str]:
+    """Give the `LENTIGO_` variables that no setting reads: usually a slip of the pen."""
+    known = {environment_name(field) for field in Settings.model_fields}
+    return sorted(
+        name
+        for name in environment
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    )
