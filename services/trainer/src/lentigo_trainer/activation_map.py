@@ -1,0 +1,126 @@
+"""The class activation map: which part of an image speaks for a diagnosis, and how much.
+
+Grad-CAM (Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+Localization", ICCV 2017): for class k, the channels of the last feature map A are weighted by
+alpha_kc, the mean over the cells of the gradient of k's logit, summed, and cut off below zero.
+
+The gradient is written as forward operations, so serving needs no gradient and any engine can run
+it. Through a dense layer it is a product with the kernel; through ReLU it passes where the output
+is above zero; average pooling spreads it evenly over the h * w cells.
+
+Unit: logits, before temperature. Behind average pooling a cell's value, before the cut, is what
+this cell adds to the logit to first order; all cells together give the logit but for the biases'
+share. Maps are therefore comparable between classes and between images, and are not normalised.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+from keras import ops
+
+from lentigo_contract.errors import TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A network that also gives what its activation map is made of.
+
+    Attributes:
+        model: images [n, 224, 224, 3] in 0..255 -> [feature map [n, h, w, c], the output of each
+            dense layer in order, the last being the logits [n, 7]]; shares all weights with the
+            network it was made from.
+        dense: the dense layers between feature map and logits.
+        pooled: whether the feature map is averaged over its cells, rather than flattened.
+    """
+
+    model: keras.Model
+    dense: tuple[keras.layers.Dense, ...]
+    pooled: bool
+
+
+def explain(whole: keras.Model, feature_map: str) -> Explained:
+    """Open a network between its last feature map and its logits.
+
+    Args:
+        whole: a functional model, images to logits.
+        feature_map: the layer whose output is the last feature map; behind it may stand one
+            average pooling or flattening, and dense layers with ReLU or no activation.
+
+    Raises:
+        TrainingError: a head whose gradient is not known here.
+    """
+    outputs: dict[str, keras.KerasTensor] = {}
+
+    def remember(layer: keras.Layer, *args: object, **kwargs: object) -> keras.KerasTensor:
+        outputs[layer.name] = layer(*args, **kwargs)
+        return outputs[layer.name]
+
+    # The layers have been called in several models; calling the very same ones once more is
+    # Keras' public way to this model's own tensors.
+    twin = keras.models.clone_model(
+        whole, clone_function=lambda layer: layer, call_function=remember
+    )
+    names = [layer.name for layer in whole.layers]
+    head = whole.layers[names.index(feature_map) + 1 :]
+    dense = tuple(layer for layer in head if isinstance(layer, keras.layers.Dense))
+    _require_known_gradient(head, dense)
+    tensors = [outputs[name] for name in (feature_map, *(layer.name for layer in dense))]
+    pooled = any(isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in head)
+    return Explained(keras.Model(twin.inputs[0], tensors), dense, pooled)
+
+
+def class_activation(
+    features: keras.KerasTensor,
+    hidden: Sequence[keras.KerasTensor],
+    explained: Explained,
+) -> keras.KerasTensor:
+    """Compute the maps of all classes at once.
+
+    Args:
+        features: the feature map, float32 [n, h, w, c].
+        hidden: the outputs of all dense layers but the last, [n, units] each.
+        explained: the network they came from.
+
+    Returns:
+        float32 [n, h, w, 7], in logits, 0 and above.
+    """
+    _, height, width, channels = features.shape
+    cells = height * width
+    # [n, 7, units], from the logits down; the first one is the same for every image.
+    gradient = ops.expand_dims(ops.transpose(explained.dense[-1].kernel), 0)
+    for layer, output in zip(reversed(explained.dense[:-1]), reversed(hidden), strict=True):
+        if layer.activation is keras.activations.relu:
+            gradient = gradient * ops.cast(ops.expand_dims(output > 0, 1), "float32")
+        gradient = ops.matmul(gradient, ops.transpose(layer.kernel))
+    if explained.pooled:
+        alpha = gradient / cells
+    else:
+        classes = gradient.shape[1]
+        alpha = ops.mean(ops.reshape(gradient, (-1, classes, cells, channels)), axis=2)
+    flat = ops.reshape(features, (-1, cells, channels))
+    maps = ops.relu(ops.matmul(flat, ops.transpose(alpha, (0, 2, 1))))
+    return ops.reshape(maps, (-1, height, width, maps.shape[-1]))
+
+
+def _require_known_gradient(
+    head: Sequence[keras.Layer], dense: Sequence[keras.layers.Dense]
+) -> None:
+    passing = (keras.layers.Dropout, keras.layers.Flatten)
+    for position, layer in enumerate(head):
+        known = (
+            isinstance(layer, passing)
+            or (position == 0 and isinstance(layer, keras.layers.GlobalAveragePooling2D))
+            or (
+                layer in dense
+                and layer.activation in (keras.activations.relu, keras.activations.linear)
+            )
+        )
+        if not known:
+            raise TrainingError(
+                f"The activation map cannot be computed through the layer {layer.name} "
+                f"({type(layer).__name__}). Teach it to lentigo_trainer.activation_map, or build "
+                "the head from average pooling, flattening, dropout and dense layers with ReLU."
+            )
+    if not dense or dense[-1].activation is not keras.activations.linear:
+        raise TrainingError("The network must end in a dense layer that gives logits.")

@@ -1,0 +1,60 @@
+"""A trained network as a SavedModel that takes pixels and gives probabilities and their reasons."""
+
+from pathlib import Path
+from typing import Final
+
+import keras
+import tensorflow as tf
+
+from lentigo_contract.errors import StorageError, TrainingError
+from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.manifest import MapGeometry
+from lentigo_trainer.activation_map import class_activation, explain
+from lentigo_trainer.architectures import Network
+
+SIGNATURE: Final = "serving_default"
+
+
+def export_saved_model(network: Network, folder: Path, temperature: float = 1.0) -> MapGeometry:
+    """Write `saved_model.pb` and `variables/` into a folder.
+
+    The signature `serving_default` takes `image`, uint8 [n, 224, 224, 3] RGB, any n, and gives
+    `probabilities`, float32 [n, 7], the softmax of logits / temperature, and `activation_map`,
+    float32 [n, h, w, 7] (see `activation_map` for method and unit). Scaling of the pixels is part
+    of the network.
+
+    Args:
+        network: the trained network; it is not changed.
+        folder: where to write; made if missing.
+        temperature: above 0; 1 leaves the probabilities as they are.
+
+    Returns:
+        The cells of the activation map, down and across.
+
+    Raises:
+        TrainingError: an impossible temperature, or a head whose gradient is not known.
+        StorageError: the folder cannot be written, or the disk is full.
+    """
+    if not temperature > 0:
+        raise TrainingError(f"The temperature must be above 0, not {temperature}.")
+    explained = explain(network.whole, network.feature_map)
+
+    def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        features, *hidden, logits = explained.model(tf.cast(image, tf.float32), training=False)
+        return {
+            "probabilities": tf.nn.softmax(logits / temperature),
+            "activation_map": class_activation(features, hidden, explained),
+        }
+
+    pixels = tf.TensorSpec((None, MODEL_SIDE, MODEL_SIDE, 3), tf.uint8, name="image")
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint(SIGNATURE, serve, input_signature=[pixels])
+    try:
+        archive.write_out(str(folder), verbose=False)
+    except (tf.errors.OpError, OSError) as error:
+        raise StorageError(
+            f"The SavedModel cannot be written to {folder} ({error}). Free some space there, or "
+            "choose a folder that this user can write to."
+        ) from error
+    _, height, width, _ = explained.model.outputs[0].shape
+    return MapGeometry(height=height, width=width)
