@@ -2,6 +2,8 @@
 
 Training and serving both call `read_image`, so there is no skew between them. Pure and
 thread-safe: Pillow releases the interpreter lock while it decodes and resizes.
+
+    bytes -> limits -> containers.screening -> bounds -> decode -> orient -> resize -> color
 """
 
 import io
@@ -10,8 +12,10 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL import Image
 
+from lentigo_contract.color import in_eight_bits, on_white, to_srgb
+from lentigo_contract.containers.screening import ScreenedImage, screen
 from lentigo_contract.errors import (
     EmptyImageError,
     ImageBoundsError,
@@ -22,13 +26,6 @@ from lentigo_contract.errors import (
 )
 
 MODEL_SIDE: Final = 224
-
-READABLE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-
-# A profile is a few kilobytes; a printer's at most some hundred. More is not worth parsing.
-_MAX_PROFILE_BYTES: Final = 4 * 2**20
-
-_WHITE: Final = (255, 255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,36 +87,32 @@ def read_image(data: bytes, limits: ImageLimits | None = None) -> ModelImage:
         raise ImageTooLargeError(
             f"The image has {len(data):,} bytes; at most {limits.max_bytes:,} are accepted."
         )
+    screened = screen(data)
     try:
-        with _open(data) as image:
+        with _open(screened) as image:
             _check_bounds(image, limits)
-            # A phone's panorama or depth JPEG carries further pictures behind the main one; that
-            # is no animation, and the first frame is what every viewer shows.
-            kind = "JPEG" if image.format == "MPO" else str(image.format)
-            if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
-                raise UnsupportedImageError(
-                    f"The {kind} holds several frames or pages. Send a single still image."
-                )
-            return _decode(image, kind)
+            return _model_image(image, screened)
     except (ImageError, MemoryError):
+        # Too little memory is our trouble and not the sender's.
         raise
     except Exception as error:
         # Decoders meet hostile bytes here and fail in every way there is: OSError, SyntaxError,
         # struct.error, ValueError, KeyError... All of them mean one thing to the sender.
         raise UndecodableImageError(
-            "The image cannot be decoded: it is damaged or cut off. Send the original file."
+            f"The {screened.kind} cannot be decoded: it is damaged or cut off. "
+            "Send the original file."
         ) from error
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(screened: ScreenedImage) -> Image.Image:
+    """Read the header; no pixel is decoded yet."""
     try:
-        return Image.open(io.BytesIO(data), formats=READABLE_FORMATS)
+        image = Image.open(io.BytesIO(screened.data), formats=[screened.kind])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageBoundsError("The image has far too many pixels. Send a smaller one.") from error
-    except UnidentifiedImageError as error:
-        raise UnsupportedImageError(
-            "The content is not an image type we read. Send JPEG, PNG, WebP, BMP or TIFF."
-        ) from error
+    if getattr(image, "is_animated", False):
+        raise UnsupportedImageError(f"The {screened.kind} is animated. Send a single still image.")
+    return image
 
 
 def _check_bounds(image: Image.Image, limits: ImageLimits) -> None:
@@ -135,24 +128,23 @@ def _check_bounds(image: Image.Image, limits: ImageLimits) -> None:
         )
 
 
-def _decode(image: Image.Image, kind: str) -> ModelImage:
+def _model_image(image: Image.Image, screened: ScreenedImage) -> ModelImage:
     width, height = image.size
     profile = image.info.get("icc_profile")
-    orientation = _orientation(image)
-    if kind == "JPEG":
-        image.draft(None, (MODEL_SIDE, MODEL_SIDE))
-    plain = _oriented(_without_alpha(image), orientation)
-    if orientation >= _FIRST_SIDEWAYS:
+    # Only a JPEG can do this; for the others it does nothing.
+    image.draft(None, (MODEL_SIDE, MODEL_SIDE))
+    image.load()
+    upright = _oriented(in_eight_bits(image), screened.orientation)
+    if screened.orientation >= _FIRST_SIDEWAYS:
         width, height = height, width
-    # Resizing comes before the colour conversion: 50,176 pixels are cheaper to convert than
-    # twelve million, and at eight bits the order makes no visible difference.
-    small = plain.resize((MODEL_SIDE, MODEL_SIDE), Image.Resampling.BILINEAR)
-    pixels = np.asarray(_to_srgb(small, profile), dtype=np.uint8)
-    return ModelImage(pixels=pixels, format=kind, width=width, height=height)
+    # Resizing comes before alpha and the colour conversion: 50,176 pixels are cheaper to convert
+    # than twelve million, and at eight bits the order makes no visible difference.
+    small = upright.resize((MODEL_SIDE, MODEL_SIDE), Image.Resampling.BILINEAR)
+    pixels = np.asarray(to_srgb(on_white(small), profile), dtype=np.uint8)
+    return ModelImage(pixels=pixels, format=screened.kind, width=width, height=height)
 
 
-# EXIF tag 0x0112 (CIPA DC-008): values 5 to 8 swap the sides.
-_ORIENTATION_TAG: Final = 0x0112
+# EXIF orientation, CIPA DC-008: what undoes it. Values 5 to 8 swap the sides.
 _FIRST_SIDEWAYS: Final = 5
 _TRANSPOSITIONS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -165,53 +157,7 @@ _TRANSPOSITIONS: Final = {
 }
 
 
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # noqa: BLE001 - damaged EXIF must not cost the image: viewers ignore it too
-        return 1
-    return value if value in _TRANSPOSITIONS else 1
-
-
 def _oriented(image: Image.Image, orientation: int) -> Image.Image:
     if orientation not in _TRANSPOSITIONS:
         return image
     return image.transpose(_TRANSPOSITIONS[orientation])
-
-
-def _without_alpha(image: Image.Image) -> Image.Image:
-    """Bring any mode to eight bits a channel without alpha: `L`, `RGB` or `CMYK`.
-
-    Transparent places show white, as on a page.
-    """
-    if image.mode.startswith("I;16"):
-        # Exact for 8-bit values widened by 257, which is how software widens them.
-        wide = np.asarray(image, dtype=np.uint16)
-        return Image.fromarray(((wide.astype(np.uint32) + 128) // 257).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise UnsupportedImageError(
-            "The image has 32-bit samples. Send eight or sixteen bits a channel."
-        )
-    if image.mode in ("L", "RGB", "CMYK") and "transparency" not in image.info:
-        return image
-    if image.has_transparency_data:
-        shown = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", shown.size, _WHITE), shown).convert("RGB")
-    return image.convert("RGB")
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile and len(profile) <= _MAX_PROFILE_BYTES:
-        try:
-            converted = ImageCms.profileToProfile(
-                image,
-                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                outputMode="RGB",
-            )
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            # A broken profile, or one for other channels: viewers show the picture as sRGB.
-            converted = None
-        if converted is not None:
-            return converted
-    return image.convert("RGB")

@@ -247,6 +247,6 @@ def _storage_errors(folder: Path) -> Iterator[None]:
         if error.errno not in _STORAGE_ERRORS:
             raise
         raise StorageError(
-            f"Nothing was published to {folder}: {error.strerror or error}. Free space on that disk, "
-            "or choose a model repository that this user may write to, and publish again."
+            f"Nothing was published to {folder}: {error.strerror or error}. Free space on that "
+            "disk, or choose a model repository that this user may write to, and publish again."
         ) from error

@@ -1,0 +1,97 @@
+"""JPEG (ITU-T T.81): segments up to the first scan, then scans up to the end of the image."""
+
+import re
+from typing import Final
+
+from lentigo_contract.containers import exif
+from lentigo_contract.errors import UndecodableImageError
+
+SIGNATURE: Final = b"\xff\xd8\xff"
+
+# Far above any encoder: a profile is cut into segments of 64 KiB, and a progressive image has about
+# ten scans. A decoder passes over the whole image for every scan, so twenty megabytes of empty ones
+# would keep it busy for hours.
+MAX_SEGMENTS: Final = 1000
+MAX_SCANS: Final = 32
+
+# A marker, past fill bytes; not a stuffed zero, and not a restart marker amid the data of a scan.
+_MARKER: Final = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN, _COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
+_TEMPORARY: Final = 0x01
+_APP: Final = range(0xE0, 0xF0)
+_JFIF, _EXIF, _PROFILE, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
+
+
+def screen(data: bytes) -> tuple[bytes, int]:
+    """Give what the decoder needs, the first image alone, and the orientation.
+
+    Of the application segments only those stay that say how to read the colours: JFIF, Adobe and
+    the ICC profile. What a phone hangs behind the image (a depth map, a gain map, a film) goes.
+
+    Raises:
+        UndecodableImageError: cut off before the first scan, or more segments or scans than any
+            encoder writes.
+    """
+    orientation = exif.UPRIGHT
+    kept = [data[:2]]
+    position = 2
+    for _ in range(MAX_SEGMENTS):
+        marker, start, end = _segment(data, position)
+        if marker == _START_OF_SCAN:
+            kept.append(data[start : _end_of_image(data, end)])
+            return b"".join(kept), orientation
+        segment = data[start + 2 : end]
+        if marker == _EXIF and segment[2:8] == b"Exif\x00\x00" and orientation == exif.UPRIGHT:
+            orientation = exif.orientation(segment[2:])
+        if _colours_need(marker, segment):
+            kept.append(data[start:end])
+        position = end
+    raise UndecodableImageError(
+        f"The JPEG has more than {MAX_SEGMENTS} segments before its image. Save it anew."
+    )
+
+
+def _colours_need(marker: int, segment: bytes) -> bool:
+    if marker == _PROFILE:
+        return segment[2:14] == b"ICC_PROFILE\x00"
+    return marker in (_JFIF, _ADOBE) or (marker not in _APP and marker != _COMMENT)
+
+
+def _segment(data: bytes, position: int) -> tuple[int, int, int]:
+    """Find the next segment: its marker, where it starts and where it ends."""
+    found = _MARKER.search(data, position)
+    if found is None or found[1][0] in (_START_OF_IMAGE, _END_OF_IMAGE):
+        raise UndecodableImageError(
+            "The JPEG holds no image: it is cut off. Send the original file."
+        )
+    start, marker = found.start(), found[1][0]
+    if marker == _TEMPORARY:
+        return marker, start, start + 2
+    length = int.from_bytes(data[start + 2 : start + 4], "big")
+    end = start + 2 + length
+    if length < 2 or end > len(data):
+        raise UndecodableImageError(
+            "The JPEG is damaged or cut off in its header. Send the original file."
+        )
+    return marker, start, end
+
+
+def _end_of_image(data: bytes, position: int) -> int:
+    """Walk through the scans from within the first one, and count them."""
+    scans = 1
+    for _ in range(MAX_SEGMENTS):
+        found = _MARKER.search(data, position)
+        if found is None:
+            # Cut off: whether enough is there to show is for the decoder to tell.
+            return len(data)
+        marker = found[1][0]
+        if marker == _END_OF_IMAGE:
+            return found.end()
+        scans += marker == _START_OF_SCAN
+        if scans > MAX_SCANS:
+            break
+        length = int.from_bytes(data[found.end() : found.end() + 2], "big")
+        position = found.end() + (0 if marker in (_TEMPORARY, _START_OF_IMAGE) else length)
+    raise UndecodableImageError(
+        f"The JPEG has more than {MAX_SCANS} scans, more than any encoder writes. Save it anew."
+    )

@@ -1,0 +1,64 @@
+"""Which container it is, told by content alone, and what of it the decoder gets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lentigo_contract.containers import bmp, jpeg, png, tiff, webp
+from lentigo_contract.errors import UnsupportedImageError
+
+ImageKind = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF"]
+
+_SCREENS: Final[dict[ImageKind, Callable[[bytes], tuple[bytes, int]]]] = {
+    "JPEG": jpeg.screen,
+    "PNG": png.screen,
+    "WEBP": webp.screen,
+    "BMP": bmp.screen,
+    "TIFF": tiff.screen,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenedImage:
+    """An image file that may be decoded.
+
+    Attributes:
+        kind: the container.
+        data: the file without what its pixels do not need.
+        orientation: EXIF orientation that the decoder leaves to be applied, 1 to 8.
+    """
+
+    kind: ImageKind
+    data: bytes
+    orientation: int
+
+
+def screen(data: bytes) -> ScreenedImage:
+    """Tell the container by its signature and look through its structure.
+
+    Raises:
+        UnsupportedImageError: not a container we read, an animation, or several pages.
+        UndecodableImageError: damaged or cut off, as far as the structure shows.
+    """
+    kind = _kind(data)
+    if kind is None:
+        raise UnsupportedImageError(
+            "The content is not an image type we read. Send JPEG, PNG, WebP, BMP or TIFF."
+        )
+    needed, orientation = _SCREENS[kind](data)
+    return ScreenedImage(kind=kind, data=needed, orientation=orientation)
+
+
+def _kind(data: bytes) -> ImageKind | None:
+    if data.startswith(jpeg.SIGNATURE):
+        return "JPEG"
+    if data.startswith(png.SIGNATURE):
+        return "PNG"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data.startswith(tiff.SIGNATURES):
+        return "TIFF"
+    # Two letters are too little to go by: many a text begins with them.
+    if data.startswith(b"BM") and data[14:18] in bmp.HEADER_SIZES:
+        return "BMP"
+    return None

@@ -1,0 +1,139 @@
+"""TIFF (Adobe, revision 6): a directory of tags, and strips or tiles anywhere in the file.
+
+A directory can make a decoder work without end: strips that all point at the same megabytes, tiles
+far larger than the image, a million pages. So its figures are held against the file's size here.
+"""
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from lentigo_contract.containers import exif
+from lentigo_contract.errors import UndecodableImageError, UnsupportedImageError
+
+SIGNATURES: Final = (b"II*\x00", b"MM\x00*")
+
+# None, LZW, JPEG, deflate (two numbers) and PackBits: what cameras and editors write. The rest is
+# for faxes and scanners, in decoders that few people test.
+_COMPRESSIONS: Final = (1, 5, 7, 8, 32946, 32773)
+
+# Tiles reach over the image's edges; a small image may lie in one tile of any size up to this.
+_MAX_TILE_PIXELS: Final = 4096 * 4096
+_MAX_PADDING: Final = 4
+
+_MAX_ENTRIES: Final = 1000
+_MAX_VALUES: Final = 1_000_000
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 277, 278, 279
+_PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 284, 322, 323, 324, 325
+
+# The field types that sizes and places may be written in: byte, short and long.
+_UNSIGNED: Final = {1: "B", 3: "H", 4: "I"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """The first directory, unread: field type, count and where the value stands, by tag."""
+
+    data: bytes
+    order: str
+    entries: dict[int, tuple[int, int, int]]
+    following: int
+
+    def values(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+        if tag not in self.entries:
+            return default
+        kind, count, position = self.entries[tag]
+        if kind not in _UNSIGNED or not 0 < count <= _MAX_VALUES:
+            raise _damaged()
+        code = f"{self.order}{count}{_UNSIGNED[kind]}"
+        if struct.calcsize(code) > 4:
+            (position,) = struct.unpack_from(f"{self.order}I", self.data, position)
+        return struct.unpack_from(code, self.data, position)
+
+    def value(self, tag: int, default: int) -> int:
+        return self.values(tag, (default,))[0]
+
+    def count(self, tag: int) -> int:
+        return self.entries[tag][1] if tag in self.entries else 0
+
+
+def screen(data: bytes) -> tuple[bytes, int]:
+    """Give the file as it is. Its decoder applies the orientation, so that is always upright.
+
+    Raises:
+        UnsupportedImageError: several pages, or a compression or depth we do not read.
+        UndecodableImageError: the directory is damaged or contradicts the file.
+    """
+    try:
+        directory = _read_directory(data)
+        _require_supported(directory)
+        _require_plausible(directory)
+    except struct.error as error:
+        raise _damaged() from error
+    return data, exif.UPRIGHT
+
+
+def _read_directory(data: bytes) -> _Directory:
+    order = "<" if data.startswith(b"II") else ">"
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    if count > _MAX_ENTRIES:
+        raise _damaged()
+    entries: dict[int, tuple[int, int, int]] = {}
+    for position in range(start + 2, start + 2 + 12 * count, 12):
+        tag, kind, values = struct.unpack_from(f"{order}HHI", data, position)
+        # Decoders disagree on which of two counts, so that one could be shown and the other used.
+        if tag in entries:
+            raise _damaged()
+        entries[tag] = (kind, values, position + 8)
+    (following,) = struct.unpack_from(f"{order}I", data, start + 2 + 12 * count)
+    return _Directory(data, order, entries, following)
+
+
+def _require_supported(directory: _Directory) -> None:
+    if directory.following:
+        raise UnsupportedImageError("The TIFF holds several pages. Send a single image.")
+    compression = directory.value(_COMPRESSION, 1)
+    if compression not in _COMPRESSIONS:
+        raise UnsupportedImageError(
+            f"The TIFF uses compression {compression}. Save it uncompressed, with LZW or as PNG."
+        )
+    bits = max(directory.values(_BITS, (1,)))
+    inverted = bits > 8 and directory.value(_PHOTOMETRIC, 0) == 0
+    if bits not in (1, 2, 4, 8, 16) or inverted:
+        raise UnsupportedImageError(
+            f"The TIFF has {bits} bits a channel{', white as zero' if inverted else ''}. "
+            "Send eight bits, or sixteen with black as zero."
+        )
+
+
+def _require_plausible(directory: _Directory) -> None:
+    width, height = directory.value(_WIDTH, 0), directory.value(_HEIGHT, 0)
+    if _STRIP_OFFSETS in directory.entries:
+        offsets, sizes = _STRIP_OFFSETS, _STRIP_BYTES
+        across, down = width, min(directory.value(_ROWS_PER_STRIP, height), height)
+    else:
+        offsets, sizes = _TILE_OFFSETS, _TILE_BYTES
+        across, down = directory.value(_TILE_WIDTH, 0), directory.value(_TILE_HEIGHT, 0)
+    if not (width and height and across and down):
+        raise _damaged()
+    pieces = math.ceil(width / across) * math.ceil(height / down)
+    if pieces * across * down > max(_MAX_TILE_PIXELS, _MAX_PADDING * width * height):
+        raise _damaged()
+    if directory.value(_PLANAR, 1) == 2:
+        pieces *= directory.value(_SAMPLES, 1)
+    if max(directory.count(offsets), directory.count(sizes)) > pieces:
+        raise _damaged()
+    # Pieces do not overlap, so together they cannot be more than the file.
+    if sum(directory.values(sizes)) > len(directory.data):
+        raise _damaged()
+
+
+def _damaged() -> UndecodableImageError:
+    return UndecodableImageError(
+        "The TIFF is damaged or cut off: its directory does not fit the file. "
+        "Send the original file, or save it anew."
+    )
