@@ -44,9 +44,10 @@ def create_app(
         version=__version__,
         lifespan=_lifespan(settings, load or engine_loader(settings.engine_threads), wait),
         middleware=[Middleware(RequestLog)],
-        # FastAPI's pages load their scripts from a public host. Nothing here does that.
+        # FastAPI's pages load their scripts from a public host, and its document blocks the loop.
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         redirect_slashes=False,
     )
     install_problem_handlers(app)

@@ -28,11 +28,13 @@ class ProblemType:
         status: HTTP status.
         slug: last part of the `type` URI; clients may rely on it.
         title: the same for every problem of this kind.
+        example: what the detail may say, for the OpenAPI document.
     """
 
     status: int
     slug: str
     title: str
+    example: str
 
     @property
     def uri(self) -> str:
@@ -40,24 +42,84 @@ class ProblemType:
         return f"urn:lentigo:problem:{self.slug}"
 
 
-INTERNAL: Final = ProblemType(500, "internal", "The service failed")
-INVALID_PARAMETER: Final = ProblemType(400, "invalid-parameter", "A parameter is invalid")
+FAILED: Final = (
+    "The service could not answer. Its log tells why, under the request id of this answer."
+)
+
+INTERNAL: Final = ProblemType(500, "internal", "The service failed", FAILED)
+INVALID_PARAMETER: Final = ProblemType(
+    400,
+    "invalid-parameter",
+    "A parameter is invalid",
+    "query.explain: Input should be a valid boolean, unable to interpret input",
+)
 
 PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
-    MalformedRequestError: ProblemType(400, "malformed-request", "The request is malformed"),
-    EmptyImageError: ProblemType(400, "empty-image", "The image is empty"),
-    VersionNotFoundError: ProblemType(404, "unknown-model", "No such model or version"),
-    UploadTimeoutError: ProblemType(408, "upload-timeout", "The upload took too long"),
-    ImageTooLargeError: ProblemType(413, "image-too-large", "The image has too many bytes"),
-    UnsupportedImageError: ProblemType(415, "unsupported-image", "Not an image type we read"),
-    UnsupportedContentTypeError: ProblemType(
-        415, "unsupported-content-type", "Not a content type we read"
+    MalformedRequestError: ProblemType(
+        400,
+        "malformed-request",
+        "The request is malformed",
+        'The form is empty. Send the image in the field "image".',
     ),
-    ImageBoundsError: ProblemType(422, "image-bounds", "The image is too large or too small"),
-    UndecodableImageError: ProblemType(422, "undecodable-image", "The image cannot be decoded"),
-    EngineError: ProblemType(500, "engine-failed", "The model runtime failed"),
-    NotReadyError: ProblemType(503, "not-ready", "No model is loaded"),
-    ServiceBusyError: ProblemType(503, "busy", "The service is busy"),
+    EmptyImageError: ProblemType(
+        400,
+        "empty-image",
+        "The image is empty",
+        "The image is empty. Send the bytes of a JPEG, PNG, WebP, BMP or TIFF.",
+    ),
+    VersionNotFoundError: ProblemType(
+        404,
+        "unknown-model",
+        "No such model or version",
+        'The only model served here is "lentigo".',
+    ),
+    UploadTimeoutError: ProblemType(
+        408,
+        "upload-timeout",
+        "The upload took too long",
+        "The upload was not complete after 30 seconds. Send it again, or a smaller image.",
+    ),
+    ImageTooLargeError: ProblemType(
+        413,
+        "image-too-large",
+        "The image has too many bytes",
+        "The image has more than 20,971,520 bytes. Send a smaller one.",
+    ),
+    UnsupportedImageError: ProblemType(
+        415,
+        "unsupported-image",
+        "Not an image type we read",
+        "The content is not an image type we read. Send JPEG, PNG, WebP, BMP or TIFF.",
+    ),
+    UnsupportedContentTypeError: ProblemType(
+        415,
+        "unsupported-content-type",
+        "Not a content type we read",
+        'Send the image as multipart/form-data in the field "image", or as the raw body.',
+    ),
+    ImageBoundsError: ProblemType(
+        422,
+        "image-bounds",
+        "The image is too large or too small",
+        "The image is 1 x 1; each side needs at least 32 pixels.",
+    ),
+    UndecodableImageError: ProblemType(
+        422,
+        "undecodable-image",
+        "The image cannot be decoded",
+        "The image cannot be decoded: it is damaged or cut off. Send the original file.",
+    ),
+    EngineError: ProblemType(500, "engine-failed", "The model runtime failed", FAILED),
+    NotReadyError: ProblemType(
+        503, "not-ready", "No model is loaded", "No model version has been published yet."
+    ),
+    ServiceBusyError: ProblemType(
+        503,
+        "busy",
+        "The service is busy",
+        "64 predictions are under way, and the service takes no more at a time. Try again after "
+        "the given delay.",
+    ),
 }
 
 

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_inference.errors import PROBLEMS, ProblemType
+from lentigo_inference.errors import INVALID_PARAMETER, PROBLEMS, ProblemType
 from lentigo_inference.problems import MEDIA_TYPE
 from lentigo_inference.schemas import Problem
 
@@ -52,7 +52,7 @@ def describe(app: FastAPI) -> None:
 
 
 def _described(status: int) -> dict[str, Any]:
-    kinds = [kind for kind in PROBLEMS.values() if kind.status == status]
+    kinds = [kind for kind in (INVALID_PARAMETER, *PROBLEMS.values()) if kind.status == status]
     headers = {"X-Request-ID": _REQUEST_ID}
     if status == 503:
         headers["Retry-After"] = _RETRY_AFTER
@@ -69,12 +69,11 @@ def _described(status: int) -> dict[str, Any]:
 
 
 def _example(kind: ProblemType) -> dict[str, str | int]:
-    detail = f"{kind.title}: what exactly, and what to do about it."
     return Problem(
         type=kind.uri,
         title=kind.title,
         status=kind.status,
-        detail=detail,
+        detail=kind.example,
         instance="urn:lentigo:request:019b1f6e-4a57-7c3e-8d5c-0f8f3a2b7d10",
-        error=detail,
+        error=kind.example,
     ).model_dump()

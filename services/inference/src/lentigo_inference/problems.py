@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from lentigo_contract.errors import LentigoError, UnavailableError, UploadTimeoutError
-from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, ProblemType, problem_type
+from lentigo_inference.errors import FAILED, INTERNAL, INVALID_PARAMETER, ProblemType, problem_type
 from lentigo_inference.schemas import Problem
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -23,10 +23,6 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 # nginx's code for a client that closed the connection; nobody receives it, but the log shows it.
 _CLIENT_GONE: Final = 499
-
-_FAILED: Final = (
-    "The service could not answer. Its log tells why, under the request id of this answer."
-)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -49,7 +45,7 @@ def problem_response(
 
 def unexpected_problem(request_id: str) -> Response:
     """Give the answer to an error nobody foresaw, which says nothing of its cause."""
-    return problem_response(request_id, INTERNAL, _FAILED)
+    return problem_response(request_id, INTERNAL, FAILED)
 
 
 async def _on_lentigo_error(request: Request, error: Exception) -> Response:
@@ -58,7 +54,7 @@ async def _on_lentigo_error(request: Request, error: Exception) -> Response:
     detail, headers = str(error), {}
     if kind.status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request failed", reason=detail, exc_info=error)
-        detail = _FAILED
+        detail = FAILED
     if isinstance(error, UnavailableError):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, UploadTimeoutError):

@@ -1,7 +1,10 @@
-"""The root of the service."""
+"""The root of the service, and its description."""
+
+import asyncio
 
 from fastapi import APIRouter
-from starlette.responses import RedirectResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse
 
 router = APIRouter(include_in_schema=False)
 
@@ -10,3 +13,9 @@ router = APIRouter(include_in_schema=False)
 async def home() -> RedirectResponse:
     """Lead to the description of the service."""
     return RedirectResponse("openapi.json")
+
+
+@router.get("/openapi.json")
+async def openapi_document(request: Request) -> JSONResponse:
+    """Describe every route; made when it is first asked for, which takes too long for the loop."""
+    return JSONResponse(await asyncio.to_thread(request.app.openapi))

@@ -18,7 +18,7 @@ _MAX_BODY_BYTES: Final = 64 * 2**10
 router = APIRouter(prefix="/v2/repository", tags=["repository"])
 
 
-@router.post("/index", responses=problem_responses(), max_body_size=_MAX_BODY_BYTES)
+@router.post("/index", responses=problem_responses(400), max_body_size=_MAX_BODY_BYTES)
 async def index(
     services: ServicesOfRequest, wanted: RepositoryIndexRequest | None = None
 ) -> list[RepositoryIndexEntry]:

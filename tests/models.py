@@ -1,0 +1,140 @@
+"""Tiny model versions with the real signature, published through the store.
+
+Their answer depends on the image and on the seed, so an answer for another image or by another
+version shows. `SavedModels` makes real ones with TensorFlow; `publish_plain` and `load_plain` stand
+in where the runtime does not matter, and compute the same in numpy.
+"""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from lentigo_contract.labels import CODES
+from lentigo_contract.manifest import Manifest
+from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_inference.engine import Engine, Images, Prediction
+from tests.fakes import made_manifest
+
+Flaw = Literal["none", "nan", "classes", "sum", "signature", "input"]
+
+_CELLS: Final = 7
+_CELL_SIDE: Final = 32
+_SEED_FILE: Final = "seed.txt"
+
+
+def weights(seed: int) -> npt.NDArray[np.float32]:
+    """The whole network: float32 [3, 7], from mean colour to diagnosis."""
+    return np.random.default_rng(seed).normal(0, 3, (3, len(CODES))).astype(np.float32)
+
+
+def expected(images: Images, seed: int) -> Prediction:
+    """What the version made from `seed` says of uint8 [n, 224, 224, 3]."""
+    shape = (len(images), _CELLS, _CELL_SIDE, _CELLS, _CELL_SIDE, 3)
+    cells = (images / np.float32(255)).astype(np.float32).reshape(shape).mean(axis=(2, 4))
+    activation_map = cells @ weights(seed)
+    logits = activation_map.mean(axis=(1, 2))
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return Prediction(powers / powers.sum(axis=1, keepdims=True), activation_map)
+
+
+class PlainEngine:
+    """A network in numpy."""
+
+    name = "plain"
+    platform = "numpy"
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.closed = False
+
+    def predict(self, images: Images) -> Prediction:
+        assert not self.closed, "a closed engine was run"
+        return expected(images, self.seed)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def publish_plain(store: ModelStore, seed: int, **changes: object) -> StoredVersion:
+    """Publish a version for `load_plain`; `changes` are of the manifest."""
+
+    def fill(folder: Path) -> Manifest:
+        (folder / _SEED_FILE).write_text(str(seed))
+        return made_manifest(**changes)
+
+    return store.publish(fill)
+
+
+def load_plain(stored: StoredVersion) -> Engine:
+    """Load what `publish_plain` published."""
+    return PlainEngine(int((stored.path / _SEED_FILE).read_text()))
+
+
+class SavedModels:
+    """Makes each SavedModel once a test session, whatever the number of workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def publish(self, store: ModelStore, seed: int, flaw: Flaw = "none") -> StoredVersion:
+        """Publish the version made from `seed`, with what is wrong with it."""
+
+        def fill(folder: Path) -> Manifest:
+            shutil.copytree(self._made(seed, flaw), folder, dirs_exist_ok=True)
+            return made_manifest()
+
+        return store.publish(fill)
+
+    def _made(self, seed: int, flaw: Flaw) -> Path:
+        made = self._folder / f"{seed}-{flaw}"
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not made.exists():
+                unfinished = made.with_suffix(".unfinished")
+                _save(unfinished, seed, flaw)
+                unfinished.rename(made)
+        return made
+
+
+@pytest.fixture(scope="session")
+def saved_models(tmp_path_factory: pytest.TempPathFactory) -> SavedModels:
+    base = tmp_path_factory.getbasetemp()
+    # Workers of one session have their folders side by side.
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "saved-models"
+    folder.mkdir(exist_ok=True)
+    return SavedModels(folder)
+
+
+def _save(folder: Path, seed: int, flaw: Flaw) -> None:
+    # Where TensorFlow is not needed it is not imported: that takes many seconds.
+    import tensorflow as tf  # noqa: PLC0415
+
+    module = tf.Module()
+    module.weights = tf.Variable(weights(seed))
+
+    def answer(image: Any) -> dict[str, Any]:
+        scaled = tf.cast(image, tf.float32) / 255.0
+        cells = tf.nn.avg_pool2d(scaled, _CELL_SIDE, _CELL_SIDE, "VALID")
+        activation_map = tf.einsum("nhwc,ck->nhwk", cells, module.weights)
+        probabilities = tf.nn.softmax(tf.reduce_mean(activation_map, axis=(1, 2)))
+        if flaw == "nan":
+            probabilities = probabilities / tf.zeros_like(probabilities) * 0.0
+        if flaw == "classes":
+            probabilities = probabilities[:, :6]
+        if flaw == "sum":
+            probabilities = probabilities * 2.0
+        return {"probabilities": probabilities, "activation_map": activation_map}
+
+    dtype = tf.float32 if flaw == "input" else tf.uint8
+    image = tf.TensorSpec([None, 224, 224, 3], dtype, name="image")
+    served = tf.function(answer, input_signature=[image])
+    module.served = served
+    name = "another" if flaw == "signature" else "serving_default"
+    tf.saved_model.save(module, str(folder), signatures={name: served})
