@@ -1,0 +1,80 @@
+"""Augmentation as a pure function of a plan's row: its seed gives one affine map of the plane.
+
+The ranges are the paper's, in the terms of Keras' `ImageDataGenerator`: rotation up to 180 degrees,
+shifts of a tenth of a side, zoom between 0.9 and 1.1 on each axis, both flips, and the nearest
+pixel beyond the border. All of it is one map, so a picture is resampled once, not five times.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lentigo_contract.images import MODEL_SIDE
+from lentigo_trainer.plan import Plan
+
+ROTATION_DEGREES: Final = 180.0
+SHIFT: Final = 0.1
+ZOOM: Final = 0.1
+
+_CENTRE: Final = (MODEL_SIDE - 1) / 2
+_IDENTITY: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+
+Maps = npt.NDArray[np.float32]
+
+
+def maps_of(plan: Plan) -> Maps:
+    """Give every row's map from a pixel of the result to a point of the original.
+
+    Returns:
+        float32 [n, 8], rows (a0, a1, a2, b0, b1, b2, 0, 0): the result's pixel (x, y) shows the
+        original at (a0 x + a1 y + a2, b0 x + b1 y + b2). Originals get the identity.
+    """
+    maps = np.tile(np.float32(_IDENTITY), (len(plan), 1))
+    for row in np.flatnonzero(plan.replica):
+        maps[row] = map_of(int(plan.seed[row]))
+    return maps
+
+
+def map_of(seed: int) -> Maps:
+    """Draw one row's map from its seed.
+
+    Args:
+        seed: the row's seed, 0 to 2**63.
+
+    Returns:
+        float32 [8], as a row of `maps_of`.
+    """
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    angle = np.deg2rad(draw.uniform(-ROTATION_DEGREES, ROTATION_DEGREES))
+    shift_x, shift_y = draw.uniform(-SHIFT, SHIFT, 2) * MODEL_SIDE
+    zoom_x, zoom_y = draw.uniform(1 - ZOOM, 1 + ZOOM, 2)
+    flip_x, flip_y = draw.integers(0, 2, 2) * 2 - 1
+    cosine, sine = np.cos(angle), np.sin(angle)
+    a0, a1 = cosine * zoom_x * flip_x, -sine * zoom_y * flip_y
+    b0, b1 = sine * zoom_x * flip_x, cosine * zoom_y * flip_y
+    # The linear part turns about the picture's centre, then the picture is shifted.
+    a2 = _CENTRE - (a0 + a1) * _CENTRE + shift_x
+    b2 = _CENTRE - (b0 + b1) * _CENTRE + shift_y
+    return np.float32([a0, a1, a2, b0, b1, b2, 0, 0])
+
+
+def augment(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
+    """Apply one map to each picture, bilinear, with the nearest pixel beyond the border.
+
+    Args:
+        images: float32 [n, 224, 224, 3].
+        maps: float32 [n, 8], rows of `maps_of`.
+
+    Returns:
+        float32 [n, 224, 224, 3], in the range of the input.
+    """
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=maps,
+        output_shape=tf.constant([MODEL_SIDE, MODEL_SIDE], tf.int32),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )

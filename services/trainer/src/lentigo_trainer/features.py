@@ -1,0 +1,179 @@
+"""Frozen-trunk features: computed once a row, kept as float16, memory-mapped while training.
+
+On disk lie `features.f16`, the rows one after another, and `features.jsonl`, a journal: its first
+line says what the features were made of, every further line vouches for one chunk of rows with a
+CRC-32. A killed pass goes on behind the last chunk that is vouched for.
+"""
+
+import json
+import mmap
+import os
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lentigo_contract.errors import DamagedCacheError, WorkFolderError
+from lentigo_trainer.progress import Progress
+from lentigo_trainer.storage import require_space, storage_errors, write_whole
+
+CHUNK_ROWS: Final = 1_024
+_RELEASE_BYTES: Final = 512 * 2**20
+
+Features = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureKey:
+    """What a set of features is made of; another key means another set.
+
+    Attributes:
+        name: what the rows are for, such as `train`.
+        images: digest of the prepared images.
+        plan: digest of the rows.
+        trunk: digest of the frozen network and its values.
+        rows: how many rows.
+        shape: of one row's features.
+    """
+
+    name: str
+    images: str
+    plan: str
+    trunk: str
+    rows: int
+    shape: tuple[int, ...]
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row on disk."""
+        return int(np.prod(self.shape)) * 2
+
+
+class FeatureFile:
+    """Features on disk, read by row number with bounded resident memory."""
+
+    def __init__(self, path: Path, key: FeatureKey) -> None:
+        self.key = key
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        self._rows: Features = np.frombuffer(self._map, np.float16).reshape(-1, *key.shape)
+        self._touched = 0
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return self.key.rows
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Features:
+        """Copy some rows out: float16 [len(rows), *shape]."""
+        taken = self._rows[rows]
+        self._touched += taken.nbytes
+        if self._touched > _RELEASE_BYTES:
+            # Mapped pages count as ours until released; the kernel keeps them in its cache.
+            self._map.madvise(mmap.MADV_DONTNEED)
+            self._touched = 0
+        return taken
+
+
+def compute_features(
+    trunk: Callable[[tf.Tensor], tf.Tensor],
+    pictures: Callable[[int], tf.data.Dataset],
+    folder: Path,
+    key: FeatureKey,
+    progress: Progress,
+) -> FeatureFile:
+    """Run the frozen trunk once over every row, or go on where an earlier pass stopped.
+
+    Args:
+        trunk: float32 [b, 224, 224, 3] -> float32 [b, *key.shape].
+        pictures: given a first row, the batches from there on.
+        folder: where the features are kept.
+        key: what they are made of.
+        progress: told how many rows are done.
+
+    Raises:
+        WorkFolderError: the folder holds features made of something else.
+        DamagedCacheError: kept features no longer match their sums.
+        StorageError: the disk is full or not writable; finished chunks are kept.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    data, journal = folder / "features.f16", folder / "features.jsonl"
+    sums = _read_journal(journal, key)
+    done = min(len(sums) * CHUNK_ROWS, key.rows)
+    if done:
+        _check(data, sums, key, progress)
+    if done < key.rows:
+        require_space(folder, (key.rows - done) * key.row_bytes)
+        with storage_errors(data), data.open("ab") as file, journal.open("ab") as lines:
+            # What lies behind the last vouched chunk was being written when the pass was killed.
+            file.truncate(done * key.row_bytes)
+            _append(trunk, pictures(done), file, lines, key, done, progress)
+    return FeatureFile(data, key)
+
+
+def _append(
+    trunk: Callable[[tf.Tensor], tf.Tensor],
+    pictures: tf.data.Dataset,
+    file: BinaryIO,
+    journal: BinaryIO,
+    key: FeatureKey,
+    done: int,
+    progress: Progress,
+) -> None:
+    with progress.track(f"Features ({key.name})", total=key.rows, unit="rows", done=done) as step:
+        crc, rows = 0, 0
+        for batch in pictures:
+            block = np.asarray(tf.cast(trunk(batch), tf.float16)).tobytes()
+            file.write(block)
+            crc = zlib.crc32(block, crc)
+            rows += len(batch)
+            done += len(batch)
+            step.advance(len(batch))
+            if rows == CHUNK_ROWS or done == key.rows:
+                file.flush()
+                os.fsync(file.fileno())
+                journal.write(json.dumps({"rows": rows, "crc32": crc}).encode() + b"\n")
+                journal.flush()
+                os.fsync(journal.fileno())
+                crc, rows = 0, 0
+
+
+def _read_journal(journal: Path, key: FeatureKey) -> list[int]:
+    header = json.loads(json.dumps(asdict(key)))
+    try:
+        lines = journal.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        lines = []
+    if not lines:
+        write_whole(journal, lambda file: file.write(json.dumps(header).encode() + b"\n"))
+        return []
+    if json.loads(lines[0]) != header:
+        raise WorkFolderError(
+            f"{journal.parent} holds features made of other images, rows or weights. Choose "
+            "another --work, or delete that folder."
+        )
+    if not lines[-1].endswith(b"\n"):
+        # The last line was being written when the pass was killed.
+        kept = lines = lines[:-1]
+        write_whole(journal, lambda file: file.write(b"".join(kept)))
+    return [int(json.loads(line)["crc32"]) for line in lines[1:]]
+
+
+def _check(data: Path, sums: list[int], key: FeatureKey, progress: Progress) -> None:
+    with (
+        data.open("rb") as file,
+        progress.track(f"Checking features ({key.name})", total=key.rows, unit="rows") as step,
+    ):
+        for number, expected in enumerate(sums):
+            rows = min(CHUNK_ROWS, key.rows - number * CHUNK_ROWS)
+            if zlib.crc32(file.read(rows * key.row_bytes)) != expected:
+                raise DamagedCacheError(
+                    f"{data} is damaged at row {number * CHUNK_ROWS:,}. Delete {data.parent} and "
+                    "run the same command again."
+                )
+            step.advance(rows)

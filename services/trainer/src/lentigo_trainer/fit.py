@@ -1,0 +1,249 @@
+"""The training loop: features in, a trained tail out; a killed run resumes with the same result.
+
+Everything random is a pure function of the seed and the epoch, so all there is to keep between two
+epochs is the variables, the optimiser's and the history. They go to disk in one file, in one step.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import BinaryIO, Final, Protocol
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lentigo_contract.errors import DamagedCacheError
+from lentigo_trainer.progress import Progress
+from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.storage import write_whole
+
+_EVALUATION_BATCH: Final = 64
+
+Labels = npt.NDArray[np.int64]
+
+
+class Features(Protocol):
+    """Rows of features, read by number."""
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+        """Copy some rows out: float16 [len(rows), ...]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What a network learns from or is measured on.
+
+    Attributes:
+        features: the frozen trunk's output for every row.
+        labels: int64 [n], indices into `labels.CODES`.
+    """
+
+    features: Features
+    labels: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One finished epoch; accuracies are shares, losses are mean cross-entropies in nats.
+
+    The training figures are those of the steps themselves, with dropout, as Keras reports them.
+    """
+
+    number: int
+    training_loss: float
+    training_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+def fit(
+    tail: keras.Model,
+    training: Examples,
+    validation: Examples,
+    recipe: Recipe,
+    seed: int,
+    checkpoint: Path,
+    progress: Progress,
+    finished: Callable[[Epoch], None] = lambda epoch: None,
+) -> tuple[Epoch, ...]:
+    """Train a tail to the end of its recipe, from the last finished epoch on if there is one.
+
+    Args:
+        tail: features -> logits [n, 7]; changed in place.
+        training: rows of the plan.
+        validation: rows that are measured after every epoch and never learnt from.
+        recipe: epochs, batch size and optimiser.
+        seed: of shuffling and dropout.
+        checkpoint: file that holds the state after the last finished epoch.
+        progress: told how many rows are done, and the loss.
+        finished: called after every epoch of this run, once its state is on disk.
+
+    Returns:
+        Every epoch, those of earlier runs included.
+
+    Raises:
+        DamagedCacheError: the checkpoint cannot be read.
+        StorageError: the disk is full or not writable; the last finished epoch is kept.
+    """
+    optimizer = _optimizer(recipe, len(training.labels))
+    optimizer.build(tail.trainable_variables)
+    history = _restore(checkpoint, tail, optimizer)
+    if history:
+        progress.say(f"Resuming behind epoch {history[-1].number} of {recipe.epochs}")
+    step = _training_step(tail, optimizer)
+    for number in range(len(history) + 1, recipe.epochs + 1):
+        started = monotonic()
+        _reseed_dropout(tail, seed, number)
+        loss, accuracy = _train(step, training, recipe, seed, number, progress)
+        measured = logits_of(tail, validation.features, len(validation.labels))
+        epoch = Epoch(
+            number=number,
+            training_loss=loss,
+            training_accuracy=accuracy,
+            validation_loss=_cross_entropy(measured, validation.labels),
+            validation_accuracy=float(np.mean(measured.argmax(1) == validation.labels)),
+            seconds=monotonic() - started,
+        )
+        history = (*history, epoch)
+        _keep(checkpoint, tail, optimizer, history)
+        finished(epoch)
+        progress.say(
+            f"Epoch {number}: loss {loss:.4f}, accuracy {accuracy:.4f}; "
+            f"validation loss {epoch.validation_loss:.4f}, "
+            f"accuracy {epoch.validation_accuracy:.4f}"
+        )
+    return history
+
+
+def logits_of(tail: keras.Model, features: Features, rows: int) -> npt.NDArray[np.float32]:
+    """Run the tail over the first rows of some features, without dropout: float32 [rows, 7]."""
+    run = tf.function(lambda batch: tail(tf.cast(batch, tf.float32), training=False))
+    blocks = [
+        run(features.take(np.arange(start, min(start + _EVALUATION_BATCH, rows)))).numpy()
+        for start in range(0, rows, _EVALUATION_BATCH)
+    ]
+    return np.concatenate(blocks)
+
+
+def _optimizer(recipe: Recipe, rows: int) -> keras.optimizers.Optimizer:
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.optimizer.learning_rate
+    if recipe.optimizer.schedule == "cosine":
+        steps = -(-rows // recipe.batch_size) * recipe.epochs
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    return keras.optimizers.SGD(rate, momentum=recipe.optimizer.momentum, nesterov=True)
+
+
+_Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+def _training_step(tail: keras.Model, optimizer: keras.optimizers.Optimizer) -> _Step:
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    variables = tail.trainable_variables
+
+    def step(features: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = tail(tf.cast(features, tf.float32), training=True)
+            loss = cross_entropy(labels, logits)
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1) == labels, tf.int32))
+        return loss, hits
+
+    compiled: _Step = tf.function(step, reduce_retracing=True)
+    return compiled
+
+
+def _train(
+    step: _Step,
+    training: Examples,
+    recipe: Recipe,
+    seed: int,
+    number: int,
+    progress: Progress,
+) -> tuple[float, float]:
+    rows = len(training.labels)
+    total_loss, hits, seen = 0.0, 0, 0
+    with progress.track(f"Epoch {number} of {recipe.epochs}", total=rows, unit="rows") as shown:
+        for features, labels in _batches(training, recipe.batch_size, seed, number):
+            loss, hit = step(features, labels)
+            size = len(labels)
+            total_loss += float(loss) * size
+            hits += int(hit)
+            seen += size
+            shown.advance(size)
+            shown.note(f"loss {total_loss / seen:.4f}")
+    return total_loss / rows, hits / rows
+
+
+def _batches(training: Examples, batch_size: int, seed: int, number: int) -> tf.data.Dataset:
+    order = np.random.default_rng([seed, number]).permutation(len(training.labels))
+
+    def read(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        features = tf.numpy_function(training.features.take, [rows], tf.float16, stateful=False)
+        return features, tf.gather(training.labels, rows)
+
+    taken = training.features.take(np.arange(1))
+    return (
+        tf.data.Dataset.from_tensor_slices(order)
+        .batch(batch_size)
+        .map(read)
+        .map(lambda features, labels: (tf.ensure_shape(features, (None, *taken.shape[1:])), labels))
+        .prefetch(4)
+    )
+
+
+def _reseed_dropout(tail: keras.Model, seed: int, number: int) -> None:
+    for layer in tail.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign([seed % 2**32, number])
+
+
+def _cross_entropy(logits: npt.NDArray[np.float32], labels: Labels) -> float:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=1))
+    return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))
+
+
+def _state(tail: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    return [*tail.variables, *optimizer.variables]
+
+
+def _keep(
+    checkpoint: Path,
+    tail: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    history: tuple[Epoch, ...],
+) -> None:
+    values = {f"v{n}": variable.numpy() for n, variable in enumerate(_state(tail, optimizer))}
+    epochs = np.frombuffer(json.dumps([asdict(epoch) for epoch in history]).encode(), np.uint8)
+
+    def write(file: BinaryIO) -> None:
+        np.savez(file, history=epochs, **values)
+
+    write_whole(checkpoint, write)
+
+
+def _restore(
+    checkpoint: Path, tail: keras.Model, optimizer: keras.optimizers.Optimizer
+) -> tuple[Epoch, ...]:
+    try:
+        data = checkpoint.read_bytes()
+    except FileNotFoundError:
+        return ()
+    try:
+        with np.load(io.BytesIO(data)) as kept:
+            for number, variable in enumerate(_state(tail, optimizer)):
+                variable.assign(kept[f"v{number}"])
+            epochs = json.loads(kept["history"].tobytes())
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise DamagedCacheError(
+            f"The checkpoint {checkpoint} cannot be read. Delete it to train from the start."
+        ) from error
+    return tuple(Epoch(**epoch) for epoch in epochs)

@@ -1,0 +1,198 @@
+"""Decode every image once, with the service's own function, to one array on disk."""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lentigo_contract.errors import DamagedImagesError, ImageError, WorkFolderError
+from lentigo_contract.images import MODEL_SIDE, read_image
+from lentigo_contract.labels import index_of
+from lentigo_trainer.ham10000 import read_metadata, require_images
+from lentigo_trainer.progress import Progress
+from lentigo_trainer.source import ImageReader, Source, open_images
+from lentigo_trainer.storage import require_space, storage_errors, write_whole
+
+# Raised when `read_image` changes what it gives for the same bytes, so that old arrays are redone.
+DECODER: Final = "bilinear-squash-1"
+
+_IMAGES: Final = "images.npy"
+_RECORDS: Final = "records.csv"
+_SUMMARY: Final = "prepared.json"
+_IMAGE_BYTES: Final = MODEL_SIDE * MODEL_SIDE * 3
+_CHUNK: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The data set, ready to train from.
+
+    Attributes:
+        images: uint8 [n, 224, 224, 3], memory-mapped.
+        records: the metadata, one row an image, in the order of `images`.
+        labels: int64 [n], indices into `labels.CODES`.
+        digests: SHA-256 of every encoded image, hex, in the same order.
+        digest: SHA-256 over the names, diagnoses and sums of all images, hex.
+    """
+
+    images: npt.NDArray[np.uint8]
+    records: pd.DataFrame
+    labels: npt.NDArray[np.int64]
+    digests: tuple[str, ...]
+    digest: str
+
+
+def prepare(source: Source, folder: Path, workers: int, progress: Progress) -> Prepared:
+    """Read, check and decode a data set, or open what an earlier run prepared from it.
+
+    Args:
+        source: where the data lie.
+        folder: where the prepared array is kept.
+        workers: threads that decode; Pillow lets them run side by side.
+        progress: told how many images are done.
+
+    Raises:
+        MetadataError: the metadata contradicts itself or the images.
+        DamagedArchiveError: an archive is cut off.
+        DamagedImagesError: images that cannot be decoded, all of them named.
+        StorageError: the disk is full or not writable.
+    """
+    records = read_metadata(source.metadata)
+    stamp = _stamp(source)
+    if _is_finished(folder, stamp):
+        progress.say(f"Prepared images found in {folder}")
+        return open_prepared(folder)
+    with open_images(source) as readers:
+        require_images(records, readers.keys(), source.metadata)
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        require_space(folder, len(records) * _IMAGE_BYTES)
+        chosen = [(name, readers[name]) for name in records["image_id"]]
+        digests: list[str] = []
+        write_whole(
+            folder / _IMAGES,
+            lambda file: _decode_all(chosen, digests, file.write, workers, progress),
+        )
+    _warn_of_copies(records, digests, progress)
+    records = records.assign(sha256=digests)
+    write_whole(folder / _RECORDS, lambda file: records.to_csv(file, index=False))
+    summary = {"source": stamp, "images": len(records), "digest": _digest(records)}
+    write_whole(folder / _SUMMARY, lambda file: file.write(json.dumps(summary).encode()))
+    return open_prepared(folder)
+
+
+def open_prepared(folder: Path) -> Prepared:
+    """Open what `prepare` left in a folder.
+
+    Raises:
+        WorkFolderError: there is nothing finished.
+    """
+    try:
+        summary = json.loads((folder / _SUMMARY).read_text())
+        images = np.load(folder / _IMAGES, mmap_mode="r")
+        records = pd.read_csv(
+            folder / _RECORDS, dtype={"age": float}, keep_default_na=False, na_values={"age": ""}
+        )
+    except (OSError, ValueError) as error:
+        raise WorkFolderError(
+            f"{folder} holds no prepared images. Run `lentigo-train prepare` first."
+        ) from error
+    return Prepared(
+        images=images,
+        records=records,
+        labels=np.array([index_of(code) for code in records["dx"]], np.int64),
+        digests=tuple(records["sha256"]),
+        digest=str(summary["digest"]),
+    )
+
+
+def _decode_all(
+    chosen: list[tuple[str, ImageReader]],
+    digests: list[str],
+    write: Callable[[bytes], int],
+    workers: int,
+    progress: Progress,
+) -> None:
+    damaged: list[str] = []
+    shape = (len(chosen), MODEL_SIDE, MODEL_SIDE, 3)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    write(_npy_header(header))
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        progress.track("Decoding", total=len(chosen), unit="images") as step,
+    ):
+        for start in range(0, len(chosen), _CHUNK):
+            for outcome in pool.map(_decode_one, chosen[start : start + _CHUNK]):
+                if isinstance(outcome, str):
+                    damaged.append(outcome)
+                else:
+                    digest, pixels = outcome
+                    digests.append(digest)
+                    write(pixels.tobytes())
+                step.advance()
+    if damaged:
+        raise DamagedImagesError(
+            f"{len(damaged)} of {len(chosen):,} images cannot be read: {', '.join(damaged)}. "
+            "Fetch the archive again, or take these rows out of the metadata."
+        )
+
+
+def _decode_one(item: tuple[str, ImageReader]) -> tuple[str, npt.NDArray[np.uint8]] | str:
+    name, read = item
+    try:
+        data = read()
+        return hashlib.sha256(data).hexdigest(), read_image(data).pixels
+    except ImageError:
+        return name
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
+        # The archive's directory is whole, but this member is not.
+        return name
+
+
+def _npy_header(header: dict[str, object]) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue()
+
+
+def _stamp(source: Source) -> dict[str, object]:
+    """What tells one source from another without reading it: names, sizes, times of change."""
+    stamp: dict[str, object] = {"decoder": DECODER}
+    for path in (source.metadata, *source.parts):
+        status = path.stat()
+        stamp[path.name] = [status.st_size, status.st_mtime_ns]
+    return stamp
+
+
+def _is_finished(folder: Path, stamp: dict[str, object]) -> bool:
+    try:
+        return bool(json.loads((folder / _SUMMARY).read_text())["source"] == stamp)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _digest(records: pd.DataFrame) -> str:
+    total = hashlib.sha256(DECODER.encode())
+    for row in zip(records["image_id"], records["dx"], records["sha256"], strict=True):
+        total.update("\0".join(row).encode())
+    return total.hexdigest()
+
+
+def _warn_of_copies(records: pd.DataFrame, digests: list[str], progress: Progress) -> None:
+    copies = pd.Series(digests).duplicated(keep=False)
+    lesions = records["lesion_id"][copies.to_numpy()].nunique()
+    if copies.any():
+        progress.say(
+            f"Note: {int(copies.sum())} images of {lesions} lesions are byte for byte the same"
+        )

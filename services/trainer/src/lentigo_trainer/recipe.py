@@ -1,0 +1,94 @@
+"""Recipes: what a training run is told in a TOML file, checked before anything starts."""
+
+import hashlib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lentigo_contract.errors import RecipeError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Optimizer(_Strict):
+    """Stochastic gradient descent with Nesterov momentum.
+
+    Attributes:
+        learning_rate: of the first step.
+        momentum: share of the last step that is carried on.
+        schedule: `cosine` falls to zero over all epochs (Loshchilov and Hutter 2017),
+            `constant` stays.
+    """
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    schedule: Literal["cosine", "constant"] = "cosine"
+
+
+class Recipe(_Strict):
+    """How a network is trained.
+
+    Attributes:
+        architecture: a name from the registry.
+        epochs: passes over all rows of the plan.
+        batch_size: rows a step.
+        class_target: images that every class but the largest is filled up towards.
+        optimizer: how the weights move.
+    """
+
+    architecture: str = "mobilenet"
+    epochs: Annotated[int, Field(ge=1, le=1_000)] = 20
+    batch_size: Annotated[int, Field(ge=2, le=4_096)] = 32
+    class_target: Annotated[int, Field(ge=1, le=100_000)] = 6_000
+    optimizer: Optimizer = Optimizer()
+
+    def digest(self) -> str:
+        """SHA-256 of the recipe's values, as hex."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a recipe.
+
+    Raises:
+        RecipeError: not there, not TOML, an unknown key or an impossible value; the message names
+            the line and what is allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Recipe.model_validate(tomllib.loads(text))
+    except OSError as error:
+        raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        faults = "; ".join(
+            _fault(text, tuple(map(str, fault["loc"])), fault["type"], fault["msg"])
+            for fault in error.errors()
+        )
+        raise RecipeError(f"The recipe {path} cannot be used: {faults}.") from error
+    except ValueError as error:
+        # TOML's own message names the line.
+        raise RecipeError(f"The recipe {path} is not TOML: {error}.") from error
+
+
+def _fault(text: str, place: tuple[str, ...], kind: str, message: str) -> str:
+    key = ".".join(place)
+    where = f"line {_line_of(text, place)}, {key}"
+    if kind == "extra_forbidden":
+        known = Optimizer if place[0] == "optimizer" and len(place) > 1 else Recipe
+        return f"{where}: no such key; there are {', '.join(known.model_fields)}"
+    return f"{where}: {message[0].lower()}{message[1:]}"
+
+
+def _line_of(text: str, place: tuple[str, ...]) -> int:
+    """Find the line of a key, looking for a nested key behind its table's heading."""
+    lines = text.splitlines()
+    start = 0
+    for part in place:
+        pattern = re.compile(rf"\s*\[?\s*\"?{re.escape(part)}\"?\s*[\]=.]")
+        start = next((n for n in range(start, len(lines)) if pattern.match(lines[n])), start)
+    return start + 1

@@ -1,0 +1,123 @@
+"""Where HAM10000 lies on disk: two archives or folders, and the metadata, found in one folder.
+
+The Dataverse record (doi:10.7910/DVN/DBW86T) ships zip archives; Kaggle's copy unpacks to folders
+of the same names. Both are read as they are.
+"""
+
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, Protocol
+
+from lentigo_contract.errors import DamagedArchiveError, SourceNotFoundError
+
+_METADATA_NAMES: Final = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
+_PART: Final = re.compile(r"ham10000_images_part_\d+(\.zip)?", re.IGNORECASE)
+_IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What was found.
+
+    Attributes:
+        metadata: the metadata file, comma or tab separated.
+        parts: archives and folders that hold the images, in the order of their names.
+    """
+
+    metadata: Path
+    parts: tuple[Path, ...]
+
+
+class ImageReader(Protocol):
+    """Reads the encoded bytes of one image."""
+
+    def __call__(self) -> bytes:
+        """Give the bytes of the image file."""
+        ...
+
+
+def find_source(folder: Path) -> Source:
+    """Find metadata and image parts under the Dataverse or Kaggle names.
+
+    Raises:
+        SourceNotFoundError: the folder, the metadata or every image part is missing.
+    """
+    if not folder.is_dir():
+        raise SourceNotFoundError(
+            f"There is no folder {folder}. Give --source the folder that holds HAM10000, "
+            "or fetch it with `lentigo-train fetch`."
+        )
+    metadata = next((folder / name for name in _METADATA_NAMES if (folder / name).is_file()), None)
+    if metadata is None:
+        raise SourceNotFoundError(
+            f"{folder} has no HAM10000_metadata.csv. It comes with the images: "
+            "run `lentigo-train fetch`, or copy it there."
+        )
+    # Kaggle's copy holds every folder twice, once in capitals; one of each name is enough.
+    parts: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if _PART.fullmatch(path.name):
+            parts.setdefault(path.name.lower().removesuffix(".zip"), path)
+    if not parts:
+        raise SourceNotFoundError(
+            f"{folder} has no HAM10000_images_part_1 and _2, neither as .zip nor as folders. "
+            "Run `lentigo-train fetch`, or copy them there."
+        )
+    return Source(metadata=metadata, parts=tuple(parts[name] for name in sorted(parts)))
+
+
+@contextmanager
+def open_images(source: Source) -> Iterator[Mapping[str, ImageReader]]:
+    """Open every part and map image names without suffix to readers of their bytes.
+
+    Readers may be called from several threads.
+
+    Raises:
+        DamagedArchiveError: an archive is cut off or is not an archive.
+        SourceNotFoundError: a part cannot be opened.
+    """
+    with ExitStack() as stack:
+        readers: dict[str, ImageReader] = {}
+        for part in source.parts:
+            found = _in_folder(part) if part.is_dir() else _in_archive(part, stack)
+            for name, reader in found:
+                readers.setdefault(name, reader)
+        yield readers
+
+
+def _in_folder(part: Path) -> Iterator[tuple[str, ImageReader]]:
+    for path in sorted(part.rglob("*")):
+        if _is_image(path.name) and path.is_file():
+            yield path.stem, path.read_bytes
+
+
+def _in_archive(part: Path, stack: ExitStack) -> Iterator[tuple[str, ImageReader]]:
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(part))
+    except zipfile.BadZipFile as error:
+        raise DamagedArchiveError(
+            f"{part} is cut off or is not a zip archive. Delete it and fetch it again."
+        ) from error
+    except OSError as error:
+        raise SourceNotFoundError(f"{part} cannot be opened: {error.strerror}.") from error
+    for entry in archive.infolist():
+        path = PurePosixPath(entry.filename)
+        if not entry.is_dir() and _is_image(path.name) and "__MACOSX" not in path.parts:
+            yield path.stem, _Member(archive, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    archive: zipfile.ZipFile
+    entry: zipfile.ZipInfo
+
+    def __call__(self) -> bytes:
+        return self.archive.read(self.entry)
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(_IMAGE_SUFFIXES) and not name.startswith(".")
