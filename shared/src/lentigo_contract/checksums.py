@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lentigo_contract.errors import DamagedVersionError, PublishError
-from lentigo_contract.manifest import MANIFEST_NAME, FileRecord
+from lentigo_contract.layout import MANIFEST_NAME
+from lentigo_contract.manifest import FileRecord
+from lentigo_contract.plain_files import open_plain
 
 _RESTORE = "Remove the version or publish it again."
 
@@ -26,7 +28,7 @@ def record_files(folder: Path) -> dict[str, FileRecord]:
     for relative, entry in _walk(folder):
         if not entry.is_file(follow_symlinks=False):
             raise PublishError(
-                f"{relative} is a link or a special file; a version holds plain files only. "
+                f"{relative!r} is a link or a special file; a version holds plain files only. "
                 "Write a copy of the content instead."
             )
         records[relative] = FileRecord(
@@ -46,14 +48,14 @@ def check_files(folder: Path, expected: Mapping[str, FileRecord]) -> None:
         for relative, entry in _walk(folder):
             if not entry.is_file(follow_symlinks=False):
                 raise DamagedVersionError(
-                    f"{folder}: {relative} is a link or a special file; a version holds plain "
+                    f"{folder}: {relative!r} is a link or a special file; a version holds plain "
                     f"files only. {_RESTORE}"
                 )
             if relative == MANIFEST_NAME:
                 continue
             if relative not in expected:
                 raise DamagedVersionError(
-                    f"{folder}: {relative} is not listed in the manifest. Remove that file, or "
+                    f"{folder}: {relative!r} is not listed in the manifest. Remove that file, or "
                     "publish the version again."
                 )
             _check_file(folder, relative, entry, expected[relative])
@@ -64,18 +66,18 @@ def check_files(folder: Path, expected: Mapping[str, FileRecord]) -> None:
             "publish the version again."
         ) from error
     if missing:
-        raise DamagedVersionError(f"{folder}: {min(missing)} is missing. {_RESTORE}")
+        raise DamagedVersionError(f"{folder}: {min(missing)!r} is missing. {_RESTORE}")
 
 
 def _check_file(folder: Path, relative: str, entry: os.DirEntry[str], record: FileRecord) -> None:
     size = entry.stat(follow_symlinks=False).st_size
     if size != record.bytes:
         raise DamagedVersionError(
-            f"{folder}: {relative} has {size:,} bytes, not {record.bytes:,}. {_RESTORE}"
+            f"{folder}: {relative!r} has {size:,} bytes, not {record.bytes:,}. {_RESTORE}"
         )
     if _sha256(entry.path) != record.sha256:
         raise DamagedVersionError(
-            f"{folder}: {relative} has changed since it was published; its SHA-256 does not "
+            f"{folder}: {relative!r} has changed since it was published; its SHA-256 does not "
             f"match. {_RESTORE}"
         )
 
@@ -95,7 +97,6 @@ def _walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
 
 
 def _sha256(path: str) -> str:
-    # O_NOFOLLOW: what was a file when it was listed may have become a link since.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    # What was a plain file when it was listed may have become a link since.
+    with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

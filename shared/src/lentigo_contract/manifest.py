@@ -5,74 +5,33 @@ refuses a version whose manifest it does not understand. Version 1 of the schema
 older reader would misread takes the next number.
 """
 
-import errno
 import json
-import math
-import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
 from lentigo_contract.images import MODEL_SIDE
 from lentigo_contract.labels import CODES
+from lentigo_contract.manifest_fields import (
+    Count,
+    Fraction,
+    JsonObject,
+    Record,
+    RelativePath,
+    Sha256,
+    UtcDatetime,
+)
+from lentigo_contract.plain_files import open_plain
 
 SCHEMA_VERSION: Final = 1
-MANIFEST_NAME: Final = "manifest.json"
 
 # Ours has some twenty kilobytes. Whoever can write to the volume shall not fill our memory.
 MAX_MANIFEST_BYTES: Final = 4 * 2**20
 
-_PATH_PART: Final = re.compile(r"(?!\.{1,2}\Z)[^/\\\x00-\x1f\x7f]+")
 
-
-def _inside_the_version(path: str) -> str:
-    if not all(_PATH_PART.fullmatch(part) for part in path.split("/")):
-        raise ValueError("not a path inside the version")
-    return path
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
-
-
-def _plain_json(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    pending: list[JsonValue] = [values]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError("JSON has no NaN or infinity; use null for an undefined figure")
-        if isinstance(value, dict):
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-    return values
-
-
-Count = Annotated[int, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-RelativePath = Annotated[str, AfterValidator(_inside_the_version)]
-UtcDatetime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_plain_json)]
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Parameters(_Record):
+class Parameters(Record):
     """Number of weights of the network: all, those that learned, those that were frozen."""
 
     total: Count
@@ -86,7 +45,7 @@ class Parameters(_Record):
         return self
 
 
-class InputGeometry(_Record):
+class InputGeometry(Record):
     """What `serving_default` takes; what `images.read_image` gives."""
 
     height: int = MODEL_SIDE
@@ -97,14 +56,14 @@ class InputGeometry(_Record):
     resize: str = "bilinear-squash"
 
 
-class MapGeometry(_Record):
+class MapGeometry(Record):
     """Cells of the activation map, down and across."""
 
     height: int = Field(gt=0)
     width: int = Field(gt=0)
 
 
-class Calibration(_Record):
+class Calibration(Record):
     """How the probabilities were calibrated: logits are divided by `temperature` (1 = not at all).
 
     Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017).
@@ -115,14 +74,14 @@ class Calibration(_Record):
     note: str = ""
 
 
-class Thresholds(_Record):
+class Thresholds(Record):
     """Probability of malignancy from which a lesion is referred, and how it was chosen."""
 
     malignancy: Fraction
     source: str
 
 
-class DatasetRecord(_Record):
+class DatasetRecord(Record):
     """The images it learned from."""
 
     name: str
@@ -132,7 +91,7 @@ class DatasetRecord(_Record):
     digest: Sha256
 
 
-class SplitRecord(_Record):
+class SplitRecord(Record):
     """Images that trained and images that were held back."""
 
     train: Count
@@ -140,7 +99,7 @@ class SplitRecord(_Record):
     digest: Sha256
 
 
-class PlanRecord(_Record):
+class PlanRecord(Record):
     """The augmentation plan: training rows, altogether and by diagnosis code."""
 
     rows: Count
@@ -148,14 +107,14 @@ class PlanRecord(_Record):
     digest: Sha256
 
 
-class FileRecord(_Record):
+class FileRecord(Record):
     """Check sum and size, in bytes, of one file of the version."""
 
     sha256: Sha256
     bytes: Count
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """A published version, described.
 
     Attributes:
@@ -199,12 +158,11 @@ class Manifest(_Record):
             IncompatibleVersionError: a newer schema, or other labels or input than this code's.
         """
         try:
-            with path.open("rb") as file:
+            with open_plain(path) as file:
                 text = file.read(MAX_MANIFEST_BYTES + 1)
         except OSError as error:
-            reason = errno.errorcode.get(error.errno or 0, "unreadable")
             raise DamagedVersionError(
-                f"{path} cannot be read ({error.strerror or reason}). "
+                f"{path} cannot be read ({error.strerror or error}). "
                 "Publish the version again, or let this user read it."
             ) from error
         if len(text) > MAX_MANIFEST_BYTES:

@@ -17,14 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-STAGING_PREFIX: Final = ".staging-"
+from lentigo_contract.layout import FOLDER_MODE, STAGING_PREFIX
 
 _LOCK_NAME: Final = "lock"
 _VERSION_NAME: Final = "version"
-
-# Published files are for every user: the service reads the volume under another user id.
-FOLDER_MODE: Final = 0o755
-FILE_MODE: Final = 0o644
 
 _NO_LOCKS_HERE: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -57,7 +53,7 @@ def clear_stale_staging(model_folder: Path) -> None:
     """Remove what publishers that no longer live have left behind, as far as it can be removed."""
     for staging in model_folder.glob(f"{STAGING_PREFIX}*"):
         with suppress(OSError):
-            lock = _take_lock(staging, required=True)
+            lock = None if staging.is_symlink() else _take_lock(staging, required=True)
             if lock is not None:
                 shutil.rmtree(staging, ignore_errors=True)
                 os.close(lock)
@@ -83,40 +79,3 @@ def _take_lock(staging: Path, *, required: bool = False) -> int | None:
         raise
     os.close(lock)
     return None
-
-
-def make_durable(version: Path) -> None:
-    """Set the modes of a filled folder and flush it, files before the folders that name them.
-
-    Raises:
-        OSError: the disk did not take it.
-    """
-    for path, folders, files in os.walk(version, topdown=False):
-        for name in files:
-            flush_file(Path(path, name))
-        for name in folders:
-            Path(path, name).chmod(FOLDER_MODE)
-        flush_folder(Path(path))
-
-
-def flush_file(path: Path) -> None:
-    """Make one file readable for all and flush it to the disk."""
-    path.chmod(FILE_MODE)
-    _flush(path, os.O_RDONLY)
-
-
-def flush_folder(path: Path) -> None:
-    """Flush the names in a folder, where the file system can do that at all."""
-    try:
-        _flush(path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
-            raise
-
-
-def _flush(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

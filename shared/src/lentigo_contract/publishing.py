@@ -1,0 +1,175 @@
+"""Writing a version so that readers see all of it or nothing.
+
+Everything is written and flushed in a staging folder, the manifest last; then one rename(2) gives
+the folder its number. Wherever the process is killed, readers keep what they had.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from lentigo_contract.checksums import record_files
+from lentigo_contract.errors import LentigoError, PublishError, StorageError
+from lentigo_contract.layout import (
+    FILE_MODE,
+    FOLDER_MODE,
+    MANIFEST_NAME,
+    is_version_name,
+    version_names,
+)
+from lentigo_contract.manifest import Manifest
+from lentigo_contract.staging import clear_stale_staging, staging_folder
+
+_STORAGE_ERRORS: Final = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENOTDIR,
+)
+_NUMBER_TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+_CANNOT_FLUSH_FOLDERS: Final = (errno.EINVAL, errno.EOPNOTSUPP)
+
+
+def publish_version(folder: Path, name: str, fill: Callable[[Path], Manifest]) -> Manifest:
+    """Publish what `fill` writes as the next version of the model `name`; see `ModelStore.publish`.
+
+    Returns:
+        The manifest as it was published, with number and check sums.
+    """
+    with _storage_errors(folder):
+        _make_readable_folders(folder)
+        clear_stale_staging(folder)
+        with staging_folder(folder) as staged:
+            manifest = _described(staged, fill(staged), name)
+            _make_durable(staged)
+            return _appear(staged, folder, manifest)
+
+
+def _described(staged: Path, manifest: Manifest, name: str) -> Manifest:
+    """Add the files to the manifest, having checked that both can be a version."""
+    manifest.require_compatible("The new version's manifest")
+    if manifest.name != name:
+        raise PublishError(
+            f"The manifest names the model {manifest.name}, but it is to be published as {name}. "
+            "Publish it to a store of its own name."
+        )
+    files = record_files(staged)
+    if not files:
+        raise PublishError("The new version has no files. Write the model before publishing it.")
+    if MANIFEST_NAME in files:
+        raise PublishError(
+            f"The new version brings its own {MANIFEST_NAME}, which is for publishing to write. "
+            "Leave it out."
+        )
+    try:
+        return Manifest.model_validate({**dict(manifest), "files": files})
+    except ValueError as error:
+        raise PublishError(
+            f"The new version has a file with an impossible name: {error}"
+        ) from error
+
+
+def _make_durable(staged: Path) -> None:
+    """Set the modes of what was written and flush it, files before the folders that name them."""
+    for path, folders, files in os.walk(staged, topdown=False):
+        for name in files:
+            _flush_file(Path(path, name))
+        for name in folders:
+            Path(path, name).chmod(FOLDER_MODE)
+        _flush_folder(Path(path))
+
+
+def _appear(staged: Path, folder: Path, manifest: Manifest) -> Manifest:
+    """Write the manifest, last of all files, and rename to the first number that is free."""
+    number = max(map(int, version_names(folder)), default=0) + 1
+    while is_version_name(str(number)):
+        numbered = manifest.model_copy(update={"version": number})
+        written = staged / MANIFEST_NAME
+        written.write_text(numbered.to_json(), encoding="utf-8")
+        _flush_file(written)
+        _flush_folder(staged)
+        if _renamed(staged, folder / str(number)):
+            # The version is whole and visible from here on. If the disk cannot promise to keep its
+            # name through a power cut, that is no reason to report that it was not published.
+            with suppress(OSError):
+                _flush_folder(folder)
+            return numbered
+        number += 1
+    raise PublishError(f"{folder} has no number left above {number - 1}. Remove that folder.")
+
+
+def _renamed(staged: Path, target: Path) -> bool:
+    """Rename to `target` unless something is there; rename(2) alone would replace an empty folder.
+
+    Between two publishers rename(2) decides, because it replaces no folder with a file in it.
+    """
+    if os.path.lexists(target):
+        return False
+    try:
+        staged.rename(target)
+    except OSError as error:
+        if error.errno in _NUMBER_TAKEN:
+            return False
+        raise
+    return True
+
+
+def _flush_file(path: Path) -> None:
+    path.chmod(FILE_MODE)
+    _flush(path, os.O_RDONLY)
+
+
+def _flush_folder(path: Path) -> None:
+    """Flush the names in a folder, where the file system can do that at all."""
+    try:
+        _flush(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH_FOLDERS:
+            raise
+
+
+def _flush(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _make_readable_folders(folder: Path) -> None:
+    """Make a folder and its parents, readable for every user whatever the umask says."""
+    if folder.is_dir():
+        return
+    _make_readable_folders(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(FOLDER_MODE)
+
+
+@contextmanager
+def _storage_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except LentigoError:
+        raise
+    except Exception as error:
+        if not _is_of_the_disk(error):
+            raise
+        raise StorageError(
+            f"Nothing was published to {folder}: {error}. Free space on that disk, or choose a "
+            "model repository that this user may write to, and publish again."
+        ) from error
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _STORAGE_ERRORS
+    # TensorFlow and HDF5 tell of a full disk only in words, those of the C library.
+    words = str(error)
+    return any(os.strerror(code) in words for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))
