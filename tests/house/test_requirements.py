@@ -1,0 +1,109 @@
+"""What the distributions declare, and what the pinned files hold."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import lentigo_contract
+import lentigo_inference
+import lentigo_trainer
+
+ROOT = Path(__file__).parents[2]
+PINNED = sorted((ROOT / "requirements").glob("*.txt"))
+PYPROJECTS = [
+    ROOT / "shared/pyproject.toml",
+    ROOT / "services/trainer/pyproject.toml",
+    ROOT / "services/inference/pyproject.toml",
+]
+
+
+def pins(file: Path) -> set[str]:
+    """Each pinned package with its version and marker, as it stands in the file."""
+    return set(
+        re.findall(r"^([A-Za-z0-9][^\\\n]*==[^\\\n]*?) *\\?$", file.read_text(), re.MULTILINE)
+    )
+
+
+def declarations(pyproject: Path) -> list[Requirement]:
+    """What a distribution depends on, its extras included."""
+    project = tomllib.loads(pyproject.read_text())["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    return [Requirement(text) for group in (project["dependencies"], *extras) for text in group]
+
+
+def imported_packages(module: Path) -> set[str]:
+    """The packages outside the standard library that a module imports, wherever it does."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    "file",
+    [*PINNED, *PYPROJECTS, ROOT / "pyproject.toml"],
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
+def test_no_requirement_names_an_address_or_a_path(file: Path) -> None:
+    text = file.read_text()
+    assert "://" not in text
+    assert re.search(r"(index-url|find-links|trusted-host)", text) is None
+    assert re.search(r"(?:^|[\s\"'@(])/\w", text) is None
+
+
+@pytest.mark.parametrize("file", PINNED, ids=lambda file: file.name)
+def test_every_pin_has_a_hash(file: Path) -> None:
+    entries = re.split(r"\n(?=[A-Za-z0-9])", file.read_text())[1:]
+    assert entries
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+@pytest.mark.parametrize("name", ["inference.txt", "trainer.txt"])
+def test_one_environment_satisfies_every_pinned_file(name: str) -> None:
+    assert pins(ROOT / "requirements" / name) - pins(ROOT / "requirements/dev.txt") == set()
+
+
+@pytest.mark.parametrize("pyproject", PYPROJECTS, ids=lambda file: file.parent.name)
+def test_the_pins_satisfy_what_each_distribution_declares(pyproject: Path) -> None:
+    pinned: dict[str, list[str]] = {}
+    for pin in pins(ROOT / "requirements/dev.txt"):
+        name, version = pin.partition(";")[0].strip().split("==")
+        pinned.setdefault(canonicalize_name(name), []).append(version)
+    for requirement in declarations(pyproject):
+        if requirement.name == "lentigo-contract":
+            continue
+        versions = pinned.get(canonicalize_name(requirement.name), [])
+        assert versions, f"{requirement} is not pinned: run make lock"
+        assert all(requirement.specifier.contains(version) for version in versions), requirement
+
+
+@pytest.mark.parametrize("pyproject", PYPROJECTS, ids=lambda file: file.parent.name)
+def test_each_distribution_declares_what_it_imports(pyproject: Path) -> None:
+    declared = {canonicalize_name(requirement.name) for requirement in declarations(pyproject)}
+    providers = packages_distributions()
+    undeclared = {
+        name
+        for module in (pyproject.parent / "src").rglob("*.py")
+        for name in imported_packages(module)
+        if not declared & {canonicalize_name(each) for each in (name, *providers.get(name, []))}
+    }
+    assert undeclared <= {path.name for path in (pyproject.parent / "src").iterdir()}
+
+
+def test_the_three_distributions_carry_one_version() -> None:
+    versions = {
+        lentigo_contract.__version__,
+        lentigo_trainer.__version__,
+        lentigo_inference.__version__,
+    }
+    assert len(versions) == 1
