@@ -1,0 +1,53 @@
+import inspect
+import re
+
+import pytest
+
+from lentigo_contract import errors
+from lentigo_contract.errors import LentigoError
+
+EVERY_ERROR = [
+    member
+    for _, member in inspect.getmembers(errors, inspect.isclass)
+    if member.__module__ == errors.__name__
+]
+
+
+def drawn_tree() -> dict[str, str]:
+    """Each error's parent, as the docstring of the module draws it."""
+    parents: dict[str, str] = {}
+    above: dict[int, str] = {}
+    for line in (errors.__doc__ or "").splitlines():
+        found = re.match(r"^[ │├└─]*(\w+Error)\b", line)
+        if found is None:
+            continue
+        depth = found.start(1)
+        name = found[1]
+        above[depth] = name
+        shallower = [place for place in above if place < depth]
+        if shallower:
+            parents[name] = above[max(shallower)]
+    return parents
+
+
+def test_the_drawing_shows_every_error_under_its_parent() -> None:
+    drawn = drawn_tree()
+
+    real = {
+        error.__name__: error.__bases__[0].__name__
+        for error in EVERY_ERROR
+        if error is not LentigoError
+    }
+
+    assert drawn == real
+
+
+@pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: error.__name__)
+def test_every_error_is_one_of_ours_and_says_what_it_means(error: type[Exception]) -> None:
+    assert issubclass(error, LentigoError)
+    assert error.__doc__
+
+
+def test_our_errors_never_pass_for_those_of_the_system() -> None:
+    # Otherwise an `except OSError` meant for the disk would swallow them.
+    assert not any(issubclass(error, OSError | ValueError | RuntimeError) for error in EVERY_ERROR)
