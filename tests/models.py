@@ -14,14 +14,17 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import pytest
+from tests.fakes import made_manifest
 
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest import Manifest
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine, Images, Prediction
-from tests.fakes import made_manifest
 
 Flaw = Literal["none", "nan", "classes", "sum", "signature", "input"]
+
+# TensorFlow has no types.
+Tensor = Any
 
 _CELLS: Final = 7
 _CELL_SIDE: Final = 32
@@ -114,12 +117,12 @@ def saved_models(tmp_path_factory: pytest.TempPathFactory) -> SavedModels:
 
 def _save(folder: Path, seed: int, flaw: Flaw) -> None:
     # Where TensorFlow is not needed it is not imported: that takes many seconds.
-    import tensorflow as tf  # noqa: PLC0415
+    import tensorflow as tf
 
     module = tf.Module()
     module.weights = tf.Variable(weights(seed))
 
-    def answer(image: Any) -> dict[str, Any]:
+    def answer(image: Tensor) -> dict[str, Tensor]:
         scaled = tf.cast(image, tf.float32) / 255.0
         cells = tf.nn.avg_pool2d(scaled, _CELL_SIDE, _CELL_SIDE, "VALID")
         activation_map = tf.einsum("nhwc,ck->nhwk", cells, module.weights)

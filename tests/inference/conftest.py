@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import structlog
+from tests.models import saved_models
 
 from lentigo_contract.store import ModelStore
 from lentigo_inference.settings import Settings
-from tests.models import saved_models
 
 __all__ = ["saved_models"]
 
@@ -14,6 +15,18 @@ __all__ = ["saved_models"]
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_log() -> None:
+    """Keep structlog from drawing every variable of a traceback, which takes seconds."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(),
+        ]
+    )
 
 
 @pytest.fixture

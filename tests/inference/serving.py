@@ -9,14 +9,14 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.fakes import jpeg_bytes
+from tests.inference.loop_watch import watched_loop
+from tests.models import load_plain
 
 from lentigo_inference.app import create_app
 from lentigo_inference.engine import EngineLoader
 from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings
-from tests.fakes import jpeg_bytes
-from tests.inference.loop_watch import watched_loop
-from tests.models import load_plain
 
 PREDICTIONS = "/v1/predictions"
 
@@ -64,7 +64,7 @@ async def running(
                 yield service
 
 
-def _with_state(app: ASGIApp, state: LifespanState) -> Any:
+def _with_state(app: ASGIApp, state: LifespanState) -> ASGIApp:
     """Hand every request the lifespan's state, as a server does and httpx does not."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,14 +7,16 @@ from typing import NoReturn
 import httpx
 import numpy as np
 import pytest
+import structlog
 from PIL import Image
-
-from lentigo_contract.store import ModelStore
-from lentigo_inference.settings import Settings
+from starlette.types import Message
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import encoded, png_chunk, png_file, png_header
 from tests.inference.serving import PREDICTIONS, problem_of, running
 from tests.models import publish_plain
+
+from lentigo_contract.store import ModelStore
+from lentigo_inference.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -206,8 +208,18 @@ async def test_a_large_form_never_touches_the_disk(
 
 async def test_a_client_that_leaves_gives_its_place_back(settings: Settings) -> None:
     settings = settings.model_copy(update={"max_pending": 1})
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"\xff\xd8", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(_message: Message) -> None:
+        """Nobody is there to take it."""
+
     async with running(settings) as service:
-        sent: list[object] = []
         scope = {
             "type": "http",
             "method": "POST",
@@ -220,21 +232,11 @@ async def test_a_client_that_leaves_gives_its_place_back(settings: Settings) -> 
             "headers": [(b"content-type", b"image/jpeg")],
             "state": {"services": service.services},
         }
-        messages = iter(
-            [
-                {"type": "http.request", "body": b"\xff\xd8", "more_body": True},
-                {"type": "http.disconnect"},
-            ]
-        )
-
-        async def receive() -> dict[str, object]:
-            return next(messages)
-
-        async def send(message: object) -> None:
-            sent.append(message)
-
-        await service.app(scope, receive, send)  # type: ignore[arg-type]
+        with structlog.testing.capture_logs() as logs:
+            await service.app(scope, receive, send)
         assert (await service.predict()).status_code == 200
+    assert messages == []
+    assert [(entry["event"], entry["status"]) for entry in logs] == [("request", 499)]
 
 
 async def test_more_than_the_bound_is_refused_at_once_with_a_delay(settings: Settings) -> None:

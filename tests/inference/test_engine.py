@@ -1,0 +1,57 @@
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from tests.models import PlainEngine
+
+from lentigo_contract.errors import EngineError
+from lentigo_contract.manifest import MapGeometry
+from lentigo_inference.engine import Images, Prediction, warm_up
+
+GEOMETRY = MapGeometry(height=7, width=7)
+
+
+class Altered(PlainEngine):
+    def __init__(self, alter: Callable[[Prediction], Prediction]) -> None:
+        super().__init__(1)
+        self.alter = alter
+
+    def predict(self, images: Images) -> Prediction:
+        return self.alter(super().predict(images))
+
+
+def test_a_sound_engine_passes() -> None:
+    warm_up(PlainEngine(1), GEOMETRY)
+
+
+@pytest.mark.parametrize(
+    ("alter", "reason"),
+    [
+        (lambda p: Prediction(p.probabilities * np.float32("nan"), p.activation_map), "finite"),
+        (lambda p: Prediction(p.probabilities, p.activation_map * np.float32("inf")), "finite"),
+        (lambda p: Prediction(p.probabilities[:, :6], p.activation_map), "probabilities"),
+        (lambda p: Prediction(p.probabilities[:1], p.activation_map), r"\[2, 7\]"),
+        (lambda p: Prediction(p.probabilities, p.activation_map[:, :6]), "activation_map"),
+        (lambda p: Prediction(p.probabilities.astype(float), p.activation_map), "float64"),
+        (lambda p: Prediction(p.probabilities * np.float32(2), p.activation_map), "sum to 1"),
+        (lambda p: Prediction(p.probabilities * 4 - np.float32(3 / 7), p.activation_map), "negat"),
+    ],
+    ids=["nan", "inf map", "classes", "count", "map cells", "dtype", "sum", "negative"],
+)
+def test_an_engine_with_an_impossible_answer_is_refused(
+    alter: Callable[[Prediction], Prediction], reason: str
+) -> None:
+    with pytest.raises(EngineError, match=reason):
+        warm_up(Altered(alter), GEOMETRY)
+
+
+def test_another_map_than_the_manifest_says_is_refused() -> None:
+    with pytest.raises(EngineError, match=r"\[1, 5, 5, 7\]"):
+        warm_up(PlainEngine(1), MapGeometry(height=5, width=5))
+
+
+def test_the_service_is_imported_without_tensorflow() -> None:
+    code = "import sys, lentigo_inference.__main__; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

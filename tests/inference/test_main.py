@@ -1,0 +1,98 @@
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from lentigo_inference.__main__ import main
+from lentigo_inference.listener import ListenError, address_of, listen
+from lentigo_inference.settings import Settings, environment_name
+
+
+def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert all(environment_name(field) in text for field in Settings.model_fields)
+    assert "LENTIGO_PORT [8000]" in text
+
+
+def test_bad_settings_are_one_line_that_names_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LENTIGO_PORT", "many")
+    monkeypatch.setenv("LENTIGO_MAX_PENDING", "0")
+    assert main([]) == 2
+    message = capsys.readouterr().err
+    assert len(message.splitlines()) == 1
+    assert "LENTIGO_PORT" in message
+    assert "LENTIGO_MAX_PENDING" in message
+
+
+def test_a_port_in_use_is_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("LENTIGO_PORT", str(port))
+        assert main([]) == 1
+    message = capsys.readouterr().err
+    assert len(message.splitlines()) == 1
+    assert f"127.0.0.1 port {port}" in message
+
+
+def test_an_unknown_host_is_told() -> None:
+    with pytest.raises(ListenError, match=r"host\.invalid port 8000"):
+        listen("host.invalid", 8000)
+
+
+def test_a_listening_socket_is_told_as_a_url() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        host, port = listener.getsockname()
+        assert address_of(listener) == f"http://{host}:{port}"
+        with socket.create_connection((host, port), timeout=30):
+            pass
+
+
+LOGGING = """
+import logging, structlog
+from lentigo_inference.logs import configure_logs
+from lentigo_inference.settings import Settings
+configure_logs(Settings(log_format="{form}"))
+log = structlog.stdlib.get_logger("a.module")
+def fail(image):
+    raise ValueError("no")
+try:
+    fail("pixels" * 3)
+except ValueError:
+    log.exception("failed", version=1)
+logging.getLogger("a.library").warning("beware")
+log.debug("not shown")
+"""
+
+
+def logged(form: str) -> str:
+    run = subprocess.run(
+        [sys.executable, "-c", LOGGING.format(form=form)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout == ""
+    return run.stderr
+
+
+def test_the_json_log_is_one_object_a_line_for_us_and_libraries() -> None:
+    ours, library = (json.loads(line) for line in logged("json").splitlines())
+    assert (ours["event"], ours["version"], ours["level"]) == ("failed", 1, "error")
+    assert "ValueError" in ours["exception"]
+    assert (library["event"], library["logger"]) == ("beware", "a.library")
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_values(form: str) -> None:
+    text = logged(form)
+    assert "ValueError" in text
+    assert "pixelspixels" not in text

@@ -1,0 +1,59 @@
+import json
+from typing import Any
+
+import pytest
+
+from lentigo_inference.app import create_app
+from lentigo_inference.schemas import PredictionAnswer, Problem
+from lentigo_inference.settings import Settings
+
+METHODS = {"get", "post"}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return create_app(Settings()).openapi()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method} {path}", operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method in METHODS
+    ]
+
+
+def test_every_error_of_every_route_is_a_problem_with_an_example(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        errors = {key: value for key, value in operation["responses"].items() if key != "200"}
+        assert "default" in errors, name
+        for status, described in errors.items():
+            assert list(described["content"]) == ["application/problem+json"], (name, status)
+            for example in described["content"]["application/problem+json"].get("examples", {}):
+                body = described["content"]["application/problem+json"]["examples"][example]
+                assert Problem.model_validate(body["value"]).status == int(status)
+
+
+def test_the_frameworks_own_error_model_is_gone(document: dict[str, Any]) -> None:
+    assert "HTTPValidationError" not in json.dumps(document)
+
+
+def test_predictions_document_both_ways_to_send_an_image(document: dict[str, Any]) -> None:
+    body = document["paths"]["/v1/predictions"]["post"]["requestBody"]
+    assert set(body["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
+    assert set(document["paths"]["/v1/predictions"]["post"]["responses"]) == {
+        "200", "400", "408", "413", "415", "422", "500", "503", "default",
+    }  # fmt: skip
+
+
+def test_references_lead_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    text = json.dumps(document)
+    for name in text.split("#/components/schemas/")[1:]:
+        assert name.partition('"')[0] in schemas
+
+
+def test_the_example_of_an_answer_is_one(document: dict[str, Any]) -> None:
+    (example,) = document["components"]["schemas"]["PredictionAnswer"]["examples"]
+    PredictionAnswer.model_validate(example)

@@ -1,0 +1,202 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import structlog
+from tests.models import load_plain, publish_plain
+
+from lentigo_contract.errors import EngineError
+from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_inference.engine import Engine
+from lentigo_inference.reloader import Reloader, VersionStatus
+from lentigo_inference.slot import LoadedModel, ModelSlot
+
+
+class Loads:
+    """Loads plain versions and keeps count."""
+
+    def __init__(self) -> None:
+        self.versions: list[int] = []
+        self.failure: EngineError | None = None
+
+    def __call__(self, stored: StoredVersion) -> Engine:
+        self.versions.append(stored.version)
+        if self.failure is not None:
+            raise self.failure
+        return load_plain(stored)
+
+
+@pytest.fixture
+def loads() -> Loads:
+    return Loads()
+
+
+@pytest.fixture
+def retired() -> list[LoadedModel]:
+    return []
+
+
+@pytest.fixture
+def slot(retired: list[LoadedModel]) -> ModelSlot:
+    return ModelSlot(retired.append)
+
+
+@pytest.fixture
+def reloader(store: ModelStore, slot: ModelSlot, loads: Loads) -> Reloader:
+    return Reloader(store, slot, loads)
+
+
+def in_use(slot: ModelSlot) -> int | None:
+    return slot.current.version if slot.current else None
+
+
+def damage(stored: StoredVersion) -> Path:
+    file = stored.path / "seed.txt"
+    file.write_text("0")
+    return file
+
+
+def test_the_newest_version_is_taken(
+    reloader: Reloader, slot: ModelSlot, store: ModelStore, loads: Loads
+) -> None:
+    publish_plain(store, 1)
+    publish_plain(store, 2)
+    reloader.check()
+    assert in_use(slot) == 2
+    assert loads.versions == [2]
+
+
+def test_a_newer_version_replaces_the_one_in_use(
+    reloader: Reloader, slot: ModelSlot, store: ModelStore, retired: list[LoadedModel]
+) -> None:
+    publish_plain(store, 1)
+    reloader.check()
+    publish_plain(store, 2)
+    reloader.check()
+    assert in_use(slot) == 2
+    assert [model.version for model in retired] == [1]
+
+
+def test_nothing_is_loaded_twice(reloader: Reloader, store: ModelStore, loads: Loads) -> None:
+    publish_plain(store, 1)
+    for _ in range(3):
+        reloader.check()
+    assert loads.versions == [1]
+
+
+def test_a_broken_version_leaves_the_one_in_use(
+    reloader: Reloader, slot: ModelSlot, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    reloader.check()
+    damage(publish_plain(store, 2))
+    reloader.check()
+    assert in_use(slot) == 1
+    states = {state.version: state for state in reloader.states()}
+    assert states[1].status is VersionStatus.READY
+    assert states[2].status is VersionStatus.UNAVAILABLE
+    assert "seed.txt" in states[2].reason
+
+
+def test_at_the_start_the_newest_sound_version_is_taken(
+    reloader: Reloader, slot: ModelSlot, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    publish_plain(store, 2)
+    damage(publish_plain(store, 3))
+    reloader.check()
+    assert in_use(slot) == 2
+
+
+def test_a_broken_version_is_logged_once_and_not_tried_again_until_its_folder_changes(
+    reloader: Reloader, slot: ModelSlot, store: ModelStore
+) -> None:
+    file = damage(publish_plain(store, 7))
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(4):
+            reloader.check()
+        assert [entry["event"] for entry in logs] == ["model refused"]
+        file.write_text("7")
+        reloader.check()
+    assert [entry["event"] for entry in logs] == ["model refused", "model in use"]
+    assert in_use(slot) == 1
+    assert reloader.states()[0].reason == ""
+
+
+def test_what_the_runtime_refuses_is_not_tried_again(
+    reloader: Reloader, slot: ModelSlot, store: ModelStore, loads: Loads
+) -> None:
+    publish_plain(store, 1)
+    loads.failure = EngineError("The graph has an operation we do not know.")
+    reloader.check()
+    reloader.check()
+    assert loads.versions == [1]
+    assert in_use(slot) is None
+    assert "operation we do not know" in reloader.states()[0].reason
+
+
+def test_an_empty_slot_says_why_the_newest_version_was_refused(
+    reloader: Reloader, slot: ModelSlot, store: ModelStore
+) -> None:
+    damage(publish_plain(store, 1))
+    reloader.check()
+    with pytest.raises(Exception, match=r"Version 1 could not be loaded: .*seed\.txt"):
+        slot.require()
+
+
+def test_an_engine_that_fails_its_warm_up_is_closed(store: ModelStore, slot: ModelSlot) -> None:
+    stored = publish_plain(store, 1, activation_map={"height": 3, "width": 3})
+    engine = load_plain(stored)
+    reloader = Reloader(store, slot, lambda _stored: engine)
+    reloader.check()
+    assert in_use(slot) is None
+    assert engine.closed  # type: ignore[attr-defined]
+
+
+def test_a_version_that_is_removed_stays_in_use(
+    reloader: Reloader, slot: ModelSlot, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    reloader.check()
+    shutil.rmtree(store.root)
+    reloader.check()
+    assert in_use(slot) == 1
+    (state,) = reloader.states()
+    assert (state.status, state.version) == (VersionStatus.READY, 1)
+    assert "no longer there" in state.reason
+
+
+def test_a_refused_version_that_is_removed_is_forgotten(
+    reloader: Reloader, store: ModelStore
+) -> None:
+    shutil.rmtree(damage(publish_plain(store, 1)).parent)
+    reloader.check()
+    assert reloader.states() == []
+
+
+def test_a_repository_that_cannot_be_read_is_logged_once_and_told(
+    reloader: Reloader, slot: ModelSlot, store: ModelStore
+) -> None:
+    store.root.mkdir()
+    store.folder.write_text("a file where a folder should be")
+    with structlog.testing.capture_logs() as logs:
+        reloader.check()
+        reloader.check()
+        assert [entry["event"] for entry in logs] == ["model repository unreadable"]
+        with pytest.raises(Exception, match="cannot be listed"):
+            slot.require()
+        store.folder.unlink()
+        publish_plain(store, 1)
+        reloader.check()
+    assert in_use(slot) == 1
+
+
+def test_half_a_version_is_not_looked_at(
+    reloader: Reloader, slot: ModelSlot, store: ModelStore, loads: Loads
+) -> None:
+    (store.folder / "1").mkdir(parents=True)
+    (store.folder / ".staging-x").mkdir()
+    reloader.check()
+    assert loads.versions == []
+    assert reloader.states() == []
+    assert in_use(slot) is None

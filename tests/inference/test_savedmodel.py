@@ -1,0 +1,82 @@
+import gc
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.models import Flaw, SavedModels, expected
+
+from lentigo_contract.errors import EngineError
+from lentigo_contract.manifest import MapGeometry
+from lentigo_contract.store import ModelStore
+from lentigo_inference.engine import engine_loader, warm_up
+
+load = engine_loader(threads=1)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_it_computes_what_the_network_does(
+    store: ModelStore, saved_models: SavedModels, count: int
+) -> None:
+    engine = load(saved_models.publish(store, seed=1))
+    images = np.random.default_rng(2).integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
+    prediction, truth = engine.predict(images), expected(images, seed=1)
+    assert prediction.probabilities.dtype == prediction.activation_map.dtype == np.float32
+    np.testing.assert_allclose(prediction.probabilities, truth.probabilities, atol=1e-5)
+    np.testing.assert_allclose(prediction.activation_map, truth.activation_map, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("flaw", "reason"),
+    [
+        ("nan", "finite"),
+        ("classes", r"float32 \[1, 6\]"),
+        ("sum", "sum to 1"),
+        ("signature", "serving_default"),
+        ("input", "float32"),
+    ],
+)
+def test_a_flawed_model_is_refused_with_the_reason(
+    store: ModelStore, saved_models: SavedModels, flaw: Flaw, reason: str
+) -> None:
+    stored = saved_models.publish(store, 1, flaw)
+    with pytest.raises(EngineError, match=reason):
+        warm_up(load(stored), MapGeometry(height=7, width=7))
+
+
+def test_a_folder_without_a_model_is_refused(store: ModelStore, saved_models: SavedModels) -> None:
+    stored = saved_models.publish(store, 1)
+    (stored.path / "saved_model.pb").write_bytes(b"not a graph")
+    with pytest.raises(EngineError, match="cannot load"):
+        load(stored)
+    (stored.path / "saved_model.pb").unlink()
+    with pytest.raises(EngineError, match="cannot load"):
+        load(stored)
+
+
+def test_closing_frees_the_variables(store: ModelStore, saved_models: SavedModels) -> None:
+    engine = load(saved_models.publish(store, 1))
+    engine.predict(np.zeros((1, 224, 224, 3), np.uint8))
+    variable = weakref.ref(engine._model.weights)  # type: ignore[attr-defined]
+    assert variable() is not None
+    gc.disable()
+    try:
+        engine.close()
+        assert variable() is None
+    finally:
+        gc.enable()
+
+
+def test_without_tensorflow_the_reason_names_what_to_install(
+    store: ModelStore, saved_models: SavedModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = saved_models.publish(store, 1)
+    monkeypatch.setitem(__import__("sys").modules, "lentigo_inference.engines.savedmodel", None)
+    with pytest.raises(EngineError, match=r"lentigo-inference\[savedmodel\]"):
+        load(stored)
+
+
+def test_models_are_made_once(tmp_path: Path, saved_models: SavedModels) -> None:
+    first = saved_models.publish(ModelStore(tmp_path / "a"), 1)
+    second = saved_models.publish(ModelStore(tmp_path / "b"), 1)
+    assert first.manifest.files == second.manifest.files

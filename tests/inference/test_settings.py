@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from lentigo_inference.settings import Settings, environment_name, unknown_variables
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for field in Settings.model_fields:
+        monkeypatch.delenv(environment_name(field), raising=False)
+
+
+def test_by_default_it_serves_the_models_folder_on_loopback() -> None:
+    settings = Settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.model_repository == Path("models")
+
+
+def test_they_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LENTIGO_PORT", "9000")
+    monkeypatch.setenv("LENTIGO_MODEL_REPOSITORY", "/srv/models")
+    settings = Settings()
+    assert (settings.port, settings.model_repository) == (9000, Path("/srv/models"))
+
+
+def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LENTIGO_PORT", "")
+    assert Settings().port == 8000
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("port", "65536"),
+        ("reload_interval_s", "0"),
+        ("reload_interval_s", "nan"),
+        ("upload_timeout_s", "inf"),
+        ("max_upload_bytes", "0"),
+        ("decode_threads", "0"),
+        ("log_level", "loud"),
+    ],
+)
+def test_an_impossible_value_is_refused(
+    monkeypatch: pytest.MonkeyPatch, field: str, value: str
+) -> None:
+    monkeypatch.setenv(environment_name(field), value)
+    with pytest.raises(ValidationError, match=field):
+        Settings()
+
+
+def test_every_setting_is_described() -> None:
+    assert all(info.description for info in Settings.model_fields.values())
+
+
+def test_a_misspelt_variable_is_found() -> None:
+    environment = {"LENTIGO_PROT": "1", "lentigo_port": "1", "PATH": "/bin"}
+    assert unknown_variables(environment) == ["LENTIGO_PROT"]
+
+
+def test_the_limit_of_bytes_is_the_one_that_decoding_holds() -> None:
+    assert Settings(max_upload_bytes=2048).image_limits().max_bytes == 2048

@@ -1,0 +1,106 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tests.models import PlainEngine, publish_plain
+
+from lentigo_contract.errors import NotReadyError
+from lentigo_contract.store import ModelStore
+from lentigo_inference.slot import LoadedModel, ModelSlot
+
+
+@pytest.fixture
+def retired() -> list[LoadedModel]:
+    return []
+
+
+@pytest.fixture
+def slot(retired: list[LoadedModel]) -> ModelSlot:
+    return ModelSlot(retired.append)
+
+
+@pytest.fixture
+def models(store: ModelStore) -> list[LoadedModel]:
+    return [LoadedModel(publish_plain(store, seed), PlainEngine(seed)) for seed in (1, 2, 3)]
+
+
+def test_an_empty_slot_says_why(slot: ModelSlot) -> None:
+    slot.explain_vacancy("The volume is not mounted.")
+    with pytest.raises(NotReadyError, match="not mounted"), slot.lease():
+        pass
+
+
+def test_a_lease_keeps_the_model_it_began_with(
+    slot: ModelSlot, models: list[LoadedModel], retired: list[LoadedModel]
+) -> None:
+    slot.swap(models[0])
+    with slot.lease() as first:
+        slot.swap(models[1])
+        with slot.lease() as second:
+            assert (first, second) == (models[0], models[1])
+        assert retired == []
+    assert retired == [models[0]]
+
+
+def test_a_model_nobody_uses_is_retired_at_the_swap(
+    slot: ModelSlot, models: list[LoadedModel], retired: list[LoadedModel]
+) -> None:
+    slot.swap(models[0])
+    slot.swap(models[1])
+    assert retired == [models[0]]
+
+
+def test_the_last_of_several_leases_retires(
+    slot: ModelSlot, models: list[LoadedModel], retired: list[LoadedModel]
+) -> None:
+    slot.swap(models[0])
+    first, second = slot.lease(), slot.lease()
+    first.__enter__()
+    second.__enter__()
+    slot.swap(models[1])
+    first.__exit__(None, None, None)
+    assert retired == []
+    second.__exit__(None, None, None)
+    assert retired == [models[0]]
+
+
+def test_a_request_that_fails_gives_its_lease_back(
+    slot: ModelSlot, models: list[LoadedModel], retired: list[LoadedModel]
+) -> None:
+    slot.swap(models[0])
+    with pytest.raises(ZeroDivisionError), slot.lease():
+        raise ZeroDivisionError
+    slot.close()
+    assert retired == [models[0]]
+
+
+def test_a_model_that_comes_after_closing_is_retired(
+    slot: ModelSlot, models: list[LoadedModel], retired: list[LoadedModel]
+) -> None:
+    slot.close()
+    slot.swap(models[0])
+    assert retired == [models[0]]
+    assert slot.current is None
+
+
+def test_every_model_but_the_last_is_retired_once_whatever_the_threads_do(
+    slot: ModelSlot, models: list[LoadedModel], retired: list[LoadedModel]
+) -> None:
+    slot.swap(models[0])
+    begin = threading.Barrier(5)
+
+    def use() -> None:
+        begin.wait()
+        for _ in range(500):
+            with slot.lease() as model:
+                assert model not in retired
+
+    def swap() -> None:
+        begin.wait()
+        for model in models[1:]:
+            slot.swap(model)
+
+    with ThreadPoolExecutor(5) as threads:
+        for task in [*(threads.submit(use) for _ in range(4)), threads.submit(swap)]:
+            task.result()
+    assert sorted(model.version for model in retired) == [1, 2]

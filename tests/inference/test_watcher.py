@@ -1,0 +1,72 @@
+import threading
+
+import structlog
+
+from lentigo_inference.watcher import Watcher
+
+
+class Clock:
+    """Passes time when told to, and stops after a number of looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.waits: list[float] = []
+        self.looks = looks
+        self.done = threading.Event()
+
+    def __call__(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        stop = len(self.waits) >= self.looks
+        if stop:
+            self.done.set()
+        return stop
+
+
+def test_it_looks_at_once_and_then_every_interval() -> None:
+    looks: list[int] = []
+    clock = Clock(looks=3)
+    watcher = Watcher(lambda: looks.append(len(clock.waits)), 5.0, clock)
+    watcher.start()
+    assert clock.done.wait(30)
+    assert watcher.stop(30)
+    assert looks == [0, 1, 2]
+    assert clock.waits == [5.0, 5.0, 5.0]
+
+
+def test_a_look_that_fails_is_logged_and_not_the_last() -> None:
+    clock = Clock(looks=2)
+    looks: list[int] = []
+
+    def look() -> None:
+        looks.append(1)
+        raise RuntimeError("unforeseen")
+
+    with structlog.testing.capture_logs() as logs:
+        watcher = Watcher(look, 5.0, clock)
+        watcher.start()
+        assert clock.done.wait(30)
+        assert watcher.stop(30)
+    assert len(looks) == 2
+    assert [entry["log_level"] for entry in logs] == ["error", "error"]
+
+
+def test_stopping_ends_the_wait() -> None:
+    looked = threading.Event()
+    watcher = Watcher(looked.set, interval_s=86_400)
+    watcher.start()
+    assert looked.wait(30)
+    assert watcher.stop(30)
+
+
+def test_a_look_that_hangs_does_not_keep_the_service_from_ending() -> None:
+    hangs, release = threading.Event(), threading.Event()
+
+    def look() -> None:
+        hangs.set()
+        release.wait(60)
+
+    watcher = Watcher(look, 5.0)
+    watcher.start()
+    assert hangs.wait(30)
+    assert not watcher.stop(0)
+    release.set()
+    assert watcher.stop(30)
