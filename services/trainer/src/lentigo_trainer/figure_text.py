@@ -1,0 +1,86 @@
+"""Figures as people read them: a value with its interval and its n, or why there is none."""
+
+from collections.abc import Callable
+from typing import Final
+
+from lentigo_contract.labels import CODES
+from lentigo_trainer.evaluation import Evaluation, Figure
+
+NOT_MEASURED: Final = "not measured"
+
+Row = tuple[str, str, str, str]
+"""What is measured, the figure with its 95 % interval, n, and what always answering the most
+frequent class would come to ("-" where that says nothing)."""
+
+
+def share_text(figure: Figure) -> str:
+    """Write a share: "89.8 % (87.7 to 91.7)", "undefined", "50.0 % (no interval)"."""
+    return _text(figure, lambda value: f"{100 * value:.1f}", " %")
+
+
+def number_text(figure: Figure) -> str:
+    """Write a figure that is no share: "0.934 (0.911 to 0.955)"."""
+    return _text(figure, lambda value: f"{value:.3f}", "")
+
+
+def overall_rows(result: Evaluation) -> list[Row]:
+    """Give the figures of the whole classifier, each beside its baseline."""
+    classes = len(result.averaged_over)
+    of_all = "" if classes == len(CODES) else f" (over {classes} of {len(CODES)} classes)"
+    by_chance = f"{0.5:.3f}"
+    shares = (
+        ("Accuracy", result.accuracy, share_text(result.majority_baseline)),
+        (f"Balanced accuracy{of_all}", result.balanced_accuracy, f"{100 / classes:.1f} %"),
+        ("Melanoma sensitivity", result.melanoma_sensitivity, _recall_of("mel", result)),
+    )
+    numbers = (
+        ("AUC, malignant against benign", result.malignant_auc, by_chance),
+        (f"AUC, mean of one against rest{of_all}", result.macro_auc, by_chance),
+        ("Expected calibration error", result.expected_calibration_error, "-"),
+        ("Brier score, 0 to 2", result.brier, "-"),
+        ("Log loss, nats", result.log_loss, "-"),
+    )
+    return [
+        *((name, share_text(figure), f"{figure.n:,}", base) for name, figure, base in shares),
+        *((name, number_text(figure), f"{figure.n:,}", base) for name, figure, base in numbers),
+    ]
+
+
+def class_rows(result: Evaluation) -> list[tuple[str, str, str, str, str, str]]:
+    """Give for each class: code, n, recall, precision, answers naming it, and AUC."""
+    return [
+        (
+            code,
+            f"{found.recall.n:,}",
+            share_text(found.recall),
+            share_text(found.precision),
+            f"{found.precision.n:,}",
+            number_text(found.auc),
+        )
+        for code, found in result.classes.items()
+    ]
+
+
+def reasons(result: Evaluation) -> list[str]:
+    """Say why figures or intervals are missing, one sentence each."""
+    named = {"Melanoma sensitivity": result.melanoma_sensitivity}
+    named["Balanced accuracy"] = result.balanced_accuracy
+    named["AUC, malignant against benign"] = result.malignant_auc
+    named["AUC, mean of one against rest"] = result.macro_auc
+    for code, found in result.classes.items():
+        named[f"Recall of {code}"] = found.recall
+        if found.recall.n:
+            named |= {f"Precision of {code}": found.precision, f"AUC of {code}": found.auc}
+    return [f"{name}: {figure.reason}" for name, figure in named.items() if figure.reason]
+
+
+def _recall_of(code: str, result: Evaluation) -> str:
+    return "100.0 %" if result.majority == code else "0.0 %"
+
+
+def _text(figure: Figure, write: Callable[[float], str], unit: str) -> str:
+    if figure.value is None:
+        return "undefined"
+    if figure.low is None or figure.high is None:
+        return f"{write(figure.value)}{unit} (no interval)"
+    return f"{write(figure.value)}{unit} ({write(figure.low)} to {write(figure.high)})"

@@ -1,0 +1,76 @@
+"""A run's results in a folder: figures as JSON, and the pictures next to them."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from rich.table import Table
+
+from lentigo_trainer import plots
+from lentigo_trainer.evaluation import Evaluation
+from lentigo_trainer.figure_text import class_rows, overall_rows, reasons
+from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.storage import write_whole
+
+METRICS_NAME: Final = "metrics.json"
+
+
+def write_report(folder: Path, result: Evaluation, epochs: Sequence[EpochFigures] = ()) -> None:
+    """Write `metrics.json`, `confusion.png`, `reliability.png` and, with epochs, `curves.png`.
+
+    Args:
+        folder: where; made if missing, files of an earlier report are replaced.
+        result: what was measured.
+        epochs: how training went, if it is known.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    write_metrics(folder / METRICS_NAME, result)
+    files = {
+        "confusion.png": plots.confusion(result),
+        "reliability.png": plots.reliability(result),
+    }
+    baseline = result.majority_baseline.value
+    if epochs and baseline is not None:
+        files["curves.png"] = plots.curves(epochs, baseline, result.majority)
+    for name, content in files.items():
+        write_whole(folder / name, partial(_write, content))
+
+
+def write_metrics(path: Path, result: Evaluation) -> None:
+    """Write every figure as JSON.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    text = json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def tables(result: Evaluation) -> tuple[Table, Table]:
+    """Lay out the figures for a terminal: those of the whole, and those of each class."""
+    whole = _table(
+        ("Figure", "Value (95 % interval)", "n", f"Always {result.majority}"),
+        title=f"{result.examples:,} images of {result.lesions:,} lesions",
+    )
+    for row in overall_rows(result):
+        whole.add_row(*row)
+    each = _table(("Class", "n", "Recall", "Precision", "Answers", "AUC"))
+    each.caption = "\n".join(reasons(result))
+    for cells in class_rows(result):
+        each.add_row(*cells)
+    return whole, each
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
+
+
+def _table(columns: Sequence[str], title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("n", "Answers") else "left")
+    return table

@@ -1,0 +1,95 @@
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+from tests.trainer.made_up_answers import certain, made_up_answers
+
+from lentigo_contract.errors import MetricError
+from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer import plots
+from lentigo_trainer.evaluation import Evaluation, evaluate
+from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.report import tables, write_report
+
+EPOCHS = tuple(
+    EpochFigures(
+        epoch=number,
+        accuracy=0.5 + number / 20,
+        loss=1 / number,
+        validation_accuracy=0.6 + number / 30,
+        validation_loss=1.2 / number,
+        seconds=60,
+    )
+    for number in range(1, 6)
+)
+
+
+@pytest.fixture(scope="module")
+def result() -> Evaluation:
+    return evaluate(*made_up_answers(1, n=200), seed=1, resamples=100)
+
+
+@pytest.fixture(scope="module")
+def two_classes() -> Evaluation:
+    truth = np.array([index_of("nv")] * 9 + [index_of("mel")])
+    return evaluate(truth, certain(*truth), np.arange(10), seed=1, resamples=100)
+
+
+def opened(png: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(png))
+    image.load()
+    return image
+
+
+def test_pictures_are_wide_enough_for_a_page_and_opaque(result: Evaluation) -> None:
+    for png in (
+        plots.curves(EPOCHS, 0.8, "nv"),
+        plots.confusion(result),
+        plots.reliability(result),
+    ):
+        image = opened(png)
+        assert image.format == "PNG"
+        assert image.width == 1024
+        assert np.asarray(image.convert("RGBA"))[..., 3].min() == 255
+
+
+def test_the_same_figures_make_the_same_bytes(result: Evaluation) -> None:
+    assert plots.confusion(result) == plots.confusion(result)
+
+
+def test_one_epoch_and_absent_classes_can_be_drawn(two_classes: Evaluation) -> None:
+    opened(plots.curves(EPOCHS[:1], 0.8, "nv"))
+    opened(plots.confusion(two_classes))
+    opened(plots.reliability(two_classes))
+
+
+def test_no_epoch_cannot_be_drawn() -> None:
+    with pytest.raises(MetricError, match="no epoch"):
+        plots.curves((), 0.8, "nv")
+
+
+def test_a_report_is_figures_and_pictures(result: Evaluation, tmp_path: Path) -> None:
+    write_report(tmp_path / "report", result, EPOCHS)
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert names == {"metrics.json", "curves.png", "confusion.png", "reliability.png"}
+    written = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert Evaluation.from_json(written) == result
+
+
+def test_without_epochs_there_are_no_curves(result: Evaluation, tmp_path: Path) -> None:
+    write_report(tmp_path, result)
+    assert not (tmp_path / "curves.png").exists()
+
+
+def test_the_terminal_shows_every_figure_beside_its_baseline(two_classes: Evaluation) -> None:
+    console = Console(file=io.StringIO(), record=True, width=200)
+    console.print(*tables(two_classes))
+    text = console.export_text()
+    assert "90.0 %" in text
+    assert "Balanced accuracy (over 2 of 7 classes)" in text
+    assert "Recall of df: There is no example of df, so its recall is undefined." in text
+    assert all(code in text for code in CODES)
