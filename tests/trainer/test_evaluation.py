@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 import pytest
-from tests.trainer.made_up_answers import certain, made_up_answers
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.evaluation import Evaluation, evaluate
+from tests.trainer.made_up_answers import certain, made_up_answers
 
 
 def test_every_figure_lies_in_its_interval_and_knows_its_n() -> None:

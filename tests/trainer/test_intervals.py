@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.trainer.made_up_answers import made_up_answers
 
 from lentigo_contract.errors import MetricError
 from lentigo_trainer import intervals, metrics
@@ -8,6 +7,7 @@ from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.intervals import bootstrap, percentile_interval, resampled_weights
 from lentigo_trainer.reliability import expected_calibration_error
 from lentigo_trainer.resampled import mean, statistics_of
+from tests.trainer.made_up_answers import made_up_answers
 
 
 def test_unit_weights_give_the_figures_of_the_plain_functions() -> None:

@@ -3,12 +3,12 @@ import pytest
 import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trainer.made_up_answers import certain, made_up_answers
 
 from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.labels import CODES, MALIGNANT, index_of
 from lentigo_trainer import metrics
 from lentigo_trainer.answers import FloatArray, LabelArray
+from tests.trainer.made_up_answers import certain, made_up_answers
 
 MEL, NV = index_of("mel"), index_of("nv")
 

@@ -1,10 +1,10 @@
 import numpy as np
-from tests.fakes import made_manifest
-from tests.trainer.made_up_answers import certain, made_up_answers
 
 from lentigo_contract.labels import RESEARCH_NOTICE, index_of
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.model_card import model_card
+from tests.fakes import made_manifest
+from tests.trainer.made_up_answers import certain, made_up_answers
 
 NV, MEL = index_of("nv"), index_of("mel")
 

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.trainer.made_up_answers import made_up_answers
 
 from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.labels import index_of
 from lentigo_trainer.answers import malignancy
 from lentigo_trainer.operating_point import choose_operating_point
+from tests.trainer.made_up_answers import made_up_answers
 
 MEL, NV = index_of("mel"), index_of("nv")
 

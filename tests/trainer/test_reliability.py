@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.trainer.made_up_answers import certain, made_up_answers
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.reliability import (
@@ -8,6 +7,7 @@ from lentigo_trainer.reliability import (
     expected_calibration_error,
     reliability_diagram,
 )
+from tests.trainer.made_up_answers import certain, made_up_answers
 
 
 def answered(confidence: float) -> list[float]:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
-from tests.trainer.made_up_answers import certain, made_up_answers
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
@@ -14,6 +13,7 @@ from lentigo_trainer import plots
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.report import tables, write_report
+from tests.trainer.made_up_answers import certain, made_up_answers
 
 EPOCHS = tuple(
     EpochFigures(
