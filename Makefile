@@ -82,6 +82,6 @@ $(BIN)/python:
 
 $(VENV)/.%: requirements/%.txt $(PYPROJECTS) | $(BIN)/python
 	@echo "Installing $< into $(VENV); the first time takes a minute or two."
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement $<
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes --requirement $<
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(DISTRIBUTIONS_$*:%=--editable %)
 	@touch $@
