@@ -6,7 +6,12 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
+
+# A TIFF's tags: numbers and their values.
+Tags = Mapping[int, int | tuple[int, ...]]
 
 PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -48,6 +53,13 @@ def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> byte
     return png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
 
 
+def png_pixels(pixels: npt.NDArray[np.generic]) -> bytes:
+    """Give an IDAT chunk of unfiltered rows; the array is [height, width, channels], big-endian."""
+    rows = pixels.reshape(pixels.shape[0], -1).view(np.uint8)
+    unfiltered = np.pad(rows, ((0, 0), (1, 0)))
+    return png_chunk(b"IDAT", zlib.compress(unfiltered.tobytes()))
+
+
 def png_file(header: bytes, *chunks: bytes) -> bytes:
     """Put a PNG together from its chunks."""
     return PNG_SIGNATURE + header + b"".join(chunks) + png_chunk(b"IEND")
@@ -60,7 +72,7 @@ def with_png_chunks(png: bytes, *chunks: bytes) -> bytes:
 
 
 def tiff_file(
-    tags: Mapping[int, int | tuple[int, ...]],
+    tags: Tags,
     content: bytes,
     order: str = "<",
     following: int = 0,

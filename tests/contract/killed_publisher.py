@@ -12,9 +12,8 @@ from pathlib import Path
 from types import FrameType
 from unittest.mock import patch
 
-from tests.contract.versions import fill_made_version
-
 from lentigo_contract.store import ModelStore
+from tests.contract.versions import fill_made_version
 
 
 def main() -> None:

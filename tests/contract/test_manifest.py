@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.fakes import made_manifest
 
 from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest import MAX_MANIFEST_BYTES, FileRecord, Manifest
+from tests.fakes import made_manifest
 
 Document = dict[str, Any]
 

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from lentigo_contract.manifest import Manifest
+from lentigo_contract.store import ModelStore
 from tests.contract import killed_publisher
 from tests.contract.versions import (
     as_another_user,
@@ -17,9 +20,6 @@ from tests.contract.versions import (
     publish_made_version,
     publish_some,
 )
-
-from lentigo_contract.manifest import Manifest
-from lentigo_contract.store import ModelStore
 
 SPAWN = multiprocessing.get_context("spawn")
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.contract.versions import fill_made_version
 
 from lentigo_contract.errors import (
     DamagedVersionError,
@@ -14,6 +13,7 @@ from lentigo_contract.errors import (
     VersionNotFoundError,
 )
 from lentigo_contract.store import ModelStore, open_version_folder
+from tests.contract.versions import fill_made_version
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Final
 
-from tests.fakes import made_manifest
-
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.manifest import Manifest
 from lentigo_contract.store import ModelStore
+from tests.fakes import made_manifest
 
 NOBODY: Final = 65534
 

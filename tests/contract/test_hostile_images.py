@@ -1,0 +1,300 @@
+"""Files made to hurt: cut off, mutated, or far more work than their size."""
+
+import random
+import struct
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from lentigo_contract.errors import ImageError, UndecodableImageError, UnsupportedImageError
+from lentigo_contract.images import read_image
+from tests.contract.twins import PLAIN, lossless
+from tests.fakes import jpeg_bytes, lesion_image
+from tests.images import (
+    Tags,
+    encoded,
+    exif_block,
+    png_chunk,
+    png_file,
+    png_header,
+    tiff_file,
+    with_jpeg_segments,
+    with_png_chunks,
+)
+
+# Damaged files make Pillow warn, which tests turn into errors; the service lets it warn.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SMALL = lesion_image(1, "mel", (48, 40))
+EXIF = Image.Exif()
+EXIF[0x0112] = 6
+
+VICTIMS = {
+    "JPEG": encoded(SMALL, "JPEG", exif=EXIF, icc_profile=b"profile" * 20),
+    "progressive": encoded(SMALL, "JPEG", progressive=True),
+    "CMYK": encoded(SMALL.convert("CMYK"), "JPEG"),
+    "PNG": encoded(SMALL, "PNG", exif=EXIF),
+    "palette": encoded(SMALL.quantize(16), "PNG", transparency=3),
+    "WEBP": encoded(SMALL, "WEBP", exif=EXIF),
+    "lossless": encoded(SMALL.convert("RGBA"), "WEBP", lossless=True),
+    "BMP": encoded(SMALL, "BMP"),
+    "TIFF": encoded(SMALL, "TIFF"),
+    "LZW": encoded(SMALL, "TIFF", compression="tiff_lzw"),
+    "TIFF with JPEG": encoded(SMALL, "TIFF", compression="jpeg"),
+}
+
+
+def survive(data: bytes) -> None:
+    """Read it; an image and an error of ours are both fine, and anything else is not."""
+    with suppress(ImageError):
+        assert read_image(data).pixels.shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize("kind", VICTIMS)
+def test_cut_off_anywhere(kind: str) -> None:
+    whole = VICTIMS[kind]
+    # Every place in the headers, and then every seventh.
+    for length in [*range(1, min(700, len(whole))), *range(700, len(whole), 7)]:
+        survive(whole[:length])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "LZW"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_an_image_cut_off_amid_its_pixels_is_never_shown(kind: str, share: float) -> None:
+    whole = VICTIMS[kind]
+
+    with pytest.raises(UndecodableImageError, match="cut off"):
+        read_image(whole[: int(len(whole) * share)])
+
+
+@pytest.mark.parametrize("kind", VICTIMS)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_mutated_anywhere(kind: str, data: st.DataObject) -> None:
+    victim = bytearray(VICTIMS[kind])
+    places = st.integers(0, len(victim) - 1) | st.integers(0, min(200, len(victim) - 1))
+    for place, value in data.draw(
+        st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=8)
+    ):
+        victim[place] = value
+
+    survive(bytes(victim))
+
+
+@pytest.mark.parametrize("kind", VICTIMS)
+def test_spliced_and_shuffled(kind: str) -> None:
+    dealer = random.Random(kind)
+    victim = VICTIMS[kind]
+    for _ in range(40):
+        start, end = sorted(dealer.sample(range(len(victim)), 2))
+        piece = dealer.choice([b"", bytes(9), b"\xff" * 9, victim[start:end] * 2])
+        survive(victim[:start] + piece + victim[end:])
+
+
+@given(st.sampled_from([data[:12] for data in VICTIMS.values()]), st.binary(max_size=300))
+def test_noise_behind_a_good_beginning(beginning: bytes, noise: bytes) -> None:
+    survive(beginning + noise)
+
+
+# Work far beyond the size. Each took seconds to hours before it was screened.
+
+
+def many_scans() -> bytes:
+    jpeg = encoded(Image.new("L", (2000, 2000)), "JPEG", progressive=True)
+    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
+    return jpeg[:-2] + last * 20_000 + b"\xff\xd9"
+
+
+def many_segments() -> bytes:
+    return with_jpeg_segments(jpeg_bytes(), *[(0xE1, b"Exif\x00\x00abcdef")] * 200_000)
+
+
+def filling() -> bytes:
+    jpeg = jpeg_bytes()
+    return jpeg[:2] + b"\xff" * 4_000_000 + jpeg[2:]
+
+
+def many_chunks() -> bytes:
+    return with_png_chunks(lossless(PLAIN), png_chunk(b"juNk") * 400_000)
+
+
+def many_empty_pixel_chunks() -> bytes:
+    return png_file(png_header(64, 64), png_chunk(b"IDAT") * 400_000)
+
+
+def far_more_pixels_than_said() -> bytes:
+    deflate = zlib.compressobj()
+    zeros = bytes(2**20)
+    stream = b"".join(deflate.compress(zeros) for _ in range(64)) + deflate.flush()
+    return png_file(png_header(64, 64), png_chunk(b"IDAT", stream))
+
+
+def text_that_inflates() -> bytes:
+    bomb = png_chunk(b"zTXt", b"a\x00\x00" + zlib.compress(bytes(2**24)))
+    return with_png_chunks(lossless(PLAIN), *[bomb] * 20)
+
+
+def profile_that_inflates() -> bytes:
+    bomb = png_chunk(b"iCCP", b"a\x00\x00" + zlib.compress(bytes(2**25), 1))
+    return with_png_chunks(lossless(PLAIN), bomb)
+
+
+def exif_that_points_at_itself() -> bytes:
+    entries = b"".join(struct.pack("<HHII", tag, 7, 60_000, 0) for tag in range(1, 4000))
+    block = b"II*\x00" + struct.pack("<IH", 8, 3999) + entries + bytes(4)
+    return with_jpeg_segments(jpeg_bytes(), (0xE1, b"Exif\x00\x00" + block))
+
+
+def run_lengths() -> bytes:
+    header = struct.pack("<IIIHHIIIIII", 40, 4000, 2500, 1, 8, 1, 0, 0, 0, 256, 0)
+    start = b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1024)
+    return start + header + bytes(1024) + b"\x01\x05" * 2_000_000
+
+
+def pages_without_end() -> bytes:
+    page = struct.Struct("<HHHIII")
+    return b"II*\x00\x08\x00\x00\x00" + b"".join(
+        page.pack(1, 256, 4, 1, 100, 8 + page.size * (number + 1)) for number in range(200_000)
+    )
+
+
+GREY_TIFF: Tags = {256: 8000, 257: 7900, 258: 8, 259: 1, 262: 1, 277: 1}
+
+
+def strips_on_top_of_each_other() -> bytes:
+    count = 100_000
+    tags: Tags = {**GREY_TIFF, 273: (8,) * count, 278: 3950, 279: (100,) * count}
+    return tiff_file(tags, bytes(1_000_000))
+
+
+def strips_that_all_are_the_whole_file() -> bytes:
+    content = zlib.compress(bytes(1_000_000), 0)
+    count = 7900
+    tags: Tags = {**GREY_TIFF, 259: 8, 273: (8,) * count, 278: 1, 279: (len(content),) * count}
+    return tiff_file(tags, content)
+
+
+def a_tile_far_larger_than_the_image() -> bytes:
+    content = zlib.compress(bytes(2**25), 1)
+    tags = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: 30_000, 323: 30_000}
+    return tiff_file({**tags, 324: 8, 325: len(content)}, content)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        many_scans,
+        many_segments,
+        filling,
+        many_chunks,
+        many_empty_pixel_chunks,
+        far_more_pixels_than_said,
+        text_that_inflates,
+        profile_that_inflates,
+        exif_that_points_at_itself,
+        run_lengths,
+        pages_without_end,
+        strips_on_top_of_each_other,
+        strips_that_all_are_the_whole_file,
+        a_tile_far_larger_than_the_image,
+    ],
+)
+def test_work_far_beyond_the_size_is_not_done(bomb: Callable[[], bytes]) -> None:
+    data = bomb()
+
+    before = time.process_time()
+    survive(data)
+
+    assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {257: 0},
+        {278: 0},
+        {256: (64, 64)},
+        {273: (8, 8, 8)},
+        {279: 10**9},
+        {322: 16, 323: 16, 324: 8, 273: ()},
+        {259: 6},
+        {259: 50_001},
+    ],
+    ids=str,
+)
+def test_tiffs_that_contradict_themselves_are_survived(
+    tags: Tags,
+) -> None:
+    plain = {256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 279: 4096}
+
+    survive(tiff_file({**plain, **tags}, bytes(4096)))
+
+
+def test_a_tag_given_twice_is_refused() -> None:
+    tiff = tiff_file({256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 279: 4096}, b"")
+    height = tiff.index(struct.pack("<HHI", 257, 4, 1))
+
+    with pytest.raises(UndecodableImageError, match="directory"):
+        read_image(tiff[:height] + struct.pack("<H", 256) + tiff[height + 2 :])
+
+
+def test_a_fax_is_refused() -> None:
+    fax = encoded(PLAIN.convert("1"), "TIFF", compression="group4")
+
+    with pytest.raises(UnsupportedImageError, match="compression 4"):
+        read_image(fax)
+
+
+def test_exif_orientation_is_found_among_many_entries() -> None:
+    entry = exif_block(6)[10:22]
+    others = b"".join(struct.pack("<HHII", tag, 4, 1, 0) for tag in range(1, 200))
+    block = b"II*\x00" + struct.pack("<IH", 8, 200) + others + entry + bytes(4)
+
+    image = read_image(with_png_chunks(lossless(PLAIN), png_chunk(b"eXIf", block)))
+
+    assert (image.width, image.height) == (227, 301)
+
+
+# Memory
+
+TIGHT = """
+import resource, sys
+from lentigo_contract.errors import ImageError
+from lentigo_contract.images import read_image
+data = sys.stdin.buffer.read()
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 60 * 2**20,) * 2)
+try:
+    print(read_image(data).width)
+except MemoryError:
+    print("MemoryError")
+"""
+
+
+def read_in_little_memory(data: bytes) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", TIGHT],
+        input=data,
+        env={"PYTHONPATH": ":".join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    return done.stdout.decode().strip()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory through Linux")
+def test_a_large_jpeg_needs_little_memory_and_a_lack_of_it_is_not_blamed_on_the_image() -> None:
+    # 96 MB in Pillow, which keeps RGB in four bytes; with an eighth of each side it is 1.5 MB.
+    flat = Image.new("RGB", (6000, 4000), (200, 150, 140))
+
+    assert read_in_little_memory(encoded(flat, "JPEG")) == "6000"
+    assert read_in_little_memory(lossless(flat)) == "MemoryError"
