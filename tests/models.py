@@ -14,12 +14,12 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.fakes import made_manifest
 
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest import Manifest
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine, Images, Prediction
+from tests.fakes import made_manifest
 
 Flaw = Literal["none", "nan", "classes", "sum", "signature", "input"]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import structlog
-from tests.models import saved_models
 
 from lentigo_contract.store import ModelStore
 from lentigo_inference.settings import Settings
+from tests.models import saved_models
 
 __all__ = ["saved_models"]
 

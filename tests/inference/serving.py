@@ -9,14 +9,14 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
-from tests.fakes import jpeg_bytes
-from tests.inference.loop_watch import watched_loop
-from tests.models import load_plain
 
 from lentigo_inference.app import create_app
 from lentigo_inference.engine import EngineLoader
 from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings
+from tests.fakes import jpeg_bytes
+from tests.inference.loop_watch import watched_loop
+from tests.models import load_plain
 
 PREDICTIONS = "/v1/predictions"
 

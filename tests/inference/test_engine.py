@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.models import PlainEngine
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest import MapGeometry
 from lentigo_inference.engine import Images, Prediction, warm_up
+from tests.models import PlainEngine
 
 GEOMETRY = MapGeometry(height=7, width=7)
 

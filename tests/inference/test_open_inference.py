@@ -1,10 +1,10 @@
 import pytest
-from tests.inference.serving import PREDICTIONS, problem_of, running
-from tests.models import publish_plain
 
 from lentigo_contract.store import ModelStore
 from lentigo_inference import __version__
 from lentigo_inference.settings import Settings
+from tests.inference.serving import PREDICTIONS, problem_of, running
+from tests.models import publish_plain
 
 pytestmark = pytest.mark.anyio
 

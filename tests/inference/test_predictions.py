@@ -6,16 +6,16 @@ import uuid
 import numpy as np
 import pytest
 from PIL import Image
-from tests.fakes import jpeg_bytes, lesion_image
-from tests.images import encoded
-from tests.inference.serving import PREDICTIONS, running
-from tests.models import SavedModels, expected, publish_plain
 
 from lentigo_contract.images import read_image
 from lentigo_contract.labels import CODES, DIAGNOSES, MALIGNANT
 from lentigo_contract.manifest import Thresholds
 from lentigo_contract.store import ModelStore
 from lentigo_inference.settings import Settings
+from tests.fakes import jpeg_bytes, lesion_image
+from tests.images import encoded
+from tests.inference.serving import PREDICTIONS, running
+from tests.models import SavedModels, expected, publish_plain
 
 pytestmark = pytest.mark.anyio
 

@@ -1,8 +1,6 @@
 import httpx
 import pytest
 import structlog
-from tests.inference.serving import PREDICTIONS, problem_of, running
-from tests.models import PlainEngine, publish_plain
 
 from lentigo_contract import errors
 from lentigo_contract.errors import (
@@ -16,6 +14,8 @@ from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Images, Prediction
 from lentigo_inference.errors import PROBLEMS, problem_type
 from lentigo_inference.settings import Settings
+from tests.inference.serving import PREDICTIONS, problem_of, running
+from tests.models import PlainEngine, publish_plain
 
 anyio = pytest.mark.anyio
 

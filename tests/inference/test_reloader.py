@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 import structlog
-from tests.models import load_plain, publish_plain
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine
 from lentigo_inference.reloader import Reloader, VersionStatus
 from lentigo_inference.slot import LoadedModel, ModelSlot
+from tests.models import load_plain, publish_plain
 
 
 class Loads:

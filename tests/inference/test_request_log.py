@@ -2,12 +2,12 @@ import uuid
 
 import pytest
 import structlog
-from tests.fakes import jpeg_bytes
-from tests.inference.serving import PREDICTIONS, running
-from tests.models import publish_plain
 
 from lentigo_contract.store import ModelStore
 from lentigo_inference.settings import Settings
+from tests.fakes import jpeg_bytes
+from tests.inference.serving import PREDICTIONS, running
+from tests.models import publish_plain
 
 pytestmark = pytest.mark.anyio
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.models import Flaw, SavedModels, expected
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest import MapGeometry
 from lentigo_contract.store import ModelStore
 from lentigo_inference.engine import engine_loader, warm_up
+from tests.models import Flaw, SavedModels, expected
 
 load = engine_loader(threads=1)
 

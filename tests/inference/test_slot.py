@@ -2,11 +2,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.models import PlainEngine, publish_plain
 
 from lentigo_contract.errors import NotReadyError
 from lentigo_contract.store import ModelStore
 from lentigo_inference.slot import LoadedModel, ModelSlot
+from tests.models import PlainEngine, publish_plain
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import pytest
 import structlog
 from PIL import Image
 from starlette.types import Message
+
+from lentigo_contract.store import ModelStore
+from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import encoded, png_chunk, png_file, png_header
 from tests.inference.serving import PREDICTIONS, problem_of, running
 from tests.models import publish_plain
-
-from lentigo_contract.store import ModelStore
-from lentigo_inference.settings import Settings
 
 pytestmark = pytest.mark.anyio
 

@@ -2,13 +2,10 @@
 
 import argparse
 import os
-import signal
 import sys
-from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 import structlog
-import uvicorn
 from pydantic import ValidationError
 
 from lentigo_contract.labels import RESEARCH_NOTICE
@@ -16,6 +13,7 @@ from lentigo_inference import __version__
 from lentigo_inference.app import create_app
 from lentigo_inference.listener import ListenError, address_of, listen
 from lentigo_inference.logs import configure_logs
+from lentigo_inference.server import serve
 from lentigo_inference.settings import Settings, environment_name, unknown_variables
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -39,22 +37,6 @@ def main(arguments: list[str] | None = None) -> int:
     configure_logs(settings)
     for name in unknown_variables(dict(os.environ)):
         _log.warning("unknown setting ignored", variable=name)
-    # uvicorn finishes what it accepted and then sends itself the signal again, for this handler.
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(settings),
-            log_config=None,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            lifespan="on",
-            timeout_graceful_shutdown=settings.shutdown_grace_s,
-        )
-    )
     _log.info(
         "listening",
         url=address_of(listener),
@@ -62,12 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         model_repository=str(settings.model_repository),
         notice=RESEARCH_NOTICE,
     )
-    server.run(sockets=[listener])
+    serve(create_app(settings), settings, listener)
     return 0
-
-
-def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(0)
 
 
 def _parser() -> argparse.ArgumentParser:
