@@ -85,6 +85,28 @@ def test_a_malformed_form_is_refused(body: bytes) -> None:
     assert "image" in refusal(body)
 
 
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"", b"\r"),
+        (part(b"x") + b"--edge", b" "),
+        (part(b"x") + END, b"z"),
+        (part(b"x")[:-2], b"\r\n--edgeX"),
+    ],
+    ids=["preamble", "padding", "epilogue", "delimiters"],
+)
+def test_a_body_that_keeps_the_parser_busy_is_refused(start: bytes, piece: bytes) -> None:
+    form = ImageForm(TYPE, max_image_bytes=20 * 2**20)
+    form.feed(start)
+    with pytest.raises(MalformedRequestError, match="malformed"):
+        keep_feeding(form, piece * 10_000)
+
+
+def keep_feeding(form: ImageForm, piece: bytes) -> None:
+    for _ in range(32):
+        form.feed(piece)
+
+
 @pytest.mark.parametrize("kind", ["multipart/form-data", "multipart/form-data; boundary="])
 def test_a_missing_boundary_is_refused(kind: str) -> None:
     assert "boundary" in refusal(kind=kind)

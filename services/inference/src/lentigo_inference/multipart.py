@@ -20,6 +20,15 @@ _MAX_HEADER_BYTES: Final = 4096
 # Boundaries, headers and whatever stands before and after the parts.
 FRAMING_BYTES: Final = 64 * 2**10
 
+# RFC 2046, section 5.1.1: the delimiter must not appear in a part. A few times it may, by chance.
+# The parser goes byte by byte there, so a body full of them would hold up everyone for seconds.
+_STRAY_DELIMITERS: Final = 8
+
+_MALFORMED: Final = (
+    "The multipart body is malformed. Let an HTTP client build it, such as "
+    f"curl -F {FIELD}=@lesion.jpg."
+)
+
 
 class ImageForm:
     """Takes a body piece by piece, and keeps the content of the parts named `image`.
@@ -37,14 +46,17 @@ class ImageForm:
         self._max_images = max_images
         self._images: list[io.BytesIO] = []
         self._size = 0
+        self._framing = 0
+        self._delimiters = 0
         self._header_name = bytearray()
         self._header_value = bytearray()
         self._disposition = b""
         self._complete = False
-        boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+        boundary = parse_options_header(content_type)[1].get(b"boundary") or _no_boundary()
+        self._delimiter = b"\r\n--" + boundary
         try:
             self._parser = MultipartParser(
-                boundary or _no_boundary(),
+                boundary,
                 {
                     "on_part_begin": self._on_part_begin,
                     "on_header_begin": self._on_header_begin,
@@ -70,13 +82,17 @@ class ImageForm:
             MalformedRequestError: not multipart, another field than `image`, or too many of it.
             ImageTooLargeError: an image has more bytes than allowed.
         """
+        self._delimiters += piece.count(self._delimiter)
+        if self._delimiters > self._max_images + _STRAY_DELIMITERS:
+            raise MalformedRequestError(_MALFORMED)
+        # What the parser finds to be content is taken off again.
+        self._framing += len(piece)
         try:
             self._parser.write(piece)
         except FormParserError as error:
-            raise MalformedRequestError(
-                "The multipart body is malformed. Let an HTTP client build it, such as "
-                f"curl -F {FIELD}=@lesion.jpg."
-            ) from error
+            raise MalformedRequestError(_MALFORMED) from error
+        if self._framing > FRAMING_BYTES:
+            raise MalformedRequestError(_MALFORMED)
 
     def images(self) -> list[bytes]:
         """Give the images once the whole body was fed, at least one.
@@ -126,6 +142,7 @@ class ImageForm:
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._size += end - start
+        self._framing -= end - start
         if self._size > self._max_image_bytes:
             raise too_large(self._max_image_bytes)
         self._images[-1].write(memoryview(data)[start:end])
