@@ -1,4 +1,4 @@
-"""What goes over the wire, with an example of each."""
+"""What goes over the wire, with an example of each; the open protocol has a module of its own."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,14 +8,15 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 DiagnosisCode = Annotated[str, Field(description="Code of HAM10000.", examples=["nv"])]
 
 
-def _example(**values: Any) -> ConfigDict:  # noqa: ANN401 - any JSON
+def example(**values: Any) -> ConfigDict:  # noqa: ANN401 - any JSON
+    """Configure a wire model, with an example of it for the OpenAPI document."""
     return ConfigDict(frozen=True, json_schema_extra={"examples": [values]})
 
 
 class Problem(BaseModel):
     """An error, as RFC 9457 has it, with `error` beside it for Open Inference clients."""
 
-    model_config = _example(
+    model_config = example(
         type="urn:lentigo:problem:unsupported-image",
         title="Not an image type we read",
         status=415,
@@ -35,7 +36,7 @@ class Problem(BaseModel):
 class ModelReference(BaseModel):
     """The version that answered."""
 
-    model_config = _example(name="lentigo", version="1", architecture="mobilenet")
+    model_config = example(name="lentigo", version="1", architecture="mobilenet")
 
     name: str
     version: str
@@ -87,7 +88,7 @@ class ActivationMap(BaseModel):
 class PredictionAnswer(BaseModel):
     """A diagnosis."""
 
-    model_config = _example(
+    model_config = example(
         id="019b1f6e-4a57-7c3e-8d5c-0f8f3a2b7d10",
         model={"name": "lentigo", "version": "1", "architecture": "mobilenet"},
         image={"sha256": "9f86d081884c7d65...", "format": "JPEG", "width": 600, "height": 450},
@@ -144,91 +145,3 @@ class ModelList(BaseModel):
     """The versions in use: one, or none while no model is loaded."""
 
     models: list[ModelDetails]
-
-
-class ServerLive(BaseModel):
-    """The process answers."""
-
-    model_config = _example(live=True)
-
-    live: bool
-
-
-class ServerReady(BaseModel):
-    """A model is loaded."""
-
-    model_config = _example(ready=True)
-
-    ready: bool
-
-
-class ModelReady(BaseModel):
-    """That model is loaded."""
-
-    model_config = _example(name="lentigo", ready=True)
-
-    name: str
-    ready: bool
-
-
-class ServerMetadata(BaseModel):
-    """What serves here."""
-
-    model_config = _example(name="lentigo", version="0.1.0", extensions=[])
-
-    name: str
-    version: str
-    extensions: list[str]
-
-
-class TensorMetadata(BaseModel):
-    """A tensor that goes in or comes out; -1 is any number of images."""
-
-    name: str
-    datatype: Literal["UINT8", "FP32"]
-    shape: list[int]
-
-
-class ModelMetadata(BaseModel):
-    """A model's tensors, as the Open Inference Protocol describes them."""
-
-    model_config = _example(
-        name="lentigo",
-        versions=["1"],
-        platform="tensorflow_savedmodel",
-        inputs=[{"name": "image", "datatype": "UINT8", "shape": [-1, 224, 224, 3]}],
-        outputs=[
-            {"name": "probabilities", "datatype": "FP32", "shape": [-1, 7]},
-            {"name": "activation_map", "datatype": "FP32", "shape": [-1, 7, 7, 7]},
-        ],
-    )
-
-    name: str
-    versions: list[str]
-    platform: str
-    inputs: list[TensorMetadata]
-    outputs: list[TensorMetadata]
-
-
-class RepositoryIndexRequest(BaseModel):
-    """Which versions to list."""
-
-    model_config = _example(ready=False)
-
-    ready: bool = Field(False, description="Only those that are in use.")
-
-
-class RepositoryIndexEntry(BaseModel):
-    """How one version stands."""
-
-    model_config = _example(
-        name="lentigo",
-        version="2",
-        state="UNAVAILABLE",
-        reason="variables/variables.data-00000-of-00001 is missing.",
-    )
-
-    name: str
-    version: str
-    state: Literal["READY", "LOADING", "UNAVAILABLE"]
-    reason: str

@@ -9,8 +9,7 @@ from lentigo_contract.errors import NotReadyError, VersionNotFoundError
 from lentigo_contract.labels import CODES
 from lentigo_contract.store import ModelStore
 from lentigo_inference import __version__
-from lentigo_inference.openapi import problem_responses
-from lentigo_inference.schemas import (
+from lentigo_inference.open_inference_schemas import (
     ModelMetadata,
     ModelReady,
     ServerLive,
@@ -18,6 +17,7 @@ from lentigo_inference.schemas import (
     ServerReady,
     TensorMetadata,
 )
+from lentigo_inference.openapi import problem_responses
 from lentigo_inference.services import Services, ServicesOfRequest
 from lentigo_inference.slot import LoadedModel
 

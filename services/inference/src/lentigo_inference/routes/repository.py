@@ -9,9 +9,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from lentigo_inference.json_body import read_json
+from lentigo_inference.open_inference_schemas import RepositoryIndexEntry, RepositoryIndexRequest
 from lentigo_inference.openapi import problem_responses
 from lentigo_inference.reloader import VersionStatus
-from lentigo_inference.schemas import RepositoryIndexEntry, RepositoryIndexRequest
 from lentigo_inference.services import ServicesOfRequest
 
 router = APIRouter(prefix="/v2/repository", tags=["repository"])
