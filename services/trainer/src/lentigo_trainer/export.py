@@ -52,8 +52,10 @@ def export_saved_model(network: Network, folder: Path, temperature: float = 1.0)
     try:
         archive.write_out(str(folder), verbose=False)
     except (tf.errors.OpError, OSError) as error:
+        full = isinstance(error, tf.errors.ResourceExhaustedError)
+        why = "the disk is full" if full else str(error)
         raise StorageError(
-            f"The SavedModel cannot be written to {folder} ({error}). Free some space there, or "
+            f"The SavedModel cannot be written to {folder}: {why}. Free some space there, or "
             "choose a folder that this user can write to."
         ) from error
     _, height, width, _ = explained.model.outputs[0].shape
