@@ -17,7 +17,7 @@ class Loads:
 
     def __init__(self) -> None:
         self.versions: list[int] = []
-        self.failure: EngineError | None = None
+        self.failure: Exception | None = None
 
     def __call__(self, stored: StoredVersion) -> Engine:
         self.versions.append(stored.version)
@@ -123,11 +123,12 @@ def test_a_broken_version_is_logged_once_and_not_tried_again_until_its_folder_ch
     assert reloader.states()[0].reason == ""
 
 
+@pytest.mark.parametrize("kind", [EngineError, OSError])
 def test_what_the_runtime_refuses_is_not_tried_again(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore, loads: Loads
+    reloader: Reloader, slot: ModelSlot, store: ModelStore, loads: Loads, kind: type[Exception]
 ) -> None:
     publish_plain(store, 1)
-    loads.failure = EngineError("The graph has an operation we do not know.")
+    loads.failure = kind("The graph has an operation we do not know.")
     reloader.check()
     reloader.check()
     assert loads.versions == [1]

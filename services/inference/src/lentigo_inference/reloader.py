@@ -109,7 +109,7 @@ class Reloader:
         started = time.monotonic()
         try:
             model = self._loaded(version)
-        except (RepositoryError, EngineError) as error:
+        except (RepositoryError, EngineError, OSError) as error:
             self._refusals[version] = _Refusal(folder, str(error))
             _log.error("model refused", version=version, reason=str(error))
             return False
