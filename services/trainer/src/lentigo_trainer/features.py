@@ -9,16 +9,15 @@ import json
 import mmap
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from lentigo_contract.errors import DamagedCacheError, WorkFolderError
+from lentigo_contract.errors import DamagedCacheError, WeightsError, WorkFolderError
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.storage import require_space, storage_errors, write_whole
 
@@ -26,6 +25,7 @@ CHUNK_ROWS: Final = 1_024
 _RELEASE_BYTES: Final = 512 * 2**20
 
 Features = npt.NDArray[np.float16]
+Trunk = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class FeatureFile:
 
 
 def compute_features(
-    trunk: Callable[[tf.Tensor], tf.Tensor],
-    pictures: Callable[[int], tf.data.Dataset],
+    trunk: Trunk,
+    pictures: Callable[[int], Iterable[npt.NDArray[np.float32]]],
     folder: Path,
     key: FeatureKey,
     progress: Progress,
@@ -117,8 +117,8 @@ def compute_features(
 
 
 def _append(
-    trunk: Callable[[tf.Tensor], tf.Tensor],
-    pictures: tf.data.Dataset,
+    trunk: Trunk,
+    pictures: Iterable[npt.NDArray[np.float32]],
     file: BinaryIO,
     journal: BinaryIO,
     key: FeatureKey,
@@ -128,7 +128,7 @@ def _append(
     with progress.track(f"Features ({key.name})", total=key.rows, unit="rows", done=done) as step:
         crc, rows = 0, 0
         for batch in pictures:
-            block = np.asarray(tf.cast(trunk(batch), tf.float16)).tobytes()
+            block = _finite(trunk(batch), done).tobytes()
             file.write(block)
             crc = zlib.crc32(block, crc)
             rows += len(batch)
@@ -141,6 +141,17 @@ def _append(
                 journal.flush()
                 os.fsync(journal.fileno())
                 crc, rows = 0, 0
+
+
+def _finite(features: npt.NDArray[np.float32], row: int) -> Features:
+    with np.errstate(over="ignore"):
+        half = features.astype(np.float16)
+    if not np.isfinite(half).all():
+        raise WeightsError(
+            f"The frozen layers overflow on the batch from row {row:,}. Check that the weight file "
+            "belongs to this architecture."
+        )
+    return half
 
 
 def _read_journal(journal: Path, key: FeatureKey) -> list[int]:

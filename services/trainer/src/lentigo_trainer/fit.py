@@ -19,6 +19,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_contract.errors import DamagedCacheError
+from lentigo_trainer.cooldown import Cooldown
+from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.storage import write_whole
@@ -49,21 +51,6 @@ class Examples:
     labels: Labels
 
 
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One finished epoch; accuracies are shares, losses are mean cross-entropies in nats.
-
-    The training figures are those of the steps themselves, with dropout, as Keras reports them.
-    """
-
-    number: int
-    training_loss: float
-    training_accuracy: float
-    validation_loss: float
-    validation_accuracy: float
-    seconds: float
-
-
 def fit(
     tail: keras.Model,
     training: Examples,
@@ -72,8 +59,8 @@ def fit(
     seed: int,
     checkpoint: Path,
     progress: Progress,
-    finished: Callable[[Epoch], None] = lambda epoch: None,
-) -> tuple[Epoch, ...]:
+    finished: Callable[[EpochFigures], None] = lambda figures: None,
+) -> tuple[EpochFigures, ...]:
     """Train a tail to the end of its recipe, from the last finished epoch on if there is one.
 
     Args:
@@ -97,28 +84,28 @@ def fit(
     optimizer.build(tail.trainable_variables)
     history = _restore(checkpoint, tail, optimizer)
     if history:
-        progress.say(f"Resuming behind epoch {history[-1].number} of {recipe.epochs}")
+        progress.say(f"Resuming behind epoch {history[-1].epoch} of {recipe.epochs}")
     step = _training_step(tail, optimizer)
     for number in range(len(history) + 1, recipe.epochs + 1):
         started = monotonic()
         _reseed_dropout(tail, seed, number)
         loss, accuracy = _train(step, training, recipe, seed, number, progress)
         measured = logits_of(tail, validation.features, len(validation.labels))
-        epoch = Epoch(
-            number=number,
-            training_loss=loss,
-            training_accuracy=accuracy,
-            validation_loss=_cross_entropy(measured, validation.labels),
+        figures = EpochFigures(
+            epoch=number,
+            accuracy=accuracy,
+            loss=loss,
             validation_accuracy=float(np.mean(measured.argmax(1) == validation.labels)),
+            validation_loss=_cross_entropy(measured, validation.labels),
             seconds=monotonic() - started,
         )
-        history = (*history, epoch)
+        history = (*history, figures)
         _keep(checkpoint, tail, optimizer, history)
-        finished(epoch)
+        finished(figures)
         progress.say(
             f"Epoch {number}: loss {loss:.4f}, accuracy {accuracy:.4f}; "
-            f"validation loss {epoch.validation_loss:.4f}, "
-            f"accuracy {epoch.validation_accuracy:.4f}"
+            f"validation loss {figures.validation_loss:.4f}, "
+            f"accuracy {figures.validation_accuracy:.4f}"
         )
     return history
 
@@ -134,11 +121,10 @@ def logits_of(tail: keras.Model, features: Features, rows: int) -> npt.NDArray[n
 
 
 def _optimizer(recipe: Recipe, rows: int) -> keras.optimizers.Optimizer:
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = recipe.optimizer.learning_rate
-    if recipe.optimizer.schedule == "cosine":
-        steps = -(-rows // recipe.batch_size) * recipe.epochs
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
-    return keras.optimizers.SGD(rate, momentum=recipe.optimizer.momentum, nesterov=True)
+    steps = -(-rows // recipe.batch_size)
+    chosen = recipe.optimizer
+    rate = Cooldown(chosen.learning_rate, steps * recipe.epochs, steps * chosen.cooldown_epochs)
+    return keras.optimizers.SGD(rate, momentum=chosen.momentum, nesterov=True)
 
 
 _Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -219,7 +205,7 @@ def _keep(
     checkpoint: Path,
     tail: keras.Model,
     optimizer: keras.optimizers.Optimizer,
-    history: tuple[Epoch, ...],
+    history: tuple[EpochFigures, ...],
 ) -> None:
     values = {f"v{n}": variable.numpy() for n, variable in enumerate(_state(tail, optimizer))}
     epochs = np.frombuffer(json.dumps([asdict(epoch) for epoch in history]).encode(), np.uint8)
@@ -232,7 +218,7 @@ def _keep(
 
 def _restore(
     checkpoint: Path, tail: keras.Model, optimizer: keras.optimizers.Optimizer
-) -> tuple[Epoch, ...]:
+) -> tuple[EpochFigures, ...]:
     try:
         data = checkpoint.read_bytes()
     except FileNotFoundError:
@@ -246,4 +232,4 @@ def _restore(
         raise DamagedCacheError(
             f"The checkpoint {checkpoint} cannot be read. Delete it to train from the start."
         ) from error
-    return tuple(Epoch(**epoch) for epoch in epochs)
+    return tuple(EpochFigures(**epoch) for epoch in epochs)

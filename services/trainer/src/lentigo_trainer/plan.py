@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_contract.labels import index_of
+from lentigo_contract.labels import CODES, index_of
 
 CLASS_TARGET: Final = 6_000
 FILL_BATCH: Final = 50
@@ -44,6 +44,11 @@ class Plan:
     def __len__(self) -> int:
         """Give the number of rows."""
         return len(self.source)
+
+    def per_class(self) -> dict[str, int]:
+        """Count the rows of every diagnosis, by code."""
+        counts = np.bincount(self.label, minlength=len(CODES))
+        return {code: int(count) for code, count in zip(CODES, counts, strict=True)}
 
     def digest(self) -> str:
         """SHA-256 over all rows, as hex."""

@@ -4,11 +4,11 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,8 @@ _RECORDS: Final = "records.csv"
 _SUMMARY: Final = "prepared.json"
 _IMAGE_BYTES: Final = MODEL_SIDE * MODEL_SIDE * 3
 _CHUNK: Final = 256
+
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,14 @@ def prepare(source: Source, folder: Path, workers: int, progress: Progress) -> P
         require_space(folder, len(records) * _IMAGE_BYTES)
         chosen = [(name, readers[name]) for name in records["image_id"]]
         digests: list[str] = []
-        write_whole(
-            folder / _IMAGES,
-            lambda file: _decode_all(chosen, digests, file.write, workers, progress),
-        )
+
+        def write(file: BinaryIO) -> None:
+            np.lib.format.write_array_header_1_0(file, _header(len(chosen)))
+            for digest, pixels in decode(chosen, workers, progress):
+                digests.append(digest)
+                file.write(pixels.tobytes())
+
+        write_whole(folder / _IMAGES, write)
     _warn_of_copies(records, digests, progress)
     records = records.assign(sha256=digests)
     write_whole(folder / _RECORDS, lambda file: records.to_csv(file, index=False))
@@ -115,17 +121,23 @@ def open_prepared(folder: Path) -> Prepared:
     )
 
 
-def _decode_all(
-    chosen: list[tuple[str, ImageReader]],
-    digests: list[str],
-    write: Callable[[bytes], int],
-    workers: int,
-    progress: Progress,
-) -> None:
+def decode(
+    chosen: Sequence[tuple[str, ImageReader]], workers: int, progress: Progress
+) -> Iterator[tuple[str, Pixels]]:
+    """Read and decode images, in their order.
+
+    Args:
+        chosen: name and reader of each image.
+        workers: threads that decode; Pillow lets them run side by side.
+        progress: told how many images are done.
+
+    Yields:
+        SHA-256 of the encoded bytes, hex, and uint8 [224, 224, 3].
+
+    Raises:
+        DamagedImagesError: after the last image, naming every one that cannot be decoded.
+    """
     damaged: list[str] = []
-    shape = (len(chosen), MODEL_SIDE, MODEL_SIDE, 3)
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    write(_npy_header(header))
     with (
         ThreadPoolExecutor(workers) as pool,
         progress.track("Decoding", total=len(chosen), unit="images") as step,
@@ -135,9 +147,7 @@ def _decode_all(
                 if isinstance(outcome, str):
                     damaged.append(outcome)
                 else:
-                    digest, pixels = outcome
-                    digests.append(digest)
-                    write(pixels.tobytes())
+                    yield outcome
                 step.advance()
     if damaged:
         raise DamagedImagesError(
@@ -146,7 +156,7 @@ def _decode_all(
         )
 
 
-def _decode_one(item: tuple[str, ImageReader]) -> tuple[str, npt.NDArray[np.uint8]] | str:
+def _decode_one(item: tuple[str, ImageReader]) -> tuple[str, Pixels] | str:
     name, read = item
     try:
         data = read()
@@ -158,12 +168,9 @@ def _decode_one(item: tuple[str, ImageReader]) -> tuple[str, npt.NDArray[np.uint
         return name
 
 
-def _npy_header(header: dict[str, object]) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, header)
-    return buffer.getvalue()
+def _header(images: int) -> dict[str, object]:
+    shape = (images, MODEL_SIDE, MODEL_SIDE, 3)
+    return {"descr": "|u1", "fortran_order": False, "shape": shape}
 
 
 def _stamp(source: Source) -> dict[str, object]:

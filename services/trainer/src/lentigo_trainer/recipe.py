@@ -4,7 +4,7 @@ import hashlib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,13 +21,13 @@ class Optimizer(_Strict):
     Attributes:
         learning_rate: of the first step.
         momentum: share of the last step that is carried on.
-        schedule: `cosine` falls to zero over all epochs (Loshchilov and Hutter 2017),
-            `constant` stays.
+        cooldown_epochs: the last epochs, over which the rate falls to zero in a straight line; 0
+            keeps it constant to the end.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.01
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    schedule: Literal["cosine", "constant"] = "cosine"
+    cooldown_epochs: Annotated[int, Field(ge=0)] = 2
 
 
 class Recipe(_Strict):

@@ -1,0 +1,243 @@
+"""`lentigo-train`: parse, build a configuration, call one function.
+
+TensorFlow takes seconds to load, so the commands import what needs it when they run, and `--help`
+answers at once.
+"""
+
+import errno
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+
+from lentigo_contract.errors import LentigoError
+from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_trainer.progress import Progress, progress_for
+from lentigo_trainer.recipe import Recipe, read_recipe
+from lentigo_trainer.source import find_source
+
+if TYPE_CHECKING:
+    from lentigo_trainer.evaluation import Evaluation
+    from lentigo_trainer.experiment import Trained
+    from lentigo_trainer.prepare import Prepared
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="lentigo-train",
+    help=(
+        "Train Lentigo on HAM10000, measure it, and publish it for the inference service.\n\n"
+        "`lentigo-train run --source FOLDER` does everything. The other commands are its steps; "
+        "each keeps what it has finished in --work and goes on from there when it is run again.\n\n"
+        f"{RESEARCH_NOTICE}"
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+SourceOption = Annotated[
+    Path,
+    typer.Option(
+        help="Folder with HAM10000: HAM10000_metadata.csv and HAM10000_images_part_1 and _2, "
+        "as .zip archives or unpacked.",
+    ),
+]
+WorkOption = Annotated[
+    Path,
+    typer.Option(help="Folder for what is finished. All of HAM10000 needs about 10 GB."),
+]
+ModelsOption = Annotated[
+    Path, typer.Option(help="Model repository to publish into; the service watches it.")
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with ImageNet weights under Keras' own file names, such as "
+        "mobilenet_1_0_224_tf_no_top.h5. Without it Keras downloads them.",
+        show_default="Keras downloads",
+    ),
+]
+RecipeOption = Annotated[
+    Path | None,
+    typer.Option(help="Recipe, such as recipes/paper.toml.", show_default="the paper's"),
+]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Epochs, in place of the recipe's.", show_default="the recipe's"),
+]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        min=50,
+        help="Train on about this many images, for a quick run through every step. "
+        "Such a model is worth nothing.",
+        show_default="all",
+    ),
+]
+SeedOption = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=2**31 - 1,
+        help="The same seed, recipe and number of cores give the same model.",
+    ),
+]
+
+_WORK: Final = Path("work")
+_MODELS: Final = Path("models")
+
+
+@app.command()
+def prepare(source: SourceOption, work: WorkOption = _WORK) -> None:
+    """Check the data set and decode every image once, to one array in --work."""
+    prepared = _prepare(source, work, progress_for())
+    _say(f"{len(prepared.records):,} images are ready in {work}.")
+
+
+@app.command()
+def fit(
+    source: SourceOption,
+    work: WorkOption = _WORK,
+    weights_dir: WeightsOption = None,
+    recipe: RecipeOption = None,
+    epochs: EpochsOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Train by a recipe and measure the result; a killed run goes on where it stopped."""
+    trained = _train(source, work, weights_dir, _recipe(recipe, epochs), limit, seed)
+    _show(trained.evaluation)
+    _say(f"Curves, confusion matrix and figures: {trained.folder / 'report'}")
+
+
+@app.command()
+def evaluate(
+    source: SourceOption,
+    model: Annotated[Path, typer.Option(help="A published version, such as models/lentigo/1.")],
+    json: Annotated[
+        Path | None, typer.Option(help="Also write the figures to this file.", show_default=False)
+    ] = None,
+) -> None:
+    """Measure a published version on the paper's 938 validation images."""
+    from lentigo_trainer.measure import measure  # noqa: PLC0415 - see the module
+    from lentigo_trainer.report import write_metrics  # noqa: PLC0415 - see the module
+
+    evaluation = measure(model, find_source(source), _cores(), progress_for())
+    _show(evaluation)
+    if json is not None:
+        write_metrics(json, evaluation)
+
+
+@app.command()
+def publish(
+    work: WorkOption = _WORK,
+    models: ModelsOption = _MODELS,
+    architecture: Annotated[
+        str, typer.Option(help="Which of the work folder's runs.")
+    ] = "mobilenet",
+) -> None:
+    """Publish a finished run as the repository's next version."""
+    _publish(work / architecture, models)
+
+
+@app.command()
+def run(
+    source: SourceOption,
+    work: WorkOption = _WORK,
+    models: ModelsOption = _MODELS,
+    weights_dir: WeightsOption = None,
+    recipe: RecipeOption = None,
+    epochs: EpochsOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Prepare, fit, evaluate and publish: the whole story, resumable at every step."""
+    trained = _train(source, work, weights_dir, _recipe(recipe, epochs), limit, seed)
+    _show(trained.evaluation)
+    _publish(trained.folder, models)
+
+
+def main() -> None:
+    """Run the command line; every error of ours ends in one line and exit code 1."""
+    # TensorFlow reports its processor and its plugins on standard error unless told not to.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        app()
+    except LentigoError as error:
+        sys.exit(_failed(str(error)))
+    except KeyboardInterrupt:
+        _failed("Interrupted. What is finished is kept; run the same command to go on.")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe has gone, as `head` does; Python would complain while closing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(errno.EPIPE)
+
+
+def _failed(message: str) -> int:
+    Console(stderr=True).print(f"lentigo-train: {message}", markup=False, highlight=False)
+    return FAILED
+
+
+def _say(message: str) -> None:
+    Console().print(message, markup=False, highlight=False)
+
+
+def _show(evaluation: "Evaluation") -> None:
+    from lentigo_trainer.report import tables  # noqa: PLC0415 - see the module
+
+    console = Console()
+    for table in tables(evaluation):
+        console.print(table)
+    console.print(RESEARCH_NOTICE)
+
+
+def _recipe(path: Path | None, epochs: int | None) -> Recipe:
+    recipe = Recipe() if path is None else read_recipe(path)
+    return recipe if epochs is None else recipe.model_copy(update={"epochs": epochs})
+
+
+def _prepare(source: Path, work: Path, progress: Progress) -> "Prepared":
+    from lentigo_trainer.prepare import prepare as decode_all  # noqa: PLC0415 - see the module
+
+    return decode_all(find_source(source), work / "prepared", _cores(), progress)
+
+
+def _train(
+    source: Path, work: Path, weights_dir: Path | None, recipe: Recipe, limit: int | None, seed: int
+) -> "Trained":
+    progress = progress_for()
+    prepared = _prepare(source, work, progress)
+
+    from lentigo_trainer.config import TrainingConfig, WorkFolder  # noqa: PLC0415 - see the module
+    from lentigo_trainer.experiment import train  # noqa: PLC0415 - see the module
+
+    config = TrainingConfig(
+        work=WorkFolder(work),
+        recipe=recipe,
+        weights=weights_dir or "imagenet",
+        seed=seed,
+        limit=limit,
+        cores=_cores(),
+    )
+    return train(config, prepared, lambda: datetime.now(UTC), progress)
+
+
+def _publish(folder: Path, models: Path) -> None:
+    from lentigo_trainer.candidate import publish_candidate  # noqa: PLC0415 - see the module
+
+    stored = publish_candidate(folder, models)
+    _say(f"Published version {stored.version} in {stored.path}")
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,139 @@
+"""A training run from the top: plan, compute features, fit, export, evaluate, publish."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lentigo_trainer import plan as planning
+from lentigo_trainer.architectures import architecture, build, totals
+from lentigo_trainer.candidate import (
+    VALIDATION_SET,
+    candidate_files,
+    describe,
+    discard_candidate,
+    finish_candidate,
+)
+from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.evaluation import Evaluation, evaluate
+from lentigo_trainer.export import export_saved_model
+from lentigo_trainer.features import FeatureKey, compute_features
+from lentigo_trainer.fit import Examples, fit
+from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
+from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.measure import EVALUATION_SEED
+from lentigo_trainer.operating_point import choose_operating_point
+from lentigo_trainer.pipeline import pictures
+from lentigo_trainer.prepare import Prepared
+from lentigo_trainer.progress import Progress
+from lentigo_trainer.report import write_report
+from lentigo_trainer.run_folder import adopt, claimed, identity_of, keep_history
+from lentigo_trainer.saved_model import probabilities_of
+from lentigo_trainer.split import Split, limited, split
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished run.
+
+    Attributes:
+        folder: where everything about it lies; its candidate can be published from there.
+        history: every epoch.
+        evaluation: the figures of the exported model on the validation images.
+    """
+
+    folder: Path
+    history: tuple[EpochFigures, ...]
+    evaluation: Evaluation
+
+
+def train(
+    config: TrainingConfig, prepared: Prepared, now: Callable[[], datetime], progress: Progress
+) -> Trained:
+    """Train by a recipe and measure what comes out; what an earlier run finished is kept.
+
+    Whatever the limit, the figures are those of the exported model on all validation images.
+
+    Args:
+        config: how to train.
+        prepared: what to train on.
+        now: gives the time, UTC, for the manifest.
+        progress: told how far each step is.
+
+    Raises:
+        LentigoError: see the steps; each message says what to do.
+    """
+    # Two runs with the same seed shall end with the same weights, bit by bit.
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(config.seed)
+    folder = config.work.run(config.recipe)
+    with claimed(folder):
+        whole, used, plan = _rows(config, prepared)
+        network = build(architecture(config.recipe.architecture), config.weights, config.seed)
+        trunk = FrozenTrunk(network.trunk, config.cores)
+        adopt(folder, identity_of(config, prepared.digest, trunk.digest))
+        training = _examples("train", trunk, prepared, plan, folder, progress)
+        held_back = planning.originals(used.validation, prepared.labels)
+        validation = _examples("validation", trunk, prepared, held_back, folder, progress)
+        history = fit(
+            network.tail,
+            training,
+            validation,
+            config.recipe,
+            config.seed,
+            folder / "checkpoint.npz",
+            progress,
+        )
+        keep_history(folder, history)
+        discard_candidate(folder)
+        files = candidate_files(folder)
+        geometry = export_saved_model(network, files)
+        truth = prepared.labels[whole.validation]
+        lesions = prepared.records["lesion_id"].to_numpy()[whole.validation]
+        answers = probabilities_of(files, prepared.images[whole.validation], progress)
+        evaluation = evaluate(truth, answers, lesions, EVALUATION_SEED)
+        write_report(folder / "report", evaluation, history)
+        point = choose_operating_point(truth, answers, VALIDATION_SET)
+        manifest = describe(
+            config, prepared, whole, used, plan, totals(network), geometry, evaluation, point, now()
+        )
+        finish_candidate(folder, manifest, evaluation)
+    return Trained(folder=folder, history=history, evaluation=evaluation)
+
+
+def _rows(config: TrainingConfig, prepared: Prepared) -> tuple[Split, Split, planning.Plan]:
+    whole = split(prepared.records)
+    used, target = whole, config.recipe.class_target
+    if config.limit is not None:
+        used = limited(whole, prepared.records, config.limit, config.seed)
+        target = max(1, round(target * len(used.train) / len(whole.train)))
+    plan = planning.augmented(used.train, prepared.labels, config.seed, target)
+    return whole, used, plan
+
+
+def _examples(
+    name: str,
+    trunk: FrozenTrunk,
+    prepared: Prepared,
+    plan: planning.Plan,
+    folder: Path,
+    progress: Progress,
+) -> Examples:
+    key = FeatureKey(
+        name=name,
+        images=prepared.digest,
+        plan=plan.digest(),
+        trunk=trunk.digest,
+        rows=len(plan),
+        shape=trunk.shape,
+    )
+
+    def from_row(first: int) -> Iterator[npt.NDArray[np.float32]]:
+        return iter(pictures(prepared.images, plan, BATCH, first).as_numpy_iterator())
+
+    where = folder / "features" / name
+    return Examples(compute_features(trunk, from_row, where, key, progress), plan.label)

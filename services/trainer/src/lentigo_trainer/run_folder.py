@@ -1,0 +1,93 @@
+"""The folder of one run: made by one recipe on one data set, and used by one process at a time."""
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from lentigo_contract.errors import WorkFolderError
+from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.storage import storage_errors, write_whole
+
+_IDENTITY: Final = "run.json"
+_HISTORY: Final = "history.json"
+
+
+def identity_of(config: TrainingConfig, dataset: str, trunk: str) -> dict[str, object]:
+    """What a run's results depend on; another identity needs another folder.
+
+    Args:
+        config: how to train.
+        dataset: digest of the prepared images.
+        trunk: digest of the frozen network and its values.
+    """
+    return {
+        "recipe": config.recipe.model_dump(mode="json"),
+        "seed": config.seed,
+        "limit": config.limit,
+        "dataset": dataset,
+        "trunk": trunk,
+    }
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep every other process out of a run's folder.
+
+    Raises:
+        WorkFolderError: another process is using it.
+        StorageError: the folder cannot be written.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise WorkFolderError(
+                f"Another run is using {folder}. Wait for it, or choose another --work."
+            ) from error
+        yield
+
+
+def adopt(folder: Path, identity: dict[str, object]) -> None:
+    """Make a folder this run's, or check that it is.
+
+    Raises:
+        WorkFolderError: it was made by another recipe, seed or limit, or from other images or
+            weights; the message names which.
+    """
+    path = folder / _IDENTITY
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        write_whole(path, lambda file: file.write(json.dumps(identity, indent=2).encode()))
+        return
+    except ValueError as error:
+        raise WorkFolderError(f"{path} is damaged. Delete {folder}.") from error
+    differing = [key for key, value in identity.items() if found.get(key) != value]
+    if differing:
+        raise WorkFolderError(
+            f"{folder} was made with another {', '.join(differing)}. Choose another --work, "
+            "or delete that folder to start again."
+        )
+
+
+def keep_history(folder: Path, history: tuple[EpochFigures, ...]) -> None:
+    """Write every epoch's figures beside the run's other results."""
+    rows = [asdict(epoch) for epoch in history]
+    write_whole(folder / _HISTORY, lambda file: file.write(json.dumps(rows, indent=2).encode()))
+
+
+def digest_of(lines: Iterator[str]) -> str:
+    """SHA-256 over lines of text, hex."""
+    total = hashlib.sha256()
+    for line in lines:
+        total.update(line.encode() + b"\n")
+    return total.hexdigest()
