@@ -1,0 +1,110 @@
+"""What LiteRT and the fused normalisation are worth: both ways in one run, and their ratios.
+
+    python benchmarks/training_parts.py [--rounds 5]
+
+Each round times both ways in turn, so a machine that slows down slows both. CPU seconds are shown
+beside wall seconds, because a shared machine does not give every second it promises. Weights are
+random; they make no difference to the time.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lentigo_trainer.architectures import Network, architecture, build
+from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
+from lentigo_trainer.normalization import FusedBatchNormalization
+
+ROWS = 256
+STEP_ROWS = 32
+
+Work = Callable[[], object]
+
+
+def main() -> None:
+    """Parse, time, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each way")
+    rounds = parser.parse_args().rounds
+    network = build(architecture("mobilenet"), "random", seed=0)
+    compare("trunk, forward", "TensorFlow", keras_trunk(network), "LiteRT", lite(network), rounds)
+    fused = network.tail
+    plain = keras.models.clone_model(fused, clone_function=plain_layer)
+    compare("tail, a step", "Keras' layers", step(plain), "fused", step(fused), rounds)
+
+
+def keras_trunk(network: Network) -> Work:
+    """The trunk as a compiled TensorFlow function, in its best batch size."""
+    forward = tf.function(lambda pictures: network.trunk(pictures, training=False))
+    batch = tf.constant(np.random.default_rng(0).uniform(0, 255, (64, 224, 224, 3)), tf.float32)
+    return lambda: [forward(batch) for _ in range(ROWS // 64)]
+
+
+def lite(network: Network) -> Work:
+    """The trunk as training runs it."""
+    trunk = FrozenTrunk(network.trunk, os.cpu_count() or 1)
+    pictures = np.random.default_rng(0).uniform(0, 255, (BATCH, 224, 224, 3)).astype(np.float32)
+    return lambda: [trunk(pictures) for _ in range(ROWS // BATCH)]
+
+
+def plain_layer(layer: keras.Layer) -> keras.Layer:
+    """Keras' own normalisation in place of ours."""
+    kind = keras.layers.BatchNormalization
+    return (kind if isinstance(layer, FusedBatchNormalization) else type(layer)).from_config(
+        layer.get_config()
+    )
+
+
+def step(tail: keras.Model) -> Work:
+    """Forward, backward and update of a tail."""
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
+    optimizer.build(tail.trainable_variables)
+    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    draw = np.random.default_rng(0)
+    features = tf.constant(draw.normal(0, 3, (STEP_ROWS, *tail.input_shape[1:])), tf.float32)
+    labels = tf.constant(draw.integers(0, 7, STEP_ROWS))
+
+    @tf.function
+    def once() -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = loss_of(labels, tail(features, training=True))
+        variables = tail.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    return lambda: [once() for _ in range(ROWS // STEP_ROWS)]
+
+
+def compare(
+    what: str, before_name: str, before: Work, after_name: str, after: Work, rounds: int
+) -> None:
+    """Print rows a second of both ways and the ratio of their medians."""
+    before()
+    after()
+    pairs = [(timed(before), timed(after)) for _ in range(rounds)]
+    for unit, index in (("wall second", 0), ("CPU second", 1)):
+        old = statistics.median(pair[0][index] for pair in pairs)
+        new = statistics.median(pair[1][index] for pair in pairs)
+        print(
+            f"{what}: {before_name} {ROWS / old:.0f}, {after_name} {ROWS / new:.0f} rows a {unit}, "
+            f"ratio {old / new:.2f}"
+        )
+
+
+def timed(work: Work) -> tuple[float, float]:
+    """Wall and CPU seconds of one call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+if __name__ == "__main__":
+    main()
