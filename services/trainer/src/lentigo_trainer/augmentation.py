@@ -31,7 +31,7 @@ def maps_of(plan: Plan) -> Maps:
         float32 [n, 8], rows (a0, a1, a2, b0, b1, b2, 0, 0): the result's pixel (x, y) shows the
         original at (a0 x + a1 y + a2, b0 x + b1 y + b2). Originals get the identity.
     """
-    maps = np.tile(np.float32(_IDENTITY), (len(plan), 1))
+    maps = np.tile(np.array(_IDENTITY, np.float32), (len(plan), 1))
     for row in np.flatnonzero(plan.replica):
         maps[row] = map_of(int(plan.seed[row]))
     return maps
@@ -57,7 +57,7 @@ def map_of(seed: int) -> Maps:
     # The linear part turns about the picture's centre, then the picture is shifted.
     a2 = _CENTRE - (a0 + a1) * _CENTRE + shift_x
     b2 = _CENTRE - (b0 + b1) * _CENTRE + shift_y
-    return np.float32([a0, a1, a2, b0, b1, b2, 0, 0])
+    return np.array([a0, a1, a2, b0, b1, b2, 0, 0], np.float32)
 
 
 def augment(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:

@@ -27,11 +27,10 @@ from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.evaluation import Evaluation
 from lentigo_trainer.model_card import model_card
 from lentigo_trainer.operating_point import OperatingPoint
-from lentigo_trainer.plan import Plan
 from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.run_folder import digest_of
-from lentigo_trainer.split import Split
 from lentigo_trainer.storage import write_whole
+from lentigo_trainer.training_rows import TrainingRows
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"
 
@@ -48,9 +47,7 @@ def candidate_files(run: Path) -> Path:
 def describe(
     config: TrainingConfig,
     prepared: Prepared,
-    whole: Split,
-    used: Split,
-    plan: Plan,
+    rows: TrainingRows,
     totals: Totals,
     geometry: MapGeometry,
     evaluation: Evaluation,
@@ -59,13 +56,11 @@ def describe(
 ) -> Manifest:
     """Write down what a candidate is; `store` adds its number and its check sums."""
     names = prepared.records["image_id"].to_numpy()
-    sides = {"train": used.train, "validation": whole.validation}
+    sides = {"train": rows.used.train, "validation": rows.whole.validation}
     return Manifest(
         created=created,
         architecture=config.recipe.architecture,
-        parameters=Parameters(
-            total=totals.total, trainable=totals.trainable, frozen=totals.frozen
-        ),
+        parameters=Parameters(total=totals.total, trainable=totals.trainable, frozen=totals.frozen),
         activation_map=geometry,
         calibration=Calibration(method="none", temperature=1.0, note=""),
         thresholds=Thresholds(malignancy=point.threshold, source=point.source()),
@@ -78,13 +73,15 @@ def describe(
             digest=prepared.digest,
         ),
         split=SplitRecord(
-            train=len(used.train),
-            validation=len(whole.validation),
+            train=len(rows.used.train),
+            validation=len(rows.whole.validation),
             digest=digest_of(
-                f"{side} {name}" for side, rows in sides.items() for name in sorted(names[rows])
+                f"{side} {name}" for side, chosen in sides.items() for name in sorted(names[chosen])
             ),
         ),
-        plan=PlanRecord(rows=len(plan), per_class=plan.per_class(), digest=plan.digest()),
+        plan=PlanRecord(
+            rows=len(rows.plan), per_class=rows.plan.per_class(), digest=rows.plan.digest()
+        ),
         recipe=config.recipe.model_dump(mode="json"),
         seed=config.seed,
         code_version=__version__,

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 
-class Cooldown(keras.optimizers.schedules.LearningRateSchedule):
+class Cooldown(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # untyped
     """A constant rate with a linear cooldown over the last steps.
 
     The constant part does not depend on how many epochs follow, so a run can be made longer

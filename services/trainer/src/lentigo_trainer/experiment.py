@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_trainer import plan as planning
 from lentigo_trainer.architectures import architecture, build, totals
 from lentigo_trainer.candidate import (
     VALIDATION_SET,
@@ -29,12 +28,14 @@ from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.measure import EVALUATION_SEED
 from lentigo_trainer.operating_point import choose_operating_point
 from lentigo_trainer.pipeline import pictures
+from lentigo_trainer.plan import Plan, originals
 from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.report import write_report
 from lentigo_trainer.run_folder import adopt, claimed, identity_of, keep_history
 from lentigo_trainer.saved_model import probabilities_of
-from lentigo_trainer.split import Split, limited, split
+from lentigo_trainer.training_rows import choose_rows
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -72,12 +73,12 @@ def train(
     keras.utils.set_random_seed(config.seed)
     folder = config.work.run(config.recipe)
     with claimed(folder):
-        whole, used, plan = _rows(config, prepared)
+        rows = choose_rows(config, prepared)
         network = build(architecture(config.recipe.architecture), config.weights, config.seed)
         trunk = FrozenTrunk(network.trunk, config.cores)
         adopt(folder, identity_of(config, prepared.digest, trunk.digest))
-        training = _examples("train", trunk, prepared, plan, folder, progress)
-        held_back = planning.originals(used.validation, prepared.labels)
+        training = _examples("train", trunk, prepared, rows.plan, folder, progress)
+        held_back = originals(rows.used.validation, prepared.labels)
         validation = _examples("validation", trunk, prepared, held_back, folder, progress)
         history = fit(
             network.tail,
@@ -92,34 +93,25 @@ def train(
         discard_candidate(folder)
         files = candidate_files(folder)
         geometry = export_saved_model(network, files)
-        truth = prepared.labels[whole.validation]
-        lesions = prepared.records["lesion_id"].to_numpy()[whole.validation]
-        answers = probabilities_of(files, prepared.images[whole.validation], progress)
+        measured_on = rows.whole.validation
+        truth = prepared.labels[measured_on]
+        lesions = prepared.records["lesion_id"].to_numpy()[measured_on]
+        answers = probabilities_of(files, prepared.images[measured_on], progress)
         evaluation = evaluate(truth, answers, lesions, EVALUATION_SEED)
         write_report(folder / "report", evaluation, history)
         point = choose_operating_point(truth, answers, VALIDATION_SET)
         manifest = describe(
-            config, prepared, whole, used, plan, totals(network), geometry, evaluation, point, now()
+            config, prepared, rows, totals(network), geometry, evaluation, point, now()
         )
         finish_candidate(folder, manifest, evaluation)
     return Trained(folder=folder, history=history, evaluation=evaluation)
-
-
-def _rows(config: TrainingConfig, prepared: Prepared) -> tuple[Split, Split, planning.Plan]:
-    whole = split(prepared.records)
-    used, target = whole, config.recipe.class_target
-    if config.limit is not None:
-        used = limited(whole, prepared.records, config.limit, config.seed)
-        target = max(1, round(target * len(used.train) / len(whole.train)))
-    plan = planning.augmented(used.train, prepared.labels, config.seed, target)
-    return whole, used, plan
 
 
 def _examples(
     name: str,
     trunk: FrozenTrunk,
     prepared: Prepared,
-    plan: planning.Plan,
+    plan: Plan,
     folder: Path,
     progress: Progress,
 ) -> Examples:

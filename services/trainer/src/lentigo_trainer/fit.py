@@ -59,7 +59,7 @@ def fit(
     seed: int,
     checkpoint: Path,
     progress: Progress,
-    finished: Callable[[EpochFigures], None] = lambda figures: None,
+    finished: Callable[[EpochFigures], None] | None = None,
 ) -> tuple[EpochFigures, ...]:
     """Train a tail to the end of its recipe, from the last finished epoch on if there is one.
 
@@ -101,7 +101,8 @@ def fit(
         )
         history = (*history, figures)
         _keep(checkpoint, tail, optimizer, history)
-        finished(figures)
+        if finished is not None:
+            finished(figures)
         progress.say(
             f"Epoch {number}: loss {loss:.4f}, accuracy {accuracy:.4f}; "
             f"validation loss {figures.validation_loss:.4f}, "

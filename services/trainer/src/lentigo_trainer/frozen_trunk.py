@@ -67,7 +67,6 @@ class FrozenTrunk:
         features: npt.NDArray[np.float32] = self._interpreter.get_tensor(self._output)
         return features
 
-
     def _require_agreement(self, trunk: keras.Model) -> None:
         noise = np.random.default_rng(0).uniform(0, 255, (BATCH, *trunk.input_shape[1:]))
         pictures = noise.astype(np.float32)

@@ -36,9 +36,13 @@ def read_metadata(path: Path) -> pd.DataFrame:
             "Use HAM10000_metadata.csv as published."
         )
     table = table.reindex(columns=list(COLUMNS), fill_value="")
-    _refuse(path, "rows without lesion, image or diagnosis", table[
-        (table["lesion_id"] == "") | (table["image_id"] == "") | (table["dx"] == "")
-    ].index.map(lambda row: f"line {row + 2}"))
+    _refuse(
+        path,
+        "rows without lesion, image or diagnosis",
+        table[
+            (table["lesion_id"] == "") | (table["image_id"] == "") | (table["dx"] == "")
+        ].index.map(lambda row: f"line {row + 2}"),
+    )
     _refuse(path, "images listed twice", table["image_id"][table["image_id"].duplicated()])
     unknown = table[~table["dx"].isin(CODES)]
     _refuse(

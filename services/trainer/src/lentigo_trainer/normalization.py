@@ -5,7 +5,7 @@ import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable(package="lentigo")
-class FusedBatchNormalization(keras.layers.BatchNormalization):
+class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc] # untyped
     """`BatchNormalization` over feature maps [n, h, w, c], trained with the fused kernel.
 
     Keras spells the training pass out in some fifteen element-wise operations. The fused kernel

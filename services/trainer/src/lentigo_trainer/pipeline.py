@@ -34,9 +34,7 @@ def pictures(
         batch = tf.numpy_function(gather, [source], tf.uint8, stateful=False)
         batch.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
         batch = tf.cast(batch, tf.float32)
-        return tf.cond(
-            tf.reduce_any(replica > 0), lambda: augment(batch, transform), lambda: batch
-        )
+        return tf.cond(tf.reduce_any(replica > 0), lambda: augment(batch, transform), lambda: batch)
 
     rows = (plan.source[first_row:], plan.replica[first_row:], maps[first_row:])
     return (

@@ -119,4 +119,3 @@ def _replicas(count: int, target: int) -> int:
     in_pass = math.ceil(count / FILL_BATCH)
     passes, rest = divmod(batches, in_pass)
     return passes * count + min(rest * FILL_BATCH, count)
-

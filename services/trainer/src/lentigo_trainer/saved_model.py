@@ -1,4 +1,4 @@
-"""Ask an exported model, as a service would: by its signature, on pictures of the network's size."""
+"""Ask an exported model by its signature, as a service would."""
 
 from pathlib import Path
 from typing import Final
