@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from lentigo_contract.checksums import record_files
+from lentigo_contract.disk_errors import is_of_the_disk
 from lentigo_contract.errors import LentigoError, PublishError, StorageError
 from lentigo_contract.layout import (
     FILE_MODE,
@@ -23,15 +24,6 @@ from lentigo_contract.layout import (
 from lentigo_contract.manifest import Manifest
 from lentigo_contract.staging import clear_stale_staging, staging_folder
 
-_STORAGE_ERRORS: Final = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EIO,
-    errno.ENOTDIR,
-)
 _NUMBER_TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 _CANNOT_FLUSH_FOLDERS: Final = (errno.EINVAL, errno.EOPNOTSUPP)
 
@@ -159,17 +151,9 @@ def _storage_errors(folder: Path) -> Iterator[None]:
     except LentigoError:
         raise
     except Exception as error:
-        if not _is_of_the_disk(error):
+        if not is_of_the_disk(error):
             raise
         raise StorageError(
             f"Nothing was published to {folder}: {error}. Free space on that disk, or choose a "
             "model repository that this user may write to, and publish again."
         ) from error
-
-
-def _is_of_the_disk(error: Exception) -> bool:
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in _STORAGE_ERRORS
-    # TensorFlow and HDF5 tell of a full disk only in words, those of the C library.
-    words = str(error)
-    return any(os.strerror(code) in words for code in (errno.ENOSPC, errno.EDQUOT, errno.EROFS))

@@ -3,17 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import keras
 
 from lentigo_contract.errors import TrainingError, WeightsError
 from lentigo_contract.images import MODEL_SIDE
 from lentigo_contract.labels import CODES
+from lentigo_trainer.config import Weights
 from lentigo_trainer.normalization import FusedBatchNormalization
-
-# `imagenet` lets Keras download, `random` is for tests, a path names a folder of weight files.
-Weights = Path | Literal["imagenet", "random"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ answers at once.
 import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -16,6 +18,19 @@ from rich.console import Console
 
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_trainer.cli_options import (
+    EpochsOption,
+    LimitOption,
+    ModelsOption,
+    RandomWeightsOption,
+    RecipeOption,
+    SeedOption,
+    SourceOption,
+    WeightsOption,
+    WorkOption,
+)
+from lentigo_trainer.config import TrainingConfig, Weights, WorkFolder
+from lentigo_trainer.native_output import held_back
 from lentigo_trainer.progress import Progress, progress_for
 from lentigo_trainer.recipe import Recipe, read_recipe
 from lentigo_trainer.source import find_source
@@ -42,56 +57,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-SourceOption = Annotated[
-    Path,
-    typer.Option(
-        help="Folder with HAM10000: HAM10000_metadata.csv and HAM10000_images_part_1 and _2, "
-        "as .zip archives or unpacked.",
-    ),
-]
-WorkOption = Annotated[
-    Path,
-    typer.Option(help="Folder for what is finished. All of HAM10000 needs about 10 GB."),
-]
-ModelsOption = Annotated[
-    Path, typer.Option(help="Model repository to publish into; the service watches it.")
-]
-WeightsOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder with ImageNet weights under Keras' own file names, such as "
-        "mobilenet_1_0_224_tf_no_top.h5. Without it Keras downloads them.",
-        show_default="Keras downloads",
-    ),
-]
-RecipeOption = Annotated[
-    Path | None,
-    typer.Option(help="Recipe, such as recipes/paper.toml.", show_default="the paper's"),
-]
-EpochsOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Epochs, in place of the recipe's.", show_default="the recipe's"),
-]
-LimitOption = Annotated[
-    int | None,
-    typer.Option(
-        min=50,
-        help="Train on about this many images, for a quick run through every step. "
-        "Such a model is worth nothing.",
-        show_default="all",
-    ),
-]
-SeedOption = Annotated[
-    int,
-    typer.Option(
-        min=0,
-        max=2**31 - 1,
-        help="The same seed, recipe and number of cores give the same model.",
-    ),
-]
-
 _WORK: Final = Path("work")
 _MODELS: Final = Path("models")
+
+
+@app.command()
+def fetch(
+    to: Annotated[Path, typer.Option(help="Folder to download into; made if missing.")],
+    server: Annotated[
+        str, typer.Option(help="Address of a Dataverse that holds doi:10.7910/DVN/DBW86T.")
+    ] = "https://dataverse.harvard.edu",
+) -> None:
+    """Download HAM10000, 3 GB, from Harvard Dataverse, and check it; resumable."""
+    from lentigo_trainer.fetch import fetch_ham10000  # noqa: PLC0415 - see the module
+
+    files = fetch_ham10000(to, progress_for(), server)
+    _say(f"{len(files)} files are in {to}. Next: lentigo-train run --source {to}")
 
 
 @app.command()
@@ -106,13 +87,15 @@ def fit(
     source: SourceOption,
     work: WorkOption = _WORK,
     weights_dir: WeightsOption = None,
+    random_weights: RandomWeightsOption = False,
     recipe: RecipeOption = None,
     epochs: EpochsOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Train by a recipe and measure the result; a killed run goes on where it stopped."""
-    trained = _train(source, work, weights_dir, _recipe(recipe, epochs), limit, seed)
+    weights = _weights(weights_dir, random_weights)
+    trained = _train(source, work, weights, _recipe(recipe, epochs), limit, seed)
     _show(trained.evaluation)
     _say(f"Curves, confusion matrix and figures: {trained.folder / 'report'}")
 
@@ -126,7 +109,8 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a published version on the paper's 938 validation images."""
-    from lentigo_trainer.measure import measure  # noqa: PLC0415 - see the module
+    with _loading():
+        from lentigo_trainer.measure import measure  # noqa: PLC0415 - see the module
     from lentigo_trainer.report import write_metrics  # noqa: PLC0415 - see the module
 
     evaluation = measure(model, find_source(source), _cores(), progress_for())
@@ -148,26 +132,26 @@ def publish(
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - the command's options
     source: SourceOption,
     work: WorkOption = _WORK,
     models: ModelsOption = _MODELS,
     weights_dir: WeightsOption = None,
+    random_weights: RandomWeightsOption = False,
     recipe: RecipeOption = None,
     epochs: EpochsOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 0,
 ) -> None:
     """Prepare, fit, evaluate and publish: the whole story, resumable at every step."""
-    trained = _train(source, work, weights_dir, _recipe(recipe, epochs), limit, seed)
+    weights = _weights(weights_dir, random_weights)
+    trained = _train(source, work, weights, _recipe(recipe, epochs), limit, seed)
     _show(trained.evaluation)
     _publish(trained.folder, models)
 
 
 def main() -> None:
     """Run the command line; every error of ours ends in one line and exit code 1."""
-    # TensorFlow reports its processor and its plugins on standard error unless told not to.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         app()
     except LentigoError as error:
@@ -182,12 +166,22 @@ def main() -> None:
 
 
 def _failed(message: str) -> int:
-    Console(stderr=True).print(f"lentigo-train: {message}", markup=False, highlight=False)
+    # One line, whatever the width of the terminal: a message may quote one of several lines.
+    typer.echo(f"lentigo-train: {' '.join(message.split())}", err=True)
     return FAILED
 
 
 def _say(message: str) -> None:
-    Console().print(message, markup=False, highlight=False)
+    typer.echo(message)
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Load TensorFlow without its announcements."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with held_back():
+        yield
 
 
 def _show(evaluation: "Evaluation") -> None:
@@ -201,7 +195,13 @@ def _show(evaluation: "Evaluation") -> None:
 
 def _recipe(path: Path | None, epochs: int | None) -> Recipe:
     recipe = Recipe() if path is None else read_recipe(path)
-    return recipe if epochs is None else recipe.model_copy(update={"epochs": epochs})
+    return recipe if epochs is None else recipe.for_epochs(epochs)
+
+
+def _weights(folder: Path | None, random: bool) -> Weights:
+    if random and folder is not None:
+        raise typer.BadParameter("Give either --random-weights or --weights-dir, not both.")
+    return "random" if random else folder or "imagenet"
 
 
 def _prepare(source: Path, work: Path, progress: Progress) -> "Prepared":
@@ -211,18 +211,18 @@ def _prepare(source: Path, work: Path, progress: Progress) -> "Prepared":
 
 
 def _train(
-    source: Path, work: Path, weights_dir: Path | None, recipe: Recipe, limit: int | None, seed: int
+    source: Path, work: Path, weights: Weights, recipe: Recipe, limit: int | None, seed: int
 ) -> "Trained":
     progress = progress_for()
     prepared = _prepare(source, work, progress)
 
-    from lentigo_trainer.config import TrainingConfig, WorkFolder  # noqa: PLC0415 - see the module
-    from lentigo_trainer.experiment import train  # noqa: PLC0415 - see the module
+    with _loading():
+        from lentigo_trainer.experiment import train  # noqa: PLC0415 - see the module
 
     config = TrainingConfig(
         work=WorkFolder(work),
         recipe=recipe,
-        weights=weights_dir or "imagenet",
+        weights=weights,
         seed=seed,
         limit=limit,
         cores=_cores(),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import keras
 import numpy as np
@@ -11,14 +12,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_trainer.architectures import architecture, build, totals
-from lentigo_trainer.candidate import (
-    VALIDATION_SET,
-    candidate_files,
-    describe,
-    discard_candidate,
-    finish_candidate,
-)
+from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
+from lentigo_trainer.claim import claimed
 from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.description import describe
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.export import export_saved_model
 from lentigo_trainer.features import FeatureKey, compute_features
@@ -32,9 +29,11 @@ from lentigo_trainer.plan import Plan, originals
 from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.report import write_report
-from lentigo_trainer.run_folder import adopt, claimed, identity_of, keep_history
+from lentigo_trainer.run_folder import adopt, identity_of, keep_history
 from lentigo_trainer.saved_model import probabilities_of
 from lentigo_trainer.training_rows import choose_rows
+
+VALIDATION_SET: Final = "the paper's validation images of HAM10000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +70,11 @@ def train(
     # Two runs with the same seed shall end with the same weights, bit by bit.
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(config.seed)
+    chosen = architecture(config.recipe.architecture)
     folder = config.work.run(config.recipe)
     with claimed(folder):
         rows = choose_rows(config, prepared)
-        network = build(architecture(config.recipe.architecture), config.weights, config.seed)
+        network = build(chosen, config.weights, config.seed)
         trunk = FrozenTrunk(network.trunk, config.cores)
         adopt(folder, identity_of(config, prepared.digest, trunk.digest))
         training = _examples("train", trunk, prepared, rows.plan, folder, progress)
@@ -103,7 +103,7 @@ def train(
         manifest = describe(
             config, prepared, rows, totals(network), geometry, evaluation, point, now()
         )
-        finish_candidate(folder, manifest, evaluation)
+        finish_candidate(folder, manifest, evaluation, VALIDATION_SET)
     return Trained(folder=folder, history=history, evaluation=evaluation)
 
 

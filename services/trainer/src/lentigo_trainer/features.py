@@ -105,6 +105,8 @@ def compute_features(
     data, journal = folder / "features.f16", folder / "features.jsonl"
     sums = _read_journal(journal, key)
     done = min(len(sums) * CHUNK_ROWS, key.rows)
+    if len(sums) > -(-key.rows // CHUNK_ROWS) or (sums and not data.is_file()):
+        raise _damaged(data)
     if done:
         _check(data, sums, key, progress)
     if done < key.rows:
@@ -163,16 +165,30 @@ def _read_journal(journal: Path, key: FeatureKey) -> list[int]:
     if not lines:
         write_whole(journal, lambda file: file.write(json.dumps(header).encode() + b"\n"))
         return []
-    if json.loads(lines[0]) != header:
+    try:
+        found, *sums = [json.loads(line) for line in _whole_lines(lines)]
+        crcs = [int(line["crc32"]) for line in sums]
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged(journal) from error
+    if found != header:
         raise WorkFolderError(
             f"{journal.parent} holds features made of other images, rows or weights. Choose "
             "another --work, or delete that folder."
         )
-    if not lines[-1].endswith(b"\n"):
-        # The last line was being written when the pass was killed.
-        kept = lines = lines[:-1]
-        write_whole(journal, lambda file: file.write(b"".join(kept)))
-    return [int(json.loads(line)["crc32"]) for line in lines[1:]]
+    if len(crcs) + 1 < len(lines):
+        write_whole(journal, lambda file: file.write(b"".join(_whole_lines(lines))))
+    return crcs
+
+
+def _whole_lines(lines: list[bytes]) -> list[bytes]:
+    """Leave out a last line that was being written when the pass was killed."""
+    return lines if lines[-1].endswith(b"\n") else lines[:-1]
+
+
+def _damaged(file: Path, where: str = "") -> DamagedCacheError:
+    return DamagedCacheError(
+        f"{file} is damaged{where}. Delete {file.parent} and run the same command again."
+    )
 
 
 def _check(data: Path, sums: list[int], key: FeatureKey, progress: Progress) -> None:
@@ -183,8 +199,5 @@ def _check(data: Path, sums: list[int], key: FeatureKey, progress: Progress) -> 
         for number, expected in enumerate(sums):
             rows = min(CHUNK_ROWS, key.rows - number * CHUNK_ROWS)
             if zlib.crc32(file.read(rows * key.row_bytes)) != expected:
-                raise DamagedCacheError(
-                    f"{data} is damaged at row {number * CHUNK_ROWS:,}. Delete {data.parent} and "
-                    "run the same command again."
-                )
+                raise _damaged(data, f" at row {number * CHUNK_ROWS:,}")
             step.advance(rows)

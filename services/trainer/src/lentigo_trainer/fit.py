@@ -124,7 +124,8 @@ def logits_of(tail: keras.Model, features: Features, rows: int) -> npt.NDArray[n
 def _optimizer(recipe: Recipe, rows: int) -> keras.optimizers.Optimizer:
     steps = -(-rows // recipe.batch_size)
     chosen = recipe.optimizer
-    rate = Cooldown(chosen.learning_rate, steps * recipe.epochs, steps * chosen.cooldown_epochs)
+    cooldown = min(chosen.cooldown_epochs, recipe.epochs)
+    rate = Cooldown(chosen.learning_rate, steps * recipe.epochs, steps * cooldown)
     return keras.optimizers.SGD(rate, momentum=chosen.momentum, nesterov=True)
 
 
@@ -229,8 +230,8 @@ def _restore(
             for number, variable in enumerate(_state(tail, optimizer)):
                 variable.assign(kept[f"v{number}"])
             epochs = json.loads(kept["history"].tobytes())
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            return tuple(EpochFigures(**epoch) for epoch in epochs)
+    except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DamagedCacheError(
             f"The checkpoint {checkpoint} cannot be read. Delete it to train from the start."
         ) from error
-    return tuple(EpochFigures(**epoch) for epoch in epochs)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.errors import WeightsError
+from lentigo_trainer.native_output import held_back
 
 BATCH: Final = 16
 
@@ -42,8 +43,9 @@ class FrozenTrunk:
         self.digest = _digest(trunk)
         # The interpreter reads the model where it lies, so it has to stay.
         self._model = _converted(trunk)
-        self._interpreter = Interpreter(model_content=self._model, num_threads=threads)
-        self._interpreter.allocate_tensors()
+        with held_back():
+            self._interpreter = Interpreter(model_content=self._model, num_threads=threads)
+            self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._rows = BATCH

@@ -1,5 +1,6 @@
 """HAM10000's metadata: read, checked against itself and against the images that are there."""
 
+import csv
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -26,8 +27,11 @@ def read_metadata(path: Path) -> pd.DataFrame:
             listed twice, or a lesion with two diagnoses.
     """
     try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+        # The separator is told by looking: Dataverse also gives the table tab-separated.
+        table = pd.read_csv(
+            path, sep=None, engine="python", dtype=str, keep_default_na=False, index_col=False
+        )
+    except (OSError, ValueError, csv.Error, pd.errors.ParserError) as error:
         raise MetadataError(f"{path} cannot be read as a table: {error}") from error
     missing = [column for column in _NEEDED if column not in table.columns]
     if missing:
@@ -35,6 +39,8 @@ def read_metadata(path: Path) -> pd.DataFrame:
             f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}. "
             "Use HAM10000_metadata.csv as published."
         )
+    if table.empty:
+        raise MetadataError(f"{path} lists no image. Use HAM10000_metadata.csv as published.")
     table = table.reindex(columns=list(COLUMNS), fill_value="")
     _refuse(
         path,
@@ -64,7 +70,7 @@ def require_images(table: pd.DataFrame, available: Collection[str], where: Path)
     """
     _refuse(
         where,
-        "images of the metadata without a file; is an archive missing?",
+        "images that none of the archives or folders beside it holds; is one of them missing?",
         [image for image in table["image_id"] if image not in available],
     )
 

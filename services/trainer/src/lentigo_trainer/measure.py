@@ -7,9 +7,9 @@ import numpy as np
 
 from lentigo_contract.labels import index_of
 from lentigo_contract.store import open_version_folder
+from lentigo_trainer.decoding import decode
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.ham10000 import read_metadata, require_images
-from lentigo_trainer.prepare import decode
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.saved_model import probabilities_of
 from lentigo_trainer.source import Source, open_images

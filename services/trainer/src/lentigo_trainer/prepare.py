@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -14,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lentigo_contract.errors import DamagedImagesError, ImageError, WorkFolderError
-from lentigo_contract.images import MODEL_SIDE, read_image
+from lentigo_contract.errors import WorkFolderError
+from lentigo_contract.images import MODEL_SIDE
 from lentigo_contract.labels import index_of
-from lentigo_trainer.ham10000 import read_metadata, require_images
+from lentigo_trainer.claim import claimed
+from lentigo_trainer.decoding import decode
+from lentigo_trainer.ham10000 import COLUMNS, read_metadata, require_images
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.source import ImageReader, Source, open_images
-from lentigo_trainer.storage import require_space, storage_errors, write_whole
+from lentigo_trainer.storage import require_space, write_whole
 
 # Raised when `read_image` changes what it gives for the same bytes, so that old arrays are redone.
 DECODER: Final = "bilinear-squash-1"
@@ -28,10 +28,8 @@ DECODER: Final = "bilinear-squash-1"
 _IMAGES: Final = "images.npy"
 _RECORDS: Final = "records.csv"
 _SUMMARY: Final = "prepared.json"
+_TYPES: Final[dict[str, type]] = {**dict.fromkeys((*COLUMNS, "sha256"), str), "age": float}
 _IMAGE_BYTES: Final = MODEL_SIDE * MODEL_SIDE * 3
-_CHUNK: Final = 256
-
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +64,26 @@ def prepare(source: Source, folder: Path, workers: int, progress: Progress) -> P
         MetadataError: the metadata contradicts itself or the images.
         DamagedArchiveError: an archive is cut off.
         DamagedImagesError: images that cannot be decoded, all of them named.
+        WorkFolderError: another process is preparing into this folder.
         StorageError: the disk is full or not writable.
     """
     records = read_metadata(source.metadata)
     stamp = _stamp(source)
     if _is_finished(folder, stamp):
-        progress.say(f"Prepared images found in {folder}")
-        return open_prepared(folder)
-    with open_images(source) as readers:
+        with suppress(WorkFolderError):
+            prepared = open_prepared(folder)
+            progress.say(f"Prepared images found in {folder}")
+            return prepared
+    with claimed(folder), open_images(source) as readers:
         require_images(records, readers.keys(), source.metadata)
-        with storage_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
         require_space(folder, len(records) * _IMAGE_BYTES)
         chosen = [(name, readers[name]) for name in records["image_id"]]
-        digests: list[str] = []
-
-        def write(file: BinaryIO) -> None:
-            np.lib.format.write_array_header_1_0(file, _header(len(chosen)))
-            for digest, pixels in decode(chosen, workers, progress):
-                digests.append(digest)
-                file.write(pixels.tobytes())
-
-        write_whole(folder / _IMAGES, write)
-    _warn_of_copies(records, digests, progress)
-    records = records.assign(sha256=digests)
-    write_whole(folder / _RECORDS, lambda file: records.to_csv(file, index=False))
-    summary = {"source": stamp, "images": len(records), "digest": _digest(records)}
-    write_whole(folder / _SUMMARY, lambda file: file.write(json.dumps(summary).encode()))
+        digests = _write_images(folder / _IMAGES, chosen, workers, progress)
+        _warn_of_copies(records, digests, progress)
+        records = records.assign(sha256=digests)
+        write_whole(folder / _RECORDS, lambda file: records.to_csv(file, index=False))
+        summary = {"source": stamp, "images": len(records), "digest": _digest(records)}
+        write_whole(folder / _SUMMARY, lambda file: file.write(json.dumps(summary).encode()))
     return open_prepared(folder)
 
 
@@ -106,7 +97,10 @@ def open_prepared(folder: Path) -> Prepared:
         summary = json.loads((folder / _SUMMARY).read_text())
         images = np.load(folder / _IMAGES, mmap_mode="r")
         records = pd.read_csv(
-            folder / _RECORDS, dtype={"age": float}, keep_default_na=False, na_values={"age": ""}
+            folder / _RECORDS,
+            dtype=_TYPES,
+            keep_default_na=False,
+            na_values={"age": ""},
         )
     except (OSError, ValueError) as error:
         raise WorkFolderError(
@@ -121,51 +115,22 @@ def open_prepared(folder: Path) -> Prepared:
     )
 
 
-def decode(
-    chosen: Sequence[tuple[str, ImageReader]], workers: int, progress: Progress
-) -> Iterator[tuple[str, Pixels]]:
-    """Read and decode images, in their order.
+def _write_images(
+    path: Path, chosen: Sequence[tuple[str, ImageReader]], workers: int, progress: Progress
+) -> list[str]:
+    """Decode into one array on disk; give the SHA-256 of every image's bytes."""
+    digests: list[str] = []
 
-    Args:
-        chosen: name and reader of each image.
-        workers: threads that decode; Pillow lets them run side by side.
-        progress: told how many images are done.
+    def write(file: BinaryIO) -> None:
+        np.lib.format.write_array_header_1_0(file, _header(len(chosen)))
+        for digest, pixels in decode(chosen, workers, progress):
+            digests.append(digest)
+            file.write(pixels.tobytes())
+        # From here on an earlier summary would vouch for other images than its own.
+        path.with_name(_SUMMARY).unlink(missing_ok=True)
 
-    Yields:
-        SHA-256 of the encoded bytes, hex, and uint8 [224, 224, 3].
-
-    Raises:
-        DamagedImagesError: after the last image, naming every one that cannot be decoded.
-    """
-    damaged: list[str] = []
-    with (
-        ThreadPoolExecutor(workers) as pool,
-        progress.track("Decoding", total=len(chosen), unit="images") as step,
-    ):
-        for start in range(0, len(chosen), _CHUNK):
-            for outcome in pool.map(_decode_one, chosen[start : start + _CHUNK]):
-                if isinstance(outcome, str):
-                    damaged.append(outcome)
-                else:
-                    yield outcome
-                step.advance()
-    if damaged:
-        raise DamagedImagesError(
-            f"{len(damaged)} of {len(chosen):,} images cannot be read: {', '.join(damaged)}. "
-            "Fetch the archive again, or take these rows out of the metadata."
-        )
-
-
-def _decode_one(item: tuple[str, ImageReader]) -> tuple[str, Pixels] | str:
-    name, read = item
-    try:
-        data = read()
-        return hashlib.sha256(data).hexdigest(), read_image(data).pixels
-    except ImageError:
-        return name
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
-        # The archive's directory is whole, but this member is not.
-        return name
+    write_whole(path, write)
+    return digests
 
 
 def _header(images: int) -> dict[str, object]:

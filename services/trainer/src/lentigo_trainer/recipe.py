@@ -6,7 +6,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from lentigo_contract.errors import RecipeError
 
@@ -22,7 +30,7 @@ class Optimizer(_Strict):
         learning_rate: of the first step.
         momentum: share of the last step that is carried on.
         cooldown_epochs: the last epochs, over which the rate falls to zero in a straight line; 0
-            keeps it constant to the end.
+            keeps it constant to the end. A shorter run cools down all the way.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.01
@@ -45,7 +53,25 @@ class Recipe(_Strict):
     epochs: Annotated[int, Field(ge=1, le=1_000)] = 20
     batch_size: Annotated[int, Field(ge=2, le=4_096)] = 32
     class_target: Annotated[int, Field(ge=1, le=100_000)] = 6_000
-    optimizer: Optimizer = Optimizer()
+    optimizer: Annotated[Optimizer, Field(validate_default=True)] = Optimizer()
+
+    @field_validator("optimizer")
+    @classmethod
+    def _cools_down_within_the_run(cls, optimizer: Optimizer, info: ValidationInfo) -> Optimizer:
+        epochs = info.data.get("epochs")
+        if epochs is not None and optimizer.cooldown_epochs > epochs:
+            raise PydanticCustomError(
+                "cooldown",
+                "its cooldown_epochs, {cooldown}, must not be above epochs, {epochs}",
+                {"cooldown": optimizer.cooldown_epochs, "epochs": epochs},
+            )
+        return optimizer
+
+    def for_epochs(self, epochs: int) -> "Recipe":
+        """Give the same recipe for another number of epochs; a cooldown shrinks to fit."""
+        cooldown = min(self.optimizer.cooldown_epochs, epochs)
+        optimizer = self.optimizer.model_copy(update={"cooldown_epochs": cooldown})
+        return self.model_copy(update={"epochs": epochs, "optimizer": optimizer})
 
     def digest(self) -> str:
         """SHA-256 of the recipe's values, as hex."""
@@ -77,18 +103,28 @@ def read_recipe(path: Path) -> Recipe:
 
 def _fault(text: str, place: tuple[str, ...], kind: str, message: str) -> str:
     key = ".".join(place)
-    where = f"line {_line_of(text, place)}, {key}"
+    line = _line_of(text, place)
+    where = key if line is None else f"line {line}, {key}"
     if kind == "extra_forbidden":
         known = Optimizer if place[0] == "optimizer" and len(place) > 1 else Recipe
         return f"{where}: no such key; there are {', '.join(known.model_fields)}"
     return f"{where}: {message[0].lower()}{message[1:]}"
 
 
-def _line_of(text: str, place: tuple[str, ...]) -> int:
-    """Find the line of a key, looking for a nested key behind its table's heading."""
+def _line_of(text: str, place: tuple[str, ...]) -> int | None:
+    """Find the line of a key: behind its table's heading, dotted, or in its table's own line."""
     lines = text.splitlines()
-    start = 0
+    dotted = re.compile(r"\s*" + r"\s*\.\s*".join(map(_quoted, place)) + r"\s*=")
+    found = next((n for n, line in enumerate(lines) if dotted.match(line)), None)
+    if found is not None and len(place) > 1:
+        return found + 1
+    found = None
     for part in place:
-        pattern = re.compile(rf"\s*\[?\s*\"?{re.escape(part)}\"?\s*[\]=.]")
-        start = next((n for n in range(start, len(lines)) if pattern.match(lines[n])), start)
-    return start + 1
+        pattern = re.compile(rf"\s*\[?\s*{_quoted(part)}\s*[\]=.]")
+        behind = range(found or 0, len(lines))
+        found = next((n for n in behind if pattern.match(lines[n])), found)
+    return None if found is None else found + 1
+
+
+def _quoted(part: str) -> str:
+    return rf"[\"']?{re.escape(part)}[\"']?"

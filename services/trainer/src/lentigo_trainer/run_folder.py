@@ -1,10 +1,8 @@
-"""The folder of one run: made by one recipe on one data set, and used by one process at a time."""
+"""The folder of one run: made by one recipe on one data set."""
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -12,7 +10,7 @@ from typing import Final
 from lentigo_contract.errors import WorkFolderError
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.storage import storage_errors, write_whole
+from lentigo_trainer.storage import write_whole
 
 _IDENTITY: Final = "run.json"
 _HISTORY: Final = "history.json"
@@ -35,27 +33,6 @@ def identity_of(config: TrainingConfig, dataset: str, trunk: str) -> dict[str, o
     }
 
 
-@contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Keep every other process out of a run's folder.
-
-    Raises:
-        WorkFolderError: another process is using it.
-        StorageError: the folder cannot be written.
-    """
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise WorkFolderError(
-                f"Another run is using {folder}. Wait for it, or choose another --work."
-            ) from error
-        yield
-
-
 def adopt(folder: Path, identity: dict[str, object]) -> None:
     """Make a folder this run's, or check that it is.
 
@@ -69,14 +46,20 @@ def adopt(folder: Path, identity: dict[str, object]) -> None:
     except FileNotFoundError:
         write_whole(path, lambda file: file.write(json.dumps(identity, indent=2).encode()))
         return
-    except ValueError as error:
-        raise WorkFolderError(f"{path} is damaged. Delete {folder}.") from error
+    except (OSError, ValueError) as error:
+        raise _damaged(path) from error
+    if not isinstance(found, dict):
+        raise _damaged(path)
     differing = [key for key, value in identity.items() if found.get(key) != value]
     if differing:
         raise WorkFolderError(
             f"{folder} was made with another {', '.join(differing)}. Choose another --work, "
             "or delete that folder to start again."
         )
+
+
+def _damaged(path: Path) -> WorkFolderError:
+    return WorkFolderError(f"{path} is damaged. Delete {path.parent} to start again.")
 
 
 def keep_history(folder: Path, history: tuple[EpochFigures, ...]) -> None:

@@ -1,17 +1,14 @@
 """Writing to disk so that an interruption leaves the old file or the new one, never half of one."""
 
-import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lentigo_contract.errors import StorageError
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+from lentigo_contract.disk_errors import is_full_disk, is_of_the_disk
+from lentigo_contract.errors import LentigoError, StorageError
 
 
 @contextmanager
@@ -19,16 +16,19 @@ def storage_errors(path: Path) -> Iterator[None]:
     """Turn a full or unwritable disk into a `StorageError` that says what to do."""
     try:
         yield
-    except OSError as error:
-        if error.errno in _FULL:
+    except LentigoError:
+        raise
+    except Exception as error:
+        if is_full_disk(error):
             raise StorageError(
                 f"The disk that holds {path} is full. Free some space and run the same command "
                 "again; what is finished is kept."
             ) from error
-        if error.errno in _DENIED:
+        if is_of_the_disk(error) or isinstance(error, FileExistsError | IsADirectoryError):
+            reason = error.strerror if isinstance(error, OSError) else str(error)
             raise StorageError(
-                f"{path} cannot be written ({error.strerror}). Check owner and mount, or choose "
-                "another folder."
+                f"{path} cannot be written ({reason}). Check what is there, its owner and its "
+                "mount, or choose another folder."
             ) from error
         raise
 
@@ -47,7 +47,7 @@ def require_space(folder: Path, needed: int) -> None:
     if free < needed:
         raise StorageError(
             f"{folder} needs {needed / 1e9:.1f} GB of free space; {free / 1e9:.1f} GB are free. "
-            "Free some, or put --work on a larger disk."
+            "Free some, or choose a folder on a larger disk."
         )
 
 
@@ -67,5 +67,6 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
                 os.fsync(file.fileno())
             unfinished.replace(path)
         except BaseException:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):
+                unfinished.unlink()
             raise

@@ -1,0 +1,66 @@
+"""What a trained version says of itself: the manifest of a candidate."""
+
+from datetime import datetime
+
+from lentigo_contract.manifest import (
+    Calibration,
+    DatasetRecord,
+    Manifest,
+    MapGeometry,
+    Parameters,
+    PlanRecord,
+    SplitRecord,
+    Thresholds,
+)
+from lentigo_trainer import __version__
+from lentigo_trainer.architectures import Totals
+from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.evaluation import Evaluation
+from lentigo_trainer.operating_point import OperatingPoint
+from lentigo_trainer.prepare import Prepared
+from lentigo_trainer.run_folder import digest_of
+from lentigo_trainer.training_rows import TrainingRows
+
+
+def describe(
+    config: TrainingConfig,
+    prepared: Prepared,
+    rows: TrainingRows,
+    totals: Totals,
+    geometry: MapGeometry,
+    evaluation: Evaluation,
+    point: OperatingPoint,
+    created: datetime,
+) -> Manifest:
+    """Write down what a candidate is; `store` adds its number and its check sums."""
+    names = prepared.records["image_id"].to_numpy()
+    sides = {"train": rows.used.train, "validation": rows.whole.validation}
+    return Manifest(
+        created=created,
+        architecture=config.recipe.architecture,
+        parameters=Parameters(total=totals.total, trainable=totals.trainable, frozen=totals.frozen),
+        activation_map=geometry,
+        calibration=Calibration(method="none", temperature=1.0, note=""),
+        thresholds=Thresholds(malignancy=point.threshold, source=point.source()),
+        metrics=evaluation.to_json(),
+        dataset=DatasetRecord(
+            name="HAM10000",
+            source="doi:10.7910/DVN/DBW86T",
+            license="CC BY-NC 4.0",
+            images=len(prepared.records),
+            digest=prepared.digest,
+        ),
+        split=SplitRecord(
+            train=len(rows.used.train),
+            validation=len(rows.whole.validation),
+            digest=digest_of(
+                f"{side} {name}" for side, chosen in sides.items() for name in sorted(names[chosen])
+            ),
+        ),
+        plan=PlanRecord(
+            rows=len(rows.plan), per_class=rows.plan.per_class(), digest=rows.plan.digest()
+        ),
+        recipe=config.recipe.model_dump(mode="json"),
+        seed=config.seed,
+        code_version=__version__,
+    )

@@ -1,0 +1,33 @@
+"""Which errors mean that a disk is full or a place cannot be written, told by every sign of it."""
+
+import errno
+import os
+from typing import Final
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_UNWRITABLE: Final = (
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENOTDIR,
+)
+# TensorFlow and HDF5 tell of these only in words, those of the C library.
+_TOLD_IN_WORDS: Final = (*_FULL, errno.EROFS)
+
+
+def is_full_disk(error: Exception) -> bool:
+    """Tell whether an error says that a disk or a quota is full."""
+    return _is_any_of(error, _FULL)
+
+
+def is_of_the_disk(error: Exception) -> bool:
+    """Tell whether an error says that a disk is full, read-only, broken or not ours to write."""
+    return _is_any_of(error, (*_FULL, *_UNWRITABLE))
+
+
+def _is_any_of(error: Exception, codes: tuple[int, ...]) -> bool:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in codes
+    words = str(error)
+    return any(os.strerror(code) in words for code in codes if code in _TOLD_IN_WORDS)
