@@ -1,0 +1,134 @@
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lentigo_contract.errors import DamagedCacheError, WeightsError, WorkFolderError
+from lentigo_trainer import features
+from lentigo_trainer.features import FeatureFile, FeatureKey, compute_features
+from lentigo_trainer.progress import SilentProgress
+
+ROWS = 2_500
+KEY = FeatureKey(name="test", images="i", plan="p", trunk="t", rows=ROWS, shape=(2, 3))
+
+
+class Interrupted(Exception):
+    """Stands for a kill."""
+
+
+def trunk(batch: np.ndarray) -> np.ndarray:
+    return np.tile(batch[:, None, None] / 8, (1, 2, 3)).astype(np.float32)
+
+
+class Rows:
+    """Row numbers in batches of 16; remembers where each pass began, and may break off."""
+
+    def __init__(self, until: int = ROWS) -> None:
+        self.until = until
+        self.starts: list[int] = []
+
+    def __call__(self, first: int) -> Iterator[np.ndarray]:
+        self.starts.append(first)
+        for start in range(first, ROWS, 16):
+            if start >= self.until:
+                raise Interrupted
+            yield np.arange(start, min(start + 16, ROWS), dtype=np.float32)
+
+
+def computed(folder: Path, rows: Rows, key: FeatureKey = KEY) -> FeatureFile:
+    return compute_features(trunk, rows, folder, key, SilentProgress())
+
+
+def test_features_are_read_back_by_row_number(tmp_path: Path) -> None:
+    found = computed(tmp_path, Rows()).take(np.array([2_499, 0, 7]))
+    assert found.dtype == np.float16
+    assert np.array_equal(found, trunk(np.array([2_499.0, 0, 7])).astype(np.float16))
+
+
+def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
+    computed(tmp_path, Rows())
+    again = Rows()
+    computed(tmp_path, again)
+    assert again.starts == []
+
+
+@pytest.mark.parametrize(("until", "resumed_at"), [(600, 0), (1_100, 1_024), (2_400, 2_048)])
+def test_a_killed_pass_goes_on_behind_its_last_whole_chunk(
+    tmp_path: Path, until: int, resumed_at: int
+) -> None:
+    computed(tmp_path / "whole", Rows())
+    with pytest.raises(Interrupted):
+        computed(tmp_path / "killed", Rows(until))
+    rest = Rows()
+    computed(tmp_path / "killed", rest)
+    assert rest.starts == [resumed_at]
+    for name in ("features.f16", "features.jsonl"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+
+
+def test_half_a_journal_line_is_not_trusted(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        computed(tmp_path, Rows(2_100))
+    journal = tmp_path / "features.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-4])
+    rest = Rows()
+    computed(tmp_path, rest)
+    assert rest.starts == [1_024]
+
+
+def test_a_flipped_bit_is_found_and_placed(tmp_path: Path) -> None:
+    computed(tmp_path, Rows())
+    data = tmp_path / "features.f16"
+    content = bytearray(data.read_bytes())
+    content[1_500 * KEY.row_bytes] ^= 1
+    data.write_bytes(content)
+    with pytest.raises(DamagedCacheError, match=r"damaged at row 1,024.*Delete"):
+        computed(tmp_path, Rows())
+
+
+def test_missing_rows_are_found(tmp_path: Path) -> None:
+    computed(tmp_path, Rows())
+    data = tmp_path / "features.f16"
+    data.write_bytes(data.read_bytes()[:-2])
+    with pytest.raises(DamagedCacheError):
+        computed(tmp_path, Rows())
+
+
+def test_a_journal_that_is_no_journal_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "features.jsonl").write_text("half a line of someth\n")
+    with pytest.raises(DamagedCacheError):
+        computed(tmp_path, Rows())
+
+
+@pytest.mark.parametrize("field", ["images", "plan", "trunk"])
+def test_features_of_something_else_are_never_mixed_in(tmp_path: Path, field: str) -> None:
+    computed(tmp_path, Rows())
+    with pytest.raises(WorkFolderError, match="other images, rows or weights"):
+        computed(tmp_path, Rows(), replace(KEY, **{field: "other"}))
+
+
+def test_numbers_that_are_not_finite_never_reach_the_disk(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="overflow on the batch from row 0"):
+        compute_features(lambda batch: trunk(batch) + 1e6, Rows(), tmp_path, KEY, SilentProgress())
+    assert (tmp_path / "features.f16").stat().st_size == 0
+
+
+def test_the_journal_vouches_for_every_chunk(tmp_path: Path) -> None:
+    computed(tmp_path, Rows())
+    content = (tmp_path / "features.f16").read_bytes()
+    sums = [
+        zlib.crc32(content[start : start + 1_024 * KEY.row_bytes])
+        for start in range(0, len(content), 1_024 * KEY.row_bytes)
+    ]
+    lines = (tmp_path / "features.jsonl").read_text().splitlines()[1:]
+    assert [f'"crc32": {crc}' in line for crc, line in zip(sums, lines, strict=True)] == [True] * 3
+
+
+def test_reading_gives_memory_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "_RELEASE_BYTES", 100)
+    stored = computed(tmp_path, Rows())
+    for _ in range(20):
+        assert stored.take(np.arange(50)).shape == (50, 2, 3)

@@ -1,0 +1,39 @@
+import keras
+import numpy as np
+import pytest
+
+from lentigo_contract.errors import WeightsError
+from lentigo_trainer.architectures import Network
+from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
+from tests.trainer.networks import lively_mobilenet
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    return lively_mobilenet(6)
+
+
+def pictures(rows: int) -> np.ndarray:
+    return np.random.default_rng(rows).uniform(0, 255, (rows, 224, 224, 3)).astype(np.float32)
+
+
+def test_it_gives_keras_features_whatever_the_batch(network: Network) -> None:
+    trunk = FrozenTrunk(network.trunk, threads=1)
+    assert trunk.shape == (14, 14, 512)
+    for rows in (BATCH, 3, BATCH):
+        expected = np.asarray(network.trunk(pictures(rows)))
+        found = trunk(pictures(rows))
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_its_digest_tells_the_values_apart(network: Network) -> None:
+    same = FrozenTrunk(network.trunk, threads=1).digest
+    assert same == FrozenTrunk(network.trunk, threads=2).digest
+    assert same != FrozenTrunk(lively_mobilenet(7).trunk, threads=1).digest
+
+
+def test_a_trunk_that_gives_no_numbers_is_refused() -> None:
+    image = keras.Input((8, 8, 3))
+    broken = keras.Model(image, keras.layers.Rescaling(float("nan"))(image))
+    with pytest.raises(WeightsError, match="other numbers on LiteRT"):
+        FrozenTrunk(broken, threads=1)

@@ -1,0 +1,93 @@
+import hashlib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lentigo_contract.errors import DamagedImagesError, WorkFolderError
+from lentigo_contract.images import read_image
+from lentigo_contract.labels import index_of
+from lentigo_trainer.prepare import Prepared, open_prepared, prepare
+from lentigo_trainer.progress import LineProgress, SilentProgress
+from lentigo_trainer.source import find_source, open_images
+from tests.fakes import synthetic_ham10000
+
+
+def source(tmp_path: Path, layout: str = "archives") -> Path:
+    return synthetic_ham10000(tmp_path / "ham", 3, layout=layout, size=(64, 48))  # type: ignore[arg-type]
+
+
+def prepared(folder: Path, work: Path) -> Prepared:
+    return prepare(find_source(folder), work, 2, SilentProgress())
+
+
+def test_every_image_stands_in_its_row(tmp_path: Path) -> None:
+    folder = source(tmp_path)
+    found = prepared(folder, tmp_path / "work")
+    assert found.images.shape == (21, 224, 224, 3)
+    with open_images(find_source(folder)) as readers:
+        for row, name in enumerate(found.records["image_id"]):
+            data = readers[name]()
+            assert np.array_equal(found.images[row], read_image(data).pixels)
+            assert found.digests[row] == hashlib.sha256(data).hexdigest()
+    assert found.labels.tolist() == [index_of(code) for code in found.records["dx"]]
+
+
+def test_archives_and_folders_are_the_same_data_set(tmp_path: Path) -> None:
+    first = prepared(source(tmp_path / "a"), tmp_path / "one")
+    second = prepared(source(tmp_path / "b", "folders"), tmp_path / "two")
+    assert first.digest == second.digest
+
+
+def test_a_second_run_decodes_nothing(tmp_path: Path) -> None:
+    folder = source(tmp_path)
+    first = prepared(folder, tmp_path / "work")
+    lines: list[str] = []
+    again = prepare(find_source(folder), tmp_path / "work", 2, LineProgress(lines.append))
+    assert again.digest == first.digest
+    assert [line.split(" in ")[0] for line in lines] == ["Prepared images found"]
+
+
+def test_another_source_is_decoded_anew(tmp_path: Path) -> None:
+    first = prepared(source(tmp_path / "a"), tmp_path / "work")
+    other = synthetic_ham10000(tmp_path / "other", 4, size=(64, 48))
+    assert prepared(other, tmp_path / "work").digest != first.digest
+
+
+def test_all_broken_images_are_named_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    folder = source(tmp_path, "folders")
+    pictures = sorted(folder.rglob("*.jpg"))
+    broken = [pictures[3], pictures[11]]
+    broken[0].write_bytes(broken[0].read_bytes()[:300])
+    broken[1].write_bytes(b"no image")
+    with pytest.raises(DamagedImagesError, match="2 of 21 images") as caught:
+        prepared(folder, tmp_path / "work")
+    assert all(path.stem in str(caught.value) for path in broken)
+    assert not list((tmp_path / "work").glob("[!.]*"))
+
+
+def test_a_broken_member_of_an_archive_is_named(tmp_path: Path) -> None:
+    folder = source(tmp_path)
+    archive = folder / "HAM10000_images_part_1.zip"
+    with zipfile.ZipFile(archive) as whole:
+        entry = whole.infolist()[2]
+    content = bytearray(archive.read_bytes())
+    content[entry.header_offset + 200] ^= 0xFF
+    archive.write_bytes(content)
+    with pytest.raises(DamagedImagesError, match=Path(entry.filename).stem):
+        prepared(folder, tmp_path / "work")
+
+
+def test_images_that_are_byte_for_byte_the_same_are_told(tmp_path: Path) -> None:
+    folder = source(tmp_path, "folders")
+    first, second, *_ = sorted(folder.rglob("*.jpg"))
+    second.write_bytes(first.read_bytes())
+    lines: list[str] = []
+    prepare(find_source(folder), tmp_path / "work", 1, LineProgress(lines.append))
+    assert any(line.startswith("Note: 2 images") for line in lines)
+
+
+def test_a_folder_with_nothing_prepared_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(WorkFolderError, match="lentigo-train prepare"):
+        open_prepared(tmp_path)

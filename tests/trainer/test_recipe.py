@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+
+from lentigo_contract.errors import RecipeError
+from lentigo_trainer.recipe import Recipe, read_recipe
+
+PAPER = Path(__file__).parents[2] / "recipes" / "paper.toml"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_papers_recipe_is_the_default() -> None:
+    assert read_recipe(PAPER) == Recipe()
+
+
+def test_an_unknown_key_is_named_with_its_line_and_the_known_ones(tmp_path: Path) -> None:
+    path = written(tmp_path, 'architecture = "mobilenet"\nepoch = 3\n')
+    with pytest.raises(RecipeError, match=r"line 2, epoch: no such key; there are .*epochs"):
+        read_recipe(path)
+
+
+def test_an_unknown_key_of_a_table_is_looked_for_in_that_table(tmp_path: Path) -> None:
+    path = written(tmp_path, "epochs = 3\n\n[optimizer]\nmomentum = 0.9\nrate = 1.0\n")
+    with pytest.raises(RecipeError, match=r"line 5, optimizer\.rate: .*learning_rate"):
+        read_recipe(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["epochs = 0", "epochs = 2.5", 'epochs = "20"', "batch_size = 1", "class_target = -1"],
+)
+def test_an_impossible_value_is_named_with_its_line(tmp_path: Path, line: str) -> None:
+    key = line.split(" ", 1)[0]
+    with pytest.raises(RecipeError, match=f"line 1, {key}: "):
+        read_recipe(written(tmp_path, line))
+
+
+def test_what_is_not_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"not TOML.*line 1"):
+        read_recipe(written(tmp_path, "epochs = = 3\n"))
+
+
+def test_a_recipe_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"cannot be read: No such file"):
+        read_recipe(tmp_path / "none.toml")
+
+
+def test_recipes_with_other_values_have_other_digests() -> None:
+    assert Recipe().digest() == Recipe(epochs=20).digest() != Recipe(epochs=19).digest()
