@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lentigo_contract.agreement import EngineAgreement
+from lentigo_contract.golden import Golden, GoldenAnswer
 from lentigo_contract.labels import CODES, index_of
 from lentigo_contract.manifest import (
     Calibration,
@@ -203,3 +205,23 @@ def made_manifest(**changes: object) -> Manifest:
         "code_version": "0.0.0",
     }
     return Manifest.model_validate({**fields, **changes})
+
+
+def made_agreement(**changes: object) -> EngineAgreement:
+    """Give the figures of an engine that may stand in for the SavedModel, with some changed."""
+    fields: dict[str, object] = {
+        "images": 1000,
+        "accuracy": 0.5,
+        "balanced_accuracy": 0.5,
+        "balanced_accuracy_change": 0.0,
+        "largest_difference": 1e-6,
+        "mean_difference": 1e-7,
+        "equal_diagnoses": 1.0,
+    }
+    return EngineAgreement.model_validate({**fields, **changes})
+
+
+def made_golden() -> Golden:
+    """Give a golden answer that no network gave."""
+    row = tuple(0.25 if place < 4 else 0.0 for place in range(len(CODES)))
+    return Golden(seed=1, answers={"litert": GoldenAnswer(probabilities=(row,), tolerance=0.5)})

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest import MAX_MANIFEST_BYTES, FileRecord, Manifest
-from tests.fakes import made_manifest
+from tests.fakes import made_agreement, made_golden, made_manifest
 
 Document = dict[str, Any]
 
@@ -28,7 +28,8 @@ def read(changed: Document) -> Manifest:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     manifest = made_manifest(
         version=3,
-        agreement={"litert": {"largest_difference": 1e-6}},
+        agreement={"litert": made_agreement()},
+        golden=made_golden(),
         files={"variables/variables.index": FileRecord(sha256="0" * 64, bytes=12)},
     )
     path = tmp_path / "manifest.json"

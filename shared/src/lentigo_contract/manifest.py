@@ -11,7 +11,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from lentigo_contract.agreement import EngineAgreement, EngineName
 from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
+from lentigo_contract.golden import Golden
 from lentigo_contract.images import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest_fields import (
@@ -124,6 +126,7 @@ class Manifest(Record):
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
         recipe: the training recipe, as read.
         agreement: for each further engine, how far it agrees with the SavedModel.
+        golden: what each engine said of pictures that a reader can draw again.
         files: every other file of the version, by relative POSIX path; set by `publish`.
     """
 
@@ -146,7 +149,8 @@ class Manifest(Record):
     seed: int
     code_version: str
     license: str = "CC BY-NC 4.0"
-    agreement: JsonObject | None = None
+    agreement: dict[EngineName, EngineAgreement] | None = None
+    golden: Golden | None = None
     files: dict[RelativePath, FileRecord] = Field(default_factory=dict)
 
     @classmethod
