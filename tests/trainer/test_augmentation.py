@@ -26,11 +26,13 @@ def resampled(image: NDArray[np.float32], row: NDArray[np.float32]) -> NDArray[n
     def at(row_index: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.float64]:
         rows = np.clip(row_index, 0, SIDE - 1).astype(int)
         columns = np.clip(column, 0, SIDE - 1).astype(int)
-        return image[rows, columns].astype(np.float64)
+        values: NDArray[np.float64] = image[rows, columns].astype(np.float64)
+        return values
 
     upper = at(top, left) * (1 - across) + at(top, left + 1) * across
     lower = at(top + 1, left) * (1 - across) + at(top + 1, left + 1) * across
-    return upper * (1 - down) + lower * down
+    blended: NDArray[np.float64] = upper * (1 - down) + lower * down
+    return blended
 
 
 def test_a_row_of_the_plan_always_gives_the_same_map() -> None:

@@ -15,7 +15,7 @@ ROWS = 2_500
 KEY = FeatureKey(name="test", images="i", plan="p", trunk="t", rows=ROWS, shape=(2, 3))
 
 
-class Interrupted(Exception):
+class BrokenOffError(Exception):
     """Stands for a kill."""
 
 
@@ -34,7 +34,7 @@ class Rows:
         self.starts.append(first)
         for start in range(first, ROWS, 16):
             if start >= self.until:
-                raise Interrupted
+                raise BrokenOffError
             yield np.arange(start, min(start + 16, ROWS), dtype=np.float32)
 
 
@@ -60,7 +60,7 @@ def test_a_killed_pass_goes_on_behind_its_last_whole_chunk(
     tmp_path: Path, until: int, resumed_at: int
 ) -> None:
     computed(tmp_path / "whole", Rows())
-    with pytest.raises(Interrupted):
+    with pytest.raises(BrokenOffError):
         computed(tmp_path / "killed", Rows(until))
     rest = Rows()
     computed(tmp_path / "killed", rest)
@@ -70,7 +70,7 @@ def test_a_killed_pass_goes_on_behind_its_last_whole_chunk(
 
 
 def test_half_a_journal_line_is_not_trusted(tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(BrokenOffError):
         computed(tmp_path, Rows(2_100))
     journal = tmp_path / "features.jsonl"
     journal.write_bytes(journal.read_bytes()[:-4])
@@ -103,16 +103,22 @@ def test_a_journal_that_is_no_journal_is_damage(tmp_path: Path) -> None:
         computed(tmp_path, Rows())
 
 
-@pytest.mark.parametrize("field", ["images", "plan", "trunk"])
-def test_features_of_something_else_are_never_mixed_in(tmp_path: Path, field: str) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [replace(KEY, images="other"), replace(KEY, plan="other"), replace(KEY, trunk="other")],
+    ids=["images", "plan", "trunk"],
+)
+def test_features_of_something_else_are_never_mixed_in(tmp_path: Path, other: FeatureKey) -> None:
     computed(tmp_path, Rows())
     with pytest.raises(WorkFolderError, match="other images, rows or weights"):
-        computed(tmp_path, Rows(), replace(KEY, **{field: "other"}))
+        computed(tmp_path, Rows(), other)
 
 
 def test_numbers_that_are_not_finite_never_reach_the_disk(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="overflow on the batch from row 0"):
-        compute_features(lambda batch: trunk(batch) + 1e6, Rows(), tmp_path, KEY, SilentProgress())
+        compute_features(
+            lambda batch: trunk(batch) + np.float32(1e6), Rows(), tmp_path, KEY, SilentProgress()
+        )
     assert (tmp_path / "features.f16").stat().st_size == 0
 
 

@@ -15,7 +15,7 @@ from lentigo_trainer.recipe import Optimizer, Recipe
 RECIPE = Recipe(epochs=3, batch_size=8, optimizer=Optimizer(learning_rate=0.05, cooldown_epochs=1))
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill between two epochs."""
 
 
@@ -53,7 +53,7 @@ def tail(seed: int = 0) -> keras.Model:
 def trained(checkpoint: Path, seed: int = 0, stop_after: int = 99) -> tuple[EpochFigures, ...]:
     def stop(figures: EpochFigures) -> None:
         if figures.epoch == stop_after:
-            raise Killed
+            raise KilledError
 
     return fit(tail(), examples(1), examples(2), RECIPE, seed, checkpoint, SilentProgress(), stop)
 
@@ -79,7 +79,7 @@ def test_it_learns(tmp_path: Path) -> None:
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_killed_run_ends_with_the_same_numbers_to_the_bit(tmp_path: Path, epoch: int) -> None:
     whole = trained(tmp_path / "whole.npz")
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         trained(tmp_path / "killed.npz", stop_after=epoch)
     resumed = trained(tmp_path / "killed.npz")
     assert without_time(resumed) == without_time(whole)
@@ -88,7 +88,7 @@ def test_a_killed_run_ends_with_the_same_numbers_to_the_bit(tmp_path: Path, epoc
 
 
 def test_a_resumed_run_repeats_no_finished_epoch(tmp_path: Path) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         trained(tmp_path / "c.npz", stop_after=2)
     seen: list[int] = []
     fit(

@@ -17,7 +17,7 @@ def written(folder: Path, *lines: str, header: str = HEADER) -> Path:
 
 def test_a_row_is_read_as_it_stands(tmp_path: Path) -> None:
     table = read_metadata(written(tmp_path, ROW, ROW.replace("6,nv", "7,nv").replace("45.0", "")))
-    assert table.loc[0].tolist() == [*ROW.split(",")[:4], 45.0, "male", "back"]
+    assert table.to_numpy()[0].tolist() == [*ROW.split(",")[:4], 45.0, "male", "back"]
     assert table["age"].isna().tolist() == [False, True]
 
 

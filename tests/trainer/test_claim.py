@@ -1,0 +1,46 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lentigo_contract.errors import StorageError, WorkFolderError
+from lentigo_trainer.claim import claimed
+
+HOLD = """
+import sys
+from pathlib import Path
+from lentigo_trainer.claim import claimed
+
+with claimed(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_in_use_is_refused_until_its_user_is_dead(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(WorkFolderError, match=r"Another run is using .*another --work"):
+            with claimed(tmp_path / "run"):
+                pass
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+    with claimed(tmp_path / "run"):
+        pass
+
+
+def test_a_claim_ends_with_its_block(tmp_path: Path) -> None:
+    for _ in range(2):
+        with claimed(tmp_path / "run"):
+            pass
+
+
+def test_a_place_that_cannot_be_a_folder_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot be written"), claimed(tmp_path / "file"):
+        pass

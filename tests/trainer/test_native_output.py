@@ -1,0 +1,32 @@
+import os
+import sys
+
+import pytest
+
+from lentigo_trainer.native_output import held_back
+
+
+def test_what_a_library_writes_is_held_back(capfd: pytest.CaptureFixture[str]) -> None:
+    with held_back():
+        os.write(2, b"announcement\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_it_is_shown_when_the_block_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        os.write(2, b"the reason\n")
+        raise ImportError
+
+    with pytest.raises(ImportError), held_back():
+        fail()
+    assert capfd.readouterr().err == "the reason\n"
+
+
+def test_what_was_said_before_keeps_its_place(capfd: pytest.CaptureFixture[str]) -> None:
+    sys.stderr.write("before, ")
+    with held_back():
+        os.write(2, b"announcement\n")
+    sys.stderr.write("after")
+    sys.stderr.flush()
+    assert capfd.readouterr().err == "before, after"

@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from lentigo_contract.errors import WorkFolderError
+from lentigo_trainer.config import TrainingConfig, WorkFolder
+from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.run_folder import adopt, digest_of, identity_of, keep_history
+
+
+def identity(
+    recipe: Recipe | None = None, seed: int = 0, limit: int | None = None, dataset: str = "d"
+) -> dict[str, object]:
+    config = TrainingConfig(
+        work=WorkFolder(Path("work")),
+        recipe=recipe or Recipe(),
+        weights="random",
+        seed=seed,
+        limit=limit,
+        cores=1,
+    )
+    return identity_of(config, dataset, trunk="t")
+
+
+def test_a_folder_is_adopted_once_and_recognised_after(tmp_path: Path) -> None:
+    adopt(tmp_path / "run", identity())
+    adopt(tmp_path / "run", identity())
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (identity(Recipe(epochs=3)), "recipe"),
+        (identity(seed=1), "seed"),
+        (identity(limit=100), "limit"),
+        (identity(dataset="other"), "dataset"),
+        (identity(Recipe(batch_size=64), seed=1), "recipe, seed"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused_by_what_differs(
+    tmp_path: Path, other: dict[str, object], named: str
+) -> None:
+    adopt(tmp_path, identity())
+    before = (tmp_path / "run.json").read_bytes()
+    with pytest.raises(WorkFolderError, match=f"made with another {named}. Choose another --work"):
+        adopt(tmp_path, other)
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
+def test_a_damaged_identity_says_what_to_delete(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(WorkFolderError, match=f"is damaged. Delete {tmp_path}"):
+        adopt(tmp_path, identity())
+
+
+def test_the_number_of_cores_does_not_make_another_run() -> None:
+    assert "cores" not in identity()
+
+
+def test_every_epoch_is_written_down(tmp_path: Path) -> None:
+    epoch = EpochFigures(
+        epoch=1,
+        accuracy=0.5,
+        loss=1.0,
+        validation_accuracy=0.4,
+        validation_loss=1.5,
+        seconds=3.0,
+    )
+    keep_history(tmp_path, (epoch,))
+    rows = json.loads((tmp_path / "history.json").read_text())
+    assert [EpochFigures(**row) for row in rows] == [epoch]
+
+
+def test_a_digest_tells_where_one_line_ends() -> None:
+    assert digest_of(iter(["ab", "c"])) != digest_of(iter(["a", "bc"]))

@@ -1,0 +1,86 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from lentigo_contract.errors import StorageError, WorkFolderError
+from lentigo_trainer.storage import require_space, storage_errors, write_whole
+
+FULL_DEVICE = Path("/dev/full")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_says_to_free_space(tmp_path: Path, number: int) -> None:
+    with pytest.raises(StorageError, match=f"disk that holds {tmp_path} is full. Free some"):
+        with storage_errors(tmp_path):
+            raise OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO])
+def test_a_place_that_cannot_be_written_says_to_choose_another(tmp_path: Path, number: int) -> None:
+    with pytest.raises(StorageError, match=f"{os.strerror(number)}.*another folder"):
+        with storage_errors(tmp_path):
+            raise OSError(number, os.strerror(number))
+
+
+def test_a_full_disk_that_tensorflow_tells_of_in_words_is_one_too(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="is full"), storage_errors(tmp_path):
+        raise RuntimeError("{{node SaveV2}} variables/x.data: No space left on device")
+
+
+@pytest.mark.parametrize("error", [ValueError("wrong"), FileNotFoundError(2, "gone")])
+def test_an_error_of_another_kind_stays_as_it_is(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, storage_errors(tmp_path):
+        raise error
+    assert caught.value is error
+
+
+def test_an_error_of_ours_is_not_said_in_other_words(tmp_path: Path) -> None:
+    with pytest.raises(WorkFolderError, match="^No space left on device$"):
+        with storage_errors(tmp_path):
+            raise WorkFolderError("No space left on device")
+
+
+@pytest.mark.skipif(not FULL_DEVICE.exists(), reason="this system has no /dev/full")
+def test_the_kernels_own_full_device_is_one() -> None:
+    with pytest.raises(StorageError, match="is full"), storage_errors(FULL_DEVICE):
+        with FULL_DEVICE.open("wb", buffering=0) as file:
+            file.write(b"x")
+
+
+def test_a_file_where_a_folder_should_be_is_said_plainly(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "work"
+    in_the_way.touch()
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_whole(in_the_way / "run" / "file", lambda file: file.write(b"x"))
+
+
+def test_more_than_is_free_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"needs 1000000000.0 GB of free space; .* larger disk"):
+        require_space(tmp_path, 10**18)
+    require_space(tmp_path, 0)
+
+
+def test_a_file_appears_with_its_folders_and_all_of_its_content(tmp_path: Path) -> None:
+    path = tmp_path / "some" / "where" / "file"
+    write_whole(path, lambda file: file.write(b"content"))
+    assert path.read_bytes() == b"content"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+def test_whatever_interrupts_a_write_the_file_is_as_it_was(
+    tmp_path: Path, error: BaseException
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"before")
+
+    def write(file: object) -> None:
+        file.write(b"half")  # type: ignore[attr-defined]
+        raise error
+
+    with pytest.raises((StorageError, KeyboardInterrupt)):
+        write_whole(path, write)
+    assert path.read_bytes() == b"before"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
