@@ -25,9 +25,9 @@ def test_a_folder_in_use_is_refused_until_its_user_is_dead(tmp_path: Path) -> No
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(WorkFolderError, match=r"Another run is using .*another --work"):
-            with claimed(tmp_path / "run"):
-                pass
+        message = r"Another run is using .*another --work"
+        with pytest.raises(WorkFolderError, match=message), claimed(tmp_path / "run"):
+            pass
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
     with claimed(tmp_path / "run"):
