@@ -27,6 +27,7 @@ def environment(models: Path, **settings: str) -> dict[str, str]:
         "LENTIGO_PORT": "0",
         "LENTIGO_LOG_FORMAT": "json",
         "LENTIGO_RELOAD_INTERVAL_S": "0.1",
+        "LENTIGO_REQUEST_TIMEOUT_S": "300",
         **settings,
     }
 

@@ -36,4 +36,7 @@ def store(tmp_path: Path) -> ModelStore:
 
 @pytest.fixture
 def settings(store: ModelStore) -> Settings:
-    return Settings(model_repository=store.root, decode_threads=2, engine_threads=1)
+    # However busy the machine is, no test but those of the time limit shall meet it.
+    return Settings(
+        model_repository=store.root, decode_threads=2, engine_threads=1, request_timeout_s=300
+    )

@@ -32,8 +32,12 @@
         ├── UnsupportedContentTypeError a body of a kind the route does not read
         ├── UploadTimeoutError          a body that did not arrive in time
         ├── EngineError                 a runtime failed to load a version or to answer
+        ├── VersionRefusedError         a version that was asked for cannot be brought into use
+        ├── LastVersionError            the only loaded version, asked to be unloaded
         └── UnavailableError            not now; says when to try again
             ├── NotReadyError               no model is loaded
+            ├── StoppingError               the service is being stopped
+            ├── DeadlineExceededError       the time a request has is over
             └── ServiceBusyError            as much work as it takes is under way
 
 Errors are raised where they are understood, and each message says what to do. They are mapped to
@@ -169,6 +173,14 @@ class EngineError(ServingError):
     """A model runtime failed to load a version or to answer."""
 
 
+class VersionRefusedError(ServingError):
+    """The version that was asked for cannot be brought into use; the one before stays."""
+
+
+class LastVersionError(ServingError):
+    """The only loaded version is never unloaded."""
+
+
 class UnavailableError(ServingError):
     """The service cannot answer now but may soon.
 
@@ -183,6 +195,14 @@ class UnavailableError(ServingError):
 
 class NotReadyError(UnavailableError):
     """No model is loaded."""
+
+
+class StoppingError(UnavailableError):
+    """The service is being stopped and takes no new work."""
+
+
+class DeadlineExceededError(UnavailableError):
+    """The time a request has was over before there was an answer."""
 
 
 class ServiceBusyError(UnavailableError):

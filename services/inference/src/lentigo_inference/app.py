@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from lentigo_contract.store import ModelStore
 from lentigo_inference import __version__
 from lentigo_inference.admission import Admission
+from lentigo_inference.batcher import Batcher
 from lentigo_inference.decoding import DecodePool
 from lentigo_inference.engine import EngineLoader, engine_loader
 from lentigo_inference.inference_thread import InferenceThread
@@ -23,6 +24,8 @@ from lentigo_inference.routes import home, models, open_inference, predictions, 
 from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings
 from lentigo_inference.slot import ModelSlot
+from lentigo_inference.stopping import Stopping
+from lentigo_inference.throughput import Throughput
 from lentigo_inference.watcher import Wait, Watcher
 
 # A load under way when the service stops is waited for so long, in seconds.
@@ -30,7 +33,11 @@ _STOP_TIMEOUT_S: Final = 10.0
 
 
 def create_app(
-    settings: Settings, *, load: EngineLoader | None = None, wait: Wait | None = None
+    settings: Settings,
+    *,
+    load: EngineLoader | None = None,
+    wait: Wait | None = None,
+    stopping: Stopping | None = None,
 ) -> FastAPI:
     """Build the service.
 
@@ -38,11 +45,17 @@ def create_app(
         settings: how it runs.
         load: loads a version; by default with the runtime that the settings name.
         wait: waits between two looks at the repository; by default by the clock.
+        stopping: whoever runs the service begins it; by default nobody does.
     """
     app = FastAPI(
         title="Lentigo inference",
         version=__version__,
-        lifespan=_lifespan(settings, load or engine_loader(settings.engine_threads), wait),
+        lifespan=_lifespan(
+            settings,
+            load or engine_loader(settings.engine_threads),
+            wait,
+            stopping or Stopping(),
+        ),
         middleware=[Middleware(RequestLog)],
         # FastAPI's pages load their scripts from a public host, and its document blocks the loop.
         docs_url=None,
@@ -58,7 +71,7 @@ def create_app(
 
 
 def _lifespan(
-    settings: Settings, load: EngineLoader, wait: Wait | None
+    settings: Settings, load: EngineLoader, wait: Wait | None, stopping: Stopping
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
@@ -66,6 +79,8 @@ def _lifespan(
         inference = InferenceThread()
         decoding = DecodePool(settings.decode_threads, settings.image_limits())
         slot = ModelSlot(inference.retire, retry_after_s=settings.reload_interval_s)
+        throughput = Throughput()
+        batcher = Batcher(inference.predict, settings.batch_limits(), throughput)
         reloader = Reloader(store, slot, load)
         watcher = Watcher(reloader.check, settings.reload_interval_s, wait)
         watcher.start()
@@ -76,8 +91,9 @@ def _lifespan(
                     store=store,
                     slot=slot,
                     reloader=reloader,
-                    predictor=Predictor(slot, decoding, inference),
-                    admission=Admission(settings.max_pending),
+                    predictor=Predictor(slot, decoding, batcher, settings.request_timeout_s),
+                    admission=Admission(settings.max_pending, stopping, throughput.seconds_for),
+                    stopping=stopping,
                 )
             }
         finally:

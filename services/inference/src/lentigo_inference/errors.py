@@ -4,19 +4,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from lentigo_contract.errors import (
+    DeadlineExceededError,
     EmptyImageError,
     EngineError,
     ImageBoundsError,
     ImageTooLargeError,
+    LastVersionError,
     LentigoError,
     MalformedRequestError,
     NotReadyError,
     ServiceBusyError,
+    StoppingError,
     UndecodableImageError,
     UnsupportedContentTypeError,
     UnsupportedImageError,
     UploadTimeoutError,
     VersionNotFoundError,
+    VersionRefusedError,
 )
 
 
@@ -79,6 +83,12 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "The upload took too long",
         "The upload was not complete after 30 seconds. Send it again, or a smaller image.",
     ),
+    LastVersionError: ProblemType(
+        409,
+        "last-version",
+        "The only loaded version stays",
+        "Version 2 is the only one loaded, and stays. Load another version in its place.",
+    ),
     ImageTooLargeError: ProblemType(
         413,
         "image-too-large",
@@ -109,9 +119,29 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "The image cannot be decoded",
         "The image cannot be decoded: it is damaged or cut off. Send the original file.",
     ),
+    VersionRefusedError: ProblemType(
+        422,
+        "version-refused",
+        "The version cannot be brought into use",
+        "Version 3 could not be loaded: variables/variables.index is missing. Version 2 stays.",
+    ),
     EngineError: ProblemType(500, "engine-failed", "The model runtime failed", FAILED),
     NotReadyError: ProblemType(
         503, "not-ready", "No model is loaded", "No model version has been published yet."
+    ),
+    StoppingError: ProblemType(
+        503,
+        "stopping",
+        "The service is being stopped",
+        "The service is being stopped and takes no new work. Try again; another instance, or the "
+        "next, will answer.",
+    ),
+    DeadlineExceededError: ProblemType(
+        503,
+        "deadline-exceeded",
+        "There was no answer in time",
+        "There was no answer within 10 seconds, because the service is busy. Try again after the "
+        "given delay.",
     ),
     ServiceBusyError: ProblemType(
         503,

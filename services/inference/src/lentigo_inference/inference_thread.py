@@ -1,10 +1,12 @@
 """The one thread that runs engines."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lentigo_contract.images import ModelImage
-from lentigo_inference.engine import Prediction
+import numpy as np
+
+from lentigo_inference.engine import Images, Prediction
 from lentigo_inference.slot import LoadedModel
 
 
@@ -19,14 +21,16 @@ class InferenceThread:
         """Prepare; the thread starts when it is needed."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lentigo-engine")
 
-    async def predict(self, model: LoadedModel, image: ModelImage) -> Prediction:
-        """Run the model on one image; n is 1 in what comes back.
+    async def predict(self, model: LoadedModel, images: Sequence[Images]) -> Prediction:
+        """Run the model on several uint8 [224, 224, 3], and give as many rows.
 
-        The caller holds a lease on the model. Raises what `Engine.predict` raises.
+        Somebody holds a lease on the model when this is called. Raises what `Engine.predict`
+        raises.
         """
         loop = asyncio.get_running_loop()
-        images = image.pixels[None]
-        return await loop.run_in_executor(self._thread, model.engine.predict, images)
+        return await loop.run_in_executor(
+            self._thread, lambda: model.engine.predict(np.stack(images))
+        )
 
     def retire(self, model: LoadedModel) -> None:
         """Close a model after the calls that were asked for before."""

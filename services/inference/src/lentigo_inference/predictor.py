@@ -1,16 +1,24 @@
 """From the bytes of an image to a diagnosis, whatever protocol they came by."""
 
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from lentigo_contract.errors import EngineError
+from lentigo_contract.errors import DeadlineExceededError, EngineError, LentigoError
 from lentigo_contract.labels import CODES
 from lentigo_inference.activation_map import draw_map
+from lentigo_inference.batcher import Batcher
 from lentigo_inference.decoding import DecodedUpload, DecodePool
-from lentigo_inference.engine import Floats
-from lentigo_inference.inference_thread import InferenceThread
+from lentigo_inference.engine import Floats, Images, Prediction
 from lentigo_inference.slot import LoadedModel, ModelSlot
+
+Explain = Literal["none", "top", "all"]
+"""Which activation maps are drawn: none, that of the most probable diagnosis, or all seven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,43 +37,138 @@ class Answer:
         model: the version that answered.
         upload: the image it saw.
         probabilities: float32 [7], in `labels.CODES` order.
-        activation_map: of the most probable diagnosis, if it was asked for.
+        activation_maps: those that were asked for, the most probable diagnosis first.
     """
 
     model: LoadedModel
     upload: DecodedUpload
     probabilities: Floats
-    activation_map: DrawnMap | None = None
+    activation_maps: tuple[DrawnMap, ...] = ()
 
 
 class Predictor:
     """Decodes, runs the model in use and, if asked, draws what it saw."""
 
-    def __init__(self, slot: ModelSlot, decoding: DecodePool, inference: InferenceThread) -> None:
-        """Bring the parts together."""
+    def __init__(
+        self,
+        slot: ModelSlot,
+        decoding: DecodePool,
+        batcher: Batcher,
+        timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Bring the parts together.
+
+        Args:
+            slot: holds the model in use.
+            decoding: threads for images.
+            batcher: the way to the engine.
+            timeout_s: what a request has from its last byte to its answer, in seconds.
+            clock: the batcher's.
+        """
         self._slot = slot
         self._decoding = decoding
-        self._inference = inference
+        self._batcher = batcher
+        self._timeout_s = timeout_s
+        self._clock = clock
 
-    async def predict(self, data: bytes, *, explain: bool = False) -> Answer:
+    async def predict(self, data: bytes, *, explain: Explain = "none") -> Answer:
         """Answer for one image with one version, from beginning to end.
 
         Raises:
             NotReadyError: no model is loaded.
             ImageError: the image cannot be used.
-            ServiceBusyError: there is no memory for the image now.
+            ServiceBusyError: the queue is full, or there is no memory for the image now.
+            DeadlineExceededError: there was no answer in time.
             EngineError: the runtime failed, or gave numbers that are not finite.
         """
-        with self._slot.lease() as model:
-            upload = await self._decoding.decode(data)
-            prediction = await self._inference.predict(model, upload.image)
+        async with self._time_limit() as deadline:
+            with self._slot.lease() as model:
+                return await self._answer(model, data, deadline, explain=explain)
+
+    async def predict_each(
+        self, uploads: Sequence[bytes], *, explain: Explain = "none", at_once: int = 1
+    ) -> list[Answer | LentigoError]:
+        """Answer for several images with one version, in their order.
+
+        An image that fails leaves its error in its place. No more than `at_once` of them are
+        decoded or wait for the engine together, so that others get their turn.
+
+        Raises:
+            NotReadyError: no model is loaded.
+        """
+        turn = asyncio.Semaphore(at_once)
+
+        async def one(model: LoadedModel, data: bytes, deadline: float) -> Answer | LentigoError:
+            try:
+                async with turn:
+                    return await self._answer(model, data, deadline, explain=explain)
+            except LentigoError as error:
+                return error
+
+        async with self._time_limit() as deadline:
+            with self._slot.lease() as model:
+                return await asyncio.gather(*(one(model, data, deadline) for data in uploads))
+
+    async def infer(
+        self, images: Sequence[Images], accept: Callable[[LoadedModel], None]
+    ) -> tuple[LoadedModel, Prediction]:
+        """Run the model in use on pixels as they are.
+
+        Args:
+            images: uint8 [224, 224, 3] each, n of them.
+            accept: raises if the model in use is not the one that was asked for.
+
+        Returns:
+            The model, and its answer for the n images.
+
+        Raises:
+            NotReadyError: no model is loaded.
+            ServiceBusyError: the queue is full.
+            DeadlineExceededError: there was no answer in time.
+            EngineError: the runtime failed, or gave numbers that are not finite.
+        """
+        async with self._time_limit() as deadline:
+            with self._slot.lease() as model:
+                accept(model)
+                rows = await self._batcher.predict(model, images, deadline)
+        probabilities = np.concatenate([row.probabilities for row in rows])
+        activation_map = np.concatenate([row.activation_map for row in rows])
+        return model, Prediction(_finite(probabilities, model), _finite(activation_map, model))
+
+    async def _answer(
+        self, model: LoadedModel, data: bytes, deadline: float, *, explain: Explain
+    ) -> Answer:
+        upload = await self._decoding.decode(data)
+        (prediction,) = await self._batcher.predict(model, [upload.image.pixels], deadline)
         probabilities = _finite(prediction.probabilities[0], model)
-        if not explain:
+        if explain == "none":
             return Answer(model, upload, probabilities)
-        top = int(probabilities.argmax())
-        activation = _finite(prediction.activation_map[0, :, :, top], model)
-        png = await self._decoding.run(lambda: draw_map(activation))
-        return Answer(model, upload, probabilities, DrawnMap(CODES[top], png))
+        # A stable sort, so equal probabilities stay in the order of the labels.
+        ranked = np.argsort(-probabilities, kind="stable").tolist()
+        activation = _finite(prediction.activation_map[0], model)
+        chosen = ranked if explain == "all" else ranked[:1]
+        drawn = await self._decoding.run(lambda: _drawn(activation, chosen))
+        return Answer(model, upload, probabilities, drawn)
+
+    @asynccontextmanager
+    async def _time_limit(self) -> AsyncIterator[float]:
+        """End the work inside when the time of a request is over; gives the clock's reading then.
+
+        What waits for a thread or for the engine is cancelled there and costs nothing.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield self._clock() + self._timeout_s
+        except TimeoutError as error:
+            raise DeadlineExceededError(
+                f"There was no answer within {self._timeout_s:g} seconds, because the service is "
+                "busy. Try again after the given delay."
+            ) from error
+
+
+def _drawn(activation: Floats, classes: Sequence[int]) -> tuple[DrawnMap, ...]:
+    return tuple(DrawnMap(CODES[place], draw_map(activation[:, :, place])) for place in classes)
 
 
 def _finite(values: Floats, model: LoadedModel) -> Floats:

@@ -75,7 +75,7 @@ class Malignancy(BaseModel):
 
 
 class ActivationMap(BaseModel):
-    """Where in the image the network found the most probable diagnosis."""
+    """Where in the image the network found a diagnosis."""
 
     code: DiagnosisCode
     media_type: Literal["image/png"] = "image/png"
@@ -114,7 +114,11 @@ class PredictionAnswer(BaseModel):
     malignancy: Malignancy
     notice: str
     activation_map: ActivationMap | None = Field(
-        None, description="Of the most probable diagnosis; only with `explain=true`."
+        None, description="Of the most probable diagnosis; with `explain=true` or `explain=all`."
+    )
+    activation_maps: list[ActivationMap] | None = Field(
+        None,
+        description="Of all seven, in the order of `probabilities`; only with `explain=all`.",
     )
 
 

@@ -12,6 +12,7 @@ from lentigo_inference.predictor import Predictor
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.settings import Settings
 from lentigo_inference.slot import ModelSlot
+from lentigo_inference.stopping import Stopping
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Services:
     reloader: Reloader
     predictor: Predictor
     admission: Admission
+    stopping: Stopping
 
 
 class LifespanState(TypedDict):

@@ -3,7 +3,6 @@
 Built once, in `__main__`, and passed in. `docs/operations.md` lists every setting.
 """
 
-import os
 from pathlib import Path
 from typing import Final, Literal
 
@@ -11,15 +10,10 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lentigo_contract.images import ImageLimits
+from lentigo_inference.batcher import BatchLimits
+from lentigo_inference.cpu_limits import available_cores
 
 PREFIX: Final = "LENTIGO_"
-
-
-def available_cores() -> int:
-    """Count the processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Settings(BaseSettings):
@@ -39,13 +33,15 @@ class Settings(BaseSettings):
         default_factory=available_cores,
         ge=1,
         le=1024,
-        description="Threads the runtime computes with; by default one a core.",
+        description="Threads the runtime computes with; by default one a core, a container's "
+        "limit counted.",
     )
     decode_threads: int = Field(
         default_factory=available_cores,
         ge=1,
         le=1024,
-        description="Images decoded at the same time; by default one a core.",
+        description="Images decoded at the same time; by default one a core, a container's limit "
+        "counted.",
     )
     reload_interval_s: float = Field(
         5.0, ge=0.1, le=86_400, description="Seconds between two looks at the repository."
@@ -62,6 +58,31 @@ class Settings(BaseSettings):
         le=65_536,
         description="Predictions under way at the same time, uploads included; more are refused.",
     )
+    max_batch_bytes: int = Field(
+        64 * 2**20,
+        ge=1024,
+        le=2**31,
+        description="Largest body of a batch request, in bytes; counts as several predictions.",
+    )
+    request_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="Seconds from the end of an upload in which there must be an answer.",
+    )
+    queue_size: int = Field(
+        128, ge=1, le=65_536, description="Decoded images that may wait for the model."
+    )
+    batch_max_size: int = Field(
+        8, ge=1, le=256, description="Images the model computes together at most."
+    )
+    batch_max_delay_ms: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="Milliseconds that an idle model waits for a batch to fill; batches form while "
+        "it is busy, so 0 is best unless clients come in bursts.",
+    )
     shutdown_grace_s: int = Field(
         30, ge=0, le=3600, description="Seconds that accepted work has to finish when stopping."
     )
@@ -71,6 +92,10 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="Form of the log; auto is console on a terminal and JSON elsewhere."
     )
+
+    def batch_limits(self) -> BatchLimits:
+        """Give how batches are formed."""
+        return BatchLimits(self.batch_max_size, self.batch_max_delay_ms / 1000, self.queue_size)
 
     def image_limits(self) -> ImageLimits:
         """Give the limits for decoding, with this service's limit of bytes."""

@@ -39,6 +39,7 @@ async def server_live() -> ServerLive:
 @router.get("/health/ready", responses=problem_responses(503))
 async def server_ready(services: ServicesOfRequest) -> ServerReady:
     """Tell whether predictions would be answered; 503 says why not."""
+    services.stopping.require_running()
     services.slot.require()
     return ServerReady(ready=True)
 
@@ -73,6 +74,7 @@ async def model_ready(
     services: ServicesOfRequest, model: str, version: str | None = None
 ) -> ModelReady:
     """Tell whether a model, or one version of it, is in use."""
+    services.stopping.require_running()
     loaded = _wanted(services, model, version)
     return ModelReady(name=loaded.stored.manifest.name, ready=True)
 

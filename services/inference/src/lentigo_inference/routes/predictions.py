@@ -1,16 +1,17 @@
 """`POST /v1/predictions`: an image in, a diagnosis out."""
 
 import base64
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
+from lentigo_inference.connected import while_connected
 from lentigo_inference.identifiers import uuid7
 from lentigo_inference.multipart import FIELD
 from lentigo_inference.openapi import problem_responses
-from lentigo_inference.predictor import Answer, DrawnMap
+from lentigo_inference.predictor import Answer, DrawnMap, Explain
 from lentigo_inference.routes.models import model_reference
 from lentigo_inference.schemas import (
     ActivationMap,
@@ -56,7 +57,13 @@ async def predict(
     request: Request,
     services: ServicesOfRequest,
     *,
-    explain: Annotated[bool, Query(description="Add the activation map.")] = False,
+    explain: Annotated[
+        bool | Literal["all"],
+        Query(
+            description="`true` adds the activation map of the most probable diagnosis, `all` also "
+            "those of all seven."
+        ),
+    ] = False,
 ) -> PredictionAnswer:
     """Name the most likely diagnosis of a dermatoscopic image."""
     settings = services.settings
@@ -64,8 +71,16 @@ async def predict(
     services.slot.require()
     with services.admission.enter():
         data = await read_upload(request, settings.max_upload_bytes, settings.upload_timeout_s)
-        answer = await services.predictor.predict(data, explain=explain)
+        answer = await while_connected(
+            request, services.predictor.predict(data, explain=_wanted(explain))
+        )
     return _prediction_answer(answer)
+
+
+def _wanted(explain: bool | Literal["all"]) -> Explain:
+    if explain == "all":
+        return "all"
+    return "top" if explain else "none"
 
 
 def _prediction_answer(answer: Answer) -> PredictionAnswer:
@@ -77,6 +92,7 @@ def _prediction_answer(answer: Answer) -> PredictionAnswer:
     )
     top, highest = ranked[0]
     upload = answer.upload
+    maps = [_activation_map(drawn) for drawn in answer.activation_maps]
     return PredictionAnswer(
         id=str(uuid7()),
         model=model_reference(answer.model),
@@ -90,7 +106,8 @@ def _prediction_answer(answer: Answer) -> PredictionAnswer:
         probabilities=[_class_probability(*pair) for pair in ranked],
         malignancy=_malignancy(ranked, answer.model.stored.manifest.thresholds.malignancy),
         notice=RESEARCH_NOTICE,
-        activation_map=_activation_map(answer.activation_map),
+        activation_map=maps[0] if maps else None,
+        activation_maps=maps if len(maps) > 1 else None,
     )
 
 
@@ -108,9 +125,7 @@ def _malignancy(ranked: list[tuple[Diagnosis, float]], threshold: float) -> Mali
     return Malignancy(probability=probability, threshold=threshold, refer=probability >= threshold)
 
 
-def _activation_map(drawn: DrawnMap | None) -> ActivationMap | None:
-    if drawn is None:
-        return None
+def _activation_map(drawn: DrawnMap) -> ActivationMap:
     return ActivationMap(code=drawn.code, data=base64.b64encode(drawn.png).decode("ascii"))
 
 
