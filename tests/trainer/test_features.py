@@ -138,3 +138,19 @@ def test_reading_gives_memory_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     stored = computed(tmp_path, Rows())
     for _ in range(20):
         assert stored.take(np.arange(50)).shape == (50, 2, 3)
+
+
+@pytest.mark.parametrize("line", ['{"rows": 1024}', "7", "[]", "half a li"])
+def test_a_journal_with_a_line_of_another_kind_is_damage(tmp_path: Path, line: str) -> None:
+    computed(tmp_path, Rows())
+    with (tmp_path / "features.jsonl").open("a") as journal:
+        journal.write(line + "\n")
+    with pytest.raises(DamagedCacheError, match="Delete"):
+        computed(tmp_path, Rows())
+
+
+def test_a_journal_without_its_features_is_damage(tmp_path: Path) -> None:
+    computed(tmp_path, Rows())
+    (tmp_path / "features.f16").unlink()
+    with pytest.raises(DamagedCacheError, match="Delete"):
+        computed(tmp_path, Rows())

@@ -68,3 +68,8 @@ def test_images_without_a_file_are_counted_and_the_first_ones_named(tmp_path: Pa
     table = read_metadata(written(tmp_path, *rows))
     with pytest.raises(MetadataError, match=r"14 images .* ISIC_0024307, .* and 4 more"):
         require_images(table, {"ISIC_0024306"}, tmp_path)
+
+
+def test_a_table_without_a_row_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MetadataError, match="lists no image"):
+        read_metadata(written(tmp_path))

@@ -8,6 +8,8 @@ import pytest
 from lentigo_contract.errors import DamagedImagesError, WorkFolderError
 from lentigo_contract.images import read_image
 from lentigo_contract.labels import index_of
+from lentigo_trainer import prepare as preparing
+from lentigo_trainer.claim import claimed
 from lentigo_trainer.prepare import Prepared, open_prepared, prepare
 from lentigo_trainer.progress import LineProgress, SilentProgress
 from lentigo_trainer.source import find_source, open_images
@@ -91,3 +93,55 @@ def test_images_that_are_byte_for_byte_the_same_are_told(tmp_path: Path) -> None
 def test_a_folder_with_nothing_prepared_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(WorkFolderError, match="lentigo-train prepare"):
         open_prepared(tmp_path)
+
+
+def test_images_that_went_missing_are_decoded_again(tmp_path: Path) -> None:
+    folder = source(tmp_path)
+    first = prepared(folder, tmp_path / "work")
+    with (tmp_path / "work" / "images.npy").open("r+b") as images:
+        images.truncate(1_000)
+    assert prepared(folder, tmp_path / "work").digest == first.digest
+
+
+def test_images_of_another_source_are_never_taken_for_the_first_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        """Die behind the images, before the summary."""
+        raise KeyboardInterrupt
+
+    first = source(tmp_path / "a")
+    other = synthetic_ham10000(tmp_path / "b" / "ham", 4, size=(64, 48))
+    expected = prepared(first, tmp_path / "work").images.copy()
+    with monkeypatch.context() as patched:
+        patched.setattr(preparing, "_warn_of_copies", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepared(other, tmp_path / "work")
+    assert np.array_equal(prepared(first, tmp_path / "work").images, expected)
+
+
+def test_damage_in_another_source_leaves_what_is_prepared(tmp_path: Path) -> None:
+    first = source(tmp_path / "a")
+    other = synthetic_ham10000(tmp_path / "b" / "ham", 4, "folders", size=(64, 48))
+    next(other.rglob("*.jpg")).write_bytes(b"no image")
+    expected = prepared(first, tmp_path / "work").digest
+    with pytest.raises(DamagedImagesError):
+        prepared(other, tmp_path / "work")
+    assert open_prepared(tmp_path / "work").digest == expected
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    folder = source(tmp_path)
+    with claimed(tmp_path / "work"), pytest.raises(WorkFolderError, match="Another run is using"):
+        prepared(folder, tmp_path / "work")
+
+
+def test_a_locked_archive_is_told_by_its_images(tmp_path: Path) -> None:
+    folder = source(tmp_path)
+    archive = folder / "HAM10000_images_part_1.zip"
+    content = bytearray(archive.read_bytes())
+    # Bit 0 of the first entry's flags in the central directory: encrypted.
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    archive.write_bytes(content)
+    with pytest.raises(DamagedImagesError, match="1 of 21 images"):
+        prepared(folder, tmp_path / "work")

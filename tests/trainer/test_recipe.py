@@ -52,3 +52,34 @@ def test_a_recipe_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_recipes_with_other_values_have_other_digests() -> None:
     assert Recipe().digest() == Recipe(epochs=20).digest() != Recipe(epochs=19).digest()
+
+
+def test_a_cooldown_longer_than_the_run_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "epochs = 3\n[optimizer]\ncooldown_epochs = 4\n")
+    with pytest.raises(RecipeError, match=r"line 2, optimizer: .*cooldown_epochs, 4,.*epochs, 3"):
+        read_recipe(path)
+
+
+def test_the_default_cooldown_must_fit_too(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"optimizer: .*cooldown_epochs, 2,.*epochs, 1"):
+        read_recipe(written(tmp_path, "epochs = 1\n"))
+
+
+def test_a_quick_run_of_a_recipe_shortens_its_cooldown() -> None:
+    quick = Recipe().for_epochs(1)
+    assert (quick.epochs, quick.optimizer.cooldown_epochs) == (1, 1)
+    assert Recipe().for_epochs(20) == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("optimizer.learning_rate = 0.1\noptimizer.momentum = 2.0\n", 2),
+        ("epochs = 5\noptimizer = { momentum = 2.0 }\n", 2),
+        ("\n[optimizer]\n  momentum = 2.0\n", 3),
+        ("[optimizer]\n'momentum' = 2.0\n", 2),
+    ],
+)
+def test_however_a_table_is_written_the_line_is_found(tmp_path: Path, text: str, line: int) -> None:
+    with pytest.raises(RecipeError, match=rf"line {line}, optimizer\.momentum: "):
+        read_recipe(written(tmp_path, text))
