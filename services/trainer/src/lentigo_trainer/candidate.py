@@ -64,7 +64,17 @@ def publish_candidate(run: Path, models: Path) -> StoredVersion:
     manifest = Manifest.read(run / _MANIFEST)
 
     def fill(staging: Path) -> Manifest:
-        shutil.copytree(run / _FILES, staging, dirs_exist_ok=True)
+        _copy(run / _FILES, staging)
         return manifest
 
     return ModelStore(models).publish(fill)
+
+
+def _copy(folder: Path, target: Path) -> None:
+    # `shutil.copytree` would go on behind a full disk, and hide its error among others.
+    for path in sorted(folder.rglob("*")):
+        place = target / path.relative_to(folder)
+        if path.is_dir():
+            place.mkdir()
+        else:
+            shutil.copyfile(path, place)
