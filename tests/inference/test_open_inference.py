@@ -123,7 +123,7 @@ async def test_the_model_in_use_tells_its_labels_and_metrics(
     assert model["created"] == "2026-01-02T03:04:05Z"
 
 
-async def test_the_root_leads_to_the_description(settings: Settings) -> None:
+async def test_the_service_describes_itself(settings: Settings) -> None:
     async with running(settings) as service:
-        root = await service.client.get("/", follow_redirects=True)
-    assert root.json()["paths"][PREDICTIONS]
+        description = await service.client.get("/openapi.json")
+    assert description.json()["paths"][PREDICTIONS]

@@ -139,6 +139,20 @@ async def test_explain_adds_the_map_of_the_top_diagnosis(
     assert cells[:, 4:].mean() > cells[:, :3].mean()
 
 
+async def test_explain_all_adds_the_maps_of_all_seven(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    async with running(settings) as service:
+        top = (await service.predict(explain="true")).json()
+        answer = (await service.predict(explain="all")).json()
+    assert "activation_maps" not in top
+    assert answer["activation_map"] == top["activation_map"] == answer["activation_maps"][0]
+    codes = [drawn["code"] for drawn in answer["activation_maps"]]
+    assert codes == [entry["code"] for entry in answer["probabilities"]]
+    assert len({drawn["data"] for drawn in answer["activation_maps"]}) > 1
+
+
 async def test_the_real_runtime_gives_what_the_network_computes(
     settings: Settings, store: ModelStore, saved_models: SavedModels
 ) -> None:

@@ -20,7 +20,7 @@ from lentigo_inference.predictor import Predictor
 from lentigo_inference.problems import install_problem_handlers
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.request_log import RequestLog
-from lentigo_inference.routes import home, models, open_inference, predictions, repository
+from lentigo_inference.routes import home, models, open_inference, page, predictions, repository
 from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings
 from lentigo_inference.slot import ModelSlot
@@ -64,7 +64,7 @@ def create_app(
         redirect_slashes=False,
     )
     install_problem_handlers(app)
-    for routes in (home, predictions, models, open_inference, repository):
+    for routes in (home, page, predictions, models, open_inference, repository):
         app.include_router(routes.router)
     describe(app)
     return app

@@ -1,18 +1,12 @@
-"""The root of the service, and its description."""
+"""The description of the service."""
 
 import asyncio
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse
+from starlette.responses import JSONResponse
 
 router = APIRouter(include_in_schema=False)
-
-
-@router.get("/")
-async def home() -> RedirectResponse:
-    """Lead to the description of the service."""
-    return RedirectResponse("openapi.json")
 
 
 @router.get("/openapi.json")

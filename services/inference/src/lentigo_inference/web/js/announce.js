@@ -1,0 +1,33 @@
+/** What a screen reader is told without being asked. */
+
+import { byId } from "./dom.js";
+import { stateText } from "./list-view.js";
+import { diagnosisName, percent, t } from "./texts.js";
+
+/** @typedef {import("./worklist.js").Item} Item */
+
+/** @type {Map<string, string>} */
+const told = new Map();
+
+/** Say that an item's state has changed, once. @param {Item} item */
+export function announce(item) {
+  if (item.state === "ready" || told.get(item.id) === item.state) return;
+  told.set(item.id, item.state);
+  say(item.state === "done" ? resultText(item) : `${item.name}: ${stateText(item)}`);
+}
+
+/** @param {string} text */
+export function say(text) {
+  byId("status").textContent = text;
+}
+
+/** @param {Item} item */
+function resultText({ name, answer }) {
+  const { diagnosis, malignancy } = answer;
+  return `${t("result.announce", {
+    name,
+    diagnosis: diagnosisName(diagnosis.code, diagnosis.name),
+    percent: percent(diagnosis.probability),
+    verdict: t(malignancy.refer ? "result.refer" : "result.noRefer"),
+  })} ${t("notice")}`;
+}

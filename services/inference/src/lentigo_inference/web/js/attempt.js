@@ -1,0 +1,85 @@
+/** From "Predict" to an answer or a problem: one attempt at a time for each image, tried again by itself. */
+
+import { askForKey } from "./key.js";
+import { checkKind, toSend } from "./photo.js";
+import { Problem } from "./problem.js";
+import { predict } from "./service.js";
+
+/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("./worklist.js").Worklist} Worklist */
+
+/**
+ * Predict one image. Does nothing for one that is under way or answered, so a second press is
+ * harmless. Every change asks first whether this attempt is still the item's own: an answer that
+ * arrives after its image was removed or cancelled goes nowhere.
+ * @param {Worklist} list @param {Item} item
+ */
+export async function predictItem(list, item) {
+  if (item.attempt || item.state === "done" || item.refused) return;
+  const attempt = new AbortController();
+  const change = (/** @type {Partial<Item>} */ changes) => {
+    if (item.attempt === attempt) list.change(item, changes);
+  };
+  item.attempt = attempt;
+  change({ state: "working", problem: null });
+  try {
+    await checkKind(item.file);
+    const { blob, from, to } = await toSend(item.file);
+    const scaled = from && to ? { from, to } : null;
+    const answer = await untilAnswered(blob, attempt, change);
+    change({ state: "done", problem: null, answer, answeredAt: new Date(), scaled, attempt: null });
+  } catch (error) {
+    const problem = error instanceof Problem ? error : new Problem("other", { detail: String(error) });
+    change({ state: "failed", problem, attempt: null });
+  }
+}
+
+/** Give up the attempt under way. @param {Worklist} list @param {Item} item */
+export function cancel(list, item) {
+  const attempt = item.attempt;
+  if (!attempt) return;
+  list.change(item, { state: "ready", problem: null, attempt: null });
+  attempt.abort();
+}
+
+/** End the wait for the next try. @param {Item} item */
+export const tryNow = (item) => item.attempt?.signal.dispatchEvent(new Event("trynow"));
+
+/** @param {Blob} blob @param {AbortController} attempt @param {(changes: Partial<Item>) => void} change */
+async function untilAnswered(blob, attempt, change) {
+  for (;;) {
+    try {
+      return await predict(blob, attempt.signal);
+    } catch (problem) {
+      if (attempt.signal.aborted || !(problem instanceof Problem)) throw problem;
+      if (problem.kind === "key") {
+        change({ state: "waiting", problem });
+        if (!(await askForKey())) throw problem;
+      } else if (problem.retryAfter_s !== null) {
+        const pause_ms = problem.retryAfter_s * 1000;
+        change({ state: "waiting", problem, nextTry_ms: Date.now() + pause_ms });
+        await pause(pause_ms, attempt.signal);
+      } else {
+        throw problem;
+      }
+      change({ state: "working" });
+    }
+  }
+}
+
+/** Wait; shorter if the reader is impatient or the network comes back. */
+function pause(/** @type {number} */ delay_ms, /** @type {AbortSignal} */ signal) {
+  return new Promise((resolve, reject) => {
+    const over = new AbortController();
+    const until = (/** @type {() => void} */ then) => () => {
+      clearTimeout(timer);
+      over.abort();
+      then();
+    };
+    const timer = setTimeout(until(() => resolve(null)), delay_ms);
+    const heard = { signal: over.signal };
+    signal.addEventListener("trynow", until(() => resolve(null)), heard);
+    signal.addEventListener("abort", until(() => reject(signal.reason)), heard);
+    window.addEventListener("online", until(() => resolve(null)), heard);
+  });
+}

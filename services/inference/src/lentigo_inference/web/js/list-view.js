@@ -1,0 +1,80 @@
+/** The list of images, worked through with the keyboard. */
+
+import { cancel, predictItem } from "./attempt.js";
+import { byId, element } from "./dom.js";
+import { diagnosisName, t } from "./texts.js";
+
+/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("./worklist.js").Worklist} Worklist */
+
+/** Marks that need no colour. @type {Record<string, string>} */
+const MARKS = { ready: "○", working: "◌", waiting: "◷", done: "●", failed: "!" };
+
+/** Draw the list, again at every change. @param {Worklist} list */
+export function showList(list) {
+  const place = byId("items");
+  const hadFocus = place.contains(document.activeElement);
+  byId("worklist").hidden = list.items.length === 0;
+  place.replaceChildren(...list.items.map((item) => row(list, item)));
+  byId("predict-all").hidden = !list.items.some(isOpen);
+  if (hadFocus) place.querySelector("[aria-current]")?.focus();
+}
+
+/** @param {Item} item */
+export const isOpen = (item) => !item.attempt && !item.refused && item.state !== "done";
+
+/** What the list says of an item. @param {Item} item */
+export function stateText(item) {
+  const diagnosis = item.answer?.diagnosis;
+  if (item.state === "failed" && item.problem) return t(`problem.${item.problem.kind}.title`);
+  return t(`state.${item.state}`, {
+    diagnosis: diagnosis ? diagnosisName(diagnosis.code, diagnosis.name) : "",
+  });
+}
+
+/** Let the keyboard work through the list. @param {Worklist} list */
+export function listenForKeys(list) {
+  byId("items").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    const item = list.selected;
+    if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
+    /** @type {Record<string, () => void>} */
+    const actions = {
+      ArrowDown: () => list.move(1),
+      ArrowUp: () => list.move(-1),
+      Home: () => list.move(-Infinity),
+      End: () => list.move(Infinity),
+      Enter: () => void predictItem(list, item),
+      Delete: () => list.remove(item),
+      Escape: () => cancel(list, item),
+    };
+    const act = actions[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+}
+
+/** @param {Worklist} list @param {Item} item */
+function row(list, item) {
+  const current = item === list.selected;
+  const refer = item.answer?.malignancy.refer;
+  return element("li", {},
+    element("button", {
+      type: "button", class: `item ${item.state}`, id: item.id, "aria-current": current ? "true" : null,
+      onclick: () => {
+        list.select(item);
+        byId(item.id).focus();
+      },
+    },
+    element("img", { src: item.url, alt: "", width: 44, height: 44, onerror: hide }),
+    element("span", { class: "words" },
+      element("span", { class: "name" }, item.name),
+      element("span", { class: "state" },
+        element("span", { "aria-hidden": "true" }, refer ? "▲ " : `${MARKS[item.state]} `),
+        stateText(item), refer ? ` · ${t("result.refer")}` : ""))));
+}
+
+/** @param {Event} event */
+function hide(event) {
+  if (event.target instanceof HTMLElement) event.target.classList.add("unseen");
+}

@@ -1,0 +1,16 @@
+/** What can go wrong, as one kind of error that says what to do. */
+
+export class Problem extends Error {
+  /**
+   * @param {string} kind names the texts `problem.<kind>.title` and `.todo`
+   * @param {{detail?: string, request?: string, retryAfter_s?: number}} more `detail` is the
+   *   service's own sentence, `request` its id for the log, `retryAfter_s` when to try again by itself
+   */
+  constructor(kind, more = {}) {
+    super(kind);
+    this.kind = kind;
+    this.detail = more.detail ?? "";
+    this.request = more.request ?? "";
+    this.retryAfter_s = more.retryAfter_s ?? null;
+  }
+}

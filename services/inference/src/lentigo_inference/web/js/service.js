@@ -1,0 +1,54 @@
+/** The two things the page asks of the service. */
+
+import { keyHeaders } from "./key.js";
+import { Problem } from "./problem.js";
+
+const RETRY_UNREACHABLE_S = 3;
+
+/** The model in use, or null while there is none. @returns {Promise<any>} */
+export async function modelInUse() {
+  const { models } = await ask("v1/models", {});
+  return models[0] ?? null;
+}
+
+/**
+ * Send one image, and give the service's answer.
+ * @param {Blob} image @param {AbortSignal} signal @returns {Promise<any>}
+ * @throws {Problem} also when the service cannot be reached
+ */
+export function predict(image, signal) {
+  // The raw body: a form would send the file's name, and that may name a patient.
+  const headers = { "Content-Type": "application/octet-stream" };
+  return ask("v1/predictions?explain=all", { method: "POST", body: image, headers, signal });
+}
+
+/** @param {string} path @param {RequestInit} request */
+async function ask(path, request) {
+  const headers = { ...request.headers, ...keyHeaders(), Accept: "application/json" };
+  let response;
+  try {
+    response = await fetch(path, { ...request, headers, cache: "no-store" });
+    if (response.ok) return await response.json();
+  } catch (error) {
+    if (request.signal?.aborted) throw error;
+    throw new Problem("unreachable", { retryAfter_s: RETRY_UNREACHABLE_S });
+  }
+  throw await problemOf(response);
+}
+
+/** @param {Response} response */
+async function problemOf(response) {
+  const said = await response.json().catch(() => ({}));
+  const request = response.headers.get("X-Request-ID") ?? "";
+  const detail = typeof said.detail === "string" ? said.detail : "";
+  if (response.status === 401) return new Problem("key", { detail, request });
+  if (response.status === 403) return new Problem("forbidden", { detail, request });
+  // The header may also hold a date, which this service and its usual proxies never send.
+  const delay = Number(response.headers.get("Retry-After") ?? Number.NaN);
+  const slug = /^urn:lentigo:problem:([a-z-]+)$/.exec(said.type)?.[1] ?? "other";
+  if ([429, 502, 503, 504].includes(response.status)) {
+    const kind = slug === "not-ready" ? slug : "busy";
+    return new Problem(kind, { detail, request, retryAfter_s: delay > 0 ? delay : 5 });
+  }
+  return new Problem(slug, { detail, request });
+}

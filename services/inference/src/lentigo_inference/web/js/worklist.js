@@ -1,0 +1,92 @@
+/** The images of this sitting, each with its own state; nothing here touches the page. */
+
+import { Problem } from "./problem.js";
+
+/** @typedef {"ready"|"working"|"waiting"|"done"|"failed"} State */
+
+let lastNumber = 0;
+
+export class Item {
+  /** @param {File} file */
+  constructor(file) {
+    this.id = `item-${++lastNumber}`;
+    this.file = file;
+    this.name = file.name || `image ${lastNumber}`;
+    this.url = URL.createObjectURL(file);
+    /** @type {State} */
+    this.state = "ready";
+    /** The service's answer to this very image. @type {any} */
+    this.answer = null;
+    /** @type {Date|null} */
+    this.answeredAt = null;
+    /** @type {{from: string, to: string}|null} */
+    this.scaled = null;
+    /** @type {Problem|null} */
+    this.problem = null;
+    /** Whether it was refused before it was sent: trying again would not help. */
+    this.refused = false;
+    /** When the next try begins, in milliseconds since 1970. */
+    this.nextTry_ms = 0;
+    /** Ends the attempt under way, which then can no longer change the item. @type {AbortController|null} */
+    this.attempt = null;
+    /** What the reader chose to see of the map. */
+    this.view = { code: "", strength: 0.5 };
+  }
+}
+
+/** Tells of every change by the event `change`, whose `detail` is the item, or null for the list. */
+export class Worklist extends EventTarget {
+  /** @type {Item[]} */
+  items = [];
+  /** @type {Item|null} */
+  selected = null;
+
+  /** @param {Item} item */
+  add(item) {
+    this.items.push(item);
+    this.selected ??= item;
+    this.#tell(null);
+  }
+
+  /** Drop an item and whatever may still arrive for it. @param {Item} item */
+  remove(item) {
+    const place = this.items.indexOf(item);
+    if (place < 0) return;
+    item.attempt?.abort();
+    item.attempt = null;
+    URL.revokeObjectURL(item.url);
+    this.items.splice(place, 1);
+    if (this.selected === item) this.selected = this.items[Math.min(place, this.items.length - 1)] ?? null;
+    this.#tell(null);
+  }
+
+  /** @param {Item} item */
+  select(item) {
+    if (this.selected === item || !this.items.includes(item)) return;
+    this.selected = item;
+    this.#tell(null);
+  }
+
+  /** Select the neighbour so many places on. @param {number} step */
+  move(step) {
+    if (!this.selected) return;
+    const place = this.items.indexOf(this.selected) + step;
+    this.select(this.items[Math.min(Math.max(place, 0), this.items.length - 1)]);
+  }
+
+  /** @param {Item} item @param {Partial<Item>} changes */
+  change(item, changes) {
+    Object.assign(item, changes);
+    this.#tell(item);
+  }
+
+  /** Whether leaving the page now would lose work under way. */
+  get busy() {
+    return this.items.some((item) => item.state === "working" || item.state === "waiting");
+  }
+
+  /** @param {Item|null} item */
+  #tell(item) {
+    this.dispatchEvent(new CustomEvent("change", { detail: item }));
+  }
+}
