@@ -1,0 +1,107 @@
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lentigo_contract.errors import StorageError, WorkFolderError
+from lentigo_contract.manifest import Manifest
+from lentigo_contract.store import ModelStore
+from lentigo_trainer.candidate import candidate_files, discard_candidate, publish_candidate
+from tests.fakes import made_manifest
+
+# Dies while the second file is being copied.
+PUBLISH_AND_DIE = """
+import os, shutil, signal, sys
+from pathlib import Path
+from lentigo_trainer.candidate import publish_candidate
+
+copied = []
+whole = shutil.copyfile
+
+def copy(source, target):
+    if copied:
+        Path(target).write_bytes(b"half")
+        os.kill(os.getpid(), signal.SIGKILL)
+    copied.append(whole(source, target))
+
+shutil.copyfile = copy
+publish_candidate(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run's folder with a candidate that can be published."""
+    files = candidate_files(tmp_path / "run")
+    (files / "variables").mkdir(parents=True)
+    (files / "model-card.md").write_text("# A card\n")
+    (files / "saved_model.pb").write_bytes(b"graph")
+    (files / "variables" / "variables.index").write_bytes(bytes(100))
+    (tmp_path / "run" / "candidate.json").write_text(made_manifest().to_json())
+    return tmp_path / "run"
+
+
+def test_a_candidate_is_published_whole_and_stays(run: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    assert [publish_candidate(run, models).version for _ in range(2)] == [1, 2]
+    stored = ModelStore(models).open(1)
+    assert set(stored.manifest.files) == {
+        "model-card.md",
+        "saved_model.pb",
+        "variables/variables.index",
+    }
+    assert (stored.path / "saved_model.pb").read_bytes() == b"graph"
+
+
+def test_what_is_published_says_what_the_candidate_said(run: Path, tmp_path: Path) -> None:
+    stored = publish_candidate(run, tmp_path / "models")
+    candidate = Manifest.read(run / "candidate.json")
+    named = {"version": stored.version, "files": stored.manifest.files}
+    assert candidate.model_copy(update=named) == stored.manifest
+
+
+def test_a_run_that_has_not_finished_is_not_published(run: Path, tmp_path: Path) -> None:
+    (run / "candidate.json").unlink()
+    with pytest.raises(WorkFolderError, match=r"no finished run. Run `lentigo-train fit`"):
+        publish_candidate(run, tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_discarded_candidate_is_not_published(run: Path, tmp_path: Path) -> None:
+    discard_candidate(run)
+    assert not candidate_files(run).exists()
+    with pytest.raises(WorkFolderError):
+        publish_candidate(run, tmp_path / "models")
+    discard_candidate(run)
+
+
+def test_a_full_disk_leaves_the_repository_as_it_was(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    publish_candidate(run, models)
+
+    def copy(_source: Path, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfile", copy)
+    with pytest.raises(StorageError, match=r"No space left.*Free space"):
+        publish_candidate(run, models)
+    assert [path.name for path in (models / "lentigo").iterdir()] == ["1"]
+    ModelStore(models).verify(1)
+
+
+def test_a_publisher_that_is_killed_leaves_no_half_version(run: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    publish_candidate(run, models)
+    command = [sys.executable, "-c", PUBLISH_AND_DIE, str(run), str(models)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert ModelStore(models).versions() == [1]
+    assert publish_candidate(run, models).version == 2
+    assert sorted(path.name for path in (models / "lentigo").iterdir()) == ["1", "2"]

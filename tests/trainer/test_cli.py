@@ -1,0 +1,144 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lentigo_contract.errors import StorageError
+from lentigo_trainer import cli
+from lentigo_trainer.claim import claimed
+from tests.fakes import synthetic_ham10000
+from tests.trainer.dataverse_stub import StoredFile, dataverse
+
+COMMANDS = ("fetch", "prepare", "fit", "evaluate", "publish", "run")
+HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "httpx", "ai_edge_litert")
+
+ASK_FOR_HELP = f"""
+import sys
+from typer.testing import CliRunner
+from lentigo_trainer.cli import app
+
+for command in {COMMANDS}:
+    assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0, command
+print(*[name for name in {HEAVY} if name in sys.modules])
+"""
+
+
+def lentigo_train(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a process of its own, as a user does."""
+    start = "from lentigo_trainer.cli import main; main()"
+    command = [sys.executable, "-c", start, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def failure(*arguments: str | Path) -> str:
+    """The one line that a command fails with."""
+    ended = lentigo_train(*arguments)
+    assert ended.returncode == cli.FAILED, ended.stderr
+    line, *more = ended.stderr.splitlines()
+    assert not more, ended.stderr
+    assert line.startswith("lentigo-train: ")
+    return line
+
+
+def test_help_loads_nothing_that_takes_seconds() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", ASK_FOR_HELP], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split() == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_explains_every_option(command: str) -> None:
+    # Wide, so that no explanation is broken into lines.
+    shown = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "400"}).output
+    options = [line for line in shown.splitlines() if line.strip(" │").startswith(("--", "*"))]
+    assert options
+    assert all(len(line.strip(" │").split()) > 4 for line in options), options
+
+
+def test_help_names_every_command_and_what_the_model_is_not_for() -> None:
+    shown = CliRunner().invoke(cli.app, ["--help"], env={"COLUMNS": "400"}).output
+    assert all(command in shown for command in COMMANDS)
+    assert "Not a medical device" in shown
+
+
+def test_a_source_that_is_not_there_says_how_to_get_one(tmp_path: Path) -> None:
+    line = failure("prepare", "--source", tmp_path / "ham", "--work", tmp_path / "work")
+    assert "lentigo-train fetch" in line
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_bad_recipe_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("epoch = 3\n")
+    work = tmp_path / "work"
+    line = failure("run", "--source", tmp_path, "--work", work, "--recipe", recipe)
+    assert "line 1, epoch: no such key" in line
+    assert not work.exists()
+
+
+def test_a_run_that_has_not_finished_cannot_be_published(tmp_path: Path) -> None:
+    assert "lentigo-train fit" in failure("publish", "--work", tmp_path)
+
+
+def test_a_work_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+    source = synthetic_ham10000(tmp_path / "ham", 1, size=(64, 48))
+    (tmp_path / "work").touch()
+    assert "cannot be written" in failure(
+        "prepare", "--source", source, "--work", tmp_path / "work"
+    )
+
+
+def test_a_work_folder_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+    source = synthetic_ham10000(tmp_path / "ham", 1, size=(64, 48))
+    with claimed(tmp_path / "work" / "prepared"):
+        line = failure("prepare", "--source", source, "--work", tmp_path / "work")
+    assert "Another run is using" in line
+
+
+def test_an_error_of_several_lines_is_told_in_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise StorageError("This is long, " * 20 + "and quotes:\n  a second line")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_interrupted_command_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupt)
+    with pytest.raises(SystemExit, match=str(cli.INTERRUPTED)):
+        cli.main()
+    assert "run the same command" in capsys.readouterr().err
+
+
+def test_random_and_given_weights_exclude_each_other(tmp_path: Path) -> None:
+    options = ["--source", tmp_path, "--random-weights", "--weights-dir", tmp_path]
+    ended = lentigo_train("run", *options)
+    assert ended.returncode == 2
+    assert "not both" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_fetch_puts_the_archives_where_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    names = ("HAM10000_metadata.csv", "HAM10000_images_part_1.zip", "HAM10000_images_part_2.zip")
+    with dataverse([StoredFile(name, name.encode()) for name in names]) as server:
+        ended = lentigo_train("fetch", "--to", tmp_path / "ham", "--server", server.url)
+    assert ended.returncode == 0, ended.stderr
+    assert {path.name: path.read_bytes() for path in (tmp_path / "ham").iterdir()} == {
+        name: name.encode() for name in names
+    }
+    assert f"lentigo-train run --source {tmp_path / 'ham'}" in ended.stdout
