@@ -123,8 +123,8 @@ def test_an_interrupted_command_says_how_to_go_on(
 
 
 def test_random_and_given_weights_exclude_each_other(tmp_path: Path) -> None:
-    options = ["--source", tmp_path, "--random-weights", "--weights-dir", tmp_path]
-    ended = lentigo_train("run", *options)
+    options: list[str | Path] = ["--source", tmp_path, "--random-weights"]
+    ended = lentigo_train("run", *options, "--weights-dir", tmp_path)
     assert ended.returncode == 2
     assert "not both" in ended.stderr
     assert "Traceback" not in ended.stderr
