@@ -7,8 +7,8 @@ import { measuredText } from "./model-view.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 
-/** @param {Item} item an answered one @param {HTMLElement} why @param {HTMLElement} remove */
-export function resultView(item, why, remove) {
+/** @param {Item} item an answered one @param {HTMLElement} remove */
+export function resultView(item, remove) {
   const { diagnosis, probabilities, model } = item.answer;
   const at = item.answeredAt ?? new Date();
   return element("div", { class: "result" },
@@ -21,7 +21,6 @@ export function resultView(item, why, remove) {
     verdict(item.answer.malignancy),
     element("h3", { id: "bars-title" }, t("result.all")),
     element("ol", { class: "bars", "aria-labelledby": "bars-title" }, ...probabilities.map(bar)),
-    why,
     element("p", { class: "provenance" },
       t("result.answered", { time: clockTime(at), model: model.name, version: model.version }), " ",
       element("span", { class: "measured" }, measuredText(model.version)), " ",

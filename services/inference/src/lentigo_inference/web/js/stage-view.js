@@ -21,8 +21,9 @@ export function showStage(list) {
   if (!item) return stage.replaceChildren();
   const why = item.state === "done" ? mapView(item) : null;
   const panel = element("div", { class: "panel" },
-    ...(why ? [resultView(item, why.controls, removeButton(list, item))] : pending(list, item)));
-  stage.replaceChildren(picture(list, item, why?.canvas ?? null), panel);
+    ...(why ? [resultView(item, removeButton(list, item))] : pending(list, item)));
+  const look = element("div", { class: "look" }, picture(list, item, why?.canvas ?? null), why?.controls ?? null);
+  stage.replaceChildren(look, panel);
   if (hadFocus) (panel.querySelector("[data-focus]") ?? stage).focus();
 }
 
