@@ -31,6 +31,10 @@
         ├── MalformedRequestError       a request that is not what its route expects
         ├── UnsupportedContentTypeError a body of a kind the route does not read
         ├── UploadTimeoutError          a body that did not arrive in time
+        ├── UnauthorizedError           no API key, or none that is known
+        ├── ForbiddenError              a key that does not allow what was asked
+        ├── RateLimitedError            too many requests with one key
+        ├── KeyFileError                the file of API keys cannot be used or changed
         ├── EngineError                 a runtime failed to load a version or to answer
         ├── VersionRefusedError         a version that was asked for cannot be brought into use
         ├── LastVersionError            the only loaded version, asked to be unloaded
@@ -167,6 +171,30 @@ class UnsupportedContentTypeError(ServingError):
 
 class UploadTimeoutError(ServingError):
     """The body did not arrive in time."""
+
+
+class UnauthorizedError(ServingError):
+    """The request has no API key, or none that is known."""
+
+
+class ForbiddenError(ServingError):
+    """The API key, or the lack of one, does not allow what was asked."""
+
+
+class RateLimitedError(ServingError):
+    """Too many requests were made with one key.
+
+    Attributes:
+        retry_after_s: seconds after which the next one may come.
+    """
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class KeyFileError(ServingError):
+    """The file of API keys is missing, damaged or not writable, or has no such key."""
 
 
 class EngineError(ServingError):

@@ -1,16 +1,21 @@
 """`lentigo-inference`: settings, application, server."""
 
 import argparse
+import ipaddress
 import os
+import socket
 import sys
 from typing import Final
 
 import structlog
 from pydantic import ValidationError
 
+from lentigo_contract.errors import KeyFileError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_inference import __version__
 from lentigo_inference.app import create_app
+from lentigo_inference.key_file import read_keys
+from lentigo_inference.keys_command import add_keys_parser, run_keys
 from lentigo_inference.listener import ListenError, address_of, listen
 from lentigo_inference.logs import configure_logs
 from lentigo_inference.server import serve
@@ -21,11 +26,14 @@ _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 _PROGRAM: Final = "lentigo-inference"
 _EXIT_CANNOT_LISTEN: Final = 1
 _EXIT_BAD_SETTINGS: Final = 2
+_EXIT_KEYS: Final = 1
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the service until it is told to stop, and give the exit code."""
-    _parser().parse_args(arguments)
+    parsed = _parser().parse_args(arguments)
+    if parsed.command == "keys":
+        return _keys(parsed)
     try:
         settings = Settings()
     except ValidationError as error:
@@ -34,6 +42,10 @@ def main(arguments: list[str] | None = None) -> int:
         listener = listen(settings.host, settings.port)
     except ListenError as error:
         return _fail(_EXIT_CANNOT_LISTEN, str(error))
+    refused = _refusal(settings, listener)
+    if refused:
+        listener.close()
+        return _fail(_EXIT_BAD_SETTINGS, refused)
     configure_logs(settings)
     for name in unknown_variables(dict(os.environ)):
         _log.warning("unknown setting ignored", variable=name)
@@ -42,10 +54,45 @@ def main(arguments: list[str] | None = None) -> int:
         url=address_of(listener),
         version=__version__,
         model_repository=str(settings.model_repository),
+        access=_access(settings),
         notice=RESEARCH_NOTICE,
     )
     serve(create_app(settings), settings, listener)
     return 0
+
+
+def _keys(parsed: argparse.Namespace) -> int:
+    try:
+        run_keys(parsed)
+    except KeyFileError as error:
+        return _fail(_EXIT_KEYS, str(error))
+    return 0
+
+
+def _refusal(settings: Settings, listener: socket.socket) -> str | None:
+    """Say why the service must not start: no keys that can be read, or none where all can ask."""
+    if settings.key_file is not None:
+        try:
+            read_keys(settings.key_file)
+        except KeyFileError as error:
+            return str(error)
+        return None
+    address = str(listener.getsockname()[0]).partition("%")[0]
+    if settings.allow_anonymous or ipaddress.ip_address(address).is_loopback:
+        return None
+    return (
+        f"without API keys it listens on loopback alone, and {address} is not. Make a key with "
+        "`lentigo-inference keys add NAME --scope predict --file FILE` and set "
+        "LENTIGO_KEY_FILE=FILE, or set LENTIGO_ALLOW_ANONYMOUS=true to serve whoever asks."
+    )
+
+
+def _access(settings: Settings) -> str:
+    if settings.key_file is not None:
+        return "by API key"
+    if settings.allow_anonymous:
+        return "anyone, without a key (LENTIGO_ALLOW_ANONYMOUS)"
+    return "anyone on this machine: there is no key file, so loopback alone"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
+    add_keys_parser(parser.add_subparsers(dest="command", metavar="COMMAND"))
     return parser
 
 

@@ -5,19 +5,23 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from lentigo_contract.store import ModelStore
 from lentigo_inference import __version__
+from lentigo_inference.access import admit
 from lentigo_inference.admission import Admission
 from lentigo_inference.batcher import Batcher
 from lentigo_inference.decoding import DecodePool
 from lentigo_inference.engine import EngineLoader, engine_loader
+from lentigo_inference.gatekeeper import Gatekeeper
 from lentigo_inference.inference_thread import InferenceThread
 from lentigo_inference.openapi import describe
 from lentigo_inference.predictor import Predictor
 from lentigo_inference.problems import install_problem_handlers
+from lentigo_inference.rate_limit import RateLimit
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.request_log import RequestLog
 from lentigo_inference.routes import home, models, open_inference, page, predictions, repository
@@ -30,6 +34,9 @@ from lentigo_inference.watcher import Wait, Watcher
 
 # A load under way when the service stops is waited for so long, in seconds.
 _STOP_TIMEOUT_S: Final = 10.0
+
+# A key that was removed is refused after so long, in seconds.
+_KEY_INTERVAL_S: Final = 1.0
 
 
 def create_app(
@@ -56,7 +63,8 @@ def create_app(
             wait,
             stopping or Stopping(),
         ),
-        middleware=[Middleware(RequestLog)],
+        middleware=_middleware(settings),
+        dependencies=[Depends(admit)],
         # FastAPI's pages load their scripts from a public host, and its document blocks the loop.
         docs_url=None,
         redoc_url=None,
@@ -70,11 +78,28 @@ def create_app(
     return app
 
 
+def _middleware(settings: Settings) -> list[Middleware]:
+    """Give what stands around every request, the outermost first."""
+    middleware = [Middleware(RequestLog)]
+    if settings.cors_origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=("GET", "POST"),
+                allow_headers=("Authorization", "Content-Type", "X-API-Key", "X-Request-ID"),
+                expose_headers=("Retry-After", "X-Request-ID"),
+            )
+        )
+    return middleware
+
+
 def _lifespan(
     settings: Settings, load: EngineLoader, wait: Wait | None, stopping: Stopping
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
+        gatekeeper = Gatekeeper(settings.key_file)
         store = ModelStore(settings.model_repository)
         inference = InferenceThread()
         decoding = DecodePool(settings.decode_threads, settings.image_limits())
@@ -84,6 +109,8 @@ def _lifespan(
         reloader = Reloader(store, slot, load)
         watcher = Watcher(reloader.check, settings.reload_interval_s, wait)
         watcher.start()
+        key_watcher = Watcher(gatekeeper.refresh, _KEY_INTERVAL_S, wait)
+        key_watcher.start()
         try:
             yield {
                 "services": Services(
@@ -94,10 +121,14 @@ def _lifespan(
                     predictor=Predictor(slot, decoding, batcher, settings.request_timeout_s),
                     admission=Admission(settings.max_pending, stopping, throughput.seconds_for),
                     stopping=stopping,
+                    gatekeeper=gatekeeper,
+                    rate_limit=RateLimit(settings.rate_limit_per_minute),
                 )
             }
         finally:
             await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
+            await asyncio.to_thread(key_watcher.stop, _STOP_TIMEOUT_S)
+            gatekeeper.close()
             slot.close()
             decoding.close()
             inference.close()

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_inference.access import scope_for
 from lentigo_inference.errors import INVALID_PARAMETER, PROBLEMS, ProblemType
 from lentigo_inference.problems import MEDIA_TYPE
 from lentigo_inference.schemas import Problem
@@ -22,6 +23,14 @@ _RETRY_AFTER: Final = {
     "description": "Seconds after which to try again.",
     "schema": {"type": "integer", "minimum": 1},
 }
+
+
+_SECURITY_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+# Without a key file no key is needed, except for administration.
+_SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"apiKey": []}, {}]
 
 
 def problem_responses(*statuses: int) -> Responses:
@@ -45,16 +54,28 @@ def describe(app: FastAPI) -> None:
             )
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             schemas["Problem"] = Problem.model_json_schema()
+            made["components"]["securitySchemes"] = _SECURITY_SCHEMES
+            for path, operations in made["paths"].items():
+                if scope_for(path) is not None:
+                    for operation in operations.values():
+                        _describe_access(operation)
             app.openapi_schema = made
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
 
 
+def _describe_access(operation: dict[str, Any]) -> None:
+    """Add what `access.admit` asks for and answers with."""
+    operation["security"] = _SECURITY
+    for status in (401, 403, 429):
+        operation["responses"].setdefault(str(status), _described(status))
+
+
 def _described(status: int) -> dict[str, Any]:
     kinds = [kind for kind in (INVALID_PARAMETER, *PROBLEMS.values()) if kind.status == status]
     headers = {"X-Request-ID": _REQUEST_ID}
-    if status == 503:
+    if status in (429, 503):
         headers["Retry-After"] = _RETRY_AFTER
     return {
         "description": "; or ".join(kind.title for kind in kinds),

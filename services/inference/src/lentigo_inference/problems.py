@@ -13,7 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from lentigo_contract.errors import LentigoError, UnavailableError, UploadTimeoutError
+from lentigo_contract.errors import (
+    LentigoError,
+    RateLimitedError,
+    UnauthorizedError,
+    UnavailableError,
+    UploadTimeoutError,
+)
 from lentigo_inference.errors import FAILED, INTERNAL, INVALID_PARAMETER, ProblemType, problem_type
 from lentigo_inference.schemas import Problem
 
@@ -55,8 +61,11 @@ async def _on_lentigo_error(request: Request, error: Exception) -> Response:
     if kind.status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request failed", reason=detail, exc_info=error)
         detail = FAILED
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError | RateLimitedError):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if isinstance(error, UnauthorizedError):
+        # RFC 9110, section 11.6.1: a 401 says how to do better; RFC 6750 names the scheme.
+        headers["WWW-Authenticate"] = 'Bearer realm="lentigo"'
     if isinstance(error, UploadTimeoutError):
         # The rest of the body may still come, or never.
         headers["Connection"] = "close"

@@ -22,6 +22,11 @@ _FIXED_HEADERS: Final = {
     # A diagnosis belongs in no cache, and no browser shall guess at types.
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
+    # For whatever a browser might make of an answer; the page brings a policy of its own.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
 }
 
 
@@ -72,6 +77,7 @@ class RequestLog:
                     route=_route(scope),
                     status=status,
                     milliseconds=took_ms,
+                    **scope["state"].get("log_fields", {}),
                 )
 
 

@@ -8,7 +8,9 @@ from starlette.requests import Request
 
 from lentigo_contract.store import ModelStore
 from lentigo_inference.admission import Admission
+from lentigo_inference.gatekeeper import Gatekeeper
 from lentigo_inference.predictor import Predictor
+from lentigo_inference.rate_limit import RateLimit
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.settings import Settings
 from lentigo_inference.slot import ModelSlot
@@ -26,6 +28,8 @@ class Services:
     predictor: Predictor
     admission: Admission
     stopping: Stopping
+    gatekeeper: Gatekeeper
+    rate_limit: RateLimit
 
 
 class LifespanState(TypedDict):

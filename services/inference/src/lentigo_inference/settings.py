@@ -3,11 +3,12 @@
 Built once, in `__main__`, and passed in. `docs/operations.md` lists every setting.
 """
 
+import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lentigo_contract.images import ImageLimits
 from lentigo_inference.batcher import BatchLimits
@@ -28,6 +29,22 @@ class Settings(BaseSettings):
     model_repository: Path = Field(
         Path("models"),
         description="Folder of the model repository; versions lie in its folder lentigo/.",
+    )
+    key_file: Path | None = Field(
+        None,
+        description="File of API keys, made with `lentigo-inference keys add`; without one the "
+        "service listens on loopback alone.",
+    )
+    allow_anonymous: bool = Field(
+        False, description="Listen beyond loopback although there is no key file."
+    )
+    rate_limit_per_minute: int = Field(
+        0, ge=0, le=1_000_000, description="Requests a minute for each key; 0 is no limit."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Origins whose pages may call the service from a browser, with commas between "
+        "them, such as https://ward.example.",
     )
     engine_threads: int = Field(
         default_factory=available_cores,
@@ -96,6 +113,21 @@ class Settings(BaseSettings):
     def batch_limits(self) -> BatchLimits:
         """Give how batches are formed."""
         return BatchLimits(self.batch_max_size, self.batch_max_delay_ms / 1000, self.queue_size)
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not re.fullmatch(r"https?://[^/\s*]+", origin):
+                raise ValueError("an origin is like https://ward.example, without a path or *")
+        return value
 
     def image_limits(self) -> ImageLimits:
         """Give the limits for decoding, with this service's limit of bytes."""

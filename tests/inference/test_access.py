@@ -1,0 +1,234 @@
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+import structlog
+
+from lentigo_contract.errors import RateLimitedError
+from lentigo_contract.store import ModelStore
+from lentigo_inference.api_keys import KeyRecord, Scope, make_key
+from lentigo_inference.key_file import add_key, remove_key
+from lentigo_inference.rate_limit import RateLimit
+from lentigo_inference.settings import Settings
+from tests.fakes import jpeg_bytes
+from tests.inference.serving import PREDICTIONS, problem_of, running
+from tests.models import publish_plain
+
+anyio = pytest.mark.anyio
+
+LOAD = "/v2/repository/models/lentigo/load"
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+@pytest.fixture
+def keys(key_file: Path) -> dict[str, str]:
+    """A key of each scope, named like it."""
+    made = {}
+    for scope in Scope:
+        record, made[scope.value] = make_key(scope.value, frozenset({scope}))
+        add_key(key_file, record)
+    return made
+
+
+@pytest.fixture
+def guarded(settings: Settings, store: ModelStore, key_file: Path) -> Settings:
+    publish_plain(store, 1)
+    return settings.model_copy(update={"key_file": key_file})
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}", "Content-Type": "image/jpeg"}
+
+
+async def predict(client: httpx.AsyncClient, headers: dict[str, str]) -> httpx.Response:
+    return await client.post(PREDICTIONS, content=jpeg_bytes(), headers=headers)
+
+
+@anyio
+async def test_a_prediction_needs_a_key_that_is_known(
+    guarded: Settings, keys: dict[str, str]
+) -> None:
+    wrong = [
+        {},
+        bearer(""),
+        bearer("x"),
+        bearer(keys["predict"] + "x"),
+        {"X-API-Key": "lentigo_a_b"},
+    ]
+    async with running(guarded) as service:
+        for headers in wrong:
+            response = await predict(service.client, headers)
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"].startswith("Bearer")
+            assert problem_of(response)["type"].endswith("unauthorized")
+        for headers in (bearer(keys["predict"]), {"X-API-Key": keys["predict"]}):
+            assert (await predict(service.client, headers)).status_code == 200
+
+
+@anyio
+@pytest.mark.parametrize("scope", ["admin", "metrics"])
+async def test_a_key_of_another_scope_is_forbidden(
+    guarded: Settings, keys: dict[str, str], scope: str
+) -> None:
+    async with running(guarded) as service:
+        response = await predict(service.client, bearer(keys[scope]))
+    assert response.status_code == 403
+    assert "scope predict" in problem_of(response)["detail"]
+
+
+@anyio
+async def test_health_and_the_description_are_open(guarded: Settings, keys: dict[str, str]) -> None:
+    assert keys
+    async with running(guarded) as service:
+        for path in ("/v2/health/live", "/v2/health/ready", "/openapi.json"):
+            assert (await service.client.get(path)).status_code == 200
+        assert (await service.client.get("/")).status_code < 400
+        assert (await service.client.get("/v1/models")).status_code == 401
+
+
+@anyio
+async def test_a_key_that_is_removed_counts_no_more_and_one_that_is_added_does(
+    guarded: Settings, keys: dict[str, str], key_file: Path
+) -> None:
+    async with running(guarded) as service:
+        assert (await predict(service.client, bearer(keys["predict"]))).status_code == 200
+        remove_key(key_file, "predict")
+        record, text = make_key("predict", frozenset({Scope.PREDICT}))
+        add_key(key_file, record)
+        await asyncio.to_thread(service.services.gatekeeper.refresh)
+        assert (await predict(service.client, bearer(keys["predict"]))).status_code == 401
+        assert (await predict(service.client, bearer(text))).status_code == 200
+
+
+@anyio
+async def test_a_key_file_that_is_damaged_or_gone_leaves_the_keys(
+    guarded: Settings, keys: dict[str, str], key_file: Path
+) -> None:
+    async with running(guarded) as service:
+        gatekeeper = service.services.gatekeeper
+        with structlog.testing.capture_logs() as logs:
+            await asyncio.to_thread(key_file.write_text, "{")
+            await asyncio.to_thread(gatekeeper.refresh)
+            await asyncio.to_thread(gatekeeper.refresh)
+            await asyncio.to_thread(key_file.unlink)
+            await asyncio.to_thread(gatekeeper.refresh)
+        assert (await predict(service.client, bearer(keys["predict"]))).status_code == 200
+    assert [entry["log_level"] for entry in logs] == ["error", "error"]
+
+
+@anyio
+async def test_a_key_is_hashed_once(
+    guarded: Settings, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    matches = KeyRecord.matches
+
+    def counted(record: KeyRecord, secret: str) -> bool:
+        hashed.append(secret)
+        return matches(record, secret)
+
+    monkeypatch.setattr(KeyRecord, "matches", counted)
+    async with running(guarded) as service:
+        for _ in range(3):
+            assert (await predict(service.client, bearer(keys["predict"]))).status_code == 200
+    assert len(hashed) == 1
+
+
+@anyio
+async def test_the_log_names_the_key_and_never_has_it(
+    guarded: Settings, keys: dict[str, str]
+) -> None:
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as logs:
+        async with running(guarded) as service:
+            await predict(service.client, bearer(keys["predict"]))
+            await predict(service.client, bearer(keys["predict"] + "x"))
+    requests = [entry for entry in logs if entry["event"] == "request"]
+    assert [entry.get("key") for entry in requests] == ["predict", None]
+    assert keys["predict"].rpartition("_")[2] not in repr(logs)
+
+
+@anyio
+async def test_administration_without_a_key_file_is_forbidden_and_says_how(
+    settings: Settings,
+) -> None:
+    async with running(settings) as service:
+        assert (await service.client.get("/v1/models")).status_code == 200
+        services = service.services
+        with pytest.raises(Exception, match="keys add NAME --scope admin"):
+            await services.gatekeeper.identify(None, Scope.ADMIN)
+
+
+@anyio
+async def test_requests_beyond_the_limit_are_told_when_to_come_back(
+    guarded: Settings, keys: dict[str, str]
+) -> None:
+    limited = guarded.model_copy(update={"rate_limit_per_minute": 2})
+    async with running(limited) as service:
+        statuses = [(await predict(service.client, bearer(keys["predict"]))) for _ in range(3)]
+        health = await service.client.get("/v2/health/live")
+    assert [response.status_code for response in statuses] == [200, 200, 429]
+    assert 1 <= int(statuses[2].headers["retry-after"]) <= 30
+    assert problem_of(statuses[2])["type"].endswith("rate-limited")
+    assert health.status_code == 200
+
+
+def test_a_bucket_fills_again_with_time_and_each_caller_has_its_own() -> None:
+    now = 0.0
+    limit = RateLimit(2, lambda: now)
+    limit.take("a")
+    limit.take("a")
+    limit.take("b")
+    with pytest.raises(RateLimitedError) as raised:
+        limit.take("a")
+    assert raised.value.retry_after_s == pytest.approx(30)
+    now = 30.0
+    limit.take("a")
+    with pytest.raises(RateLimitedError):
+        limit.take("a")
+
+
+def test_no_limit_is_no_limit() -> None:
+    limit = RateLimit(0)
+    for _ in range(1000):
+        limit.take("a")
+
+
+@anyio
+@pytest.mark.parametrize("path", ["/v2/health/live", "/nothing", "/openapi.json"])
+async def test_every_answer_has_the_security_headers(settings: Settings, path: str) -> None:
+    async with running(settings) as service:
+        headers = (await service.client.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "default-src" in headers["content-security-policy"]
+
+
+@anyio
+async def test_other_origins_are_let_in_only_when_listed(settings: Settings) -> None:
+    origin = {"Origin": "https://ward.example"}
+    async with running(settings) as service:
+        closed = await service.client.get("/v2/health/live", headers=origin)
+    listed = settings.model_copy(update={"cors_origins": ("https://ward.example",)})
+    async with running(listed) as service:
+        let_in = await service.client.get("/v2/health/live", headers=origin)
+        other = await service.client.get("/v2/health/live", headers={"Origin": "https://x.example"})
+    allowed = "access-control-allow-origin"
+    assert allowed not in closed.headers
+    assert let_in.headers[allowed] == "https://ward.example"
+    assert allowed not in other.headers
+
+
+def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LENTIGO_CORS_ORIGINS", "https://a.example, http://b.example:8080")
+    assert Settings().cors_origins == ("https://a.example", "http://b.example:8080")
+    for wrong in ("*", "https://a.example/path", "a.example"):
+        monkeypatch.setenv("LENTIGO_CORS_ORIGINS", wrong)
+        with pytest.raises(ValueError, match="an origin is like"):
+            Settings()

@@ -1,0 +1,144 @@
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from lentigo_contract.errors import KeyFileError
+from lentigo_inference.__main__ import main
+from lentigo_inference.api_keys import KeyRing, PresentedKey, Scope, make_key
+from lentigo_inference.key_file import add_key, read_keys, remove_key
+
+PREDICT = frozenset({Scope.PREDICT})
+
+
+def test_a_key_matches_its_record_and_no_other_does() -> None:
+    record, text = make_key("ward", PREDICT)
+    key, other = PresentedKey.parse(text), PresentedKey.parse(make_key("ward", PREDICT)[1])
+    assert key is not None
+    assert other is not None
+    assert key.id == record.id
+    assert record.matches(key.secret)
+    assert not record.matches(other.secret)
+
+
+def test_neither_the_record_nor_a_parsed_key_shows_the_secret() -> None:
+    record, text = make_key("ward", PREDICT)
+    key = PresentedKey.parse(text)
+    assert key is not None
+    assert key.secret not in record.model_dump_json() + repr(record) + repr(key)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "lentigo", "lentigo__x", "lentigo_x_", "other_a_b", "x" * 999]
+)
+def test_what_is_no_key_of_ours_is_none(text: str) -> None:
+    assert PresentedKey.parse(text) is None
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "-a", "a\nb", "a" * 65])
+def test_a_name_that_would_spoil_a_log_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        make_key(name, PREDICT)
+
+
+def test_the_file_is_for_its_owner_alone_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    add_key(path, make_key("ward", PREDICT)[0])
+    add_key(path, make_key("lab", PREDICT)[0])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+    assert [key.name for key in read_keys(path).keys] == ["ward", "lab"]
+
+
+def test_a_name_is_given_once_and_free_again_after(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    add_key(path, make_key("ward", PREDICT)[0])
+    with pytest.raises(KeyFileError, match="Choose another name"):
+        add_key(path, make_key("ward", PREDICT)[0])
+    remove_key(path, "ward")
+    assert read_keys(path) == KeyRing()
+    with pytest.raises(KeyFileError, match='no key named "ward"'):
+        remove_key(path, "ward")
+
+
+def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    records = [make_key(f"ward-{number}", PREDICT)[0] for number in range(8)]
+    writers = [threading.Thread(target=add_key, args=(path, record)) for record in records]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert set(read_keys(path).keys) == set(records)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"keys": [{"name": "x"}]}', '{"keys": 1}'])
+def test_a_damaged_file_is_told_and_not_repeated(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(content)
+    with pytest.raises(KeyFileError, match="is damaged") as raised:
+        read_keys(path)
+    assert raised.value.__cause__ is not None
+    with pytest.raises(KeyFileError, match="is damaged"):
+        add_key(path, make_key("ward", PREDICT)[0])
+    assert path.read_text() == content
+
+
+def test_the_command_makes_lists_and_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys.json"
+    monkeypatch.setenv("LENTIGO_KEY_FILE", str(path))
+    assert main(["keys", "add", "ward", "--scope", "predict", "--scope", "metrics"]) == 0
+    text = capsys.readouterr().out.strip()
+    key = PresentedKey.parse(text)
+    assert key is not None
+    assert read_keys(path).keys[0].matches(key.secret)
+    assert main(["keys", "list"]) == 0
+    listing = capsys.readouterr().out
+    assert listing.split("\t")[:3] == ["ward", "metrics,predict", key.id]
+    assert key.secret not in listing
+    assert main(["keys", "remove", "ward", "--file", str(path)]) == 0
+    assert read_keys(path).keys == ()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["remove", "ward"], ["add", "a b", "--scope", "predict"]]
+)
+def test_what_the_command_cannot_do_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(["keys", *arguments, "--file", str(tmp_path / "none.json")]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_without_a_file_the_command_says_how_to_name_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("LENTIGO_KEY_FILE", raising=False)
+    assert main(["keys", "list"]) == 1
+    assert "--file FILE" in capsys.readouterr().err
+
+
+def test_without_keys_it_does_not_listen_beyond_loopback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("LENTIGO_KEY_FILE", "LENTIGO_ALLOW_ANONYMOUS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LENTIGO_HOST", "0.0.0.0")  # noqa: S104 - it must refuse
+    monkeypatch.setenv("LENTIGO_PORT", "0")
+    assert main([]) == 2
+    message = capsys.readouterr().err
+    assert "LENTIGO_ALLOW_ANONYMOUS=true" in message
+    assert len(message.splitlines()) == 1
+
+
+def test_it_does_not_start_with_a_key_file_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LENTIGO_KEY_FILE", str(tmp_path / "none.json"))
+    monkeypatch.setenv("LENTIGO_PORT", "0")
+    assert main([]) == 2
+    assert "keys add" in capsys.readouterr().err
