@@ -8,10 +8,11 @@ import pytest
 from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest import MapGeometry
 from lentigo_contract.store import ModelStore
-from lentigo_inference.engine import engine_loader, warm_up
+from lentigo_inference.engine import warm_up
+from lentigo_inference.engine_choice import engine_loader
 from tests.models import Flaw, SavedModels, expected
 
-load = engine_loader(threads=1)
+load = engine_loader(threads=1, setting="savedmodel")
 
 
 @pytest.mark.parametrize("count", [1, 3])

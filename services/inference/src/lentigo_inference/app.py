@@ -15,7 +15,8 @@ from lentigo_inference.access import admit
 from lentigo_inference.admission import Admission
 from lentigo_inference.batcher import Batcher
 from lentigo_inference.decoding import DecodePool
-from lentigo_inference.engine import EngineLoader, engine_loader
+from lentigo_inference.engine import EngineLoader
+from lentigo_inference.engine_choice import engine_loader
 from lentigo_inference.gatekeeper import Gatekeeper
 from lentigo_inference.inference_thread import InferenceThread
 from lentigo_inference.openapi import describe
@@ -59,7 +60,7 @@ def create_app(
         version=__version__,
         lifespan=_lifespan(
             settings,
-            load or engine_loader(settings.engine_threads),
+            load or engine_loader(settings.engine_threads, settings.engine),
             wait,
             stopping or Stopping(),
         ),

@@ -59,26 +59,6 @@ EngineLoader = Callable[[StoredVersion], Engine]
 """Loads a verified version, or raises EngineError."""
 
 
-def engine_loader(threads: int) -> EngineLoader:
-    """Choose the runtime, computing with that many threads.
-
-    The SavedModel runtime is the only one so far, and is imported when the first version is
-    loaded: TensorFlow takes seconds to import, and the service must be able to start without it.
-    """
-
-    def load(stored: StoredVersion) -> Engine:
-        try:
-            from lentigo_inference.engines.savedmodel import SavedModelEngine  # noqa: PLC0415
-        except ImportError as error:
-            raise EngineError(
-                "TensorFlow is not installed here, and this version needs it. "
-                "Install lentigo-inference[savedmodel]."
-            ) from error
-        return SavedModelEngine(stored.path, threads)
-
-    return load
-
-
 def warm_up(engine: Engine, geometry: MapGeometry) -> None:
     """Run a new engine before anyone waits for it, and refuse it if what it says is impossible.
 

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from lentigo_contract.images import ImageLimits
 from lentigo_inference.batcher import BatchLimits
 from lentigo_inference.cpu_limits import available_cores
+from lentigo_inference.engine_choice import EngineSetting
 
 PREFIX: Final = "LENTIGO_"
 
@@ -45,6 +46,11 @@ class Settings(BaseSettings):
         (),
         description="Origins whose pages may call the service from a browser, with commas between "
         "them, such as https://ward.example.",
+    )
+    engine: EngineSetting = Field(
+        "auto",
+        description="Runtime: savedmodel, litert or litert-int8; auto is the fastest of a version "
+        "that agrees with its SavedModel.",
     )
     engine_threads: int = Field(
         default_factory=available_cores,
