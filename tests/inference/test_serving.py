@@ -12,6 +12,7 @@ from lentigo_contract.images import read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference import decoding
+from lentigo_inference.batcher import BatchLimits
 from lentigo_inference.engine import Engine, Images, Prediction
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
@@ -55,7 +56,7 @@ class GatedEngine(PlainEngine):
 
     def predict(self, images: Images) -> Prediction:
         self.calls += 1
-        if self.calls > 2:
+        if self.calls > len(BatchLimits().sizes()):
             self.gate.hold()
         return super().predict(images)
 

@@ -20,6 +20,7 @@ from lentigo_inference.listener import ListenError, address_of, listen
 from lentigo_inference.logs import configure_logs
 from lentigo_inference.server import serve
 from lentigo_inference.settings import Settings, environment_name, unknown_variables
+from lentigo_inference.stopping import Stopping
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
@@ -57,7 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
         access=_access(settings),
         notice=RESEARCH_NOTICE,
     )
-    serve(create_app(settings), settings, listener)
+    stopping = Stopping()
+    serve(create_app(settings, stopping=stopping), settings, listener, stopping)
     return 0
 
 

@@ -1,8 +1,8 @@
 """Wire models of the Open Inference Protocol, version 2, and its repository extension."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from lentigo_inference.schemas import example
 
@@ -35,7 +35,9 @@ class ModelReady(BaseModel):
 class ServerMetadata(BaseModel):
     """What serves here."""
 
-    model_config = example(name="lentigo", version="0.1.0", extensions=[])
+    model_config = example(
+        name="lentigo", version="0.1.0", extensions=["binary_tensor_data", "model_repository"]
+    )
 
     name: str
     version: str
@@ -69,6 +71,97 @@ class ModelMetadata(BaseModel):
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+
+
+Parameters = dict[str, JsonValue]
+
+
+class InputTensor(BaseModel):
+    """Images as the network takes them; `lentigo_contract.images` gives the same from a file."""
+
+    name: str
+    shape: list[int] = Field(max_length=8)
+    datatype: str
+    parameters: Parameters = {}
+    data: list[Any] | None = Field(None, description="Flat or nested; not with binary data.")
+
+
+class WantedOutput(BaseModel):
+    """A tensor to be given back."""
+
+    name: str
+    parameters: Parameters = {}
+
+
+class InferRequest(BaseModel):
+    """One to 32 images; those in JSON are at most 4."""
+
+    model_config = example(
+        id="1",
+        inputs=[
+            {
+                "name": "image",
+                "shape": [1, 224, 224, 3],
+                "datatype": "UINT8",
+                "parameters": {"binary_data_size": 150528},
+            }
+        ],
+        outputs=[{"name": "probabilities", "parameters": {"binary_data": False}}],
+    )
+
+    id: str | None = Field(None, max_length=256)
+    parameters: Parameters = {}
+    inputs: list[InputTensor] = Field(min_length=1, max_length=8)
+    outputs: list[WantedOutput] | None = Field(
+        None, max_length=8, description="By default the probabilities."
+    )
+
+
+class OutputTensor(BaseModel):
+    """A tensor of an answer; in binary it follows the JSON."""
+
+    name: str
+    datatype: Literal["FP32"]
+    shape: list[int]
+    parameters: Parameters | None = None
+    data: list[float] | None = None
+
+
+class InferAnswer(BaseModel):
+    """What the network says of the images, in their order."""
+
+    model_config = example(
+        model_name="lentigo",
+        model_version="1",
+        id="1",
+        outputs=[
+            {
+                "name": "probabilities",
+                "datatype": "FP32",
+                "shape": [1, 7],
+                "data": [0.01, 0.01, 0.01, 0.0, 0.03, 0.93, 0.01],
+            }
+        ],
+    )
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[OutputTensor]
+
+
+class LoadParameters(BaseModel):
+    """What to load."""
+
+    version: str | None = Field(None, description="Stay with this version; by default the newest.")
+
+
+class LoadRequest(BaseModel):
+    """Load a version, or the newest; without a version a pin is taken away."""
+
+    model_config = example(parameters={"version": "1"})
+
+    parameters: LoadParameters = LoadParameters()
 
 
 class RepositoryIndexRequest(BaseModel):

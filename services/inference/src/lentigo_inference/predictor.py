@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from lentigo_inference.batcher import Batcher
 from lentigo_inference.decoding import DecodedUpload, DecodePool
 from lentigo_inference.engine import Floats, Images, Prediction
 from lentigo_inference.slot import LoadedModel, ModelSlot
+
+T = TypeVar("T")
 
 Explain = Literal["none", "top", "all"]
 """Which activation maps are drawn: none, that of the most probable diagnosis, or all seven."""
@@ -135,6 +137,10 @@ class Predictor:
         probabilities = np.concatenate([row.probabilities for row in rows])
         activation_map = np.concatenate([row.activation_map for row in rows])
         return model, Prediction(_finite(probabilities, model), _finite(activation_map, model))
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Run work on a request that would hold up the event loop, on the threads for images."""
+        return await self._decoding.run(work)
 
     async def _answer(
         self, model: LoadedModel, data: bytes, deadline: float, *, explain: Explain

@@ -56,11 +56,8 @@ def unexpected_problem(request_id: str) -> Response:
 
 async def _on_lentigo_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, LentigoError)  # noqa: S101 - it was registered for no other
-    kind = problem_type(error)
-    detail, headers = str(error), {}
-    if kind.status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("request failed", reason=detail, exc_info=error)
-        detail = FAILED
+    kind, detail = problem_type(error), _detail_of(error)
+    headers = {}
     if isinstance(error, UnavailableError | RateLimitedError):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, UnauthorizedError):
@@ -70,6 +67,20 @@ async def _on_lentigo_error(request: Request, error: Exception) -> Response:
         # The rest of the body may still come, or never.
         headers["Connection"] = "close"
     return problem_response(request.state.request_id, kind, detail, headers)
+
+
+def problem_of_error(request_id: str, error: LentigoError) -> Problem:
+    """Give the problem document of one part of a request; the other parts are answered."""
+    kind = problem_type(error)
+    return _problem(request_id, kind.uri, kind.title, kind.status, _detail_of(error))
+
+
+def _detail_of(error: LentigoError) -> str:
+    """Tell what went wrong; our own failures are for the log alone."""
+    if problem_type(error).status != http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        return str(error)
+    _log.error("request failed", reason=str(error), exc_info=error)
+    return FAILED
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -113,7 +124,12 @@ def _response(
     detail: str,
     headers: Mapping[str, str] | None,
 ) -> Response:
-    problem = Problem(
+    problem = _problem(request_id, uri, title, status, detail)
+    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+
+
+def _problem(request_id: str, uri: str, title: str, status: int, detail: str) -> Problem:
+    return Problem(
         type=uri,
         title=title,
         status=status,
@@ -121,4 +137,3 @@ def _response(
         instance=f"urn:lentigo:request:{request_id}",
         error=detail,
     )
-    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)

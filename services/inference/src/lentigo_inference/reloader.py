@@ -6,19 +6,31 @@ stays, and the reason is kept for `POST /v2/repository/index`.
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 import structlog
 
-from lentigo_contract.errors import EngineError, RepositoryError, StorageError
+from lentigo_contract.errors import (
+    EngineError,
+    RepositoryError,
+    ServiceBusyError,
+    StorageError,
+    VersionNotFoundError,
+    VersionRefusedError,
+)
 from lentigo_contract.store import ModelStore
 from lentigo_inference.engine import EngineLoader, warm_up
 from lentigo_inference.fingerprint import FolderFingerprint, fingerprint
+from lentigo_inference.low_priority import at_low_priority
 from lentigo_inference.slot import LoadedModel, ModelSlot
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+
+# Somebody who asks for a version waits so long for a load that is under way, in seconds.
+_PATIENCE_S: Final = 30.0
 
 _EMPTY: Final = "No model version has been published yet."
 
@@ -49,10 +61,29 @@ class _Refusal:
 
 
 class Reloader:
-    """Keeps a slot filled from a repository. Safe from any thread; `check` blocks."""
+    """Keeps a slot filled from a repository. Safe from any thread; `check` and `load` block."""
 
-    def __init__(self, store: ModelStore, slot: ModelSlot, load: EngineLoader) -> None:
-        """Remember where to look, what to fill and how to load; nothing is read yet."""
+    def __init__(
+        self,
+        store: ModelStore,
+        slot: ModelSlot,
+        load: EngineLoader,
+        *,
+        pinned: int | None = None,
+        batch_sizes: Iterable[int] = (1, 2),
+    ) -> None:
+        """Remember what to do; nothing is read yet.
+
+        Args:
+            store: where to look.
+            slot: what to fill.
+            load: how to load.
+            pinned: the version to stay with; by default always the newest.
+            batch_sizes: what a new engine is warmed up with.
+        """
+        self._configured_pin = pinned
+        self._pinned = pinned
+        self._batch_sizes = tuple(batch_sizes)
         self._store = store
         self._slot = slot
         self._load = load
@@ -65,7 +96,8 @@ class Reloader:
     def check(self) -> None:
         """Look once, and take the newest version above the one in use that proves sound.
 
-        A version that was refused is tried again only when its folder has changed.
+        With a version pinned, that one alone is taken, whatever else there is. A version that was
+        refused is tried again only when its folder has changed.
         """
         with self._checking:
             try:
@@ -76,10 +108,60 @@ class Reloader:
             self._report_trouble(None)
             self._seen = tuple(versions)
             self._refusals = {v: why for v, why in self._refusals.items() if v in self._seen}
-            current = self._slot.current
-            newer = [v for v in versions if current is None or v > current.version]
-            any(self._take(version) for version in reversed(newer))
+            any(self._take(version) for version in reversed(self._wanted(versions)))
             self._explain_vacancy()
+
+    def load(self, version: int | None = None) -> int:
+        """Bring a version into use now, also one in use already or refused before.
+
+        With a version, stays with it from now on, however old; without one, goes back to what the
+        settings say: the pinned version, or the newest that proves sound. The version in use stays
+        if this fails.
+
+        Returns:
+            The version in use.
+
+        Raises:
+            ServiceBusyError: another load takes long.
+            VersionNotFoundError: the repository holds no such version.
+            VersionRefusedError: it cannot be brought into use; says why.
+        """
+        if not self._checking.acquire(timeout=_PATIENCE_S):
+            raise ServiceBusyError("Another version is being loaded. Try again after the delay.")
+        try:
+            return self._load_now(version if version is not None else self._configured_pin, version)
+        finally:
+            self._checking.release()
+
+    def _load_now(self, wanted: int | None, pin: int | None) -> int:
+        try:
+            versions = self._store.versions()
+        except StorageError as error:
+            raise VersionRefusedError(str(error)) from error
+        self._seen = tuple(versions)
+        if not versions or (wanted is not None and wanted not in versions):
+            raise VersionNotFoundError(
+                f"The repository holds no version{'' if wanted is None else f' {wanted}'}. POST "
+                "/v2/repository/index lists those there are."
+            )
+        candidates = versions[::-1] if wanted is None else [wanted]
+        self._refusals = {v: why for v, why in self._refusals.items() if v not in candidates}
+        for candidate in candidates:
+            if self._take(candidate):
+                self._pinned = pin if pin is not None else self._configured_pin
+                return candidate
+        newest = candidates[0]
+        raise VersionRefusedError(
+            f"Version {newest} could not be loaded: {self._refusals[newest].reason}"
+        )
+
+    def _wanted(self, versions: list[int]) -> list[int]:
+        """Give what a look may take, ascending."""
+        current = self._slot.current
+        if self._pinned is not None:
+            found = current is not None and current.version == self._pinned
+            return [self._pinned] if self._pinned in versions and not found else []
+        return [v for v in versions if current is None or v > current.version]
 
     def states(self) -> list[VersionState]:
         """Give the state of every version seen at the last look, and of the one in use."""
@@ -122,10 +204,10 @@ class Reloader:
         return True
 
     def _loaded(self, version: int) -> LoadedModel:
-        stored = self._store.open(version)
+        stored = at_low_priority(lambda: self._store.open(version))
         engine = self._load(stored)
         try:
-            warm_up(engine, stored.manifest.activation_map)
+            warm_up(engine, stored.manifest.activation_map, self._batch_sizes)
         except BaseException:
             engine.close()
             raise
@@ -144,7 +226,11 @@ class Reloader:
 
     def _explain_vacancy(self) -> None:
         refused = max(self._refusals, default=None)
-        if refused is None:
+        if self._pinned is not None and self._pinned not in self._seen:
+            self._slot.explain_vacancy(
+                f"Version {self._pinned} is pinned, and the repository does not hold it."
+            )
+        elif refused is None:
             self._slot.explain_vacancy(_EMPTY)
         else:
             reason = self._refusals[refused].reason

@@ -122,6 +122,12 @@ class PredictionAnswer(BaseModel):
     )
 
 
+class BatchAnswer(BaseModel):
+    """Diagnoses in the order of the images; a problem in place of one that failed."""
+
+    results: list[PredictionAnswer | Problem]
+
+
 class Label(BaseModel):
     """A diagnosis the model can name."""
 

@@ -1,44 +1,119 @@
 """uvicorn, set up for this service."""
 
+import asyncio
+import math
+import os
 import signal
 import socket
 import sys
+import time
+from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from lentigo_inference.settings import Settings
+from lentigo_inference.stopping import Stopping
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
+# Ended before accepted work was finished: by a second signal, or because its time was over.
+_EXIT_CUT_SHORT: Final = 1
 
-def serve(app: ASGIApp, settings: Settings, listener: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT: take nothing new, finish what was accepted, exit with 0."""
+# What closing files and threads may take beyond the grace period.
+_CLOSING_S: Final = 2.0
+
+
+def serve(app: ASGIApp, settings: Settings, listener: socket.socket, stopping: Stopping) -> None:
+    """Serve until SIGTERM or SIGINT: take nothing new, finish what was accepted, exit with 0.
+
+    A second signal, or the end of the grace period, ends the process at once with 1.
+    """
     # uvicorn stops gracefully and then sends itself the signal again, for these handlers.
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        lifespan="on",
-        timeout_graceful_shutdown=settings.shutdown_grace_s,
-    )
-    _Server(config).run(sockets=[listener])
+    Server(app, settings.shutdown_grace_s, stopping).run(sockets=[listener])
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    """Goes on listening while accepted work is finished.
+
+    Whoever asks meanwhile hears that the service is being stopped, instead of a refused connection,
+    and a load balancer sees the readiness change.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        grace_s: float,
+        stopping: Stopping,
+        *,
+        end: Callable[[int], object] = os._exit,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare to serve.
+
+        Args:
+            app: answers.
+            grace_s: seconds that accepted work has from the first signal on.
+            stopping: begun by the first signal.
+            end: ends the process with a code and without a word to anyone.
+            clock: seconds that never jump.
+        """
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            lifespan="on",
+            timeout_graceful_shutdown=math.ceil(grace_s),
+        )
+        super().__init__(config)
+        self._grace_s = grace_s
+        self._stopping = stopping
+        self._end = end
+        self._clock = clock
+        self._ends_at = math.inf
+        self._announced = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
+        """Begin to stop at the first signal, and end at the second."""
+        self._captured_signals.append(sig)
+        if self._stopping.begun:
+            self._end(_EXIT_CUT_SHORT)
+        self._ends_at = self._clock() + self._grace_s
+        self._stopping.begin()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Tell, ten times a second, whether to leave the main loop."""
+        leave = await super().on_tick(counter)
+        if not self._stopping.begun:
+            return leave
+        if not self._announced:
+            self._announced = True
+            _log.info("stopping", connections=len(self.server_state.connections))
+        return leave or self._stopping.under_way == 0 or self._clock() >= self._ends_at
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say so first: finishing may take the whole grace period."""
-        _log.info("stopping", connections=len(self.server_state.connections))
-        await super().shutdown(sockets)
+        """Close the listener, the connections and the application, within the grace period."""
+        unfinished = self._stopping.under_way
+        left = max(0.0, min(self._grace_s, self._ends_at - self._clock()))
+        self.config.timeout_graceful_shutdown = math.ceil(left)
+        try:
+            async with asyncio.timeout(left + _CLOSING_S):
+                await super().shutdown(sockets)
+        except TimeoutError:
+            unfinished = max(1, unfinished)
+        if unfinished and self._clock() >= self._ends_at:
+            _log.error("stopped with unfinished work", requests=unfinished)
+            # A thread that hangs in the runtime would keep the process from ending.
+            self._end(_EXIT_CUT_SHORT)
         _log.info("stopped")
 
 

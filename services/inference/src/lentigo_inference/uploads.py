@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from starlette.requests import Request
 
 from lentigo_contract.errors import (
+    ImageTooLargeError,
     MalformedRequestError,
     UnsupportedContentTypeError,
     UploadTimeoutError,
@@ -39,6 +40,41 @@ class _RawBody:
         return [self._content.getvalue()]
 
 
+async def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes:
+    """Read a body that is no image file, of at most so many bytes.
+
+    Raises:
+        MalformedRequestError: Content-Length is not a number.
+        UnsupportedContentTypeError: compressed.
+        ImageTooLargeError: more bytes than allowed.
+        UploadTimeoutError: not complete in time.
+        starlette.requests.ClientDisconnect: the client went away.
+    """
+    _refuse_compressed(request)
+    body = _RawBody(max_bytes)
+    await _receive(request, body, max_bytes, timeout_s, too_large(max_bytes))
+    return body.images()[0]
+
+
+async def read_uploads(
+    request: Request, *, max_image_bytes: int, max_images: int, max_bytes: int, timeout_s: float
+) -> list[bytes]:
+    """Read the images of a form, at most so many and altogether of at most so many bytes.
+
+    Raises as `read_upload` does.
+    """
+    content_type = request.headers.get("content-type", _OCTETS)
+    _refuse_compressed(request)
+    if _kind(content_type) != _FORM:
+        raise UnsupportedContentTypeError(f'Send the images as {_FORM}, each in a field "{FIELD}".')
+    form = ImageForm(content_type, max_image_bytes, max_images)
+    excess = ImageTooLargeError(
+        f"The form has more than {max_bytes:,} bytes. Send fewer or smaller images at a time."
+    )
+    await _receive(request, form, max_bytes + FRAMING_BYTES, timeout_s, excess)
+    return form.images()
+
+
 async def read_upload(request: Request, max_image_bytes: int, timeout_s: float) -> bytes:
     """Read the one image of a request, sent as a form or as the raw body.
 
@@ -52,32 +88,36 @@ async def read_upload(request: Request, max_image_bytes: int, timeout_s: float) 
         starlette.requests.ClientDisconnect: the client went away.
     """
     body, limit = _expected_body(request, max_image_bytes)
+    await _receive(request, body, limit, timeout_s, too_large(max_image_bytes))
+    return body.images()[0]
+
+
+async def _receive(
+    request: Request, body: _Body, limit: int, timeout_s: float, excess: ImageTooLargeError
+) -> None:
+    """Feed a body what comes; raises `excess` when that is more than `limit` bytes."""
     if _declared_length(request) > limit:
-        raise too_large(max_image_bytes)
+        raise excess
     size = 0
     try:
         async with asyncio.timeout(timeout_s):
             async for piece in request.stream():
                 size += len(piece)
                 if size > limit:
-                    raise too_large(max_image_bytes)
+                    raise excess
                 body.feed(piece)
     except TimeoutError as error:
         raise UploadTimeoutError(
             f"The upload was not complete after {timeout_s:g} seconds. Send it again, or a smaller "
             "image."
         ) from error
-    return body.images()[0]
 
 
 def _expected_body(request: Request, max_image_bytes: int) -> tuple[_Body, int]:
     """Give what reads this kind of body, and how long the whole body may be, in bytes."""
     content_type = request.headers.get("content-type", _OCTETS)
-    kind = content_type.partition(";")[0].strip().lower()
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise UnsupportedContentTypeError(
-            "The body is compressed (Content-Encoding). Send the image file as it is."
-        )
+    kind = _kind(content_type)
+    _refuse_compressed(request)
     if kind == _FORM:
         return ImageForm(content_type, max_image_bytes), max_image_bytes + FRAMING_BYTES
     if kind == _OCTETS or kind.startswith("image/"):
@@ -86,6 +126,17 @@ def _expected_body(request: Request, max_image_bytes: int) -> tuple[_Body, int]:
         f'Send the image as {_FORM} in the field "{FIELD}", or as the raw body with the '
         f"Content-Type image/jpeg, image/png, another image type or {_OCTETS}."
     )
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _refuse_compressed(request: Request) -> None:
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedContentTypeError(
+            "The body is compressed (Content-Encoding). Send it as it is."
+        )
 
 
 def _declared_length(request: Request) -> int:

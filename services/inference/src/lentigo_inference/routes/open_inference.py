@@ -3,6 +3,8 @@
 https://github.com/kserve/open-inference-protocol, as KServe, Triton and MLServer speak it.
 """
 
+from typing import Final
+
 from fastapi import APIRouter
 
 from lentigo_contract.errors import NotReadyError, VersionNotFoundError
@@ -23,11 +25,15 @@ from lentigo_inference.slot import LoadedModel
 
 router = APIRouter(prefix="/v2", tags=["open inference"])
 
+_EXTENSIONS: Final = ("binary_tensor_data", "model_repository")
+
 
 @router.get("", responses=problem_responses())
 async def server_metadata(services: ServicesOfRequest) -> ServerMetadata:
     """Tell what serves here."""
-    return ServerMetadata(name=services.store.name, version=__version__, extensions=[])
+    return ServerMetadata(
+        name=services.store.name, version=__version__, extensions=list(_EXTENSIONS)
+    )
 
 
 @router.get("/health/live", responses=problem_responses())
@@ -50,7 +56,7 @@ async def model_metadata(
     services: ServicesOfRequest, model: str, version: str | None = None
 ) -> ModelMetadata:
     """Describe the tensors of the version in use."""
-    loaded = _wanted(services, model, version)
+    loaded = wanted_model(services, model, version)
     manifest = loaded.stored.manifest
     geometry, cells = manifest.input, manifest.activation_map
     classes = len(CODES)
@@ -75,18 +81,18 @@ async def model_ready(
 ) -> ModelReady:
     """Tell whether a model, or one version of it, is in use."""
     services.stopping.require_running()
-    loaded = _wanted(services, model, version)
+    loaded = wanted_model(services, model, version)
     return ModelReady(name=loaded.stored.manifest.name, ready=True)
 
 
-def _wanted(services: Services, model: str, version: str | None) -> LoadedModel:
+def wanted_model(services: Services, model: str, version: str | None) -> LoadedModel:
     """Give the model in use if it is the one that was asked for.
 
     Raises:
         VersionNotFoundError: another model, or a version the repository does not hold.
         NotReadyError: it is known but not in use.
     """
-    _require_known(services.store, model)
+    require_known(services.store, model)
     current = services.slot.current
     if version is None:
         return services.slot.require()
@@ -103,6 +109,7 @@ def _wanted(services: Services, model: str, version: str | None) -> LoadedModel:
     )
 
 
-def _require_known(store: ModelStore, model: str) -> None:
+def require_known(store: ModelStore, model: str) -> None:
+    """Refuse any other model; raises VersionNotFoundError."""
     if model != store.name:
         raise VersionNotFoundError(f'The only model served here is "{store.name}".')

@@ -74,7 +74,7 @@ async def predict(
         answer = await while_connected(
             request, services.predictor.predict(data, explain=_wanted(explain))
         )
-    return _prediction_answer(answer)
+    return prediction_answer(answer)
 
 
 def _wanted(explain: bool | Literal["all"]) -> Explain:
@@ -83,7 +83,8 @@ def _wanted(explain: bool | Literal["all"]) -> Explain:
     return "top" if explain else "none"
 
 
-def _prediction_answer(answer: Answer) -> PredictionAnswer:
+def prediction_answer(answer: Answer) -> PredictionAnswer:
+    """Give the wire form of an answer."""
     # A stable sort, so equal probabilities stay in the order of the labels.
     ranked = sorted(
         zip(DIAGNOSES, map(float, answer.probabilities), strict=True),

@@ -1,0 +1,79 @@
+"""`POST /v2/models/{m}/infer`: tensors in, tensors out, as public clients speak."""
+
+import json
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from lentigo_contract.errors import NotReadyError
+from lentigo_inference.connected import while_connected
+from lentigo_inference.open_inference_schemas import InferAnswer, InferRequest
+from lentigo_inference.openapi import problem_responses
+from lentigo_inference.routes.open_inference import wanted_model
+from lentigo_inference.services import ServicesOfRequest
+from lentigo_inference.slot import LoadedModel
+from lentigo_inference.tensors import HEADER, body_limit, format_answer, parse_request
+from lentigo_inference.uploads import read_body
+
+router = APIRouter(prefix="/v2", tags=["open inference"])
+
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+_REQUEST_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": f"JSON; or JSON of as many bytes as the header {HEADER} says, and then the "
+        "tensors in binary.",
+        "content": {
+            "application/json": {
+                "schema": {"type": "object", "required": ["inputs"]},
+                "example": InferRequest.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index]
+            },
+            "application/octet-stream": _BINARY,
+        },
+    },
+}
+_RESPONSES: Final = problem_responses(400, 404, 408, 413, 415, 500, 503)
+
+
+@router.post(
+    "/models/{model}/infer",
+    responses=_RESPONSES,
+    response_model=InferAnswer,
+    openapi_extra=_REQUEST_BODY,
+)
+@router.post(
+    "/models/{model}/versions/{version}/infer",
+    responses=_RESPONSES,
+    response_model=InferAnswer,
+    openapi_extra=_REQUEST_BODY,
+)
+async def infer(
+    request: Request, services: ServicesOfRequest, model: str, version: str | None = None
+) -> Response:
+    """Run the version in use on pixels; without `outputs` it gives the probabilities alone."""
+    # Refused before the body is read, rather than after.
+    wanted_model(services, model, version)
+    header = request.headers.get(HEADER)
+    with services.admission.enter():
+        body = await read_body(request, body_limit(header), services.settings.upload_timeout_s)
+        asked, images = await services.predictor.aside(lambda: parse_request(body, header))
+
+        def require(loaded: LoadedModel) -> None:
+            if version is not None and version != str(loaded.version):
+                raise NotReadyError(f"Version {version} is not in use any more.")
+
+        loaded, prediction = await while_connected(
+            request, services.predictor.infer(images, require)
+        )
+    manifest = loaded.stored.manifest
+    answer, tensors = format_answer(asked, prediction, manifest.name, str(manifest.version))
+    if not tensors:
+        return JSONResponse(answer)
+    head = json.dumps(answer).encode()
+    return Response(
+        b"".join((head, *tensors)),
+        media_type="application/octet-stream",
+        headers={HEADER: str(len(head))},
+    )

@@ -1,0 +1,75 @@
+"""The real application behind a real socket, in a thread of this process."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+
+from lentigo_inference.app import create_app
+from lentigo_inference.engine import EngineLoader
+from lentigo_inference.listener import address_of, listen
+from lentigo_inference.server import Server
+from lentigo_inference.settings import Settings
+from lentigo_inference.stopping import Stopping
+from tests.models import load_plain
+
+DEADLINE_S: Final = 120.0
+
+
+@dataclass
+class Listening:
+    """A service that listens; `ended` has the codes it would have ended the process with."""
+
+    url: str
+    server: Server
+    stopping: Stopping
+    thread: threading.Thread
+    ended: list[int] = field(default_factory=list)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        url = httpx.URL(self.url)
+        return url.host, url.port or 80
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for something that no event tells of."""
+        pause = threading.Event()
+        deadline = time.monotonic() + DEADLINE_S
+        while not holds():
+            assert time.monotonic() < deadline
+            pause.wait(0.005)
+
+    def join(self) -> None:
+        self.thread.join(DEADLINE_S)
+        assert not self.thread.is_alive()
+
+
+@contextmanager
+def listening(settings: Settings, load: EngineLoader = load_plain) -> Iterator[Listening]:
+    """Serve on a free port; the first look at the repository is over."""
+    stopping, looked = Stopping(), threading.Event()
+
+    def wait(_seconds: float) -> bool:
+        looked.set()
+        return True
+
+    app = create_app(settings, load=load, wait=wait, stopping=stopping)
+    ended: list[int] = []
+    server = Server(app, settings.shutdown_grace_s, stopping, end=ended.append)
+    listener = listen("127.0.0.1", 0)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True
+    )
+    service = Listening(address_of(listener), server, stopping, thread, ended)
+    thread.start()
+    try:
+        assert looked.wait(DEADLINE_S)
+        yield service
+    finally:
+        server.should_exit = True
+        service.join()

@@ -1,0 +1,140 @@
+"""Loading by request: pins, going back, and what is refused."""
+
+import os
+import threading
+
+import pytest
+
+from lentigo_contract.errors import VersionNotFoundError, VersionRefusedError
+from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_inference.access import admit
+from lentigo_inference.engine import Engine, Images, Prediction
+from lentigo_inference.low_priority import at_low_priority
+from lentigo_inference.reloader import Reloader
+from lentigo_inference.settings import Settings
+from lentigo_inference.slot import ModelSlot
+from tests.inference.serving import problem_of, running
+from tests.models import PlainEngine, load_plain, publish_plain
+
+LOAD = "/v2/repository/models/lentigo/load"
+UNLOAD = "/v2/repository/models/lentigo/unload"
+
+
+def reloader_for(store: ModelStore, pinned: int | None = None) -> tuple[Reloader, ModelSlot]:
+    slot = ModelSlot(lambda model: model.engine.close())
+    return Reloader(store, slot, load_plain, pinned=pinned), slot
+
+
+def in_use(slot: ModelSlot) -> int | None:
+    return slot.current.version if slot.current else None
+
+
+def test_going_back_to_an_older_version_lasts_until_the_newest_is_asked_for(
+    store: ModelStore,
+) -> None:
+    for seed in (1, 2):
+        publish_plain(store, seed)
+    reloader, slot = reloader_for(store)
+    reloader.check()
+    assert reloader.load(1) == 1
+    publish_plain(store, 3)
+    reloader.check()
+    assert in_use(slot) == 1
+    assert reloader.load() == 3
+    publish_plain(store, 4)
+    reloader.check()
+    assert in_use(slot) == 4
+
+
+def test_a_pinned_version_is_the_only_one_taken(store: ModelStore) -> None:
+    publish_plain(store, 1)
+    reloader, slot = reloader_for(store, pinned=2)
+    reloader.check()
+    assert in_use(slot) is None
+    with pytest.raises(Exception, match="Version 2 is pinned"):
+        slot.require()
+    for seed in (2, 3):
+        publish_plain(store, seed)
+    reloader.check()
+    assert in_use(slot) == 2
+    assert reloader.load(3) == 3
+    assert reloader.load() == 2
+
+
+def test_a_version_that_cannot_be_loaded_leaves_version_and_pin(store: ModelStore) -> None:
+    publish_plain(store, 1)
+    (publish_plain(store, 2).path / "seed.txt").write_text("0")
+    reloader, slot = reloader_for(store)
+    reloader.check()
+    with pytest.raises(VersionRefusedError, match=r"Version 2 could not be loaded: .*seed"):
+        reloader.load(2)
+    with pytest.raises(VersionNotFoundError, match="no version 9"):
+        reloader.load(9)
+    assert in_use(slot) == 1
+    publish_plain(store, 3)
+    reloader.check()
+    assert in_use(slot) == 3
+
+
+def test_loading_reads_the_version_in_use_anew(store: ModelStore) -> None:
+    publish_plain(store, 1)
+    reloader, slot = reloader_for(store)
+    reloader.check()
+    before = slot.current
+    assert reloader.load() == 1
+    assert slot.current is not before
+    assert before is not None
+    assert isinstance(before.engine, PlainEngine)
+    assert before.engine.closed
+
+
+def test_a_new_engine_is_warmed_up_with_every_batch_size(store: ModelStore) -> None:
+    sizes: list[int] = []
+
+    class Noting(PlainEngine):
+        def predict(self, images: Images) -> Prediction:
+            sizes.append(len(images))
+            return super().predict(images)
+
+    def load(_stored: StoredVersion) -> Engine:
+        return Noting(1)
+
+    publish_plain(store, 1)
+    Reloader(store, ModelSlot(lambda _model: None), load, batch_sizes=(1, 2, 4, 8)).check()
+    assert sizes == [1, 2, 4, 8]
+
+
+def test_quiet_work_gives_its_result_its_error_and_ends_its_thread() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = niceness()
+    assert at_low_priority(niceness) >= before
+    assert niceness() == before
+    with pytest.raises(ZeroDivisionError):
+        at_low_priority(lambda: 1 // 0)
+
+
+@pytest.mark.anyio
+async def test_a_client_loads_goes_back_and_is_refused_an_unload(
+    settings: Settings, store: ModelStore
+) -> None:
+    for seed in (1, 2):
+        publish_plain(store, seed)
+    async with running(settings) as service:
+        assert (await service.client.post(LOAD)).status_code == 403
+        # Keys have tests of their own.
+        service.app.dependency_overrides[admit] = lambda: None
+        back = await service.client.post(LOAD, json={"parameters": {"version": "1"}})
+        assert (back.status_code, back.json()) == (200, {"name": "lentigo", "version": "1"})
+        assert (await service.predict()).json()["model"]["version"] == "1"
+        assert (await service.client.post(LOAD)).json()["version"] == "2"
+        refused = await service.client.post(UNLOAD, json={"parameters": {}})
+        assert refused.status_code == 409
+        assert "Version 2" in problem_of(refused)["detail"]
+        for body, status in (({"version": "9"}, 404), ({"version": "x"}, 400)):
+            response = await service.client.post(LOAD, json={"parameters": body})
+            assert response.status_code == status
+            assert problem_of(response)
+        other = await service.client.post("/v2/repository/models/other/load")
+        assert other.status_code == 404

@@ -1,0 +1,122 @@
+"""SIGTERM, with work under way."""
+
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from lentigo_contract.errors import StoppingError
+from lentigo_contract.store import ModelStore
+from lentigo_inference.engine import Images, Prediction
+from lentigo_inference.server import Server
+from lentigo_inference.settings import Settings
+from lentigo_inference.stopping import Stopping
+from tests.fakes import jpeg_bytes
+from tests.inference.network import DEADLINE_S, listening
+from tests.inference.serving import PREDICTIONS
+from tests.models import PlainEngine, publish_plain
+
+
+class HeldEngine(PlainEngine):
+    """Held when it is told to be."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.holding = threading.Event()
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+
+    def predict(self, images: Images) -> Prediction:
+        if self.holding.is_set():
+            self.reached.set()
+            assert self.opened.wait(DEADLINE_S)
+        return super().predict(images)
+
+
+@pytest.fixture
+def engine() -> Iterator[HeldEngine]:
+    engine = HeldEngine()
+    yield engine
+    engine.opened.set()
+
+
+def test_with_a_full_queue_all_that_was_accepted_is_answered_and_nothing_new_is_taken(
+    settings: Settings, store: ModelStore, engine: HeldEngine
+) -> None:
+    publish_plain(store, 1)
+    full = settings.model_copy(update={"max_pending": 6})
+    data = jpeg_bytes()
+    with (
+        listening(full, lambda _stored: engine) as service,
+        httpx.Client(base_url=service.url, timeout=DEADLINE_S) as client,
+        ThreadPoolExecutor(6) as clients,
+    ):
+        engine.holding.set()
+
+        def send() -> int:
+            return client.post(PREDICTIONS, content=data).status_code
+
+        accepted = [clients.submit(send) for _ in range(6)]
+        assert engine.reached.wait(DEADLINE_S)
+        service.until(lambda: service.stopping.under_way == 6)
+        assert client.post(PREDICTIONS, content=data).status_code == 503
+        service.server.handle_exit(signal.SIGTERM, None)
+        ready = client.get("/v2/health/ready")
+        assert ready.status_code == 503
+        assert "being stopped" in ready.json()["detail"]
+        refused = client.post(PREDICTIONS, content=data)
+        assert (refused.status_code, refused.json()["type"]) == (
+            503,
+            "urn:lentigo:problem:stopping",
+        )
+        assert refused.headers["retry-after"]
+        assert client.get("/v2/health/live").status_code == 200
+        engine.opened.set()
+        assert [task.result(DEADLINE_S) for task in accepted] == [200] * 6
+        service.join()
+        assert service.ended == []
+        assert engine.closed
+
+
+def test_work_that_outlasts_the_grace_period_is_cut_short(
+    settings: Settings, store: ModelStore, engine: HeldEngine
+) -> None:
+    publish_plain(store, 1)
+    hasty = settings.model_copy(update={"shutdown_grace_s": 0})
+    with (
+        listening(hasty, lambda _stored: engine) as service,
+        socket.create_connection(service.address, timeout=DEADLINE_S) as connection,
+    ):
+        engine.holding.set()
+        data = jpeg_bytes()
+        head = f"POST {PREDICTIONS} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
+        connection.sendall(head.encode() + data)
+        assert engine.reached.wait(DEADLINE_S)
+        service.server.handle_exit(signal.SIGTERM, None)
+        service.until(lambda: service.ended == [1])
+        engine.opened.set()
+        service.join()
+
+
+def test_a_second_signal_ends_it() -> None:
+    ended: list[int] = []
+    stopping = Stopping()
+    server = Server(lambda *_: None, 30, stopping, end=ended.append)  # type: ignore[arg-type]
+    server.handle_exit(signal.SIGTERM, None)
+    assert (stopping.begun, ended) == (True, [])
+    server.handle_exit(signal.SIGTERM, None)
+    assert ended == [1]
+
+
+def test_what_was_accepted_is_counted_and_nothing_new_begins() -> None:
+    stopping = Stopping()
+    with stopping.accepted():
+        stopping.begin()
+        assert stopping.under_way == 1
+        with pytest.raises(StoppingError), stopping.accepted():
+            pass
+    assert stopping.under_way == 0
