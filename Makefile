@@ -56,9 +56,9 @@ train: .source $(VENV)/.trainer ## Train on HAM10000 and publish: SOURCE=dir [WE
 
 lock: $(BIN)/python ## Write the pinned files of requirements/ anew (ARGS=--upgrade to move to newer versions)
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(call compile,dev,requirements/dev.in $(PYPROJECTS) --extra savedmodel)
+	$(call compile,dev,requirements/dev.in $(PYPROJECTS) --extra savedmodel --extra litert)
 	$(call compile,trainer,shared/pyproject.toml services/trainer/pyproject.toml)
-	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra savedmodel)
+	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra litert)
 
 clean: ## Remove .venv and every cache; work/ and models/ stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
