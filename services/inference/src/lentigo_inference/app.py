@@ -25,7 +25,16 @@ from lentigo_inference.problems import install_problem_handlers
 from lentigo_inference.rate_limit import RateLimit
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.request_log import RequestLog
-from lentigo_inference.routes import home, models, open_inference, page, predictions, repository
+from lentigo_inference.routes import (
+    batch,
+    home,
+    infer,
+    models,
+    open_inference,
+    page,
+    predictions,
+    repository,
+)
 from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings
 from lentigo_inference.slot import ModelSlot
@@ -73,7 +82,8 @@ def create_app(
         redirect_slashes=False,
     )
     install_problem_handlers(app)
-    for routes in (home, page, predictions, models, open_inference, repository):
+    routed = (home, page, predictions, batch, models, open_inference, infer, repository)
+    for routes in routed:
         app.include_router(routes.router)
     describe(app)
     return app
@@ -107,7 +117,13 @@ def _lifespan(
         slot = ModelSlot(inference.retire, retry_after_s=settings.reload_interval_s)
         throughput = Throughput()
         batcher = Batcher(inference.predict, settings.batch_limits(), throughput)
-        reloader = Reloader(store, slot, load)
+        reloader = Reloader(
+            store,
+            slot,
+            load,
+            pinned=settings.model_version,
+            batch_sizes=settings.batch_limits().sizes(),
+        )
         watcher = Watcher(reloader.check, settings.reload_interval_s, wait)
         watcher.start()
         key_watcher = Watcher(gatekeeper.refresh, _KEY_INTERVAL_S, wait)
@@ -131,7 +147,8 @@ def _lifespan(
             await asyncio.to_thread(key_watcher.stop, _STOP_TIMEOUT_S)
             gatekeeper.close()
             slot.close()
-            decoding.close()
-            inference.close()
+            # Waiting on the loop would keep the end of the grace period from being noticed.
+            await asyncio.to_thread(decoding.close)
+            await asyncio.to_thread(inference.close)
 
     return lifespan

@@ -1,6 +1,6 @@
 """What a model runtime must do, and how a freshly loaded one is put to the proof."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -59,16 +59,22 @@ EngineLoader = Callable[[StoredVersion], Engine]
 """Loads a verified version, or raises EngineError."""
 
 
-def warm_up(engine: Engine, geometry: MapGeometry) -> None:
+def warm_up(engine: Engine, geometry: MapGeometry, sizes: Iterable[int] = (1, 2)) -> None:
     """Run a new engine before anyone waits for it, and refuse it if what it says is impossible.
 
-    The first run allocates and optimises, which takes tens of times as long as the next.
+    The first run of each size allocates and optimises, which takes tens of times as long as the
+    next.
+
+    Args:
+        engine: the new one.
+        geometry: of its activation map, as the manifest says.
+        sizes: of the batches it will be given.
 
     Raises:
         EngineError: it failed, or gave other shapes or types than the manifest says, numbers that
             are not finite, or probabilities that are none.
     """
-    for count in (1, 2):
+    for count in sizes:
         check_prediction(engine.predict(_test_images(count)), count, geometry)
 
 

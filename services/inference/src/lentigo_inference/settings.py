@@ -31,6 +31,11 @@ class Settings(BaseSettings):
         Path("models"),
         description="Folder of the model repository; versions lie in its folder lentigo/.",
     )
+    engine: EngineSetting = Field(
+        "auto",
+        description="Runtime: savedmodel, litert or litert-int8; auto is the fastest of a version "
+        "that agrees with its SavedModel.",
+    )
     key_file: Path | None = Field(
         None,
         description="File of API keys, made with `lentigo-inference keys add`; without one the "
@@ -47,11 +52,6 @@ class Settings(BaseSettings):
         description="Origins whose pages may call the service from a browser, with commas between "
         "them, such as https://ward.example.",
     )
-    engine: EngineSetting = Field(
-        "auto",
-        description="Runtime: savedmodel, litert or litert-int8; auto is the fastest of a version "
-        "that agrees with its SavedModel.",
-    )
     engine_threads: int = Field(
         default_factory=available_cores,
         ge=1,
@@ -65,6 +65,9 @@ class Settings(BaseSettings):
         le=1024,
         description="Images decoded at the same time; by default one a core, a container's limit "
         "counted.",
+    )
+    model_version: int | None = Field(
+        None, ge=1, description="Version to stay with; by default always the newest."
     )
     reload_interval_s: float = Field(
         5.0, ge=0.1, le=86_400, description="Seconds between two looks at the repository."
