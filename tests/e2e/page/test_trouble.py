@@ -61,7 +61,7 @@ def test_a_busy_service_is_asked_again_by_itself(page: Page) -> None:
 
 def test_an_answer_for_a_removed_image_goes_nowhere(page: Page) -> None:
     held: list[Route] = []
-    page.route(PREDICTIONS, held.append, times=1)
+    page.route(PREDICTIONS, lambda route: held.append(route), times=1)  # noqa: PLW0108 - Playwright marks it
     choose(page, lesion("mel"), lesion("nv"))
     with page.expect_request(PREDICTIONS):
         button(page, "Predict").click()
@@ -77,7 +77,7 @@ def test_an_answer_for_a_removed_image_goes_nowhere(page: Page) -> None:
 
 def test_a_slow_network_shows_the_image_and_that_work_goes_on(page: Page) -> None:
     held: list[Route] = []
-    page.route(PREDICTIONS, held.append, times=1)
+    page.route(PREDICTIONS, lambda route: held.append(route), times=1)  # noqa: PLW0108 - Playwright marks it
     choose(page, lesion())
     expect(page.locator(".frame img")).to_have_js_property("naturalWidth", 600)
     with page.expect_request(PREDICTIONS):
