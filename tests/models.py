@@ -8,6 +8,7 @@ in where the runtime does not matter, and compute the same in numpy.
 import fcntl
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from lentigo_contract.agreement import LITERT_FILES
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest import Manifest
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine, Images, Prediction
-from tests.fakes import made_manifest
+from tests.fakes import made_agreement, made_manifest
 
 Flaw = Literal["none", "nan", "classes", "sum", "signature", "input"]
 
@@ -85,22 +87,40 @@ class SavedModels:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def publish(self, store: ModelStore, seed: int, flaw: Flaw = "none") -> StoredVersion:
-        """Publish the version made from `seed`, with what is wrong with it."""
+    def publish(
+        self, store: ModelStore, seed: int, flaw: Flaw = "none", *, litert: bool = False
+    ) -> StoredVersion:
+        """Publish the version made from `seed`, with what is wrong with it.
+
+        With `litert` it has the files of the LiteRT engines too, both of them float32, and the
+        manifest says that they agree.
+        """
 
         def fill(folder: Path) -> Manifest:
             shutil.copytree(self._made(seed, flaw), folder, dirs_exist_ok=True)
-            return made_manifest()
+            if not litert:
+                return made_manifest()
+            for file in LITERT_FILES.values():
+                (folder / file).parent.mkdir(exist_ok=True)
+                shutil.copyfile(self._converted(seed, flaw), folder / file)
+            return made_manifest(agreement=dict.fromkeys(LITERT_FILES, made_agreement()))
 
         return store.publish(fill)
 
     def _made(self, seed: int, flaw: Flaw) -> Path:
-        made = self._folder / f"{seed}-{flaw}"
+        return self._once(f"{seed}-{flaw}", lambda path: _save(path, seed, flaw))
+
+    def _converted(self, seed: int, flaw: Flaw) -> Path:
+        saved = self._made(seed, flaw)
+        return self._once(f"{seed}-{flaw}-tflite", lambda path: _convert(saved, path, flaw))
+
+    def _once(self, name: str, make: Callable[[Path], None]) -> Path:
+        made = self._folder / name
         with (self._folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not made.exists():
                 unfinished = made.with_suffix(".unfinished")
-                _save(unfinished, seed, flaw)
+                make(unfinished)
                 unfinished.rename(made)
         return made
 
@@ -139,5 +159,17 @@ def _save(folder: Path, seed: int, flaw: Flaw) -> None:
     image = tf.TensorSpec([None, 224, 224, 3], dtype, name="image")
     served = tf.function(answer, input_signature=[image])
     module.served = served
-    name = "another" if flaw == "signature" else "serving_default"
-    tf.saved_model.save(module, str(folder), signatures={name: served})
+    tf.saved_model.save(module, str(folder), signatures={_signature(flaw): served})
+
+
+def _convert(saved: Path, file: Path, flaw: Flaw) -> None:
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        str(saved), signature_keys=[_signature(flaw)]
+    )
+    file.write_bytes(converter.convert())
+
+
+def _signature(flaw: Flaw) -> str:
+    return "another" if flaw == "signature" else "serving_default"

@@ -1,0 +1,175 @@
+"""The network as LiteRT models, float32 and int8, for the lighter engine and for phones."""
+
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from lentigo_contract.agreement import LITERT_FILES
+from lentigo_contract.errors import DamagedVersionError, TrainingError
+from lentigo_trainer.architectures import Network
+from lentigo_trainer.export import SIGNATURE, export_saved_model
+from lentigo_trainer.progress import Progress
+from lentigo_trainer.quantization import quantizable
+from lentigo_trainer.storage import write_whole
+
+CALIBRATION_PER_CLASS: Final = 29
+"""Training images of each class whose activations give the ranges, 203 in all."""
+
+ROUNDING_IMAGES: Final = 140
+"""How many of them the weights are rounded for, 20 of each class."""
+
+# What is not a convolution stays in float32: the scaling of the pixels, and the head behind the
+# last feature map. It is 1 % of the arithmetic, and it is what decides.
+_FLOAT_OPERATIONS: Final = (
+    "ADD",
+    "BATCH_MATMUL",
+    "FULLY_CONNECTED",
+    "GREATER",
+    "MEAN",
+    "MUL",
+    "RELU",
+    "SOFTMAX",
+)
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def calibration_rows(
+    labels: npt.NDArray[np.int64], train: npt.NDArray[np.intp], seed: int
+) -> npt.NDArray[np.intp]:
+    """Choose training images to calibrate on, the same number of every class that has so many.
+
+    Args:
+        labels: class of every image of the data set.
+        train: the images that train; no other is chosen.
+        seed: of the draw.
+
+    Returns:
+        Row numbers in turn of the classes, so that any first part has its share of each.
+    """
+    draw = np.random.default_rng(seed)
+    drawn = [
+        draw.permutation(train[labels[train] == label])[:CALIBRATION_PER_CLASS]
+        for label in np.unique(labels[train])
+    ]
+    turns = range(max(map(len, drawn)))
+    return np.array([rows[turn] for turn in turns for rows in drawn if turn < len(rows)], np.intp)
+
+
+def export_litert(
+    network: Network,
+    folder: Path,
+    calibration: Pixels,
+    progress: Progress,
+    temperature: float = 1.0,
+) -> None:
+    """Write `litert/float32.tflite` and `litert/int8.tflite` into a version's folder.
+
+    Both have the SavedModel's signature, whose first dimension can be resized. In int8, weights
+    have a scale for each channel and everything up to the last convolution computes in whole
+    numbers.
+
+    Args:
+        network: the trained network; it is not changed.
+        folder: holds its SavedModel already.
+        calibration: uint8 [n, 224, 224, 3], as `calibration_rows` chooses them.
+        progress: told how far it is.
+        temperature: the SavedModel's.
+
+    Raises:
+        TrainingError: the network cannot be converted.
+        StorageError: the disk is full or not writable.
+    """
+    float32 = _float32(folder)
+    write_whole(folder / LITERT_FILES["litert"], lambda file: file.write(float32))
+    rounded = quantizable(network, calibration[:ROUNDING_IMAGES], progress)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".int8-") as unfinished:
+        export_saved_model(rounded, Path(unfinished), temperature)
+        int8 = _int8(Path(unfinished), calibration, progress)
+    write_whole(folder / LITERT_FILES["litert-int8"], lambda file: file.write(int8))
+
+
+def litert_probabilities(
+    model: Path, images: Pixels, progress: Progress
+) -> npt.NDArray[np.float32]:
+    """Run a LiteRT model over some images, one at a time as the service does.
+
+    Args:
+        model: the file.
+        images: uint8 [n, 224, 224, 3].
+        progress: told how many images are done.
+
+    Returns:
+        float32 [n, 7], in the order of `labels.CODES`.
+
+    Raises:
+        DamagedVersionError: LiteRT cannot load it, or it lacks the signature.
+    """
+    try:
+        interpreter = Interpreter(model_path=os.fspath(model), num_threads=os.cpu_count())
+        run = interpreter.get_signature_runner(SIGNATURE)
+    except (ValueError, RuntimeError) as error:
+        raise DamagedVersionError(
+            f"{model} cannot be loaded by LiteRT with the signature {SIGNATURE}: {error}"
+        ) from error
+    rows = []
+    with progress.track(f"Evaluating {model.name}", total=len(images), unit="images") as step:
+        for image in images:
+            rows.append(np.array(run(image=image[None])["probabilities"][0]))
+            step.advance()
+    return np.stack(rows)
+
+
+def _converter(saved_model: Path) -> tf.lite.TFLiteConverter:
+    return tf.lite.TFLiteConverter.from_saved_model(
+        os.fspath(saved_model), signature_keys=[SIGNATURE]
+    )
+
+
+def _float32(saved_model: Path) -> bytes:
+    try:
+        model: bytes = _converter(saved_model).convert()
+    except Exception as error:
+        raise _not_convertible(error) from error
+    return model
+
+
+def _int8(saved_model: Path, calibration: Pixels, progress: Progress) -> bytes:
+    converter = _converter(saved_model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+    def representative() -> list[dict[str, Pixels]]:
+        return [{"image": image[None]} for image in calibration]
+
+    converter.representative_dataset = representative
+    progress.say(f"Quantising to int8 on {len(calibration)} training images")
+    try:
+        with warnings.catch_warnings():
+            # It warns of the interpreter that it makes itself.
+            warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter", UserWarning)
+            # The only public way to leave some operations in float32; it debugs nothing here.
+            model: bytes = tf.lite.experimental.QuantizationDebugger(
+                converter=converter,
+                debug_dataset=representative,
+                debug_options=tf.lite.experimental.QuantizationDebugOptions(
+                    denylisted_ops=list(_FLOAT_OPERATIONS)
+                ),
+            ).get_nondebug_quantized_model()
+    except Exception as error:
+        raise _not_convertible(error) from error
+    return model
+
+
+def _not_convertible(error: Exception) -> TrainingError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return TrainingError(
+        f"The network cannot be converted to LiteRT: {reason}. Check that it is built from layers "
+        "that LiteRT knows; the SavedModel is not affected."
+    )

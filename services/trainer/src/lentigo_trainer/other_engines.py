@@ -1,0 +1,118 @@
+"""The LiteRT models of a candidate: written, compared with the SavedModel, and put on record."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lentigo_contract.agreement import LITERT_FILES, EngineAgreement, EngineName
+from lentigo_contract.golden import (
+    GOLDEN_IMAGES,
+    GOLDEN_SEED,
+    Golden,
+    GoldenAnswer,
+    golden_images,
+)
+from lentigo_contract.manifest import Manifest
+from lentigo_trainer.answers import FloatArray, LabelArray, checked
+from lentigo_trainer.litert import litert_probabilities
+from lentigo_trainer.metrics import accuracy, balanced_accuracy, present_codes
+from lentigo_trainer.progress import Progress
+from lentigo_trainer.saved_model import probabilities_of
+
+GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
+    # Another processor adds up in another order.
+    "savedmodel": 1e-3,
+    "litert": 1e-3,
+    # Another processor's kernels may round a half the other way, and steps of int8 are coarse.
+    "litert-int8": 0.05,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OtherEngines:
+    """What the manifest says of the engines: how they agree, and what all of them gave."""
+
+    agreement: dict[EngineName, EngineAgreement]
+    golden: Golden
+
+    def on_record(self, manifest: Manifest) -> Manifest:
+        """Give a manifest that says so."""
+        return manifest.model_copy(update={"agreement": self.agreement, "golden": self.golden})
+
+
+def agreement_of(truth: LabelArray, reference: FloatArray, answers: FloatArray) -> EngineAgreement:
+    """Compare an engine's answers with the SavedModel's, on the same images.
+
+    Args:
+        truth: class numbers [n].
+        reference: probabilities [n, 7] of the SavedModel.
+        answers: of the other engine.
+
+    Raises:
+        MetricError: either cannot be probabilities, or the shapes differ.
+    """
+    truth, reference = checked(truth, reference)
+    _, answers = checked(truth, answers)
+    present = present_codes(truth)
+    found, expected = (balanced_accuracy(truth, each, present) for each in (answers, reference))
+    difference = np.abs(answers - reference)
+    return EngineAgreement(
+        images=len(truth),
+        accuracy=accuracy(truth, answers),
+        balanced_accuracy=found,
+        balanced_accuracy_change=found - expected,
+        largest_difference=float(difference.max()),
+        mean_difference=float(difference.mean()),
+        equal_diagnoses=float(np.mean(answers.argmax(axis=1) == reference.argmax(axis=1))),
+    )
+
+
+def compare_engines(
+    folder: Path,
+    images: npt.NDArray[np.uint8],
+    truth: LabelArray,
+    reference: FloatArray,
+    progress: Progress,
+) -> OtherEngines:
+    """Run the LiteRT models of a version beside its SavedModel.
+
+    Args:
+        folder: holds the SavedModel and `litert/`.
+        images: the validation images, uint8 [n, 224, 224, 3].
+        truth: their class numbers.
+        reference: the SavedModel's probabilities of them.
+        progress: told how far it is.
+
+    Raises:
+        DamagedVersionError: a model cannot be loaded.
+        MetricError: one gives what cannot be probabilities, such as NaN.
+    """
+    drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
+    agreement: dict[EngineName, EngineAgreement] = {}
+    golden = {"savedmodel": _golden("savedmodel", probabilities_of(folder, drawn, progress))}
+    for engine, file in LITERT_FILES.items():
+        both = np.concatenate([images, drawn])
+        answers = litert_probabilities(folder / file, both, progress)
+        agreement[engine] = agreement_of(truth, reference, answers[: len(images)])
+        golden[engine] = _golden(engine, answers[len(images) :])
+        progress.say(_line(engine, agreement[engine]))
+    return OtherEngines(agreement, Golden(seed=GOLDEN_SEED, answers=golden))
+
+
+def _golden(engine: EngineName, answers: npt.NDArray[np.float32]) -> GoldenAnswer:
+    # Nobody knows the truth of a drawn picture; any stands in for it.
+    _, probabilities = checked(np.zeros(len(answers), np.int64), answers)
+    rows = tuple(tuple(row) for row in probabilities.tolist())
+    return GoldenAnswer(probabilities=rows, tolerance=GOLDEN_TOLERANCES[engine])
+
+
+def _line(engine: EngineName, figures: EngineAgreement) -> str:
+    verdict = figures.shortfall() or "it may stand in for the SavedModel"
+    return (
+        f"{engine}: accuracy {figures.accuracy:.4f}, balanced accuracy "
+        f"{figures.balanced_accuracy:.4f} ({figures.balanced_accuracy_change:+.4f}), "
+        f"{figures.equal_diagnoses:.2%} equal diagnoses; {verdict}"
+    )

@@ -1,0 +1,151 @@
+"""A network made ready for eight bits: its kernels on the int8 grid, its biases corrected.
+
+Plain rounding costs MobileNet its accuracy: its first depthwise layers have kernels whose weights
+nearly cancel, rounding leaves a constant error, and every later layer adds to it. Here each layer
+in turn is refitted and rounded by `rounding` for the inputs that it gets from the rounded layers
+before, and its bias takes up what is left of the mean error (Nagel et al., "Data-Free Quantization
+Through Weight Equalization and Bias Correction", ICCV 2019). The
+figures are in docs/decisions/0008-int8-by-gptq.md.
+"""
+
+from typing import Final
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lentigo_trainer.architectures import Network
+from lentigo_trainer.folding import CONVOLUTIONS, chain_of, folded, network_of, with_weights
+from lentigo_trainer.progress import Progress
+from lentigo_trainer.rounding import refitted_weights, rounded_weights
+
+Values = npt.NDArray[np.float32]
+
+# Pictures run at once, and places of a feature map that a covariance is computed from.
+_BATCH: Final = 16
+_PLACES: Final = 20_000
+
+
+def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progress) -> Network:
+    """Round a network's convolutions to int8, by what they do to some pictures.
+
+    Memory: four feature maps of all the pictures, 13 MB a picture for MobileNet.
+
+    Args:
+        network: the trained network; it is not changed. One whose layers form no chain is given
+            back as it is.
+        images: uint8 [n, 224, 224, 3], of the training side, some of every class.
+        progress: told how many layers are done.
+
+    Returns:
+        A network for inference alone; its convolutions have float32 kernels that int8 holds
+        exactly, and its dense layers are those of the other one.
+    """
+    layers = chain_of(network.whole)
+    if layers is None:
+        return network
+    draw = np.random.default_rng(0)
+    exact = rough = images.astype(np.float32)
+    done: list[keras.Layer] = []
+    layers = folded(layers)
+    with progress.track("Rounding to int8", total=len(layers), unit="layers") as step:
+        for layer in layers:
+            if isinstance(layer, CONVOLUTIONS):
+                activation = layer.activation
+                linear = with_weights(layer, *_weights(layer), activation="linear")
+                wanted = _run(linear, exact)
+                kernel, bias = _weights(layer)
+                kernel = _rounded(linear, kernel, exact, rough, draw)
+                found = _run(with_weights(linear, kernel, bias), rough)
+                correction = (wanted - found).mean(axis=tuple(range(found.ndim - 1)))
+                done.append(with_weights(layer, kernel, bias + correction))
+                exact = np.asarray(activation(wanted))
+                rough = np.asarray(activation(found + correction))
+            else:
+                done.append(layer)
+                exact, rough = _run(layer, exact), _run(layer, rough)
+                if isinstance(layer, keras.layers.ReLU):
+                    rough = _in_steps(rough)
+            step.advance()
+    return network_of(done, network)
+
+
+def _weights(layer: keras.Layer) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    kernel, *bias = (np.asarray(value, np.float64) for value in layer.get_weights())
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    outputs = kernel.shape[-2] * kernel.shape[-1] if depthwise else kernel.shape[-1]
+    return kernel, bias[0] if bias else np.zeros(outputs)
+
+
+def _run(layer: keras.Layer, values: Values) -> Values:
+    blocks = [
+        np.asarray(layer(values[start : start + _BATCH], training=False))
+        for start in range(0, len(values), _BATCH)
+    ]
+    return np.concatenate(blocks)
+
+
+def _in_steps(values: Values) -> Values:
+    """Round what a ReLU gives to the 256 values that int8 leaves it."""
+    scale = values.max() / np.float32(255)
+    return np.round(values / scale) * scale if scale > 0 else values
+
+
+def _rounded(
+    layer: keras.Layer,
+    kernel: npt.NDArray[np.float64],
+    exact: Values,
+    rough: Values,
+    draw: np.random.Generator,
+) -> npt.NDArray[np.float64]:
+    """Round a kernel for the inputs `rough`, towards what it gives for `exact`."""
+    wanted, seen = _inputs(layer, exact, rough, draw)
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    if depthwise:
+        # Each channel is a layer of its own: [m, h * w * channels] -> [channels, m, h * w].
+        channels = kernel.shape[2]
+        wanted, seen = (
+            each.reshape(len(each), -1, channels).transpose(2, 0, 1) for each in (wanted, seen)
+        )
+        flat = kernel.reshape(-1, channels).T[..., None]
+    else:
+        flat = kernel.reshape(-1, kernel.shape[-1])
+    # The bias takes up the means.
+    wanted = wanted - wanted.mean(axis=-2, keepdims=True)
+    seen = seen - seen.mean(axis=-2, keepdims=True)
+    turned = np.swapaxes(seen, -1, -2)
+    covariance, cross = (
+        (turned @ each).astype(np.float64) / seen.shape[-2] for each in (seen, wanted)
+    )
+    result = rounded_weights(refitted_weights(flat, covariance, cross), covariance)
+    return (result[..., 0].T if depthwise else result).reshape(kernel.shape)
+
+
+def _inputs(
+    layer: keras.Layer, exact: Values, rough: Values, draw: np.random.Generator
+) -> tuple[Values, Values]:
+    """Give what single outputs are computed from, float32 [m, inputs], at places by chance.
+
+    Both come from the same places.
+    """
+    blocks: tuple[list[Values], list[Values]] = ([], [])
+    share = max(1, _PLACES // len(rough))
+    for start in range(0, len(rough), _BATCH):
+        rows = [_patches(layer, values[start : start + _BATCH]) for values in (exact, rough)]
+        count = share * len(rough[start : start + _BATCH])
+        chosen = draw.permutation(len(rows[0]))[:count]
+        for block, each in zip(blocks, rows, strict=True):
+            block.append(each[chosen])
+    return np.concatenate(blocks[0]), np.concatenate(blocks[1])
+
+
+def _patches(layer: keras.Layer, values: Values) -> Values:
+    patches = tf.image.extract_patches(
+        values,
+        [1, *layer.kernel_size, 1],
+        [1, *layer.strides, 1],
+        [1, 1, 1, 1],
+        layer.padding.upper(),
+    )
+    return np.asarray(patches).reshape(-1, patches.shape[-1])

@@ -1,0 +1,104 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lentigo_contract.agreement import EngineName
+from lentigo_contract.errors import EngineError
+from lentigo_contract.manifest import MapGeometry
+from lentigo_contract.store import ModelStore
+from lentigo_inference.engine import warm_up
+from lentigo_inference.engine_choice import engine_loader
+from tests.models import Flaw, SavedModels, expected
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("engine", ["litert", "litert-int8"])
+def test_it_computes_what_the_saved_model_does(
+    store: ModelStore, saved_models: SavedModels, engine: EngineName, count: int
+) -> None:
+    stored = saved_models.publish(store, seed=1, litert=True)
+    images = np.random.default_rng(2).integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
+    found = engine_loader(1, engine)(stored).predict(images)
+    served = engine_loader(1, "savedmodel")(stored).predict(images)
+    truth = expected(images, seed=1)
+    assert found.probabilities.dtype == found.activation_map.dtype == np.float32
+    for other in (served, truth):
+        np.testing.assert_allclose(found.probabilities, other.probabilities, atol=1e-5)
+        np.testing.assert_allclose(found.activation_map, other.activation_map, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("flaw", "reason"),
+    [
+        ("nan", "finite"),
+        ("classes", r"float32 \[1, 6\]"),
+        ("sum", "sum to 1"),
+        ("signature", "cannot load"),
+        ("input", "float32"),
+    ],
+)
+def test_a_flawed_model_is_refused_with_the_reason(
+    store: ModelStore, saved_models: SavedModels, flaw: Flaw, reason: str
+) -> None:
+    stored = saved_models.publish(store, 1, flaw, litert=True)
+    with pytest.raises(EngineError, match=reason):
+        warm_up(engine_loader(1, "litert")(stored), MapGeometry(height=7, width=7))
+
+
+def test_what_is_no_model_or_not_there_is_refused(
+    store: ModelStore, saved_models: SavedModels
+) -> None:
+    stored = saved_models.publish(store, 1, litert=True)
+    file: Path = stored.path / "litert/float32.tflite"
+    file.write_bytes(b"not a model")
+    with pytest.raises(EngineError, match="cannot load float32"):
+        engine_loader(1, "litert")(stored)
+    file.unlink()
+    with pytest.raises(EngineError, match="cannot load float32"):
+        engine_loader(1, "litert")(stored)
+
+
+def test_it_goes_on_when_its_file_is_gone(store: ModelStore, saved_models: SavedModels) -> None:
+    stored = saved_models.publish(store, 1, litert=True)
+    engine = engine_loader(1, "litert")(stored)
+    (stored.path / "litert/float32.tflite").write_bytes(b"")
+    warm_up(engine, MapGeometry(height=7, width=7))
+
+
+def test_the_service_runs_without_tensorflow(store: ModelStore, saved_models: SavedModels) -> None:
+    saved_models.publish(store, seed=1, litert=True)
+    code = f"""
+import sys
+from pathlib import Path
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "keras"):
+            raise ImportError(name + " is not installed")
+
+sys.meta_path.insert(0, Blocked())
+import lentigo_inference.__main__
+from lentigo_contract.manifest import MapGeometry
+from lentigo_contract.store import ModelStore
+from lentigo_inference.engine import warm_up
+from lentigo_inference.engine_choice import engine_loader
+
+stored = ModelStore(Path({str(store.root)!r})).open(1)
+engine = engine_loader(1)(stored)
+warm_up(engine, MapGeometry(height=7, width=7))
+print(engine.name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stdout.strip() == "litert-int8", done.stderr
+
+
+def test_without_litert_the_reason_names_what_to_install(
+    store: ModelStore, saved_models: SavedModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = saved_models.publish(store, 1, litert=True)
+    monkeypatch.setitem(sys.modules, "lentigo_inference.engines.litert", None)
+    with pytest.raises(EngineError, match=r"lentigo-inference\[litert\]"):
+        engine_loader(1, "litert")(stored)

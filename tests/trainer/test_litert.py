@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lentigo_contract.agreement import LITERT_FILES
+from lentigo_contract.errors import DamagedVersionError, MetricError
+from lentigo_contract.golden import GOLDEN_IMAGES, GOLDEN_SEED, golden_images
+from lentigo_contract.labels import CODES
+from lentigo_trainer.architectures import Network
+from lentigo_trainer.export import export_saved_model
+from lentigo_trainer.folding import chain_of, folded, network_of
+from lentigo_trainer.litert import calibration_rows, export_litert, litert_probabilities
+from lentigo_trainer.other_engines import compare_engines
+from lentigo_trainer.progress import SilentProgress
+from lentigo_trainer.quantization import quantizable
+from lentigo_trainer.saved_model import probabilities_of
+
+SILENT = SilentProgress()
+
+
+def pixels(n: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (n, 224, 224, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    """MobileNet in small: every kind of layer it has, normalisation that has seen something."""
+    keras.utils.set_random_seed(5)
+    image = keras.Input((224, 224, 3), name="image")
+    tensor = keras.layers.Rescaling(1 / 127.5, -1.0)(image)
+    for layer in (
+        keras.layers.Conv2D(8, 3, strides=8, padding="same", use_bias=False),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(6.0),
+        keras.layers.ZeroPadding2D(((0, 1), (0, 1))),
+        keras.layers.DepthwiseConv2D(3, strides=2, use_bias=False),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(6.0),
+        keras.layers.Conv2D(12, 1, use_bias=False),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(6.0, name="last"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(16, activation="relu"),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(len(CODES)),
+    ):
+        tensor = layer(tensor)
+    whole = keras.Model(image, tensor)
+    generator = np.random.default_rng(5)
+    for variable in whole.variables:
+        if "moving_variance" in variable.path or "gamma" in variable.path:
+            variable.assign(generator.uniform(0.3, 2, variable.shape))
+        elif "moving_mean" in variable.path or "beta" in variable.path:
+            variable.assign(generator.normal(0, 0.5, variable.shape))
+    return Network(whole=whole, trunk=whole, tail=whole, feature_map="last")
+
+
+@pytest.fixture(scope="module")
+def folder(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("candidate") / "files"
+    export_saved_model(network, folder)
+    export_litert(network, folder, pixels(14), SILENT)
+    return folder
+
+
+def test_folding_changes_nothing_but_the_number_of_layers(network: Network) -> None:
+    layers = chain_of(network.whole)
+    assert layers is not None
+    small = network_of(folded(layers), network)
+    assert not any(isinstance(each, keras.layers.BatchNormalization) for each in small.whole.layers)
+    pictures = pixels(2).astype(np.float32)
+    np.testing.assert_allclose(
+        small.whole(pictures, training=False), network.whole(pictures, training=False), atol=1e-4
+    )
+
+
+def test_a_network_with_branches_is_no_chain() -> None:
+    image = keras.Input((224, 224, 3))
+    one = keras.layers.Conv2D(2, 3, padding="same")(image)
+    whole = keras.Model(image, keras.layers.Add()([one, keras.layers.ReLU()(one)]))
+    branched = Network(whole=whole, trunk=whole, tail=whole, feature_map="")
+    assert quantizable(branched, pixels(1), SILENT) is branched
+
+
+def test_both_models_give_what_the_saved_model_gives(folder: Path) -> None:
+    expected = probabilities_of(folder, pixels(6, seed=1), SILENT)
+    assert expected.std() > 0.01
+    for engine, tolerance in (("litert", 1e-5), ("litert-int8", 0.05)):
+        found = litert_probabilities(folder / LITERT_FILES[engine], pixels(6, seed=1), SILENT)  # type: ignore[index]
+        np.testing.assert_allclose(found, expected, atol=tolerance)
+
+
+def test_nothing_else_is_left_beside_them(folder: Path) -> None:
+    assert {path.name for path in (folder / "litert").iterdir()} == {
+        "float32.tflite",
+        "int8.tflite",
+    }
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_agreement_and_golden_answers_are_those_of_each_model(folder: Path) -> None:
+    images, truth = pixels(7, seed=2), np.arange(7)
+    reference = probabilities_of(folder, images, SILENT)
+    engines = compare_engines(folder, images, truth, reference, SILENT)
+    assert set(engines.agreement) == {"litert", "litert-int8"}
+    assert engines.agreement["litert"].shortfall() is None
+    assert engines.agreement["litert"].images == 7
+    assert set(engines.golden.answers) == {"savedmodel", "litert", "litert-int8"}
+    drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
+    np.testing.assert_allclose(
+        engines.golden.answers["savedmodel"].probabilities,
+        probabilities_of(folder, drawn, SILENT),
+        atol=1e-6,
+    )
+
+
+def test_a_network_that_gives_nan_is_refused(network: Network, tmp_path: Path) -> None:
+    broken = keras.models.clone_model(network.whole)
+    broken.layers[-1].bias.assign(np.full(len(CODES), np.nan))
+    folder = tmp_path / "files"
+    poisoned = Network(whole=broken, trunk=broken, tail=broken, feature_map="last")
+    export_saved_model(poisoned, folder)
+    export_litert(poisoned, folder, pixels(7), SILENT)
+    images, truth = pixels(2), np.array([0, 1])
+    with pytest.raises(MetricError, match="not a number"):
+        compare_engines(folder, images, truth, np.full((2, 7), 1 / 7), SILENT)
+
+
+def test_what_is_no_model_is_said_plainly(tmp_path: Path) -> None:
+    file = tmp_path / "float32.tflite"
+    file.write_bytes(b"not a model")
+    with pytest.raises(DamagedVersionError, match=r"float32\.tflite"):
+        litert_probabilities(file, pixels(1), SILENT)
+
+
+def test_calibration_takes_the_classes_in_turn_and_training_images_alone() -> None:
+    labels = np.array([0] * 50 + [1] * 3 + [2] * 50)
+    train = np.setdiff1d(np.arange(103), [0, 51, 60])
+    rows = calibration_rows(labels, train, seed=1)
+    assert set(rows) <= set(train)
+    assert len(set(rows)) == len(rows) == 29 + 2 + 29
+    assert labels[rows][:6].tolist() == [0, 1, 2, 0, 1, 2]
+    assert (calibration_rows(labels, train, seed=1) == rows).all()
+    assert (calibration_rows(labels, train, seed=2) != rows).any()
