@@ -92,7 +92,9 @@ def compare_engines(
     """
     drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
     agreement: dict[EngineName, EngineAgreement] = {}
-    golden = {"savedmodel": _golden("savedmodel", probabilities_of(folder, drawn, progress))}
+    golden: dict[EngineName, GoldenAnswer] = {
+        "savedmodel": _golden("savedmodel", probabilities_of(folder, drawn, progress))
+    }
     for engine, file in LITERT_FILES.items():
         both = np.concatenate([images, drawn])
         answers = litert_probabilities(folder / file, both, progress)

@@ -30,8 +30,8 @@ def refitted_weights(weights: Weights, covariance: Weights, cross: Weights) -> W
         covariance: of the inputs that are there, [..., inputs, inputs].
         cross: covariance of these (down) with the true ones (across).
     """
-    change: Weights = np.linalg.solve(_damped(covariance), (cross - covariance) @ weights)
-    return weights + change
+    change = np.linalg.solve(_damped(covariance), (cross - covariance) @ weights)
+    return weights + change.astype(np.float64)
 
 
 def rounded_weights(weights: Weights, covariance: Weights) -> Weights:
