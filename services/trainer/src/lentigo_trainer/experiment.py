@@ -22,8 +22,10 @@ from lentigo_trainer.features import FeatureKey, compute_features
 from lentigo_trainer.fit import Examples, fit
 from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
 from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.litert import calibration_rows, export_litert
 from lentigo_trainer.measure import EVALUATION_SEED
 from lentigo_trainer.operating_point import choose_operating_point
+from lentigo_trainer.other_engines import compare_engines
 from lentigo_trainer.pipeline import pictures
 from lentigo_trainer.plan import Plan, originals
 from lentigo_trainer.prepare import Prepared
@@ -100,8 +102,11 @@ def train(
         evaluation = evaluate(truth, answers, lesions, EVALUATION_SEED)
         write_report(folder / "report", evaluation, history)
         point = choose_operating_point(truth, answers, VALIDATION_SET)
-        manifest = describe(
-            config, prepared, rows, totals(network), geometry, evaluation, point, now()
+        calibration = calibration_rows(prepared.labels, rows.used.train, config.seed)
+        export_litert(network, files, prepared.images[calibration], progress)
+        engines = compare_engines(files, prepared.images[measured_on], truth, answers, progress)
+        manifest = engines.on_record(
+            describe(config, prepared, rows, totals(network), geometry, evaluation, point, now())
         )
         finish_candidate(folder, manifest, evaluation, VALIDATION_SET)
     return Trained(folder=folder, history=history, evaluation=evaluation)
