@@ -97,16 +97,15 @@ async def test_a_json_body_without_end_is_a_problem(settings: Settings) -> None:
 
 
 class FailingEngine(PlainEngine):
-    """Passes its warm-up and fails from then on."""
+    """Passes its warm-up and fails once it is told to."""
 
     def __init__(self, failure: Exception) -> None:
         super().__init__(1)
         self.failure = failure
-        self.calls = 0
+        self.broken = False
 
     def predict(self, images: Images) -> Prediction:
-        self.calls += 1
-        if self.calls > 2:
+        if self.broken:
             raise self.failure
         return super().predict(images)
 
@@ -123,12 +122,14 @@ async def test_a_failure_of_ours_is_500_without_its_cause(
     settings: Settings, store: ModelStore, failure: Exception, problem: str
 ) -> None:
     publish_plain(store, 1)
+    engine = FailingEngine(failure)
 
     def load(_stored: StoredVersion) -> FailingEngine:
-        return FailingEngine(failure)
+        return engine
 
     with structlog.testing.capture_logs() as logs:
         async with running(settings, load) as service:
+            engine.broken = True
             response = await service.predict()
             live = await service.client.get("/v2/health/live")
     assert response.status_code == 500
@@ -145,16 +146,17 @@ async def test_numbers_that_are_not_finite_are_no_answer(
     publish_plain(store, 1)
 
     class LateNan(PlainEngine):
-        calls = 0
+        broken = False
 
         def predict(self, images: Images) -> Prediction:
-            self.calls += 1
             prediction = super().predict(images)
-            if self.calls > 2:
+            if self.broken:
                 prediction.probabilities[0, 0] = float("nan")
             return prediction
 
-    async with running(settings, lambda _stored: LateNan(1)) as service:
+    engine = LateNan(1)
+    async with running(settings, lambda _stored: engine) as service:
+        engine.broken = True
         response: httpx.Response = await service.predict()
     assert response.status_code == 500
     problem_of(response)
