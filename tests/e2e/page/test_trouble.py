@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from lentigo_contract.store import ModelStore
 from tests.e2e.page.lesions import button, choose, file, lesion, predict
 from tests.e2e.service_process import ServiceProcess, service_process
-from tests.models import SavedModels
 
 PREDICTIONS = "**/v1/predictions*"
 
@@ -85,22 +82,6 @@ def test_a_slow_network_shows_the_image_and_that_work_goes_on(page: Page) -> Non
     expect(page.locator(".progress")).to_contain_text("Predicting")
     held[0].continue_()
     expect(page.locator(".result h2")).to_be_visible()
-
-
-@pytest.mark.usefixtures("models")
-def test_a_service_without_a_model_is_waited_for(
-    context: BrowserContext, saved_models: SavedModels, tmp_path: Path
-) -> None:
-    store = ModelStore(tmp_path / "models")
-    with service_process(store.root, LENTIGO_MAX_UPLOAD_BYTES="40000") as service:
-        page = context.new_page()
-        page.goto(service.url)
-        expect(page.locator("#model")).to_contain_text("no model yet")
-        choose(page, lesion("nv"))
-        button(page, "Predict").click()
-        expect(page.locator(".problem h2")).to_have_text("The service has no model yet")
-        saved_models.publish(store, 3)
-        expect(page.locator(".problem h2")).to_have_text("This image is too large")
 
 
 def test_a_service_that_goes_away_is_waited_for(
