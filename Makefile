@@ -36,8 +36,11 @@ setup: $(VENV)/.dev ## Install everything for working on Lentigo into .venv
 serve: $(VENV)/.inference ## Serve the newest model of models/ on http://127.0.0.1:8000 (LENTIGO_HOST, LENTIGO_PORT, ...)
 	$(BIN)/lentigo-inference
 
+# Playwright keeps an event loop running in its process, in which no asynchronous test can start, so
+# the page's tests have a process of their own.
 test: $(VENV)/.dev ## Run the tests (ARGS="tests/contract -k name" to choose)
-	$(BIN)/python -m pytest $(ARGS)
+	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),\
+	$(BIN)/python -m pytest --ignore=tests/e2e/page && $(BIN)/python -m pytest tests/e2e/page)
 
 check: $(VENV)/.dev ## Check format, lint, types, import rules and duplicated code
 	$(BIN)/ruff format --check
