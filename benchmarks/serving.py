@@ -1,0 +1,255 @@
+"""How fast the service answers, beside what one would otherwise install: one command, one run.
+
+    python benchmarks/serving.py [--seconds 10] [--model models/lentigo/1] [--rivals VENV]
+
+Each server in turn gets the same 600x450 JPEGs from 1, 8 and 32 clients in a process of their own, on
+the same processors; every answer is checked. Then come the same work inside one process, reloads
+under load, an overload, and the start. Ends with a table of figures and their bounds. LitServe and
+BentoML are measured when their environment is there:
+
+    python3 -m venv .venv-rivals
+    .venv-rivals/bin/pip install --requirement benchmarks/rivals/requirements.txt
+
+Run it on a machine that does nothing else.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
+
+from lentigo_contract.golden import golden_images
+from lentigo_contract.images import read_image
+from serving_figures import HEAD, Measured, Row, at_least, at_most, draw_memory, row, summary
+from serving_load import Outcome
+from serving_servers import HERE, Recipe, Running, ours, plain_keras, rivals, running
+
+CONCURRENCY = (1, 8, 32)
+PICTURES = 32
+RELOADS = 50
+OVERLOAD = 4
+# The client asks for every picture twice before it begins.
+LEARNING_S = 3.0
+
+
+class Bench:
+    """The story, and the rows it has gathered so far."""
+
+    def __init__(self, version: Path, seconds: float, folder: Path) -> None:
+        """Draw pictures, and copy the version into a repository of its own, as version 1."""
+        self.seconds = seconds
+        self.folder = folder
+        self.processors = len(os.sched_getaffinity(0))
+        self.version = folder / "models" / "lentigo" / "1"
+        shutil.copytree(version, self.version)
+        self.pictures = folder / "pictures"
+        draw_pictures(self.pictures)
+        self.rows: list[Row] = []
+
+    def load(self, server: Running, *options: object) -> Outcome:
+        """Send pictures until it is over."""
+        return finished(self.start_load(server, *options))
+
+    def start_load(self, server: Running, *options: object) -> "subprocess.Popen[str]":
+        """Begin to send pictures."""
+        command = (sys.executable, HERE / "serving_load.py", server.target, self.pictures, *options)
+        return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+
+    def compare(self, recipe: Recipe) -> None:
+        """Measure one server at each concurrency."""
+        with running(recipe, self.folder) as server:
+            self.load(server, "--concurrency", 8, "--seconds", 2)
+            for clients in CONCURRENCY:
+                outcome = self.load(server, "--concurrency", clients, "--seconds", self.seconds)
+                self.rows.append(row(recipe.name, clients, outcome, server.memory()))
+                print(self.rows[-1], flush=True)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Requests a second of each server, with the most clients."""
+        return {row.server: row.rate for row in self.rows}
+
+    def in_process(self, name: str, threads: int, workers: int) -> tuple[float, float]:
+        """Decode and run the network without a server: pictures a second, median milliseconds."""
+        files = [path.read_bytes() for path in sorted(self.pictures.iterdir())]
+        model = (self.version / "litert" / name).read_bytes()
+
+        def work(_worker: int) -> list[float]:
+            interpreter = Interpreter(model_content=model, num_threads=threads)
+            run = interpreter.get_signature_runner("serving_default")
+            took: list[float] = []
+            ends = time.perf_counter() + self.seconds
+            while (starts := time.perf_counter()) < ends:
+                run(image=read_image(files[len(took) % len(files)]).pixels[None])
+                took.append(1000 * (time.perf_counter() - starts))
+            return took
+
+        with ThreadPoolExecutor(workers) as pool:
+            starts = time.perf_counter()
+            took = [each for some in pool.map(work, range(workers)) for each in some]
+            return len(took) / (time.perf_counter() - starts), statistics.median(took)
+
+    def reloads(self, plot: Path | None) -> list[Measured]:
+        """Load the version anew, 50 times, under load; the first 20 are compared with calm."""
+        keys = self.folder / "keys.json"
+        admin, predict = (add_key(keys, scope) for scope in ("admin", "predict"))
+        memory: list[float] = []
+        headers = {"Authorization": f"Bearer {predict}"}
+        with running(ours("auto", LENTIGO_KEY_FILE=str(keys)), self.folder, headers) as server:
+            self.load(server, "--concurrency", 8, "--seconds", 3)
+            calm = self.load(server, "--concurrency", 8, "--seconds", 20)
+            memory.append(server.memory())
+            busy = self._reloaded(server, admin, 20, memory)
+            later = self._reloaded(server, admin, RELOADS - 20, memory)
+        for phase, outcome in (("calm", calm), ("20 reloads", busy), ("30 more", later)):
+            print(f"reloads, {phase}: {summary(outcome)}", flush=True)
+        print(f"memory after each, MiB: {' '.join(f'{value:.0f}' for value in memory)}")
+        if plot:
+            draw_memory(memory, plot)
+        before, during = (float(np.percentile(each.good, 99)) for each in (calm, busy))
+        lost = sum(len(each.refused) + bad(each) for each in (busy, later))
+        return [
+            at_most("p99 during 20 reloads / without", during / before, 1.5),
+            at_most(f"requests lost during {RELOADS} reloads", lost, 0),
+            at_most(f"memory after {RELOADS} reloads / after 5", memory[RELOADS] / memory[5], 1.05),
+        ]
+
+    def _reloaded(self, server: Running, key: str, times: int, memory: list[float]) -> Outcome:
+        """Load the version so many times, a second apart, while 8 clients ask."""
+        load = self.start_load(server, "--concurrency", 8, "--seconds", times + 2)
+        time.sleep(LEARNING_S)
+        request = urllib.request.Request(  # noqa: S310 - our own URL
+            f"{server.base}/v2/repository/models/lentigo/load",
+            b"{}",
+            {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        for _ in range(times):
+            began = time.perf_counter()
+            with urllib.request.urlopen(request, timeout=60):  # noqa: S310
+                memory.append(server.memory())
+            time.sleep(max(0.0, 1 - (time.perf_counter() - began)))
+        return finished(load)
+
+    def overload(self, peak: float) -> list[Measured]:
+        """Send four times what it can answer, for three times as long as the others."""
+        rate = round(OVERLOAD * peak)
+        with running(ours("auto"), self.folder) as server:
+            self.load(server, "--concurrency", 8, "--seconds", 2)
+            outcome = self.load(server, "--rate", rate, "--seconds", 3 * self.seconds)
+        print(f"overload, {rate} requests a second: {summary(outcome)}", flush=True)
+        answered = len(outcome.good) / outcome.seconds
+        return [
+            at_most("overload: failed or wrong", bad(outcome), 0),
+            at_most("overload: slowest refusal, ms", max(outcome.refused, default=None), 100),
+            at_least("overload: throughput / peak", answered / peak, 0.9),
+        ]
+
+    def start(self) -> Measured:
+        """Time the start with LiteRT; the second finds its files in the page cache."""
+        for _ in range(2):
+            with running(ours("litert"), self.folder) as server:
+                took = server.start_s
+        return at_most("start to ready, litert, s", took, 2)
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", type=Path, default=Path("models/lentigo/1"), help="a version")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    parser.add_argument("--rivals", type=Path, default=Path(".venv-rivals"), help="their venv")
+    parser.add_argument("--plot", type=Path, help="write memory over reloads to this SVG file")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(arguments.model, arguments.seconds, Path(folder))
+        measured = measure(bench, arguments.rivals.absolute() / "bin" / "python", arguments.plot)
+    print("\n| Figure | Measured | Bound | Met |\n| --- | ---: | ---: | --- |")
+    print(*measured, sep="\n")
+    if arguments.json:
+        figures = {
+            "processors": bench.processors,
+            "servers": [vars(each) for each in bench.rows],
+            "figures": [vars(each) for each in measured],
+        }
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def measure(bench: Bench, rivals_python: Path, plot: Path | None) -> list[Measured]:
+    """Tell the whole story."""
+    print(f"{bench.processors} processors\n\n{HEAD}")
+    for engine in ("auto", "savedmodel", "litert", "litert-int8"):
+        bench.compare(ours(engine))
+    bench.compare(plain_keras())
+    for rival in rivals(rivals_python) if rivals_python.exists() else []:
+        bench.compare(rival)
+    int8, _ = bench.in_process("int8.tflite", 1, bench.processors)
+    float32, _ = bench.in_process("float32.tflite", 1, bench.processors)
+    _, alone = bench.in_process("float32.tflite", bench.processors, 1)
+    print(
+        f"\nin process: decode + int8 {int8:.1f}/s, decode + float32 {float32:.1f}/s; "
+        f"one at a time, float32, {alone:.1f} ms",
+        flush=True,
+    )
+    auto = bench.rates["Lentigo, auto"]
+    keras, saved = bench.rates["FastAPI + Keras"], bench.rates["Lentigo, savedmodel"]
+    best = max(bench.rates.get(name, 0) for name in ("LitServe", "BentoML"))
+    lone = bench.rows[0].p50
+    return [
+        at_least("32 clients: auto / FastAPI + Keras", auto / keras, 3),
+        at_least("32 clients: savedmodel / best rival", saved / best if best else None, 1.2),
+        at_least("32 clients: auto / decode + int8 in process", auto / int8, 0.7),
+        Measured("32 clients: auto / decode + float32 in process", auto / float32),
+        at_most("1 client: median / decode + network in process", lone / alone, 1.5),
+        *bench.reloads(plot),
+        *bench.overload(auto),
+        bench.start(),
+    ]
+
+
+def finished(load: "subprocess.Popen[str]") -> Outcome:
+    """Wait for the client, and read what it says."""
+    said, _ = load.communicate()
+    if load.returncode:
+        sys.exit("The client failed; its words stand above.")
+    return Outcome(**json.loads(said))
+
+
+def bad(outcome: Outcome) -> int:
+    """Count answers that are neither right nor an honest refusal."""
+    return outcome.wrong + sum(outcome.failed.values())
+
+
+def draw_pictures(folder: Path) -> None:
+    """Write 600x450 JPEGs with the grain of a camera, about as large as the real ones."""
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    for place, pixels in enumerate(golden_images(0, PICTURES)):
+        smooth = np.asarray(Image.fromarray(pixels).resize((600, 450)), np.float32)
+        grain = draw.normal(0, 6, (450, 600, 1)).astype(np.float32)
+        picture = Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8))
+        picture.save(folder / f"{place:02}.jpg", quality=90)
+
+
+def add_key(file: Path, scope: str) -> str:
+    """Make a key with the service's own command."""
+    command = (sys.executable, "-m", "lentigo_inference", "keys", "add", scope)
+    options = ("--scope", scope, "--file", str(file))
+    done = subprocess.run((*command, *options), check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

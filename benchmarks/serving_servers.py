@@ -1,0 +1,192 @@
+"""Starts the servers that benchmarks/serving.py compares, and looks at their memory."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from serving_load import Target
+
+HERE = Path(__file__).parent
+START_S = 180.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a server is started.
+
+    Attributes:
+        name: in the tables.
+        command: `{port}`, `{model}` (a SavedModel) and `{repository}` are filled in.
+        path: of the URL that takes pictures.
+        ready: of the URL that answers 200 when it can.
+        form: as in `serving_load.Target`.
+        environment: variables; the same are filled in.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    path: str
+    ready: str
+    form: str = "multipart"
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def ours(engine: str, **environment: str) -> Recipe:
+    """This project's service with one engine."""
+    return Recipe(
+        f"Lentigo, {engine}",
+        (sys.executable, "-m", "lentigo_inference"),
+        "/v1/predictions",
+        "/v2/health/ready",
+        environment={
+            "LENTIGO_ENGINE": engine,
+            "LENTIGO_MODEL_REPOSITORY": "{repository}",
+            "LENTIGO_PORT": "{port}",
+            **environment,
+        },
+    )
+
+
+def plain_keras() -> Recipe:
+    """FastAPI and `model.predict`."""
+    script = str(HERE / "rivals" / "plain_keras.py")
+    command = (sys.executable, script, "{model}", "{port}")
+    return Recipe("FastAPI + Keras", command, "/predict", "/openapi.json")
+
+
+def rivals(python: Path) -> list[Recipe]:
+    """LitServe and BentoML, from an environment of their own."""
+    litserve = str(HERE / "rivals" / "litserve_server.py")
+    service = str(HERE / "rivals" / "bentoml_service.py") + ":Lesions"
+    return [
+        Recipe(
+            "LitServe",
+            (str(python), litserve, "{model}", "{port}"),
+            "/predict",
+            "/health",
+            form="base64",
+        ),
+        Recipe(
+            "BentoML",
+            (str(python.parent / "bentoml"), "serve", service, "--port", "{port}"),
+            "/predict",
+            "/readyz",
+            environment={
+                "LENTIGO_SAVED_MODEL": "{model}",
+                "BENTOML_DO_NOT_TRACK": "True",
+                # BentoML starts Python by name.
+                "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+            },
+        ),
+    ]
+
+
+@dataclass
+class Running:
+    """A server that answers.
+
+    Attributes:
+        process: its leader.
+        base: URL without a path.
+        target: a file that tells `serving_load.py` where to send what.
+        start_s: seconds from the start of the process to its first 200.
+    """
+
+    process: subprocess.Popen[bytes]
+    base: str
+    target: Path
+    start_s: float
+
+    def memory(self) -> float:
+        """MiB that it and its children hold; pages that they share count once."""
+        return sum(_held(pid) for pid in _family(self.process.pid)) / 1024
+
+
+@contextmanager
+def running(
+    recipe: Recipe, folder: Path, headers: dict[str, str] | None = None
+) -> Iterator[Running]:
+    """Start a server with the version 1 of the repository `folder`/models; its log lies beside."""
+    port = _free_port()
+    repository = folder / "models"
+    fill = {
+        "port": str(port),
+        "model": str(repository / "lentigo" / "1"),
+        "repository": str(repository),
+    }
+    environment = {name: value.format(**fill) for name, value in recipe.environment.items()}
+    base = f"http://127.0.0.1:{port}"
+    target = folder / "target.json"
+    target.write_text(json.dumps(asdict(Target(base + recipe.path, recipe.form, headers or {}))))
+    with (folder / "server.log").open("wb") as log:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [part.format(**fill) for part in recipe.command],
+            env={**_clean_environment(), **environment},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=folder,
+        )
+        try:
+            _wait(process, base + recipe.ready, folder / "server.log")
+            yield Running(process, base, target, time.perf_counter() - began)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _clean_environment() -> dict[str, str]:
+    """Leave out settings of ours that happen to be set."""
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("LENTIGO_")}
+    return kept | quiet
+
+
+def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Wait until the server is ready, looking every 10 ms."""
+    ends = time.perf_counter() + START_S
+    while time.perf_counter() < ends and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - our own URL
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.01)
+    sys.exit(f"The server did not become ready at {url}:\n{log.read_text()[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [
+            int(child) for task in tasks for child in (task / "children").read_text().split()
+        ]
+    except OSError:
+        return []
+    return [pid, *(each for child in children for each in _family(child))]
+
+
+def _held(pid: int) -> int:
+    """KiB of one process (Pss)."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
