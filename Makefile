@@ -62,6 +62,9 @@ lock: $(BIN)/python ## Write the pinned files of requirements/ anew (ARGS=--upgr
 	$(call compile,dev,requirements/dev.in $(PYPROJECTS) --extra savedmodel --extra litert)
 	$(call compile,trainer,shared/pyproject.toml services/trainer/pyproject.toml)
 	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra litert)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		--output-file benchmarks/rivals/requirements.txt benchmarks/rivals/requirements.in $(ARGS)
 
 clean: ## Remove .venv and every cache; work/ and models/ stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

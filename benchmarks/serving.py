@@ -2,8 +2,8 @@
 
     python benchmarks/serving.py [--seconds 10] [--model models/lentigo/1] [--rivals VENV]
 
-Each server in turn gets the same 600x450 JPEGs from 1, 8 and 32 clients in a process of their own, on
-the same processors; every answer is checked. Then come the same work inside one process, reloads
+Each server in turn gets the same 600x450 JPEGs from 1, 8 and 32 clients in a process of their own,
+on the same processors; every answer is checked. Then come the same work inside one process, reloads
 under load, an overload, and the start. Ends with a table of figures and their bounds. LitServe and
 BentoML are measured when their environment is there:
 
