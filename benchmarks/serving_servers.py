@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -66,19 +66,20 @@ def plain_keras() -> Recipe:
 
 def rivals(python: Path) -> list[Recipe]:
     """LitServe and BentoML, from an environment of their own."""
-    litserve = str(HERE / "rivals" / "litserve_server.py")
-    service = str(HERE / "rivals" / "bentoml_service.py") + ":Lesions"
+    folder, bentoml = HERE / "rivals", str(python.parent / "bentoml")
+    service = ("bentoml_service:Lesions", "--working-dir", str(folder), "--port", "{port}")
     return [
         Recipe(
             "LitServe",
-            (str(python), litserve, "{model}", "{port}"),
+            (str(python), str(folder / "litserve_server.py"), "{port}"),
             "/predict",
             "/health",
             form="base64",
+            environment={"LENTIGO_SAVED_MODEL": "{model}"},
         ),
         Recipe(
             "BentoML",
-            (str(python.parent / "bentoml"), "serve", service, "--port", "{port}"),
+            (bentoml, "serve", *service),
             "/predict",
             "/readyz",
             environment={
@@ -142,7 +143,8 @@ def running(
             _wait(process, base + recipe.ready, folder / "server.log")
             yield Running(process, base, target, time.perf_counter() - began)
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 

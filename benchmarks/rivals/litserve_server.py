@@ -5,6 +5,7 @@ python benchmarks/rivals/litserve_server.py SAVED_MODEL PORT
 
 import base64
 import io
+import os
 import sys
 from typing import Any
 
@@ -17,11 +18,9 @@ from PIL import Image
 class Lesions(litserve.LitAPI):
     """Base64 in JSON, as LitServe's own examples send images."""
 
-    saved_model = ""
-
     def setup(self, device: str) -> None:  # noqa: ARG002 - LitServe's signature
         """Load, and keep the module that the signature belongs to."""
-        self._module = tf.saved_model.load(self.saved_model)
+        self._module = tf.saved_model.load(os.environ["LENTIGO_SAVED_MODEL"])
         self._run = self._module.signatures["serving_default"]
 
     def decode_request(self, request: dict[str, str]) -> Any:  # noqa: ANN401
@@ -47,8 +46,7 @@ class Lesions(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    Lesions.saved_model = sys.argv[1]
     server = litserve.LitServer(Lesions(max_batch_size=8, batch_timeout=0.005), accelerator="cpu")
     server.run(
-        host="127.0.0.1", port=int(sys.argv[2]), generate_client_file=False, log_level="warning"
+        host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False, log_level="warning"
     )
