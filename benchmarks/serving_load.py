@@ -76,6 +76,8 @@ class Target:
 def probabilities(answer: Any) -> list[float]:  # noqa: ANN401 - whatever JSON holds
     """Find the seven probabilities, in one order, in the answer of any of the servers."""
     given = answer["probabilities"] if isinstance(answer, dict) else answer
+    if isinstance(given[0], list):  # BentoML answers a batch, here of one
+        (given,) = given
     if isinstance(given[0], dict):
         return [each["probability"] for each in sorted(given, key=lambda each: each["code"])]
     return [float(value) for value in given]
