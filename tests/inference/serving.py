@@ -14,6 +14,7 @@ from lentigo_inference.app import create_app
 from lentigo_inference.engine import EngineLoader
 from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings
+from lentigo_inference.tracing import Tracing
 from tests.fakes import jpeg_bytes
 from tests.inference.loop_watch import watched_loop
 from tests.models import load_plain
@@ -33,25 +34,30 @@ class Running:
         """Have the repository looked at, as the clock would."""
         await asyncio.to_thread(self.services.reloader.check)
 
-    async def predict(self, data: bytes | None = None, **parameters: str) -> httpx.Response:
+    async def predict(
+        self,
+        data: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        **parameters: str,
+    ) -> httpx.Response:
         """Send an image, by default a nevus, as the raw body."""
         return await self.client.post(
             PREDICTIONS,
             content=jpeg_bytes() if data is None else data,
-            headers={"Content-Type": "application/octet-stream"},
+            headers={"Content-Type": "application/octet-stream", **(headers or {})},
             params=parameters,
         )
 
 
 @asynccontextmanager
 async def running(
-    settings: Settings, load: EngineLoader | None = load_plain
+    settings: Settings, load: EngineLoader | None = load_plain, tracing: Tracing | None = None
 ) -> AsyncIterator[Running]:
     """Run the service; the repository is looked at once, and then when the test says so.
 
     `load=None` takes the real runtime.
     """
-    app = create_app(settings, load=load, wait=lambda _seconds: True)
+    app = create_app(settings, load=load, wait=lambda _seconds: True, tracing=tracing)
     with watched_loop():
         async with app.router.lifespan_context(app) as state:
             lifespan_state = cast("LifespanState", state)

@@ -232,3 +232,16 @@ def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv("LENTIGO_CORS_ORIGINS", wrong)
         with pytest.raises(ValueError, match="an origin is like"):
             Settings()
+
+
+@anyio
+async def test_the_metrics_need_a_key_of_their_scope(
+    guarded: Settings, keys: dict[str, str]
+) -> None:
+    async with running(guarded) as service:
+        answers = [
+            await service.client.get("/metrics", headers=bearer(key) if key else {})
+            for key in ("", keys["predict"], keys["admin"], keys["metrics"])
+        ]
+    assert [answer.status_code for answer in answers] == [401, 403, 403, 200]
+    assert "lentigo_ready 1.0" in answers[3].text

@@ -1,3 +1,4 @@
+import hashlib
 import uuid
 
 import pytest
@@ -50,3 +51,46 @@ async def test_the_log_has_one_line_a_request_and_nothing_that_names_a_patient(
     ]
     assert requests[0]["request_id"] == "r1"
     assert "Jane-Doe" not in repr(logs)
+
+
+async def test_the_line_of_a_prediction_has_its_digest_version_and_times(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    damaged = jpeg_bytes()[:2000]
+    with structlog.testing.capture_logs() as logs:
+        async with running(settings) as service:
+            await service.predict()
+            await service.predict(damaged)
+    answered, refused = (entry for entry in logs if entry["event"] == "request")
+    assert answered["image_sha256"] == hashlib.sha256(jpeg_bytes()).hexdigest()
+    assert answered["model_version"] == 1
+    steps = [answered[f"{step}_milliseconds"] for step in ("decode", "queue", "inference")]
+    assert all(0 <= step <= answered["milliseconds"] for step in steps)
+    assert "problem" not in answered
+    assert refused["image_sha256"] == hashlib.sha256(damaged).hexdigest()
+    assert refused["problem"] == "undecodable-image"
+    assert "inference_milliseconds" not in refused
+
+
+async def test_the_line_of_a_request_for_several_has_their_number_and_no_digest(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    with structlog.testing.capture_logs() as logs:
+        async with running(settings) as service:
+            files = [("image", jpeg_bytes()), ("image", b"x")]
+            await service.client.post(f"{PREDICTIONS}:batch", files=files)
+    (line,) = (entry for entry in logs if entry["event"] == "request")
+    assert (line["status"], line["images"], line["model_version"]) == (200, 2, 1)
+    assert "image_sha256" not in line
+    assert "problem" not in line
+    assert line["inference_milliseconds"] >= 0
+
+
+async def test_a_request_that_is_no_prediction_has_none_of_that(settings: Settings) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with running(settings) as service:
+            await service.client.get("/v2")
+    (line,) = (entry for entry in logs if entry["event"] == "request")
+    assert set(line) == {"event", "log_level", "method", "route", "status", "milliseconds"}

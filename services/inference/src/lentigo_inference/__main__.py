@@ -8,6 +8,7 @@ import sys
 from typing import Final
 
 import structlog
+from prometheus_client import disable_created_metrics
 from pydantic import ValidationError
 
 from lentigo_contract.errors import KeyFileError
@@ -21,6 +22,7 @@ from lentigo_inference.logs import configure_logs
 from lentigo_inference.server import serve
 from lentigo_inference.settings import Settings, environment_name, unknown_variables
 from lentigo_inference.stopping import Stopping
+from lentigo_inference.tracing import Tracing, traces_wanted
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
@@ -58,8 +60,12 @@ def main(arguments: list[str] | None = None) -> int:
         access=_access(settings),
         notice=RESEARCH_NOTICE,
     )
+    # Process-wide, as the log is: when a series began, which nobody asks and every scrape pays for.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     stopping = Stopping()
-    serve(create_app(settings, stopping=stopping), settings, listener, stopping)
+    tracing = Tracing() if traces_wanted(os.environ) else None
+    app = create_app(settings, stopping=stopping, tracing=tracing)
+    serve(app, settings, listener, stopping)
     return 0
 
 

@@ -56,7 +56,7 @@ async def admit(request: Request) -> None:
     services: Services = request.state.services
     name = await services.gatekeeper.identify(presented_key(request), scope)
     if name is not None:
-        request.state.log_fields = {"key": name}
+        request.state.record.key = name
     if scope is not Scope.METRICS:
         client = request.client.host if request.client else ""
         services.rate_limit.take(f"address {client}" if name is None else f"key {name}")

@@ -33,6 +33,11 @@ class Admission:
         self._under_way = 0
 
     @property
+    def limit(self) -> int:
+        """Predictions that may be under way."""
+        return self._limit
+
+    @property
     def under_way(self) -> int:
         """Predictions that were let in and are not answered yet, by weight."""
         return self._under_way

@@ -6,6 +6,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from fastapi import Depends, FastAPI
+from fastapi.telemetry import TelemetryConfig
+from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
@@ -19,6 +21,7 @@ from lentigo_inference.engine import EngineLoader
 from lentigo_inference.engine_choice import engine_loader
 from lentigo_inference.gatekeeper import Gatekeeper
 from lentigo_inference.inference_thread import InferenceThread
+from lentigo_inference.metrics import Metrics
 from lentigo_inference.openapi import describe
 from lentigo_inference.predictor import Predictor
 from lentigo_inference.problems import install_problem_handlers
@@ -29,17 +32,20 @@ from lentigo_inference.routes import (
     batch,
     home,
     infer,
+    metrics,
     models,
     open_inference,
     page,
     predictions,
     repository,
 )
+from lentigo_inference.service_state import ServiceState
 from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings
 from lentigo_inference.slot import ModelSlot
 from lentigo_inference.stopping import Stopping
 from lentigo_inference.throughput import Throughput
+from lentigo_inference.tracing import Tracing
 from lentigo_inference.watcher import Wait, Watcher
 
 # A load under way when the service stops is waited for so long, in seconds.
@@ -48,6 +54,14 @@ _STOP_TIMEOUT_S: Final = 10.0
 # A key that was removed is refused after so long, in seconds.
 _KEY_INTERVAL_S: Final = 1.0
 
+# FastAPI's own spans would have paths and queries, which may name a patient.
+_NO_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
+
 
 def create_app(
     settings: Settings,
@@ -55,6 +69,8 @@ def create_app(
     load: EngineLoader | None = None,
     wait: Wait | None = None,
     stopping: Stopping | None = None,
+    registry: CollectorRegistry | None = None,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """Build the service.
 
@@ -63,7 +79,10 @@ def create_app(
         load: loads a version; by default with the runtime that the settings name.
         wait: waits between two looks at the repository; by default by the clock.
         stopping: whoever runs the service begins it; by default nobody does.
+        registry: takes the metrics; by default a new one.
+        tracing: makes spans; by default there are none.
     """
+    measured = Metrics(CollectorRegistry() if registry is None else registry)
     app = FastAPI(
         title="Lentigo inference",
         version=__version__,
@@ -72,8 +91,11 @@ def create_app(
             load or engine_loader(settings.engine_threads, settings.engine),
             wait,
             stopping or Stopping(),
+            measured,
+            tracing,
         ),
-        middleware=_middleware(settings),
+        middleware=_middleware(settings, measured, tracing),
+        telemetry=_NO_TELEMETRY,
         dependencies=[Depends(admit)],
         # FastAPI's pages load their scripts from a public host, and its document blocks the loop.
         docs_url=None,
@@ -82,23 +104,30 @@ def create_app(
         redirect_slashes=False,
     )
     install_problem_handlers(app)
-    routed = (home, page, predictions, batch, models, open_inference, infer, repository)
+    routed = (home, page, predictions, batch, models, open_inference, infer, repository, metrics)
     for routes in routed:
         app.include_router(routes.router)
     describe(app)
     return app
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
+def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -> list[Middleware]:
     """Give what stands around every request, the outermost first."""
-    middleware = [Middleware(RequestLog)]
+    middleware = [Middleware(RequestLog, metrics, tracing)]
     if settings.cors_origins:
         middleware.append(
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=("GET", "POST"),
-                allow_headers=("Authorization", "Content-Type", "X-API-Key", "X-Request-ID"),
+                allow_headers=(
+                    "Authorization",
+                    "Content-Type",
+                    "X-API-Key",
+                    "X-Request-ID",
+                    "traceparent",
+                    "tracestate",
+                ),
                 expose_headers=("Retry-After", "X-Request-ID"),
             )
         )
@@ -106,42 +135,60 @@ def _middleware(settings: Settings) -> list[Middleware]:
 
 
 def _lifespan(
-    settings: Settings, load: EngineLoader, wait: Wait | None, stopping: Stopping
+    settings: Settings,
+    load: EngineLoader,
+    wait: Wait | None,
+    stopping: Stopping,
+    metrics: Metrics,
+    tracing: Tracing | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
         gatekeeper = Gatekeeper(settings.key_file)
         store = ModelStore(settings.model_repository)
         inference = InferenceThread()
-        decoding = DecodePool(settings.decode_threads, settings.image_limits())
+        decoding = DecodePool(settings.decode_threads, settings.image_limits(), metrics.decoded)
         slot = ModelSlot(inference.retire, retry_after_s=settings.reload_interval_s)
         throughput = Throughput()
-        batcher = Batcher(inference.predict, settings.batch_limits(), throughput)
+        batcher = Batcher(
+            inference.predict, settings.batch_limits(), throughput, observe=metrics.computed
+        )
         reloader = Reloader(
             store,
             slot,
             load,
             pinned=settings.model_version,
             batch_sizes=settings.batch_limits().sizes(),
+            observe=metrics.loaded,
         )
+        predictor = Predictor(
+            slot, decoding, batcher, settings.request_timeout_s, observe=metrics.predicted
+        )
+        admission = Admission(settings.max_pending, stopping, throughput.seconds_for)
+        state = ServiceState(slot, reloader, batcher, admission, stopping)
         watcher = Watcher(reloader.check, settings.reload_interval_s, wait)
         watcher.start()
         key_watcher = Watcher(gatekeeper.refresh, _KEY_INTERVAL_S, wait)
         key_watcher.start()
         try:
-            yield {
-                "services": Services(
-                    settings=settings,
-                    store=store,
-                    slot=slot,
-                    reloader=reloader,
-                    predictor=Predictor(slot, decoding, batcher, settings.request_timeout_s),
-                    admission=Admission(settings.max_pending, stopping, throughput.seconds_for),
-                    stopping=stopping,
-                    gatekeeper=gatekeeper,
-                    rate_limit=RateLimit(settings.rate_limit_per_minute),
-                )
-            }
+            if tracing is not None:
+                # Beside the loading of the model, which is under way.
+                await asyncio.to_thread(tracing.open)
+            with metrics.including(state):
+                yield {
+                    "services": Services(
+                        settings=settings,
+                        store=store,
+                        slot=slot,
+                        reloader=reloader,
+                        predictor=predictor,
+                        admission=admission,
+                        stopping=stopping,
+                        gatekeeper=gatekeeper,
+                        rate_limit=RateLimit(settings.rate_limit_per_minute),
+                        metrics=metrics,
+                    )
+                }
         finally:
             await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
             await asyncio.to_thread(key_watcher.stop, _STOP_TIMEOUT_S)
@@ -150,5 +197,7 @@ def _lifespan(
             # Waiting on the loop would keep the end of the grace period from being noticed.
             await asyncio.to_thread(decoding.close)
             await asyncio.to_thread(inference.close)
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     return lifespan

@@ -15,6 +15,7 @@ import numpy as np
 
 from lentigo_contract.errors import DeadlineExceededError, EngineError, ServiceBusyError
 from lentigo_inference.engine import Images, Prediction
+from lentigo_inference.request_record import Step
 from lentigo_inference.slot import LoadedModel
 from lentigo_inference.throughput import Throughput
 
@@ -75,6 +76,7 @@ class _Item:
     pixels: Images
     deadline: float
     joined: float
+    note: Callable[[Step], None]
     answer: asyncio.Future[Prediction] = field(repr=False)
 
 
@@ -110,12 +112,21 @@ class Batcher:
         self._worker: asyncio.Task[None] | None = None
 
     @property
+    def limits(self) -> BatchLimits:
+        """How batches are formed."""
+        return self._limits
+
+    @property
     def queued(self) -> int:
         """Images that wait for the engine."""
         return len(self._queue)
 
     async def predict(
-        self, model: LoadedModel, images: Sequence[Images], deadline: float
+        self,
+        model: LoadedModel,
+        images: Sequence[Images],
+        deadline: float,
+        note: Callable[[Step], None] = lambda _step: None,
     ) -> list[Prediction]:
         """Have images of one request computed by one model; n is 1 in each answer.
 
@@ -126,6 +137,7 @@ class Batcher:
             model: computes all of them.
             images: uint8 [224, 224, 3] each.
             deadline: reading of the clock from which on the answer is of no use.
+            note: told how long each of them waited and was computed.
 
         Raises:
             ServiceBusyError: the queue has no room for all of them.
@@ -142,7 +154,7 @@ class Batcher:
             )
         loop = asyncio.get_running_loop()
         now = self._clock()
-        items = [_Item(model, each, deadline, now, loop.create_future()) for each in images]
+        items = [_Item(model, each, deadline, now, note, loop.create_future()) for each in images]
         self._queue.extend(items)
         if len(self._queue) >= self._limits.max_size:
             self._full.set()
@@ -219,7 +231,10 @@ class Batcher:
             return
         took = self._clock() - started
         self._throughput.record(len(batch), took)
+        computed = Step("inference", started, started + took, len(batch))
         for item, row in zip(batch, rows, strict=True):
+            item.note(Step("queue", item.joined, started))
+            item.note(computed)
             _settle(item, row)
         waited = tuple(started - item.joined for item in batch)
         self._observe(BatchRecord(batch[0].model.version, len(batch), waited, took))

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TypeVar
 
 from lentigo_contract.errors import ServiceBusyError
 from lentigo_contract.images import ImageLimits, ModelImage, read_image
+from lentigo_inference.request_record import RequestRecord, Step
 
 T = TypeVar("T")
 
@@ -26,6 +28,14 @@ class DecodedUpload:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class DecodeTimes:
+    """How long one image waited for a thread, and how long reading it took, in seconds."""
+
+    waited_s: float
+    took_s: float
+
+
 class DecodePool:
     """Threads for work on images that would hold up the event loop.
 
@@ -33,19 +43,28 @@ class DecodePool:
     processor time. What waits for a thread is bounded by `admission`.
     """
 
-    def __init__(self, threads: int, limits: ImageLimits) -> None:
-        """Prepare; threads start when they are needed."""
+    def __init__(
+        self,
+        threads: int,
+        limits: ImageLimits,
+        observe: Callable[[DecodeTimes], None] = lambda _times: None,
+    ) -> None:
+        """Prepare; threads start when they are needed, and tell `observe` of every image."""
         self._limits = limits
+        self._observe = observe
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="lentigo-decode")
 
-    async def decode(self, data: bytes) -> DecodedUpload:
+    async def decode(self, data: bytes, record: RequestRecord | None = None) -> DecodedUpload:
         """Read an image as training does, and take its digest.
+
+        The record is told the digest and the time also of an image that cannot be read.
 
         Raises:
             ImageError: as `lentigo_contract.images.read_image`.
             ServiceBusyError: there is no memory for it now.
         """
-        return await self.run(lambda: self._decode(data))
+        asked = time.monotonic()
+        return await self.run(lambda: self._timed(data, record or RequestRecord(), asked))
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run any work on one of the threads, and give what it gives."""
@@ -55,7 +74,18 @@ class DecodePool:
         """End the threads after the work under way; what waits is dropped."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _decode(self, data: bytes) -> DecodedUpload:
+    def _timed(self, data: bytes, record: RequestRecord, asked: float) -> DecodedUpload:
+        started = time.monotonic()
+        try:
+            return self._decode(data, record)
+        finally:
+            step = Step("decode", started, time.monotonic())
+            record.steps.append(step)
+            self._observe(DecodeTimes(started - asked, step.seconds))
+
+    def _decode(self, data: bytes, record: RequestRecord) -> DecodedUpload:
+        digest = hashlib.sha256(data).hexdigest()
+        record.image_sha256 = digest
         try:
             image = read_image(data, self._limits)
         except MemoryError as error:
@@ -63,4 +93,4 @@ class DecodePool:
                 "There is not enough memory for this image now. Try again later, or send a smaller "
                 "one."
             ) from error
-        return DecodedUpload(image, hashlib.sha256(data).hexdigest())
+        return DecodedUpload(image, digest)

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -14,6 +16,32 @@ _SHARED: Final[tuple[structlog.typing.Processor, ...]] = (
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
+
+# OpenTelemetry's sender and its queue: with a collector that is away they complain all the time.
+_REPETITIVE: Final = (
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.sdk._shared_internal",
+)
+_REPEAT_S: Final = 600.0
+
+
+class Seldom(logging.Filter):
+    """Lets each message of a logger through once in a while, whatever its arguments are."""
+
+    def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Let through what was not seen for so many seconds."""
+        super().__init__()
+        self._every_s = every_s
+        self._clock = clock
+        self._shown: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is to be shown."""
+        now, text = self._clock(), str(record.msg)
+        if now - self._shown.get(text, -float("inf")) < self._every_s:
+            return False
+        self._shown[text] = now
+        return True
 
 
 def configure_logs(settings: Settings) -> None:
@@ -48,3 +76,5 @@ def configure_logs(settings: Settings) -> None:
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     # Whatever TensorFlow has to tell below an error is about itself.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    for name in _REPETITIVE:
+        logging.getLogger(name).addFilter(Seldom(_REPEAT_S))

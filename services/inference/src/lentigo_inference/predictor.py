@@ -15,6 +15,7 @@ from lentigo_inference.activation_map import draw_map
 from lentigo_inference.batcher import Batcher
 from lentigo_inference.decoding import DecodedUpload, DecodePool
 from lentigo_inference.engine import Floats, Images, Prediction
+from lentigo_inference.request_record import RequestRecord
 from lentigo_inference.slot import LoadedModel, ModelSlot
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class Predictor:
         batcher: Batcher,
         timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
+        observe: Callable[[Floats], None] = lambda _probabilities: None,
     ) -> None:
         """Bring the parts together.
 
@@ -67,15 +69,19 @@ class Predictor:
             batcher: the way to the engine.
             timeout_s: what a request has from its last byte to its answer, in seconds.
             clock: the batcher's.
+            observe: told the probabilities, float32 [n, 7], of every answer.
         """
         self._slot = slot
         self._decoding = decoding
         self._batcher = batcher
         self._timeout_s = timeout_s
         self._clock = clock
+        self._observe = observe
 
-    async def predict(self, data: bytes, *, explain: Explain = "none") -> Answer:
-        """Answer for one image with one version, from beginning to end.
+    async def predict(
+        self, data: bytes, *, explain: Explain = "none", record: RequestRecord | None = None
+    ) -> Answer:
+        """Answer for one image with one version, from beginning to end; the record is filled.
 
         Raises:
             NotReadyError: no model is loaded.
@@ -86,12 +92,18 @@ class Predictor:
         """
         async with self._time_limit() as deadline:
             with self._slot.lease() as model:
-                return await self._answer(model, data, deadline, explain=explain)
+                record = _opened(record, model)
+                return await self._answer(model, data, deadline, record, explain=explain)
 
     async def predict_each(
-        self, uploads: Sequence[bytes], *, explain: Explain = "none", at_once: int = 1
+        self,
+        uploads: Sequence[bytes],
+        *,
+        explain: Explain = "none",
+        at_once: int = 1,
+        record: RequestRecord | None = None,
     ) -> list[Answer | LentigoError]:
-        """Answer for several images with one version, in their order.
+        """Answer for several images with one version, in their order; the record is filled.
 
         An image that fails leaves its error in its place. No more than `at_once` of them are
         decoded or wait for the engine together, so that others get their turn.
@@ -101,25 +113,33 @@ class Predictor:
         """
         turn = asyncio.Semaphore(at_once)
 
-        async def one(model: LoadedModel, data: bytes, deadline: float) -> Answer | LentigoError:
-            try:
-                async with turn:
-                    return await self._answer(model, data, deadline, explain=explain)
-            except LentigoError as error:
-                return error
-
         async with self._time_limit() as deadline:
             with self._slot.lease() as model:
-                return await asyncio.gather(*(one(model, data, deadline) for data in uploads))
+                record = _opened(record, model, len(uploads))
+
+                async def one(data: bytes) -> Answer | LentigoError:
+                    try:
+                        async with turn:
+                            return await self._answer(
+                                model, data, deadline, record, explain=explain
+                            )
+                    except LentigoError as error:
+                        return error
+
+                return await asyncio.gather(*(one(data) for data in uploads))
 
     async def infer(
-        self, images: Sequence[Images], accept: Callable[[LoadedModel], None]
+        self,
+        images: Sequence[Images],
+        accept: Callable[[LoadedModel], None],
+        record: RequestRecord | None = None,
     ) -> tuple[LoadedModel, Prediction]:
         """Run the model in use on pixels as they are.
 
         Args:
             images: uint8 [224, 224, 3] each, n of them.
             accept: raises if the model in use is not the one that was asked for.
+            record: is filled.
 
         Returns:
             The model, and its answer for the n images.
@@ -133,21 +153,33 @@ class Predictor:
         async with self._time_limit() as deadline:
             with self._slot.lease() as model:
                 accept(model)
-                rows = await self._batcher.predict(model, images, deadline)
+                record = _opened(record, model, len(images))
+                rows = await self._batcher.predict(model, images, deadline, record.steps.append)
         probabilities = np.concatenate([row.probabilities for row in rows])
         activation_map = np.concatenate([row.activation_map for row in rows])
-        return model, Prediction(_finite(probabilities, model), _finite(activation_map, model))
+        answer = Prediction(_finite(probabilities, model), _finite(activation_map, model))
+        self._observe(answer.probabilities)
+        return model, answer
 
     async def aside(self, work: Callable[[], T]) -> T:
         """Run work on a request that would hold up the event loop, on the threads for images."""
         return await self._decoding.run(work)
 
     async def _answer(
-        self, model: LoadedModel, data: bytes, deadline: float, *, explain: Explain
+        self,
+        model: LoadedModel,
+        data: bytes,
+        deadline: float,
+        record: RequestRecord,
+        *,
+        explain: Explain,
     ) -> Answer:
-        upload = await self._decoding.decode(data)
-        (prediction,) = await self._batcher.predict(model, [upload.image.pixels], deadline)
+        upload = await self._decoding.decode(data, record)
+        (prediction,) = await self._batcher.predict(
+            model, [upload.image.pixels], deadline, record.steps.append
+        )
         probabilities = _finite(prediction.probabilities[0], model)
+        self._observe(prediction.probabilities)
         if explain == "none":
             return Answer(model, upload, probabilities)
         # A stable sort, so equal probabilities stay in the order of the labels.
@@ -171,6 +203,15 @@ class Predictor:
                 f"There was no answer within {self._timeout_s:g} seconds, because the service is "
                 "busy. Try again after the given delay."
             ) from error
+
+
+def _opened(
+    record: RequestRecord | None, model: LoadedModel, images: int | None = None
+) -> RequestRecord:
+    """Begin a record of what this model answers."""
+    record = record or RequestRecord()
+    record.model_version, record.images = model.version, images
+    return record
 
 
 def _drawn(activation: Floats, classes: Sequence[int]) -> tuple[DrawnMap, ...]:

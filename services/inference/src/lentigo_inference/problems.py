@@ -66,12 +66,15 @@ async def _on_lentigo_error(request: Request, error: Exception) -> Response:
     if isinstance(error, UploadTimeoutError):
         # The rest of the body may still come, or never.
         headers["Connection"] = "close"
+    request.state.record.refuse(kind.slug)
     return problem_response(request.state.request_id, kind, detail, headers)
 
 
-def problem_of_error(request_id: str, error: LentigoError) -> Problem:
-    """Give the problem document of one part of a request; the other parts are answered."""
+def problem_of_error(request: Request, error: LentigoError) -> Problem:
+    """Give the problem document of one image of a request; the other images are answered."""
     kind = problem_type(error)
+    request.state.record.refuse_image(kind.slug)
+    request_id = request.state.request_id
     return _problem(request_id, kind.uri, kind.title, kind.status, _detail_of(error))
 
 
@@ -86,6 +89,7 @@ def _detail_of(error: LentigoError) -> str:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - see above
     title = http.HTTPStatus(error.status_code).phrase
+    request.state.record.refuse(title.lower().replace(" ", "-"))
     # RFC 9457, section 4.2.1: about:blank means no more than the status itself.
     return _response(
         request.state.request_id,
@@ -109,6 +113,7 @@ async def _on_invalid_parameter(request: Request, error: Exception) -> Response:
     detail = "; ".join(
         f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
     )
+    request.state.record.refuse(INVALID_PARAMETER.slug)
     return problem_response(request.state.request_id, INVALID_PARAMETER, detail)
 
 

@@ -6,7 +6,7 @@ stays, and the reason is kept for `POST /v2/repository/index`.
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -53,6 +53,15 @@ class VersionState:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadRecord:
+    """What became of one attempt to bring a version into use, for whoever measures."""
+
+    version: int
+    seconds: float
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Refusal:
     """Why a version was not taken, and what its folder looked like then."""
 
@@ -71,6 +80,7 @@ class Reloader:
         *,
         pinned: int | None = None,
         batch_sizes: Iterable[int] = (1, 2),
+        observe: Callable[[LoadRecord], None] = lambda _record: None,
     ) -> None:
         """Remember what to do; nothing is read yet.
 
@@ -80,10 +90,12 @@ class Reloader:
             load: how to load.
             pinned: the version to stay with; by default always the newest.
             batch_sizes: what a new engine is warmed up with.
+            observe: told of every attempt.
         """
         self._configured_pin = pinned
         self._pinned = pinned
         self._batch_sizes = tuple(batch_sizes)
+        self._observe = observe
         self._store = store
         self._slot = slot
         self._load = load
@@ -92,6 +104,16 @@ class Reloader:
         self._loading: int | None = None
         self._refusals: dict[int, _Refusal] = {}
         self._trouble: str | None = None
+
+    @property
+    def refused(self) -> int:
+        """Versions in the repository that could not be brought into use."""
+        return len(self._refusals)
+
+    @property
+    def readable(self) -> bool:
+        """Whether the repository could be read at the last look."""
+        return self._trouble is None
 
     def check(self) -> None:
         """Look once, and take the newest version above the one in use that proves sound.
@@ -189,18 +211,21 @@ class Reloader:
             return False
         self._loading = version
         started = time.monotonic()
+        succeeded = False
         try:
             model = self._loaded(version)
+            succeeded = True
         except (RepositoryError, EngineError, OSError) as error:
             self._refusals[version] = _Refusal(folder, str(error))
             _log.error("model refused", version=version, reason=str(error))
             return False
         finally:
             self._loading = None
+            took = time.monotonic() - started
+            self._observe(LoadRecord(version, took, succeeded))
         self._refusals.pop(version, None)
         self._slot.swap(model)
-        took = round(time.monotonic() - started, 3)
-        _log.info("model in use", version=version, engine=model.engine.name, seconds=took)
+        _log.info("model in use", version=version, engine=model.engine.name, seconds=round(took, 3))
         return True
 
     def _loaded(self, version: int) -> LoadedModel:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from lentigo_contract.store import ModelStore
 from lentigo_inference.admission import Admission
 from lentigo_inference.gatekeeper import Gatekeeper
+from lentigo_inference.metrics import Metrics
 from lentigo_inference.predictor import Predictor
 from lentigo_inference.rate_limit import RateLimit
 from lentigo_inference.reloader import Reloader
@@ -30,6 +31,7 @@ class Services:
     stopping: Stopping
     gatekeeper: Gatekeeper
     rate_limit: RateLimit
+    metrics: Metrics
 
 
 class LifespanState(TypedDict):

@@ -70,7 +70,10 @@ async def predict_batch(request: Request, services: ServicesOfRequest) -> BatchA
             timeout_s=settings.upload_timeout_s,
         )
         answers = await while_connected(
-            request, services.predictor.predict_each(uploads, at_once=settings.decode_threads)
+            request,
+            services.predictor.predict_each(
+                uploads, at_once=settings.decode_threads, record=request.state.record
+            ),
         )
     return BatchAnswer(results=[_result(request, answer) for answer in answers])
 
@@ -78,4 +81,4 @@ async def predict_batch(request: Request, services: ServicesOfRequest) -> BatchA
 def _result(request: Request, answer: Answer | LentigoError) -> PredictionAnswer | Problem:
     if isinstance(answer, Answer):
         return prediction_answer(answer)
-    return problem_of_error(request.state.request_id, answer)
+    return problem_of_error(request, answer)

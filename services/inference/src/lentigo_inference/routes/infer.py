@@ -65,7 +65,7 @@ async def infer(
                 raise NotReadyError(f"Version {version} is not in use any more.")
 
         loaded, prediction = await while_connected(
-            request, services.predictor.infer(images, require)
+            request, services.predictor.infer(images, require, request.state.record)
         )
     manifest = loaded.stored.manifest
     answer, tensors = format_answer(asked, prediction, manifest.name, str(manifest.version))

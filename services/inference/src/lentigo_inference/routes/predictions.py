@@ -72,7 +72,8 @@ async def predict(
     with services.admission.enter():
         data = await read_upload(request, settings.max_upload_bytes, settings.upload_timeout_s)
         answer = await while_connected(
-            request, services.predictor.predict(data, explain=_wanted(explain))
+            request,
+            services.predictor.predict(data, explain=_wanted(explain), record=request.state.record),
         )
     return prediction_answer(answer)
 
