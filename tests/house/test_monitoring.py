@@ -1,0 +1,198 @@
+"""The dashboard, the alerts and the documents about metrics, held to the metrics there are."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+
+from lentigo_contract.store import ModelStore
+from lentigo_inference.admission import Admission
+from lentigo_inference.batcher import Batcher, BatchLimits
+from lentigo_inference.inference_thread import InferenceThread
+from lentigo_inference.metrics import Metrics
+from lentigo_inference.reloader import Reloader
+from lentigo_inference.service_state import ServiceState
+from lentigo_inference.slot import ModelSlot
+from lentigo_inference.stopping import Stopping
+from lentigo_inference.throughput import Throughput
+from tests.house.test_documents import rows
+from tests.models import load_plain
+
+ROOT = Path(__file__).parents[2]
+DASHBOARD = ROOT / "deploy/grafana/lentigo.json"
+ALERTS = ROOT / "deploy/prometheus/alerts.yml"
+YAML_FILES = sorted((ROOT / "deploy").rglob("*.yml"))
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+
+# What Prometheus adds itself.
+PROMETHEUS_METRICS: Final = {"up"}
+PROMETHEUS_LABELS: Final = {"instance", "job", "le"}
+
+SUFFIXES: Final = {
+    "counter": ("_total",),
+    "histogram": ("_bucket", "_count", "_sum"),
+    "info": ("_info",),
+    "gauge": ("",),
+}
+
+MODIFIERS: Final = "by|without|on|ignoring|group_left|group_right"
+WORDS: Final = {"and", "or", "unless", "bool", "offset", "inf", "nan"}
+
+
+def families(store: ModelStore) -> list[Metric]:
+    """Every metric of the service."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    slot, stopping = ModelSlot(lambda _model: None), Stopping()
+    batcher = Batcher(InferenceThread().predict, BatchLimits(), Throughput())
+    reloader = Reloader(store, slot, load_plain)
+    registry.register(ServiceState(slot, reloader, batcher, Admission(1), stopping))
+    return list(registry.collect())
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> set[str]:
+    """Every name that a query may use."""
+    return {
+        metric.name + suffix
+        for metric in families(ModelStore(tmp_path))
+        for suffix in SUFFIXES[metric.type]
+    }
+
+
+def metrics_of(query: str) -> set[str]:
+    """The metrics of a PromQL query: its names that are no function, keyword or label.
+
+    Strings, label matchers, label lists, ranges and Grafana's variables are taken out first.
+    """
+    text = re.sub(r'"(?:\\.|[^"\\])*"', "", query)
+    text = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\$\w+", " ", text)
+    text = re.sub(rf"\b(?:{MODIFIERS})\s*\([^)]*\)", " ", text)
+    found = re.findall(r"(?<![\w:.])([a-zA-Z_:][\w:]*)(?!\s*\()(?![\w:])", text)
+    return set(found) - WORDS
+
+
+def labels_of(query: str) -> set[str]:
+    """The labels of a PromQL query, in matchers and lists."""
+    text = re.sub(r'"(?:\\.|[^"\\])*"', '""', query)
+    matched = re.findall(r'(\w+)\s*(?:=~|!~|!=|=)\s*""', text)
+    listed = re.findall(rf"\b(?:{MODIFIERS})\s*\(([^)]*)\)", text)
+    return {*matched, *(label.strip() for each in listed for label in each.split(",") if label)}
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def panels() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(DASHBOARD.read_text())["panels"]
+    return found
+
+
+def queries() -> Iterator[str]:
+    for rule in alerts():
+        yield rule["expr"]
+    for panel in panels():
+        for target in panel.get("targets", ()):
+            yield target["expr"]
+    for variable in json.loads(DASHBOARD.read_text())["templating"]["list"]:
+        if variable["type"] == "query":
+            (inner,) = re.findall(r"label_values\((.*), \w+\)", variable["definition"])
+            yield inner
+
+
+def test_names_are_found_in_a_query() -> None:
+    query = """
+        histogram_quantile(0.9, sum by (le, b) (rate(a_bucket{c=~"d(e)", f!=""}[5m])))
+          / on (g) group_left (h) sum(i:j_total) > bool 0.5 or k{l="$m"} offset 1h and scalar(n)
+    """
+    assert metrics_of(query) == {"a_bucket", "i:j_total", "k", "n"}
+    assert labels_of(query) == {"le", "b", "c", "f", "g", "h", "l"}
+
+
+@pytest.mark.parametrize("query", sorted(set(queries())))
+def test_every_metric_that_is_asked_for_exists(query: str, names: set[str]) -> None:
+    assert metrics_of(query)
+    assert metrics_of(query) <= names | PROMETHEUS_METRICS
+
+
+@pytest.mark.parametrize("query", sorted(set(queries())))
+def test_every_label_that_is_asked_for_is_in_the_documents(query: str) -> None:
+    told = {
+        label.strip("` ")
+        for row in rows("operations.md", r"`(lentigo|process)_\w+`").values()
+        for label in row[1].split(",")
+    }
+    assert labels_of(query) <= told | PROMETHEUS_LABELS
+
+
+@pytest.mark.parametrize("query", sorted(set(queries())))
+def test_every_bracket_closes(query: str) -> None:
+    text = re.sub(r'"(?:\\.|[^"\\])*"', "", query)
+    for opening, closing in ("()", "[]", "{}"):
+        assert text.count(opening) == text.count(closing)
+
+
+@pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_files_are_well_formed(file: Path) -> None:
+    assert isinstance(yaml.safe_load(file.read_text()), dict)
+
+
+def test_prometheus_reads_the_rules_that_are_beside_it() -> None:
+    configuration = yaml.safe_load((ALERTS.parent / "prometheus.yml").read_text())
+    assert configuration["rule_files"] == [ALERTS.name]
+    (job,) = configuration["scrape_configs"]
+    assert (job["job_name"], job["metrics_path"]) == ("lentigo", "/metrics")
+
+
+def test_the_dashboard_asks_the_data_source_that_is_provisioned() -> None:
+    folder = DASHBOARD.parent / "provisioning"
+    (source,) = yaml.safe_load((folder / "datasources/prometheus.yml").read_text())["datasources"]
+    assert source["type"] == "prometheus"
+    for panel in panels():
+        if panel["type"] != "row":
+            assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+            assert panel["targets"]
+
+
+def test_the_panels_have_their_own_numbers_and_places() -> None:
+    assert len({panel["id"] for panel in panels()}) == len(panels())
+    taken: set[tuple[int, int]] = set()
+    for panel in panels():
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_every_alert_says_how_bad_it_is_and_what_to_do(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert rule["for"]
+    assert rule["annotations"]["summary"]
+    assert rule["alert"] in rows("operations.md", r"`Lentigo\w+`")
+
+
+def test_operations_tells_of_no_alert_that_is_not_there() -> None:
+    assert set(rows("operations.md", r"`Lentigo\w+`")) == {rule["alert"] for rule in alerts()}
+
+
+def test_operations_lists_every_metric_and_no_other(tmp_path: Path) -> None:
+    told = {name: row[0] for name, row in rows("operations.md", r"`lentigo_\w+`").items()}
+    assert told == {
+        metric.name + {"counter": "_total", "info": "_info"}.get(metric.type, ""): metric.type
+        for metric in families(ModelStore(tmp_path))
+        if metric.name.startswith("lentigo_")
+    }
