@@ -11,13 +11,17 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
+from lentigo_contract.labels import CODES
 from lentigo_contract.store import ModelStore
 from lentigo_inference.admission import Admission
+from lentigo_inference.app import create_app
 from lentigo_inference.batcher import Batcher, BatchLimits
+from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS
 from lentigo_inference.inference_thread import InferenceThread
 from lentigo_inference.metrics import Metrics
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.service_state import ServiceState
+from lentigo_inference.settings import Settings
 from lentigo_inference.slot import ModelSlot
 from lentigo_inference.stopping import Stopping
 from lentigo_inference.throughput import Throughput
@@ -131,6 +135,31 @@ def test_every_label_that_is_asked_for_is_in_the_documents(query: str) -> None:
         for label in row[1].split(",")
     }
     assert labels_of(query) <= told | PROMETHEUS_LABELS
+
+
+def test_every_value_of_a_label_that_we_give_out_exists() -> None:
+    given = {
+        "reason": {kind.slug for kind in (INTERNAL, INVALID_PARAMETER, *PROBLEMS.values())},
+        "outcome": {"success", "failure"},
+        "diagnosis": set(CODES),
+    }
+    asked = [
+        (label, value)
+        for query in queries()
+        for label, values in re.findall(r'(\w+)\s*=~?\s*"([^"]*)"', query)
+        if label in given
+        for value in values.split("|")
+    ]
+    assert asked
+    assert [(label, value) for label, value in asked if value not in given[label]] == []
+
+
+def test_every_route_that_is_asked_for_exists() -> None:
+    served = list(create_app(Settings()).openapi()["paths"])
+    for query in queries():
+        for values in re.findall(r'route=~?"([^"]*)"', query):
+            for pattern in values.split("|"):
+                assert any(re.fullmatch(pattern, path) for path in served), pattern
 
 
 @pytest.mark.parametrize("query", sorted(set(queries())))

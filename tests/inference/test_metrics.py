@@ -171,6 +171,18 @@ async def test_without_a_model_it_is_not_ready_and_says_so(settings: Settings) -
     assert seen.found("lentigo_model_info") == []
 
 
+async def test_a_service_that_is_being_stopped_is_not_ready_and_still_tells(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    async with running(settings) as service:
+        service.services.stopping.begin()
+        assert (await service.predict()).status_code == 503
+        seen = await scrape(service.client)
+    assert seen.value("lentigo_ready") == 0
+    assert seen.value("lentigo_rejections_total", reason="stopping") == 1
+
+
 async def test_an_engine_that_fails_is_a_500_with_its_reason(
     settings: Settings, store: ModelStore
 ) -> None:

@@ -17,10 +17,12 @@ _SHARED: Final[tuple[structlog.typing.Processor, ...]] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
 
-# OpenTelemetry's sender and its queue: with a collector that is away they complain all the time.
+# OpenTelemetry's sender and its queue complain all the time while a collector is away, and its
+# reader of headers of whatever a client makes up.
 _REPETITIVE: Final = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.sdk._shared_internal",
+    "opentelemetry.trace.propagation.tracecontext",
 )
 _REPEAT_S: Final = 600.0
 

@@ -82,9 +82,9 @@ class RequestLog:
                 await self._app(scope, receive, send_with_id)
             except Exception:
                 _log.exception("unforeseen error")
+                record.refuse(INTERNAL.slug)
                 if status:
                     raise
-                record.refuse(INTERNAL.slug)
                 await unexpected_problem(request_id)(scope, receive, send_with_id)
             finally:
                 took = time.perf_counter() - started
