@@ -24,12 +24,17 @@ NO_PYTHON = Lentigo needs Python 3.11, 3.12 or 3.13 (TensorFlow has packages for
 WORK ?= work
 MODELS ?= models
 
+# Either version of Compose; whatever it needs besides the compose file comes from the environment.
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+PROFILES := train monitoring gpu keys
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check format train lock clean .source
+.PHONY: help setup serve test check format train up down logs train-container smoke lock clean .source .engine
 
 help: ## Print what every target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev ## Install everything for working on Lentigo into .venv
 
@@ -37,10 +42,11 @@ serve: $(VENV)/.inference ## Serve the newest model of models/ on http://127.0.0
 	$(BIN)/lentigo-inference
 
 # Playwright keeps an event loop running in its process, in which no asynchronous test can start, so
-# the page's tests have a process of their own.
+# the page's tests have a process of their own. The containers' are `make smoke`.
 test: $(VENV)/.dev ## Run the tests (ARGS="tests/contract -k name" to choose)
 	$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),\
-	$(BIN)/python -m pytest --ignore=tests/e2e/page && $(BIN)/python -m pytest tests/e2e/page)
+	$(BIN)/python -m pytest --ignore=tests/e2e/page --ignore=tests/containers && \
+	$(BIN)/python -m pytest tests/e2e/page)
 
 check: $(VENV)/.dev ## Check format, lint, types, import rules and duplicated code
 	$(BIN)/ruff format --check
@@ -57,11 +63,32 @@ train: .source $(VENV)/.trainer ## Train on HAM10000 and publish: SOURCE=dir [WE
 	$(BIN)/lentigo-train run --source "$(SOURCE)" $(if $(WEIGHTS),--weights-dir "$(WEIGHTS)") \
 		--work "$(WORK)" --models "$(MODELS)" $(ARGS)
 
+up: .engine ## Build and start the service in containers, and wait until it answers (settings: .env.example)
+	@COMPOSE="$(COMPOSE)" LENTIGO_REVISION="$(REVISION)" deploy/up.sh
+
+down: .engine ## Stop the containers; the volumes with the models and the training's work stay
+	$(COMPOSE) $(PROFILES:%=--profile %) down --remove-orphans
+
+logs: .engine ## Follow the containers' logs
+	$(COMPOSE) logs --follow --tail 100
+
+train-container: .source .engine ## Train in a container and publish to its volume: SOURCE=dir [WEIGHTS=dir] [ARGS=...]
+	LENTIGO_REVISION="$(REVISION)" $(COMPOSE) build trainer
+	@LENTIGO_SOURCE="$(abspath $(SOURCE))" $(COMPOSE) run --rm $(if $(WEIGHTS),--volume "$(abspath $(WEIGHTS)):/weights:ro") trainer run --source /data \
+		$(if $(WEIGHTS),--weights-dir /weights) $(ARGS) || { code=$$?; [ $$code -ne 137 ] || \
+		echo "The container was ended from outside: by hand, or because it needed more memory than LENTIGO_TRAINER_MEMORY allows." >&2; \
+		exit $$code; }
+
+smoke: .engine $(VENV)/.dev ## Build the images and test them on a Docker engine: train, publish, swap, and what may go wrong
+	COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest tests/containers --numprocesses=0 $(ARGS)
+
 lock: $(BIN)/python ## Write the pinned files of requirements/ anew (ARGS=--upgrade to move to newer versions)
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(call compile,dev,requirements/dev.in $(PYPROJECTS) --extra savedmodel --extra litert)
+	$(call compile,dev,requirements/dev.in requirements/build.in $(PYPROJECTS) --extra savedmodel --extra litert)
+	$(call compile,build,requirements/build.in)
 	$(call compile,trainer,shared/pyproject.toml services/trainer/pyproject.toml)
 	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra litert)
+	$(call compile,inference-full,shared/pyproject.toml services/inference/pyproject.toml --extra litert --extra savedmodel)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--output-file benchmarks/rivals/requirements.txt benchmarks/rivals/requirements.in $(ARGS)
@@ -70,15 +97,19 @@ clean: ## Remove .venv and every cache; work/ and models/ stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(SOURCES) tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
+.engine:
+	@docker version >/dev/null 2>&1 || { \
+		echo "No Docker engine answers: install and start one, or name it in DOCKER_HOST." >&2; exit 1; }
+
 .source:
-	@$(if $(SOURCE),:,$(error make train needs SOURCE=dir, the folder with the HAM10000 archives and metadata))
+	@$(if $(SOURCE),:,$(error make $(firstword $(MAKECMDGOALS)) needs SOURCE=dir, the folder with the HAM10000 archives and metadata))
 
 # One set of pins: dev.txt comes first and holds the others to its versions. Neither a registry's
 # address nor a path of this machine goes in, so the files mean the same everywhere.
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-emit-package lentigo-contract \
 	--custom-compile-command "make lock" $(if $(filter-out dev,$(1)),--constraints requirements/dev.txt) \
-	--output-file requirements/$(1).txt requirements/build.in $(2) $(ARGS)
+	--output-file requirements/$(1).txt $(2) $(ARGS)
 
 $(BIN)/python:
 	@$(if $(PYTHON),:,$(error $(NO_PYTHON)))
@@ -86,8 +117,8 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "$(PYTHON) cannot make an environment: install its venv module (Debian: python3-venv)" >&2; exit 1; }
 
-$(VENV)/.%: requirements/%.txt $(PYPROJECTS) | $(BIN)/python
+$(VENV)/.%: requirements/%.txt requirements/build.txt $(PYPROJECTS) | $(BIN)/python
 	@echo "Installing $< into $(VENV); the first time takes a minute or two."
-	$(BIN)/python -m pip install --quiet --no-compile --require-hashes --requirement $<
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes --requirement $< --requirement requirements/build.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(DISTRIBUTIONS_$*:%=--editable %)
 	@touch $@

@@ -1,3 +1,4 @@
+import socket
 import stat
 import threading
 from pathlib import Path
@@ -142,3 +143,37 @@ def test_it_does_not_start_with_a_key_file_that_is_missing(
     monkeypatch.setenv("LENTIGO_PORT", "0")
     assert main([]) == 2
     assert "keys add" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("listens_on", "published_on", "refused"),
+    [
+        ("0.0.0.0", "127.0.0.1", False),  # noqa: S104 - a container's only choice
+        ("0.0.0.0", "::1", False),  # noqa: S104
+        ("0.0.0.0", "192.0.2.7", True),  # noqa: S104
+        ("127.0.0.1", "0.0.0.0", True),  # noqa: S104
+    ],
+)
+def test_what_counts_is_the_address_that_a_container_is_published_on(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    listens_on: str,
+    published_on: str,
+    refused: bool,
+) -> None:
+    served: list[str] = []
+
+    def serve(_app: object, _settings: object, listener: socket.socket, _stopping: object) -> None:
+        listener.close()
+        served.append("served")
+
+    monkeypatch.setattr("lentigo_inference.__main__.serve", serve)
+    monkeypatch.setattr("lentigo_inference.__main__.configure_logs", lambda _settings: None)
+    for name in ("LENTIGO_KEY_FILE", "LENTIGO_ALLOW_ANONYMOUS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LENTIGO_HOST", listens_on)
+    monkeypatch.setenv("LENTIGO_PORT", "0")
+    monkeypatch.setenv("LENTIGO_PUBLISHED_ADDRESS", published_on)
+    assert main([]) == (2 if refused else 0)
+    assert served == ([] if refused else ["served"])
+    assert (f"and {published_on} is not" in capsys.readouterr().err) == refused

@@ -43,6 +43,16 @@ def test_a_port_in_use_is_one_line_that_names_it(
     assert f"127.0.0.1 port {port}" in message
 
 
+def test_too_little_memory_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("lentigo_contract.memory_limits.memory_limit", lambda _root: 64 * 2**20)
+    monkeypatch.setenv("LENTIGO_PORT", "0")
+    assert main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "this container may use 64" in line
+
+
 def test_an_unknown_host_is_told() -> None:
     with pytest.raises(ListenError, match=r"host\.invalid port 8000"):
         listen("host.invalid", 8000)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lentigo_contract.errors import StorageError
+from lentigo_contract.errors import StorageError, TooLittleMemoryError
 from lentigo_trainer import cli
 from lentigo_trainer.claim import claimed
 from tests.fakes import synthetic_ham10000
@@ -142,3 +142,15 @@ def test_fetch_puts_the_archives_where_it_is_told(
         name: name.encode() for name in names
     }
     assert f"lentigo-train run --source {tmp_path / 'ham'}" in ended.stdout
+
+
+def test_too_little_memory_is_told_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lentigo_contract.memory_limits.memory_limit", lambda _root: 2**30)
+    work = tmp_path / "work"
+    arguments = ["run", "--source", str(tmp_path), "--work", str(work), "--random-weights"]
+    failed = CliRunner().invoke(cli.app, arguments)
+    assert isinstance(failed.exception, TooLittleMemoryError)
+    assert "this container may use 1,024" in str(failed.exception)
+    assert not work.exists()

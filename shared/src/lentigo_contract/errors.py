@@ -14,6 +14,7 @@
     │   ├── IncompatibleVersionError    whole, but not a version this code can use
     │   └── PublishError                a new version could not be published
     ├── StorageError                a disk that is full, read-only or not ours
+    ├── TooLittleMemoryError        a container's limit that the work would not fit into
     ├── DatasetError                the training data
     │   ├── SourceNotFoundError         archives, folders or metadata are not there
     │   ├── DamagedArchiveError         an archive is cut off or not an archive
@@ -103,6 +104,10 @@ class PublishError(RepositoryError):
 
 class StorageError(LentigoError):
     """The disk is full, read-only or not writable by this user."""
+
+
+class TooLittleMemoryError(LentigoError):
+    """The memory limit of the container is lower than what the work needs."""
 
 
 class DatasetError(LentigoError):

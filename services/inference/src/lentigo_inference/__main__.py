@@ -5,20 +5,23 @@ import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 from prometheus_client import disable_created_metrics
 from pydantic import ValidationError
 
-from lentigo_contract.errors import KeyFileError
+from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_contract.memory_limits import require_memory
 from lentigo_inference import __version__
 from lentigo_inference.app import create_app
 from lentigo_inference.key_file import read_keys
 from lentigo_inference.keys_command import add_keys_parser, run_keys
 from lentigo_inference.listener import ListenError, address_of, listen
 from lentigo_inference.logs import configure_logs
+from lentigo_inference.seed_command import add_seed_parser, run_seed
 from lentigo_inference.server import serve
 from lentigo_inference.settings import Settings, environment_name, unknown_variables
 from lentigo_inference.stopping import Stopping
@@ -29,18 +32,23 @@ _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 _PROGRAM: Final = "lentigo-inference"
 _EXIT_CANNOT_LISTEN: Final = 1
 _EXIT_BAD_SETTINGS: Final = 2
-_EXIT_KEYS: Final = 1
+_EXIT_COMMAND: Final = 1
+
+# Bytes that the service takes with LiteRT and one version before it has answered anybody.
+_NEEDED_MEMORY: Final = 256 * 2**20
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the service until it is told to stop, and give the exit code."""
     parsed = _parser().parse_args(arguments)
     if parsed.command == "keys":
-        return _keys(parsed)
+        return _command(lambda: run_keys(parsed))
     try:
         settings = Settings()
     except ValidationError as error:
         return _fail(_EXIT_BAD_SETTINGS, _described(error))
+    if parsed.command == "seed":
+        return _command(lambda: run_seed(parsed, settings.model_repository))
     try:
         listener = listen(settings.host, settings.port)
     except ListenError as error:
@@ -69,24 +77,26 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _keys(parsed: argparse.Namespace) -> int:
+def _command(run: Callable[[], None]) -> int:
     try:
-        run_keys(parsed)
-    except KeyFileError as error:
-        return _fail(_EXIT_KEYS, str(error))
+        run()
+    except LentigoError as error:
+        return _fail(_EXIT_COMMAND, str(error))
     return 0
 
 
 def _refusal(settings: Settings, listener: socket.socket) -> str | None:
-    """Say why the service must not start: no keys that can be read, or none where all can ask."""
-    if settings.key_file is not None:
-        try:
+    """Say why the service must not start: too little memory, or no keys where all can ask."""
+    try:
+        require_memory(_NEEDED_MEMORY, "The service")
+        if settings.key_file is not None:
             read_keys(settings.key_file)
-        except KeyFileError as error:
-            return str(error)
-        return None
-    address = str(listener.getsockname()[0]).partition("%")[0]
-    if settings.allow_anonymous or ipaddress.ip_address(address).is_loopback:
+            return None
+    except LentigoError as error:
+        return str(error)
+    listens_on = str(listener.getsockname()[0]).partition("%")[0]
+    address = settings.published_address or ipaddress.ip_address(listens_on)
+    if settings.allow_anonymous or address.is_loopback:
         return None
     return (
         f"without API keys it listens on loopback alone, and {address} is not. Make a key with "
@@ -111,7 +121,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"{_PROGRAM} {__version__}")
-    add_keys_parser(parser.add_subparsers(dest="command", metavar="COMMAND"))
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    add_keys_parser(commands)
+    add_seed_parser(commands)
     return parser
 
 

@@ -4,15 +4,16 @@ Built once, in `__main__`, and passed in. `docs/operations.md` lists every setti
 """
 
 import re
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from lentigo_contract.cpu_limits import available_cores
 from lentigo_contract.images import ImageLimits
 from lentigo_inference.batcher import BatchLimits
-from lentigo_inference.cpu_limits import available_cores
 from lentigo_inference.engine_choice import EngineSetting
 
 PREFIX: Final = "LENTIGO_"
@@ -40,6 +41,11 @@ class Settings(BaseSettings):
         None,
         description="File of API keys, made with `lentigo-inference keys add`; without one the "
         "service listens on loopback alone.",
+    )
+    published_address: IPv4Address | IPv6Address | None = Field(
+        None,
+        description="Address that a container's port is published on. It takes the place of the "
+        "address listened on where that decides whether there must be a key file.",
     )
     allow_anonymous: bool = Field(
         False, description="Listen beyond loopback although there is no key file."

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
+from lentigo_contract.cpu_limits import available_cores
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_contract.memory_limits import require_memory
 from lentigo_trainer.cli_options import (
     EpochsOption,
     LimitOption,
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
+
+# Bytes that TensorFlow and MobileNet take for a handful of images; with less the kernel ends the
+# process, without a word.
+NEEDED_MEMORY: Final = 1536 * 2**20
 
 app = typer.Typer(
     name="lentigo-train",
@@ -113,7 +119,7 @@ def evaluate(
         from lentigo_trainer.measure import measure  # noqa: PLC0415 - see the module
     from lentigo_trainer.report import write_metrics  # noqa: PLC0415 - see the module
 
-    evaluation = measure(model, find_source(source), _cores(), progress_for())
+    evaluation = measure(model, find_source(source), available_cores(), progress_for())
     _show(evaluation)
     if json is not None:
         write_metrics(json, evaluation)
@@ -207,12 +213,13 @@ def _weights(folder: Path | None, random: bool) -> Weights:
 def _prepare(source: Path, work: Path, progress: Progress) -> "Prepared":
     from lentigo_trainer.prepare import prepare as decode_all  # noqa: PLC0415 - see the module
 
-    return decode_all(find_source(source), work / "prepared", _cores(), progress)
+    return decode_all(find_source(source), work / "prepared", available_cores(), progress)
 
 
 def _train(
     source: Path, work: Path, weights: Weights, recipe: Recipe, limit: int | None, seed: int
 ) -> "Trained":
+    require_memory(NEEDED_MEMORY, "Training")
     progress = progress_for()
     prepared = _prepare(source, work, progress)
 
@@ -225,7 +232,7 @@ def _train(
         weights=weights,
         seed=seed,
         limit=limit,
-        cores=_cores(),
+        cores=available_cores(),
     )
     return train(config, prepared, lambda: datetime.now(UTC), progress)
 
@@ -235,9 +242,3 @@ def _publish(folder: Path, models: Path) -> None:
 
     stored = publish_candidate(folder, models)
     _say(f"Published version {stored.version} in {stored.path}")
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_inference import cpu_limits
-from lentigo_inference.cpu_limits import available_cores
+from lentigo_contract import cpu_limits
+from lentigo_contract.cpu_limits import available_cores
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,10 @@ waits for its slowest thread.
 
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
+
+from lentigo_contract.control_groups import groups, limit_text
 
 _UNLIMITED: Final = "max"
 
@@ -35,38 +37,18 @@ def _allowed_cores() -> int:
 
 def _quotas(root: Path) -> Iterator[float]:
     """Give the cores of every quota that holds for this process."""
-    control_groups = root / "sys/fs/cgroup"
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        # hierarchy:controllers:path, as cgroups(7) has it; version 2 names no controller.
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if not controllers:
-            for folder in _upwards(control_groups, path):
-                quota, _, period = _text(folder / "cpu.max").strip().partition(" ")
-                yield from _cores(quota, period)
-        elif "cpu" in controllers.split(","):
-            for mount in {"cpu", controllers}:
-                for folder in _upwards(control_groups / mount, path):
-                    quota = _text(folder / "cpu.cfs_quota_us")
-                    yield from _cores(quota, _text(folder / "cpu.cfs_period_us"))
-
-
-def _upwards(top: Path, path: str) -> Iterator[Path]:
-    """Give a control group's folder and those above it.
-
-    Inside a container the path may be the host's, and nothing lies there; the top is then its own.
-    """
-    inside = PurePosixPath(path.strip().lstrip("/"))
-    if ".." not in inside.parts:
-        for part in (inside, *inside.parents):
-            yield top / part
-    else:
-        yield top
+    for version, folder in groups("cpu", root):
+        if version == 2:
+            quota, _, period = limit_text(folder / "cpu.max").partition(" ")
+        else:
+            quota = limit_text(folder / "cpu.cfs_quota_us")
+            period = limit_text(folder / "cpu.cfs_period_us")
+        yield from _cores(quota, period)
 
 
 def _cores(quota: str, period: str) -> Iterator[float]:
     """Microseconds of processor time in so many; no limit is "max" or -1."""
-    if quota.strip() == _UNLIMITED:
+    if quota == _UNLIMITED:
         return
     try:
         allowed, of = int(quota), int(period)
@@ -74,10 +56,3 @@ def _cores(quota: str, period: str) -> Iterator[float]:
         return
     if allowed > 0 and of > 0:
         yield allowed / of
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""

@@ -1,0 +1,44 @@
+"""`python -m lentigo_inference.readiness`: the images' health check, which needs no curl.
+
+It runs every few seconds for as long as the service does, so it loads the standard library alone
+and not the service.
+"""
+
+import http.client
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+_PATH: Final = "/v2/health/ready"
+# Within what the images give their health check.
+_TIMEOUT_S: Final = 4.0
+_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it listens there
+_UNHEALTHY: Final = 1
+
+
+def main(environment: Mapping[str, str] = os.environ) -> int:
+    """Ask the service that these variables set up; 0 if it is ready, and 1 with a reason if not."""
+    host = environment.get("LENTIGO_HOST") or "127.0.0.1"
+    port = environment.get("LENTIGO_PORT") or "8000"
+    try:
+        connection = http.client.HTTPConnection(
+            _EVERY_ADDRESS.get(host, host), int(port), timeout=_TIMEOUT_S
+        )
+        connection.request("GET", _PATH)
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return _told(f"no answer: {error}")
+    if answer.status != http.HTTPStatus.OK:
+        return _told(f"{answer.status}: {text}")
+    return 0
+
+
+def _told(reason: str) -> int:
+    sys.stdout.write(reason + "\n")
+    return _UNHEALTHY
+
+
+if __name__ == "__main__":
+    sys.exit(main())
