@@ -5,6 +5,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
 
 from lentigo_contract.store import ModelStore
 from lentigo_inference.settings import Settings
@@ -81,6 +83,7 @@ BAD: dict[str, Callable[[], object]] = {
     "too large a number": lambda: described(ONE, data=[256] * IMAGE_BYTES),
     "a negative number": lambda: described(ONE, data=[-1] * IMAGE_BYTES),
     "a fraction": lambda: described(ONE, data=[0.5] * IMAGE_BYTES),
+    "truth": lambda: described(ONE, data=[True] * IMAGE_BYTES),
     "a text": lambda: described(ONE, data=["0"] * IMAGE_BYTES),
     "ragged": lambda: described(ONE, data=[[0], 1]),
     "promised in binary": lambda: described(ONE, parameters={"binary_data_size": IMAGE_BYTES}),
@@ -114,12 +117,11 @@ async def test_what_is_no_tensor_of_ours_is_refused_in_both_shapes_of_error(
 
 
 def test_tritons_own_client_reads_and_infers(settings: Settings, store: ModelStore) -> None:
-    client_module = pytest.importorskip("tritonclient.http")
     publish_plain(store, 1)
     publish_plain(store, 2)
     truth = expected(IMAGES[:3], 2)
     with listening(settings) as service:
-        client = client_module.InferenceServerClient(service.url.removeprefix("http://"))
+        client = triton.InferenceServerClient(service.url.removeprefix("http://"))
         assert client.is_server_live()
         assert client.is_server_ready()
         assert client.is_model_ready("lentigo")
@@ -131,11 +133,11 @@ def test_tritons_own_client_reads_and_infers(settings: Settings, store: ModelSto
             "UNAVAILABLE",
             "READY",
         ]
-        tensor = client_module.InferInput("image", [3, 224, 224, 3], "UINT8")
+        tensor = triton.InferInput("image", [3, 224, 224, 3], "UINT8")
         for binary in (True, False):
             tensor.set_data_from_numpy(IMAGES[:3], binary_data=binary)
             outputs = [
-                client_module.InferRequestedOutput(name, binary_data=binary)
+                triton.InferRequestedOutput(name, binary_data=binary)
                 for name in ("activation_map", "probabilities")
             ]
             alone = client.infer("lentigo", [tensor])
@@ -148,6 +150,40 @@ def test_tritons_own_client_reads_and_infers(settings: Settings, store: ModelSto
             np.testing.assert_allclose(
                 result.as_numpy("activation_map"), truth.activation_map, atol=1e-5
             )
-        with pytest.raises(Exception, match='The only model served here is "lentigo"'):
+        with pytest.raises(InferenceServerException, match='The only model served here is "len'):
             client.infer("other", [tensor])
+        with pytest.raises(InferenceServerException, match="admin key"):
+            client.load_model("lentigo")
         client.close()
+
+
+@pytest.mark.anyio
+async def test_members_that_mlservers_client_leaves_empty_are_null(
+    settings: Settings, store: ModelStore
+) -> None:
+    """Its types write every member they have, and null where nothing was set."""
+    publish_plain(store, 1)
+    tensor = {
+        "name": "image",
+        "shape": [1, 224, 224, 3],
+        "datatype": "UINT8",
+        "parameters": None,
+        "data": IMAGES[:1].ravel().tolist(),
+    }
+    bare = {"id": None, "parameters": None, "inputs": [tensor], "outputs": None}
+    wanted = [{"name": "probabilities", "parameters": None}]
+    typed = {
+        "id": "a-1",
+        "parameters": {"content_type": "np", "headers": None},
+        "inputs": [{**tensor, "parameters": {"content_type": "np"}}],
+        "outputs": wanted,
+    }
+    truth = expected(IMAGES[:1], 1).probabilities.ravel()
+    async with running(settings) as service:
+        for body in (bare, typed):
+            answer = (await service.client.post(INFER, json=body)).json()
+            assert (answer["model_name"], answer["model_version"]) == ("lentigo", "1")
+            assert answer.get("id") == body["id"]
+            np.testing.assert_allclose(answer["outputs"][0]["data"], truth, atol=1e-6)
+        index = await service.client.post("/v2/repository/index", json={"ready": None})
+        assert [entry["state"] for entry in index.json()] == ["READY"]

@@ -1,6 +1,7 @@
 import json
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from lentigo_inference.app import create_app
@@ -24,15 +25,53 @@ def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
+def examples(media: dict[str, Any]) -> list[Any]:
+    named = [each["value"] for each in media.get("examples", {}).values()]
+    return named + ([media["example"]] if "example" in media else [])
+
+
 def test_every_error_of_every_route_is_a_problem_with_an_example(document: dict[str, Any]) -> None:
     for name, operation in operations(document):
         errors = {key: value for key, value in operation["responses"].items() if key != "200"}
         assert "default" in errors, name
         for status, described in errors.items():
             assert list(described["content"]) == ["application/problem+json"], (name, status)
-            for example in described["content"]["application/problem+json"].get("examples", {}):
-                body = described["content"]["application/problem+json"]["examples"][example]
-                assert Problem.model_validate(body["value"]).status == int(status)
+            found = examples(described["content"]["application/problem+json"])
+            assert found, (name, status)
+            for example in found:
+                problem = Problem.model_validate(example)
+                assert status in ("default", str(problem.status))
+
+
+def test_every_answer_of_every_route_has_an_example_that_its_schema_allows(
+    document: dict[str, Any],
+) -> None:
+    for name, operation in operations(document):
+        answer = operation["responses"]["200"]
+        assert answer["content"], name
+        for media_type, media in answer["content"].items():
+            found = examples(media)
+            assert found, (name, media_type)
+            for example in found:
+                assert_allowed(example, media["schema"], document)
+
+
+def test_every_json_body_has_an_example_that_its_schema_allows(document: dict[str, Any]) -> None:
+    bodies = {
+        name: operation["requestBody"]["content"]["application/json"]
+        for name, operation in operations(document)
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+    }
+    assert len(bodies) >= 4
+    for name, media in bodies.items():
+        assert examples(media), name
+        for example in examples(media):
+            assert_allowed(example, media["schema"], document)
+
+
+def assert_allowed(example: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
+    """Hold an example to its schema, whose references lead into the document."""
+    jsonschema_rs.validate({**schema, "components": document["components"]}, example)
 
 
 def test_the_frameworks_own_error_model_is_gone(document: dict[str, Any]) -> None:

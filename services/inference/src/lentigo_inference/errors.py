@@ -97,7 +97,7 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         408,
         "upload-timeout",
         "The upload took too long",
-        "The upload was not complete after 30 seconds. Send it again, or a smaller image.",
+        "The body was not complete after 30 seconds. Send it again, or a smaller image.",
     ),
     LastVersionError: ProblemType(
         409,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from lentigo_contract.errors import MalformedRequestError
+from lentigo_inference.uploads import read_body
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -17,19 +18,19 @@ M = TypeVar("M", bound=BaseModel)
 _MAX_BYTES: Final = 64 * 2**10
 
 
-async def read_json(request: Request, schema: type[M]) -> M:
+async def read_json(request: Request, schema: type[M], timeout_s: float) -> M:
     """Read a body of JSON; an empty one stands for `{}`.
 
     Raises:
         MalformedRequestError: too long, not JSON, or not what the schema says.
+        UnsupportedContentTypeError: compressed.
+        UploadTimeoutError: not complete in time.
+        starlette.requests.ClientDisconnect: the client went away.
     """
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _MAX_BYTES:
-            raise MalformedRequestError(f"The body has more than {_MAX_BYTES:,} bytes of JSON.")
+    excess = MalformedRequestError(f"The body has more than {_MAX_BYTES:,} bytes of JSON.")
+    body = await read_body(request, _MAX_BYTES, timeout_s, excess)
     try:
-        return schema.model_validate_json(bytes(body).strip() or b"{}")
+        return schema.model_validate_json(body.strip() or b"{}")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "body"

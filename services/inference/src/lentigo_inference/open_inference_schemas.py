@@ -1,10 +1,21 @@
 """Wire models of the Open Inference Protocol, version 2, and its repository extension."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from lentigo_inference.schemas import example
+
+
+def _empty_for_null(value: object) -> object:
+    return {} if value is None else value
+
+
+Parameters = Annotated[
+    dict[str, JsonValue],
+    BeforeValidator(_empty_for_null, json_schema_input_type=dict[str, JsonValue] | None),
+]
+"""Parameters by name; MLServer's client writes null where it has none."""
 
 
 class ServerLive(BaseModel):
@@ -73,9 +84,6 @@ class ModelMetadata(BaseModel):
     outputs: list[TensorMetadata]
 
 
-Parameters = dict[str, JsonValue]
-
-
 class InputTensor(BaseModel):
     """Images as the network takes them; `lentigo_contract.images` gives the same from a file."""
 
@@ -123,7 +131,7 @@ class OutputTensor(BaseModel):
     name: str
     datatype: Literal["FP32"]
     shape: list[int]
-    parameters: Parameters | None = None
+    parameters: dict[str, JsonValue] | None = None
     data: list[float] | None = None
 
 
@@ -151,7 +159,9 @@ class InferAnswer(BaseModel):
 
 
 class LoadParameters(BaseModel):
-    """What to load."""
+    """What to load; anything else that a client of Triton may wish for is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
 
     version: str | None = Field(None, description="Stay with this version; by default the newest.")
 
@@ -161,7 +171,24 @@ class LoadRequest(BaseModel):
 
     model_config = example(parameters={"version": "1"})
 
-    parameters: LoadParameters = LoadParameters()
+    parameters: LoadParameters | None = None
+
+
+class LoadedVersion(BaseModel):
+    """The version that is in use now."""
+
+    model_config = example(name="lentigo", version="1")
+
+    name: str
+    version: str
+
+
+class UnloadedModel(BaseModel):
+    """The model of which no version is in use."""
+
+    model_config = example(name="lentigo")
+
+    name: str
 
 
 class RepositoryIndexRequest(BaseModel):
@@ -169,7 +196,7 @@ class RepositoryIndexRequest(BaseModel):
 
     model_config = example(ready=False)
 
-    ready: bool = Field(False, description="Only those that are in use.")
+    ready: bool | None = Field(None, description="Only those that are in use.")
 
 
 class RepositoryIndexEntry(BaseModel):

@@ -4,16 +4,28 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_inference.access import scope_for
-from lentigo_inference.errors import INVALID_PARAMETER, PROBLEMS, ProblemType
+from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
+from lentigo_inference.open_inference_schemas import (
+    InferRequest,
+    LoadRequest,
+    RepositoryIndexRequest,
+)
 from lentigo_inference.problems import MEDIA_TYPE
-from lentigo_inference.schemas import Problem
+from lentigo_inference.schemas import Problem, example_of
 
 Responses = dict[int | str, dict[str, Any]]
 
-_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
+# Read by hand, within bounds and whatever their Content-Type, so the framework knows nothing of
+# them.
+_BODIES: Final[tuple[type[BaseModel], ...]] = (InferRequest, LoadRequest, RepositoryIndexRequest)
+
+_REFERENCE: Final = "#/components/schemas/"
+_SCHEMA: Final = {"$ref": f"{_REFERENCE}Problem"}
 
 _REQUEST_ID: Final = {
     "description": "As sent, or made by the service; the log knows the request by it.",
@@ -36,8 +48,36 @@ _SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"apiKey": []}, 
 def problem_responses(*statuses: int) -> Responses:
     """Describe the errors a route can answer with, with an example of each kind."""
     described: Responses = {status: _described(status) for status in statuses}
-    anything = {"description": "Any other error", "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
-    return {**described, "default": anything}
+    return {
+        **described,
+        "default": {
+            "description": "Any other error",
+            "headers": {"X-Request-ID": _REQUEST_ID},
+            "content": {MEDIA_TYPE: {"schema": _SCHEMA, "example": _example(INTERNAL)}},
+        },
+    }
+
+
+def json_body(
+    model: type[BaseModel],
+    *,
+    required: bool = False,
+    description: str = "JSON, whatever the Content-Type says.",
+    others: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Describe a body of JSON that the route reads by itself; `others` are media types besides.
+
+    The model is one of `_BODIES`.
+    """
+    schema = {"$ref": f"{_REFERENCE}{model.__name__}"}
+    content = {"application/json": {"schema": schema, "example": example_of(model)}}
+    return {
+        "requestBody": {
+            "required": required,
+            "description": description,
+            "content": {**content, **(others or {})},
+        }
+    }
 
 
 def describe(app: FastAPI) -> None:
@@ -54,11 +94,16 @@ def describe(app: FastAPI) -> None:
             )
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             schemas["Problem"] = Problem.model_json_schema()
+            _, bodies = models_json_schema(
+                [(model, "validation") for model in _BODIES], ref_template=_REFERENCE + "{model}"
+            )
+            schemas.update(bodies["$defs"])
             made["components"]["securitySchemes"] = _SECURITY_SCHEMES
             for path, operations in made["paths"].items():
-                if scope_for(path) is not None:
-                    for operation in operations.values():
+                for operation in operations.values():
+                    if scope_for(path) is not None:
                         _describe_access(operation)
+                    _describe_success(operation["responses"]["200"], schemas)
             app.openapi_schema = made
         return app.openapi_schema
 
@@ -70,6 +115,18 @@ def _describe_access(operation: dict[str, Any]) -> None:
     operation["security"] = _SECURITY
     for status in (401, 403, 429):
         operation["responses"].setdefault(str(status), _described(status))
+
+
+def _describe_success(answer: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Add the header that every answer has, and the example of what it holds."""
+    answer.setdefault("headers", {})["X-Request-ID"] = _REQUEST_ID
+    for media in answer.get("content", {}).values():
+        schema = media.get("schema", {})
+        several = schema.get("type") == "array"
+        name = (schema["items"] if several else schema).get("$ref", "").removeprefix(_REFERENCE)
+        if name:
+            (example,) = schemas[name]["examples"]
+            media.setdefault("example", [example] if several else example)
 
 
 def _described(status: int) -> dict[str, Any]:

@@ -13,6 +13,12 @@ def example(**values: Any) -> ConfigDict:  # noqa: ANN401 - any JSON
     return ConfigDict(frozen=True, json_schema_extra={"examples": [values]})
 
 
+def example_of(model: type[BaseModel]) -> Any:  # noqa: ANN401 - any JSON
+    """Give the example of a wire model that was configured with `example`."""
+    extra: Any = model.model_config["json_schema_extra"]
+    return extra["examples"][0]
+
+
 class Problem(BaseModel):
     """An error, as RFC 9457 has it, with `error` beside it for Open Inference clients."""
 
@@ -125,6 +131,8 @@ class PredictionAnswer(BaseModel):
 class BatchAnswer(BaseModel):
     """Diagnoses in the order of the images; a problem in place of one that failed."""
 
+    model_config = example(results=[example_of(PredictionAnswer), example_of(Problem)])
+
     results: list[PredictionAnswer | Problem]
 
 
@@ -140,6 +148,24 @@ class Label(BaseModel):
 class ModelDetails(ModelReference):
     """A version in use: what it knows and how well."""
 
+    model_config = example(
+        name="lentigo",
+        version="1",
+        architecture="mobilenet",
+        engine="litert",
+        created="2026-11-23T10:00:00Z",
+        license="CC BY-NC 4.0",
+        labels=[
+            {"code": "nv", "name": "Melanocytic nevus", "malignant": False, "icd10": ["D22"]},
+            {"code": "mel", "name": "Melanoma", "malignant": True, "icd10": ["C43"]},
+        ],
+        threshold=0.18,
+        metrics={"accuracy": 0.9},
+        dataset={"name": "HAM10000", "images": 10015},
+        parameters={"total": 4285639, "trainable": 2914823, "frozen": 1370816},
+        notice="Research use only. Not a medical device.",
+    )
+
     engine: str = Field(description="Runtime that computes it.", examples=["savedmodel"])
     created: str = Field(description="When training ended, UTC.", examples=["2026-11-23T10:00:00Z"])
     license: str
@@ -153,5 +179,7 @@ class ModelDetails(ModelReference):
 
 class ModelList(BaseModel):
     """The versions in use: one, or none while no model is loaded."""
+
+    model_config = example(models=[example_of(ModelDetails)])
 
     models: list[ModelDetails]

@@ -166,6 +166,9 @@ def _flat(data: list[Any], wanted: int) -> bytes:
             raise MalformedRequestError(
                 f"The data have {len(data):,} numbers; the shape asks for {wanted:,}."
             )
+        # Python takes true for 1; whoever sends it means something else.
+        if set(map(type, data)) != {int}:
+            raise TypeError
         return bytes(data)
     except (TypeError, ValueError) as error:
         raise MalformedRequestError(

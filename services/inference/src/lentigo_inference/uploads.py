@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from lentigo_contract.errors import (
     ImageTooLargeError,
+    LentigoError,
     MalformedRequestError,
     UnsupportedContentTypeError,
     UploadTimeoutError,
@@ -40,19 +41,21 @@ class _RawBody:
         return [self._content.getvalue()]
 
 
-async def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes:
+async def read_body(
+    request: Request, max_bytes: int, timeout_s: float, excess: LentigoError | None = None
+) -> bytes:
     """Read a body that is no image file, of at most so many bytes.
 
     Raises:
         MalformedRequestError: Content-Length is not a number.
         UnsupportedContentTypeError: compressed.
-        ImageTooLargeError: more bytes than allowed.
+        ImageTooLargeError: more bytes than allowed; `excess` in its place, if it is given.
         UploadTimeoutError: not complete in time.
         starlette.requests.ClientDisconnect: the client went away.
     """
     _refuse_compressed(request)
     body = _RawBody(max_bytes)
-    await _receive(request, body, max_bytes, timeout_s, too_large(max_bytes))
+    await _receive(request, body, max_bytes, timeout_s, excess or too_large(max_bytes))
     return body.images()[0]
 
 
@@ -93,7 +96,7 @@ async def read_upload(request: Request, max_image_bytes: int, timeout_s: float) 
 
 
 async def _receive(
-    request: Request, body: _Body, limit: int, timeout_s: float, excess: ImageTooLargeError
+    request: Request, body: _Body, limit: int, timeout_s: float, excess: LentigoError
 ) -> None:
     """Feed a body what comes; raises `excess` when that is more than `limit` bytes."""
     if _declared_length(request) > limit:
@@ -108,7 +111,7 @@ async def _receive(
                 body.feed(piece)
     except TimeoutError as error:
         raise UploadTimeoutError(
-            f"The upload was not complete after {timeout_s:g} seconds. Send it again, or a smaller "
+            f"The body was not complete after {timeout_s:g} seconds. Send it again, or a smaller "
             "image."
         ) from error
 

@@ -1,7 +1,7 @@
 """`POST /v2/models/{m}/infer`: tensors in, tensors out, as public clients speak."""
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from lentigo_contract.errors import NotReadyError
 from lentigo_inference.connected import while_connected
 from lentigo_inference.open_inference_schemas import InferAnswer, InferRequest
-from lentigo_inference.openapi import problem_responses
+from lentigo_inference.openapi import Responses, json_body, problem_responses
 from lentigo_inference.routes.open_inference import wanted_model
 from lentigo_inference.services import ServicesOfRequest
 from lentigo_inference.slot import LoadedModel
@@ -20,21 +20,31 @@ from lentigo_inference.uploads import read_body
 router = APIRouter(prefix="/v2", tags=["open inference"])
 
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-_REQUEST_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "description": f"JSON; or JSON of as many bytes as the header {HEADER} says, and then the "
-        "tensors in binary.",
+_REQUEST_BODY: Final = json_body(
+    InferRequest,
+    required=True,
+    description=f"JSON; or JSON of as many bytes as the header {HEADER} says, and then the tensors "
+    "in binary.",
+    others={"application/octet-stream": _BINARY},
+)
+_RESPONSES: Final[Responses] = {
+    200: {
         "content": {
-            "application/json": {
-                "schema": {"type": "object", "required": ["inputs"]},
-                "example": InferRequest.model_config["json_schema_extra"]["examples"][0],  # type: ignore[index]
-            },
-            "application/octet-stream": _BINARY,
+            "application/octet-stream": {
+                **_BINARY,
+                "example": "The JSON of the answer, and behind it the tensors in binary.",
+            }
+        },
+        "headers": {
+            HEADER: {
+                "description": "Bytes of JSON before the tensors; only where there are tensors in "
+                "binary.",
+                "schema": {"type": "integer"},
+            }
         },
     },
+    **problem_responses(400, 404, 408, 413, 415, 500, 503),
 }
-_RESPONSES: Final = problem_responses(400, 404, 408, 413, 415, 500, 503)
 
 
 @router.post(

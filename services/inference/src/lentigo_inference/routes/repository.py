@@ -4,7 +4,6 @@ Triton and MLServer clients read it, load and unload.
 """
 
 import asyncio
-from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -12,53 +11,28 @@ from starlette.requests import Request
 from lentigo_contract.errors import LastVersionError, MalformedRequestError
 from lentigo_inference.json_body import read_json
 from lentigo_inference.open_inference_schemas import (
+    LoadedVersion,
     LoadRequest,
     RepositoryIndexEntry,
     RepositoryIndexRequest,
+    UnloadedModel,
 )
-from lentigo_inference.openapi import problem_responses
+from lentigo_inference.openapi import json_body, problem_responses
 from lentigo_inference.reloader import VersionStatus
 from lentigo_inference.routes.open_inference import require_known
 from lentigo_inference.services import ServicesOfRequest
 
 router = APIRouter(prefix="/v2/repository", tags=["repository"])
 
-_REQUEST_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": False,
-        "content": {"application/json": {"schema": RepositoryIndexRequest.model_json_schema()}},
-    }
-}
 
-_LOAD_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": False,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        "parameters": {
-                            "type": "object",
-                            "properties": {
-                                "version": {
-                                    "type": "string",
-                                    "description": "Stay with this one; by default the newest.",
-                                }
-                            },
-                        }
-                    },
-                }
-            }
-        },
-    }
-}
-
-
-@router.post("/index", responses=problem_responses(400), openapi_extra=_REQUEST_BODY)
+@router.post(
+    "/index",
+    responses=problem_responses(400, 408, 415),
+    openapi_extra=json_body(RepositoryIndexRequest),
+)
 async def index(request: Request, services: ServicesOfRequest) -> list[RepositoryIndexEntry]:
     """List every version in the repository with its state and, if it is not in use, the reason."""
-    wanted = await read_json(request, RepositoryIndexRequest)
+    wanted = await read_json(request, RepositoryIndexRequest, services.settings.upload_timeout_s)
     return [
         RepositoryIndexEntry(
             name=services.store.name,
@@ -73,24 +47,26 @@ async def index(request: Request, services: ServicesOfRequest) -> list[Repositor
 
 @router.post(
     "/models/{model}/load",
-    responses=problem_responses(400, 403, 404, 422, 503),
-    openapi_extra=_LOAD_BODY,
+    responses=problem_responses(400, 403, 404, 408, 415, 422, 503),
+    openapi_extra=json_body(LoadRequest),
 )
-async def load(request: Request, services: ServicesOfRequest, model: str) -> dict[str, str]:
+async def load(request: Request, services: ServicesOfRequest, model: str) -> LoadedVersion:
     """Load the newest version anew, or the one that is named, and stay with that one.
 
     The version in use answers meanwhile, and stays if this fails.
     """
     require_known(services.store, model)
-    wanted = (await read_json(request, LoadRequest)).parameters.version
-    services.stopping.require_running()
-    version = None if wanted is None else _number(wanted)
-    loaded = await asyncio.to_thread(services.reloader.load, version)
-    return {"name": services.store.name, "version": str(loaded)}
+    # Counted, so that a volume that hangs is cut short at the end of the grace period.
+    with services.stopping.accepted():
+        asked = await read_json(request, LoadRequest, services.settings.upload_timeout_s)
+        wanted = asked.parameters.version if asked.parameters else None
+        version = None if wanted is None else _number(wanted)
+        loaded = await asyncio.to_thread(services.reloader.load, version)
+    return LoadedVersion(name=services.store.name, version=str(loaded))
 
 
 @router.post("/models/{model}/unload", responses=problem_responses(403, 404, 409))
-async def unload(services: ServicesOfRequest, model: str) -> dict[str, str]:
+async def unload(services: ServicesOfRequest, model: str) -> UnloadedModel:
     """Refuse to unload the only version that is loaded; without one there is nothing to do."""
     require_known(services.store, model)
     current = services.slot.current
@@ -99,7 +75,7 @@ async def unload(services: ServicesOfRequest, model: str) -> dict[str, str]:
             f"Version {current.version} is the only one loaded, and stays. Load another version in "
             "its place."
         )
-    return {"name": services.store.name}
+    return UnloadedModel(name=services.store.name)
 
 
 def _number(version: str) -> int:
