@@ -54,13 +54,21 @@ def listening(settings: Settings, load: EngineLoader = load_plain) -> Iterator[L
     """Serve on a free port; the first look at the repository is over."""
     stopping, looked = Stopping(), threading.Event()
 
-    def wait(_seconds: float) -> bool:
-        looked.set()
+    def wait(seconds: float) -> bool:
+        # The keys have a watcher of their own, which is done at once.
+        if seconds == settings.reload_interval_s:
+            looked.set()
         return True
 
     app = create_app(settings, load=load, wait=wait, stopping=stopping)
     ended: list[int] = []
-    server = Server(app, settings.shutdown_grace_s, stopping, end=ended.append)
+    server = Server(
+        app,
+        settings.shutdown_grace_s,
+        stopping,
+        patience_s=settings.upload_timeout_s,
+        end=ended.append,
+    )
     listener = listen("127.0.0.1", 0)
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True

@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,30 +10,14 @@ import pytest
 
 from lentigo_contract.errors import StoppingError
 from lentigo_contract.store import ModelStore
-from lentigo_inference.engine import Images, Prediction
 from lentigo_inference.server import Server
 from lentigo_inference.settings import Settings
 from lentigo_inference.stopping import Stopping
 from tests.fakes import jpeg_bytes
+from tests.inference.held_engine import HeldEngine
 from tests.inference.network import DEADLINE_S, listening
 from tests.inference.serving import PREDICTIONS
-from tests.models import PlainEngine, publish_plain
-
-
-class HeldEngine(PlainEngine):
-    """Held when it is told to be."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self.holding = threading.Event()
-        self.reached = threading.Event()
-        self.opened = threading.Event()
-
-    def predict(self, images: Images) -> Prediction:
-        if self.holding.is_set():
-            self.reached.set()
-            assert self.opened.wait(DEADLINE_S)
-        return super().predict(images)
+from tests.models import publish_plain
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from lentigo_inference.http_protocol import impatient_protocol
 from lentigo_inference.settings import Settings
 from lentigo_inference.stopping import Stopping
 
@@ -35,7 +36,8 @@ def serve(app: ASGIApp, settings: Settings, listener: socket.socket, stopping: S
     # uvicorn stops gracefully and then sends itself the signal again, for these handlers.
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
-    Server(app, settings.shutdown_grace_s, stopping).run(sockets=[listener])
+    server = Server(app, settings.shutdown_grace_s, stopping, patience_s=settings.upload_timeout_s)
+    server.run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
@@ -51,6 +53,7 @@ class Server(uvicorn.Server):
         grace_s: float,
         stopping: Stopping,
         *,
+        patience_s: float = 30.0,
         end: Callable[[int], object] = os._exit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -60,11 +63,13 @@ class Server(uvicorn.Server):
             app: answers.
             grace_s: seconds that accepted work has from the first signal on.
             stopping: begun by the first signal.
+            patience_s: seconds in which the head of a request must be complete.
             end: ends the process with a code and without a word to anyone.
             clock: seconds that never jump.
         """
         config = uvicorn.Config(
             app,
+            http=impatient_protocol(patience_s),
             log_config=None,
             log_level="warning",
             access_log=False,

@@ -82,7 +82,11 @@ class Settings(BaseSettings):
         ImageLimits().max_bytes, ge=1024, le=2**31, description="Largest image accepted, in bytes."
     )
     upload_timeout_s: float = Field(
-        30.0, gt=0, le=3600, description="Seconds in which an upload must be complete."
+        30.0,
+        gt=0,
+        le=3600,
+        description="Seconds in which an upload must be complete, and before it the head of the "
+        "request.",
     )
     max_pending: int = Field(
         64,
