@@ -53,6 +53,7 @@ class PlainEngine:
 
     name = "plain"
     platform = "numpy"
+    batches = True
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

@@ -1,6 +1,9 @@
+import gc
 import subprocess
 import sys
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +11,11 @@ import pytest
 from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest import MapGeometry
-from lentigo_contract.store import ModelStore
-from lentigo_inference.engine import warm_up
+from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_inference.engine import Engine, Images, Prediction, warm_up
 from lentigo_inference.engine_choice import engine_loader
+from lentigo_inference.reloader import Reloader
+from lentigo_inference.slot import ModelSlot
 from tests.models import Flaw, SavedModels, expected
 
 
@@ -102,3 +107,46 @@ def test_without_litert_the_reason_names_what_to_install(
     monkeypatch.setitem(sys.modules, "lentigo_inference.engines.litert", None)
     with pytest.raises(EngineError, match=r"lentigo-inference\[litert\]"):
         engine_loader(1, "litert")(stored)
+
+
+def test_it_takes_batches_apart_so_one_size_is_warmed_up(
+    store: ModelStore, saved_models: SavedModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = saved_models.publish(store, seed=1, litert=True)
+    engine = engine_loader(1, "litert")(stored)
+    sizes: list[int] = []
+    predict = engine.predict
+
+    def noted(images: Images) -> Prediction:
+        sizes.append(len(images))
+        return predict(images)
+
+    monkeypatch.setattr(engine, "predict", noted)
+    warm_up(engine, MapGeometry(height=7, width=7), (1, 2, 4, 8))
+    assert sizes == [1]
+
+
+def test_reloading_frees_every_interpreter_but_the_one_in_use(
+    store: ModelStore, saved_models: SavedModels
+) -> None:
+    """Counted without the collector, which would find them late, under load."""
+    saved_models.publish(store, seed=1, litert=True)
+    interpreters: list[weakref.ref[Any]] = []
+    load = engine_loader(1, "litert")
+
+    def counted(stored: StoredVersion) -> Engine:
+        engine = load(stored)
+        interpreters.append(weakref.ref(engine._interpreter))  # type: ignore[attr-defined]
+        return engine
+
+    slot = ModelSlot(lambda model: model.engine.close())
+    reloader = Reloader(store, slot, counted)
+    gc.disable()
+    try:
+        for _ in range(5):
+            reloader.load()
+        assert [each() is None for each in interpreters] == [True] * 4 + [False]
+        slot.close()
+        assert interpreters[-1]() is None
+    finally:
+        gc.enable()

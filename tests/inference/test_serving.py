@@ -62,14 +62,19 @@ class GatedEngine(PlainEngine):
 
 
 async def test_a_request_keeps_the_model_it_began_with_and_the_old_one_is_then_released(
-    settings: Settings, store: ModelStore, gate: Gate
+    settings: Settings, store: ModelStore, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_plain(store, 1)
-    first = GatedEngine(1, gate)
+    first = PlainEngine(1)
 
     def load(stored: StoredVersion) -> Engine:
         return first if stored.version == 1 else load_plain(stored)
 
+    def held_read(*arguments: object) -> object:
+        gate.hold()
+        return read_image(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(decoding, "read_image", held_read)
     async with running(settings, load) as service:
         held = asyncio.create_task(service.predict())
         await gate.until_reached()
@@ -224,3 +229,37 @@ async def test_versions_change_under_load_without_a_failed_or_mixed_up_request(
             await service.look()
             stop.set()
         assert (await service.predict()).json()["model"]["version"] == "3"
+
+
+async def test_a_new_engine_is_put_to_the_proof_between_batches_and_never_beside_one(
+    settings: Settings, store: ModelStore, gate: Gate
+) -> None:
+    """So running requests keep their latency: each waits for one run of the new engine at most."""
+    publish_plain(store, 1)
+    old = GatedEngine(1, gate)
+    runs: list[int] = []
+    begun = threading.Event()
+
+    class Noting(PlainEngine):
+        def predict(self, images: Images) -> Prediction:
+            assert gate.opened.is_set(), "it ran beside the engine in use"
+            runs.append(len(images))
+            return super().predict(images)
+
+    def load(stored: StoredVersion) -> Engine:
+        if stored.version == 1:
+            return old
+        begun.set()
+        return Noting(2)
+
+    async with running(settings, load) as service:
+        held = asyncio.create_task(service.predict())
+        await gate.until_reached()
+        publish_plain(store, 2)
+        look = asyncio.create_task(service.look())
+        assert await asyncio.to_thread(begun.wait, DEADLINE_S)
+        gate.opened.set()
+        assert (await held).json()["model"]["version"] == "1"
+        await look
+        assert runs == list(BatchLimits().sizes())
+        assert (await service.predict()).json()["model"]["version"] == "2"

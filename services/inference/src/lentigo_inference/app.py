@@ -88,7 +88,7 @@ def create_app(
         version=__version__,
         lifespan=_lifespan(
             settings,
-            load or engine_loader(settings.engine_threads, settings.engine),
+            load,
             wait,
             stopping or Stopping(),
             measured,
@@ -136,7 +136,7 @@ def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -
 
 def _lifespan(
     settings: Settings,
-    load: EngineLoader,
+    load: EngineLoader | None,
     wait: Wait | None,
     stopping: Stopping,
     metrics: Metrics,
@@ -156,10 +156,12 @@ def _lifespan(
         reloader = Reloader(
             store,
             slot,
-            load,
+            load
+            or engine_loader(settings.engine_threads, settings.engine, in_turn=inference.in_turn),
             pinned=settings.model_version,
             batch_sizes=settings.batch_limits().sizes(),
             observe=metrics.loaded,
+            in_turn=inference.in_turn,
         )
         predictor = Predictor(
             slot, decoding, batcher, settings.request_timeout_s, observe=metrics.predicted

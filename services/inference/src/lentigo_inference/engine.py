@@ -44,6 +44,10 @@ class Engine(Protocol):
     def platform(self) -> str:
         """The runtime and format, as the Open Inference Protocol's metadata call it."""
 
+    @property
+    def batches(self) -> bool:
+        """Whether it computes several images as one; else one after the other."""
+
     def predict(self, images: Images) -> Prediction:
         """Run the network on uint8 [n, 224, 224, 3] sRGB.
 
@@ -58,12 +62,55 @@ class Engine(Protocol):
 EngineLoader = Callable[[StoredVersion], Engine]
 """Loads a verified version, or raises EngineError."""
 
+InTurn = Callable[[Callable[[], Prediction]], Prediction]
+"""Runs an engine between the batches of requests, and gives what it gives."""
+
+
+def at_once(run: Callable[[], Prediction]) -> Prediction:
+    """Run an engine without waiting for anyone: an `InTurn` for where there are no requests."""
+    return run()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInTurn:
+    """An engine that is put to the proof while another answers requests.
+
+    A network uses every core it is given, so two that compute at the same time slow each other
+    down. Each run of this one waits for its turn.
+    """
+
+    engine: Engine
+    in_turn: InTurn
+
+    @property
+    def name(self) -> str:
+        """The engine's."""
+        return self.engine.name
+
+    @property
+    def platform(self) -> str:
+        """The engine's."""
+        return self.engine.platform
+
+    @property
+    def batches(self) -> bool:
+        """The engine's."""
+        return self.engine.batches
+
+    def predict(self, images: Images) -> Prediction:
+        """Run the network when it is its turn; see `Engine`."""
+        return self.in_turn(lambda: self.engine.predict(images))
+
+    def close(self) -> None:
+        """Close the engine."""
+        self.engine.close()
+
 
 def warm_up(engine: Engine, geometry: MapGeometry, sizes: Iterable[int] = (1, 2)) -> None:
     """Run a new engine before anyone waits for it, and refuse it if what it says is impossible.
 
     The first run of each size allocates and optimises, which takes tens of times as long as the
-    next.
+    next. An engine that takes batches apart sees one size.
 
     Args:
         engine: the new one.
@@ -74,7 +121,7 @@ def warm_up(engine: Engine, geometry: MapGeometry, sizes: Iterable[int] = (1, 2)
         EngineError: it failed, or gave other shapes or types than the manifest says, numbers that
             are not finite, or probabilities that are none.
     """
-    for count in sizes:
+    for count in sizes if engine.batches else (1,):
         check_prediction(engine.predict(_test_images(count)), count, geometry)
 
 

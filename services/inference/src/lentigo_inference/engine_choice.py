@@ -11,7 +11,14 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.golden import Golden, golden_images
 from lentigo_contract.manifest import Manifest
 from lentigo_contract.store import StoredVersion
-from lentigo_inference.engine import Engine, EngineLoader, warm_up
+from lentigo_inference.engine import (
+    Engine,
+    EngineInTurn,
+    EngineLoader,
+    InTurn,
+    at_once,
+    warm_up,
+)
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
@@ -48,7 +55,10 @@ def choose(setting: EngineSetting, manifest: Manifest) -> Choice:
 
 
 def engine_loader(
-    threads: int, setting: EngineSetting = "auto", open_engine: EngineOpener | None = None
+    threads: int,
+    setting: EngineSetting = "auto",
+    open_engine: EngineOpener | None = None,
+    in_turn: InTurn = at_once,
 ) -> EngineLoader:
     """Give what loads versions.
 
@@ -56,6 +66,7 @@ def engine_loader(
         threads: what the runtime computes with.
         setting: which engine to use; with `auto`, one that fails gives way to the next.
         open_engine: opens a version with one engine; by default with the real runtimes.
+        in_turn: runs what puts a new engine to the proof.
     """
     opened: EngineOpener = open_engine or _open
 
@@ -66,7 +77,7 @@ def engine_loader(
         failures: list[str] = []
         for name in choice.engines:
             try:
-                return _proven(opened(name, stored, threads), stored.manifest)
+                return _proven(opened(name, stored, threads), stored.manifest, in_turn)
             except EngineError as error:
                 reason = str(error)
                 failures.append(reason)
@@ -85,7 +96,10 @@ def check_golden(engine: Engine, golden: Golden) -> None:
     for name, answer in golden.answers.items():
         if name == engine.name:
             expected = np.array(answer.probabilities)
-            found = engine.predict(golden_images(golden.seed, len(expected))).probabilities
+            pictures = golden_images(golden.seed, len(expected))
+            # One at a time: what waits for the engine meanwhile waits no longer than for an image.
+            answers = [engine.predict(picture[None]).probabilities for picture in pictures]
+            found = np.concatenate(answers)
             if found.shape != expected.shape:
                 raise EngineError(
                     f"The engine {name} gives probabilities {list(found.shape)} of the golden "
@@ -100,13 +114,14 @@ def check_golden(engine: Engine, golden: Golden) -> None:
                 )
 
 
-def _proven(engine: Engine, manifest: Manifest) -> Engine:
+def _proven(engine: Engine, manifest: Manifest, in_turn: InTurn) -> Engine:
+    waiting = EngineInTurn(engine, in_turn)
     try:
         if engine.name in LITERT_FILES:
             # The reloader warms up what it is given; here it decides whether to fall back.
-            warm_up(engine, manifest.activation_map)
+            warm_up(waiting, manifest.activation_map)
         if manifest.golden is not None:
-            check_golden(engine, manifest.golden)
+            check_golden(waiting, manifest.golden)
     except BaseException:
         engine.close()
         raise

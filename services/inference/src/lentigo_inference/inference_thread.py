@@ -1,11 +1,12 @@
 """The one thread that runs engines."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from lentigo_contract.errors import EngineError
 from lentigo_inference.engine import Images, Prediction
 from lentigo_inference.slot import LoadedModel
 
@@ -32,9 +33,24 @@ class InferenceThread:
             self._thread, lambda: model.engine.predict(np.stack(images))
         )
 
+    def in_turn(self, run: Callable[[], Prediction]) -> Prediction:
+        """Run an engine that is in no slot yet, after what was asked for before; blocks.
+
+        Raises what it raises, and EngineError once the service is being stopped.
+        """
+        try:
+            waiting = self._thread.submit(run)
+        except RuntimeError as error:
+            raise EngineError("The service is being stopped.") from error
+        return waiting.result()
+
     def retire(self, model: LoadedModel) -> None:
         """Close a model after the calls that were asked for before."""
-        self._thread.submit(model.engine.close)
+        try:
+            self._thread.submit(model.engine.close)
+        except RuntimeError:
+            # The thread has ended, so no call can be under way.
+            model.engine.close()
 
     def close(self) -> None:
         """Finish what was asked for, and end."""

@@ -22,7 +22,7 @@ from lentigo_contract.errors import (
     VersionRefusedError,
 )
 from lentigo_contract.store import ModelStore
-from lentigo_inference.engine import EngineLoader, warm_up
+from lentigo_inference.engine import EngineInTurn, EngineLoader, InTurn, at_once, warm_up
 from lentigo_inference.fingerprint import FolderFingerprint, fingerprint
 from lentigo_inference.low_priority import at_low_priority
 from lentigo_inference.slot import LoadedModel, ModelSlot
@@ -81,6 +81,7 @@ class Reloader:
         pinned: int | None = None,
         batch_sizes: Iterable[int] = (1, 2),
         observe: Callable[[LoadRecord], None] = lambda _record: None,
+        in_turn: InTurn = at_once,
     ) -> None:
         """Remember what to do; nothing is read yet.
 
@@ -91,11 +92,13 @@ class Reloader:
             pinned: the version to stay with; by default always the newest.
             batch_sizes: what a new engine is warmed up with.
             observe: told of every attempt.
+            in_turn: runs each warm-up, so that running requests keep their latency.
         """
         self._configured_pin = pinned
         self._pinned = pinned
         self._batch_sizes = tuple(batch_sizes)
         self._observe = observe
+        self._in_turn = in_turn
         self._store = store
         self._slot = slot
         self._load = load
@@ -232,7 +235,8 @@ class Reloader:
         stored = at_low_priority(lambda: self._store.open(version))
         engine = self._load(stored)
         try:
-            warm_up(engine, stored.manifest.activation_map, self._batch_sizes)
+            waiting = EngineInTurn(engine, self._in_turn)
+            warm_up(waiting, stored.manifest.activation_map, self._batch_sizes)
         except BaseException:
             engine.close()
             raise

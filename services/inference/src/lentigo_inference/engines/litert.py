@@ -19,6 +19,7 @@ class LiteRTEngine:
     """A version's LiteRT model, in memory."""
 
     platform = "litert_tflite"
+    batches = False
 
     def __init__(self, name: EngineName, file: Path, threads: int) -> None:
         """Load a model file.

@@ -26,6 +26,7 @@ class SavedModelEngine:
 
     name = "savedmodel"
     platform = "tensorflow_savedmodel"
+    batches = True
 
     def __init__(self, folder: Path, threads: int) -> None:
         """Load the SavedModel in `folder`.

@@ -1,0 +1,53 @@
+import threading
+
+import numpy as np
+import pytest
+
+from lentigo_contract.errors import EngineError
+from lentigo_contract.store import ModelStore
+from lentigo_inference.engine import EngineInTurn, Images, Prediction
+from lentigo_inference.inference_thread import InferenceThread
+from lentigo_inference.slot import LoadedModel
+from tests.models import PlainEngine, expected, publish_plain
+
+IMAGES = np.random.default_rng(1).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+
+
+def test_an_engine_in_turn_runs_on_the_engine_thread_and_answers_as_it_does_alone() -> None:
+    threads: list[str] = []
+
+    class Noting(PlainEngine):
+        def predict(self, images: Images) -> Prediction:
+            threads.append(threading.current_thread().name)
+            return super().predict(images)
+
+    inference = InferenceThread()
+    engine = EngineInTurn(Noting(1), inference.in_turn)
+    found = engine.predict(IMAGES)
+    inference.close()
+    assert (engine.name, engine.platform, engine.batches) == ("plain", "numpy", True)
+    np.testing.assert_array_equal(found.probabilities, expected(IMAGES, 1).probabilities)
+    assert threads == ["lentigo-engine_0"]
+
+
+def test_what_fails_in_turn_fails_where_it_was_asked_for() -> None:
+    class Broken(PlainEngine):
+        def predict(self, _images: Images) -> Prediction:
+            raise EngineError("The runtime failed.")
+
+    inference = InferenceThread()
+    with pytest.raises(EngineError, match="The runtime failed"):
+        EngineInTurn(Broken(1), inference.in_turn).predict(IMAGES)
+    inference.close()
+
+
+def test_once_it_is_closed_nothing_runs_and_what_is_retired_is_still_closed(
+    store: ModelStore,
+) -> None:
+    inference = InferenceThread()
+    inference.close()
+    engine = PlainEngine(1)
+    with pytest.raises(EngineError, match="being stopped"):
+        EngineInTurn(engine, inference.in_turn).predict(IMAGES)
+    inference.retire(LoadedModel(publish_plain(store, 1), engine))
+    assert engine.closed
