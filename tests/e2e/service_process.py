@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -33,11 +33,21 @@ def environment(models: Path, **settings: str) -> dict[str, str]:
 
 
 class ServiceProcess:
-    """A running service."""
+    """A running service, in a process group of its own."""
 
-    def __init__(self, models: Path, **settings: str) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        command: Sequence[str] = COMMAND,
+        folder: Path | None = None,
+    ) -> None:
         self.process = subprocess.Popen(
-            COMMAND, env=environment(models, **settings), stderr=subprocess.PIPE, text=True
+            command,
+            env=settings,
+            cwd=folder,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         self.lines: list[str] = []
         self._ended = False
@@ -94,7 +104,7 @@ class ServiceProcess:
 
 @contextmanager
 def service_process(models: Path, **settings: str) -> Iterator[ServiceProcess]:
-    service = ServiceProcess(models, **settings)
+    service = ServiceProcess(environment(models, **settings))
     try:
         with service.client:
             yield service

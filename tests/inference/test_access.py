@@ -1,4 +1,5 @@
 import asyncio
+import hmac
 from pathlib import Path
 
 import httpx
@@ -137,6 +138,30 @@ async def test_a_key_is_hashed_once(
         for _ in range(3):
             assert (await predict(service.client, bearer(keys["predict"]))).status_code == 200
     assert len(hashed) == 1
+
+
+@anyio
+async def test_secrets_are_compared_in_constant_time_the_first_time_and_later(
+    guarded: Settings, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The standard library's comparison takes as long whatever differs; none is made without it."""
+    compared: list[tuple[int, int]] = []
+    compare = hmac.compare_digest
+
+    def noted(first: bytes, second: bytes) -> bool:
+        compared.append((len(first), len(second)))
+        return compare(first, second)
+
+    monkeypatch.setattr(hmac, "compare_digest", noted)
+    async with running(guarded) as service:
+        for _ in range(2):
+            assert (await predict(service.client, bearer(keys["predict"]))).status_code == 200
+        first_and_later = compared.copy()
+        wrong = await predict(service.client, bearer(keys["predict"][:-1] + "~"))
+        assert wrong.status_code == 401
+    # A MAC against none yet, then the hash; then the MAC alone.
+    assert first_and_later == [(32, 0), (32, 32), (32, 32)]
+    assert compared[3:] == [(32, 32), (32, 32)]
 
 
 @anyio
