@@ -23,7 +23,14 @@ class MetricsResponse(Response):
     response_class=MetricsResponse,
     responses={
         **problem_responses(),
-        200: {"content": {CONTENT_TYPE_PLAIN_0_0_4: {"schema": {"type": "string"}}}},
+        200: {
+            "content": {
+                CONTENT_TYPE_PLAIN_0_0_4: {
+                    "schema": {"type": "string"},
+                    "example": "# TYPE lentigo_model_version gauge\nlentigo_model_version 1.0\n",
+                }
+            }
+        },
     },
 )
 def metrics(request: Request) -> Response:
