@@ -87,6 +87,8 @@ lock: $(BIN)/python ## Write the pinned files of requirements/ anew (ARGS=--upgr
 	$(call compile,dev,requirements/dev.in requirements/build.in $(PYPROJECTS) --extra savedmodel --extra litert)
 	$(call compile,build,requirements/build.in)
 	$(call compile,trainer,shared/pyproject.toml services/trainer/pyproject.toml)
+	$(call compile,trainer-gpu,shared/pyproject.toml services/trainer/pyproject.toml requirements/trainer-gpu.in \
+		--override requirements/trainer-gpu.overrides)
 	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra litert)
 	$(call compile,inference-full,shared/pyproject.toml services/inference/pyproject.toml --extra litert --extra savedmodel)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

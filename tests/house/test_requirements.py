@@ -68,7 +68,9 @@ def test_every_pin_has_a_hash(file: Path) -> None:
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
 
 
-@pytest.mark.parametrize("name", ["inference.txt", "trainer.txt"])
+@pytest.mark.parametrize(
+    "name", ["build.txt", "inference.txt", "inference-full.txt", "trainer.txt"]
+)
 def test_one_environment_satisfies_every_pinned_file(name: str) -> None:
     assert pins(ROOT / "requirements" / name) - pins(ROOT / "requirements/dev.txt") == set()
 
