@@ -171,6 +171,10 @@ class ModelDetails(ModelReference):
     license: str
     labels: list[Label] = Field(description="In the order of the network's output.")
     threshold: Fraction = Field(description="Probability of malignancy from which to refer.")
+    threshold_source: str = Field(
+        description="How the threshold was chosen, and what it reaches.",
+        examples=["largest with a sensitivity of at least 0.95 on 938 images"],
+    )
     metrics: dict[str, JsonValue] = Field(description="As `lentigo-train evaluate` gave them.")
     dataset: dict[str, JsonValue]
     parameters: dict[str, JsonValue]

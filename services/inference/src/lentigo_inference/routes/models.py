@@ -44,6 +44,7 @@ def _details(model: LoadedModel) -> ModelDetails:
             for diagnosis in DIAGNOSES
         ],
         threshold=manifest.thresholds.malignancy,
+        threshold_source=manifest.thresholds.source,
         metrics=manifest.metrics,
         notice=RESEARCH_NOTICE,
     )

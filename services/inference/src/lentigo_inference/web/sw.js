@@ -2,15 +2,12 @@
 // an image or anything else the service says.
 
 const CACHE = "lentigo-shell";
-const LANGUAGE = "page/locales/";
 const SHELL = [
   "./", "page/style.css", "page/app.js", "page/icon.svg", "page/manifest.webmanifest",
-  `${LANGUAGE}en.json`, `${LANGUAGE}de.json`,
+  "page/locales/en.json", "page/locales/de.json",
 ].map((path) => new URL(path, self.registration.scope).href);
 
-self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(SHELL)).then(() => self.skipWaiting()));
-});
+self.addEventListener("install", (event) => event.waitUntil(keepShell().then(() => self.skipWaiting())));
 
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 
@@ -18,6 +15,12 @@ self.addEventListener("fetch", (event) => {
   const { method, url } = event.request;
   if (method === "GET" && SHELL.includes(url)) event.respondWith(newestOrKept(event.request));
 });
+
+/** Keep the shell. The page has just loaded most of it, so the browser's own copies will do. */
+async function keepShell() {
+  const cache = await caches.open(CACHE);
+  await cache.addAll(SHELL.map((url) => new Request(url, { cache: "force-cache" })));
+}
 
 /**
  * The network's copy, which is also kept; the kept one where there is no network.

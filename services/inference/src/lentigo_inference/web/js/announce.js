@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 import { stateText } from "./list-view.js";
-import { diagnosisName, percent, t } from "./texts.js";
+import { diagnosisName, probability, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 
@@ -27,7 +27,7 @@ function resultText({ name, answer }) {
   return `${t("result.announce", {
     name,
     diagnosis: diagnosisName(diagnosis.code, diagnosis.name),
-    percent: percent(diagnosis.probability),
+    percent: probability(diagnosis.probability),
     verdict: t(malignancy.refer ? "result.refer" : "result.noRefer"),
   })} ${t("notice")}`;
 }

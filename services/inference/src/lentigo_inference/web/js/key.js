@@ -10,18 +10,27 @@ export function keyHeaders() {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
+/**
+ * Drop the key that a request was refused with, but not another that was given since.
+ * @param {Record<string, string>} headers those of the request
+ */
+export function forgetKey(headers) {
+  if (headers.Authorization === keyHeaders().Authorization) sessionStorage.removeItem(PLACE);
+}
+
 /** @type {Promise<boolean>|null} */
 let asking = null;
 
 /**
- * Ask for a key; several who ask at once share one dialog.
- * @returns {Promise<boolean>} whether one was given
+ * Ask for a key, unless one was given since the last was refused; several who ask at once share one
+ * dialog.
+ * @returns {Promise<boolean>} whether there is one
  */
 export function askForKey() {
+  if (sessionStorage.getItem(PLACE)) return Promise.resolve(true);
   asking ??= new Promise((answered) => {
     const dialog = byId("key-dialog");
     const field = byId("key");
-    sessionStorage.removeItem(PLACE);
     field.value = "";
     dialog.returnValue = "";
     dialog.addEventListener("close", () => {

@@ -42,10 +42,16 @@ async function predictAll() {
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
+/** Where the keyboard goes when what it was on is gone. */
+function keepFocus() {
+  if (document.activeElement === document.body && !list.items.length) byId("choose").focus();
+}
+
 list.addEventListener("change", (event) => {
   const item = event instanceof CustomEvent ? event.detail : null;
   showList(list);
   if (item === null || item === list.selected) showStage(list);
+  keepFocus();
   if (item) announce(item);
   // A version that came since, or one whose figures only a key tells.
   if (item?.answer && !isKnown(item.answer.model.version)) {

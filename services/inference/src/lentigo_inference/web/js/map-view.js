@@ -1,7 +1,7 @@
 /** Why: the network's own activation map over the image. */
 
 import { element } from "./dom.js";
-import { diagnosisName, percent, t } from "./texts.js";
+import { diagnosisName, probability, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 
@@ -19,11 +19,14 @@ export function mapView(item) {
   item.view.code ||= item.answer.diagnosis.code;
   const canvas = element("canvas", { class: "map", role: "img", width: 224, height: 224 });
   const empty = element("p", { class: "hint", role: "status" });
+  // The choice below does not stand on paper.
+  const named = element("p", { class: "paper" });
   const shade = () => canvas.style.setProperty("opacity", String(item.view.strength));
   const draw = async () => {
     const { code } = item.view;
     const found = maps.find((/** @type {any} */ map) => map.code === code);
-    canvas.setAttribute("aria-label", t("why.alt", { diagnosis: diagnosisName(code) }));
+    named.textContent = t("why.alt", { diagnosis: diagnosisName(code) });
+    canvas.setAttribute("aria-label", named.textContent);
     const painted = await paint(canvas, found.data, () => item.view.code === code);
     canvas.dataset.code = code;
     empty.textContent = painted ? "" : t("why.empty");
@@ -36,7 +39,7 @@ export function mapView(item) {
     },
   }, ...probabilities.map((/** @type {any} */ entry) => element("option",
     { value: entry.code, selected: entry.code === item.view.code },
-    `${diagnosisName(entry.code, entry.name)} (${percent(entry.probability)})`)));
+    `${diagnosisName(entry.code, entry.name)} (${probability(entry.probability)})`)));
   const slider = element("input", {
     id: "map-strength", type: "range", min: 0, max: 100, step: 5, value: item.view.strength * 100,
     oninput: () => {
@@ -47,12 +50,14 @@ export function mapView(item) {
   shade();
   void draw();
   const controls = element("section", { class: "why", "aria-labelledby": "why-title" },
-    element("h3", { id: "why-title" }, t("why.title")),
-    element("div", { class: "fields" },
-      element("div", {}, element("label", { for: "map-class" }, t("why.class")), choice),
-      element("div", {}, element("label", { for: "map-strength" }, t("why.strength")), slider)),
-    empty,
-    element("p", { class: "hint" }, t("why.caption")));
+    element("details", { open: item.view.open, ontoggle: (/** @type {any} */ event) => void (item.view.open = event.target.open) },
+      element("summary", {}, element("h3", { id: "why-title" }, t("why.title"))),
+      element("div", { class: "fields" },
+        element("div", {}, element("label", { for: "map-class" }, t("why.class")), choice),
+        element("div", {}, element("label", { for: "map-strength" }, t("why.strength")), slider)),
+      empty,
+      element("p", { class: "hint" }, t("why.caption"))),
+    named);
   return { canvas, controls };
 }
 

@@ -8,35 +8,57 @@ import { diagnosisName, number, percent, t } from "./texts.js";
 /** What each version says of itself, as long as it was ever in use. @type {Map<string, any>} */
 const versions = new Map();
 
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let again;
+
 /** Ask for the model until there is one. @returns {Promise<void>} */
 export async function showModel() {
+  clearTimeout(again);
   try {
     const model = await modelInUse();
     if (model) {
       versions.set(model.version, model);
-      return write(t("model.name", model), `${measuredText(model.version)} ${baselineText(model)}`);
+      return write(t("model.name", model), [...measuredTexts(model.version), baselineText(model)].join(" "));
     }
     write(t("model.none"));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    if (problem.kind === "key") return write(t("model.keyNeeded"));
+    if (problem.kind === "key" || problem.kind === "forbidden") return write(t("model.keyNeeded"));
     write(t("model.unreachable"));
   }
-  setTimeout(showModel, 5000);
+  again = setTimeout(showModel, 5000);
 }
 
 /** Whether a version's figures are known. @param {string} version */
 export const isKnown = (version) => versions.has(version);
 
-/** The accuracy of a version, never without its balanced accuracy. @param {string} version */
-export function measuredText(version) {
-  const metrics = versions.get(version)?.metrics ?? {};
-  const accuracy = metrics.accuracy?.value;
-  const balanced = metrics.balanced_accuracy?.value;
-  if (typeof accuracy !== "number" || typeof balanced !== "number") return t("model.unmeasured");
-  return t("model.measured", {
-    n: number(metrics.accuracy.n), balanced: percent(balanced), accuracy: percent(accuracy),
-  });
+/** How a version chose its threshold, in the trainer's English. @param {string} version */
+export const thresholdSource = (version) => versions.get(version)?.threshold_source ?? "";
+
+/**
+ * What was measured of a version: accuracy never without its balanced accuracy, nor without what it
+ * makes of melanomas.
+ * @param {string} version @returns {string[]} sentences
+ */
+export function measuredTexts(version) {
+  const model = versions.get(version);
+  const { accuracy, balanced_accuracy: balanced, melanoma_sensitivity: melanoma } = model?.metrics ?? {};
+  if (!isMeasured(accuracy) || !isMeasured(balanced)) return [t("model.unmeasured")];
+  const values = { n: number(accuracy.n), balanced: figure(balanced), accuracy: figure(accuracy) };
+  const sentences = [t("model.measured", { ...values, dataset: model.dataset.name })];
+  if (isMeasured(melanoma)) {
+    sentences.push(t("model.melanoma", { n: number(melanoma.n), found: figure(melanoma) }));
+  }
+  return sentences;
+}
+
+/** @param {any} metric */
+const isMeasured = (metric) => typeof metric?.value === "number";
+
+/** A figure with its 95 % interval, where it has one. @param {any} metric */
+function figure({ value, low, high }) {
+  if (typeof low !== "number" || typeof high !== "number") return percent(value);
+  return t("model.figure", { value: percent(value), low: percent(low), high: percent(high) });
 }
 
 /** What costs nothing to reach. @param {any} model */

@@ -1,6 +1,6 @@
 /** The two things the page asks of the service. */
 
-import { keyHeaders } from "./key.js";
+import { forgetKey, keyHeaders } from "./key.js";
 import { Problem } from "./problem.js";
 
 const RETRY_UNREACHABLE_S = 3;
@@ -33,6 +33,8 @@ async function ask(path, request) {
     if (request.signal?.aborted) throw error;
     throw new Problem("unreachable", { retryAfter_s: RETRY_UNREACHABLE_S });
   }
+  // Kept, a key that is refused would be sent for ever, and nobody asked for a better one.
+  if (response.status === 401 || response.status === 403) forgetKey(headers);
   throw await problemOf(response);
 }
 

@@ -4,12 +4,14 @@ const LANGUAGES = ["en", "de"];
 
 /** @type {Record<string, string>} */
 let texts = {};
-let language = LANGUAGES[0];
+/** Of dates and numbers: the browser's own tag, which also tells the country. */
+let locale = LANGUAGES[0];
 
 /** Read the language's file and put its texts into the page. */
 export async function loadTexts() {
-  const wanted = navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase());
-  language = wanted.find((tag) => LANGUAGES.includes(tag)) ?? LANGUAGES[0];
+  const languageOf = (/** @type {string} */ tag) => tag.slice(0, 2).toLowerCase();
+  locale = navigator.languages.find((tag) => LANGUAGES.includes(languageOf(tag))) ?? LANGUAGES[0];
+  const language = languageOf(locale);
   const response = await fetch(`page/locales/${language}.json`);
   texts = await response.json();
   document.documentElement.lang = language;
@@ -37,19 +39,41 @@ export const diagnosisName = (code, name = code) =>
   hasText(`diagnosis.${code}`) ? t(`diagnosis.${code}`) : name;
 
 /**
- * A fraction in per cent, to one decimal; what is not quite 0 or 1 never reads as 0 % or 100 %.
- * @param {number} fraction
+ * A fraction in per cent; what is not quite 0 or 1 never reads as 0 % or 100 %.
+ * @param {number} fraction @param {number} [digits] behind the point at most, 1 or more
  */
-export function percent(fraction) {
-  const format = new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 });
-  if (fraction > 0 && fraction < 0.001) return `< ${format.format(0.001)}`;
-  if (fraction < 1 && fraction > 0.999) return `> ${format.format(0.999)}`;
+export function percent(fraction, digits = 1) {
+  const format = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: digits });
+  const least = 10 ** (-2 - digits);
+  if (fraction > 0 && fraction < least) return `<\u00a0${format.format(least)}`;
+  if (fraction < 1 && fraction > 1 - least) return `>\u00a0${format.format(1 - least)}`;
   return format.format(fraction);
+}
+
+// Softmax is never quite 0 or 1, though its float32 may be.
+const NEARLY_0 = 1e-9;
+
+/** @param {number} share */
+const unsure = (share) => Math.min(Math.max(share, NEARLY_0), 1 - NEARLY_0);
+
+/** A probability that the network gave, in per cent. @param {number} share */
+export const probability = (share) => percent(unsure(share));
+
+/**
+ * A probability and what it is compared with, in per cent: with as many digits as tell them apart.
+ * @param {number} share @param {number} threshold @returns {[string, string]}
+ */
+export function compared(share, threshold) {
+  const both = (/** @type {number} */ digits) => [percent(unsure(share), digits), percent(threshold, digits)];
+  let digits = 1;
+  while (digits < 6 && both(digits)[0] === both(digits)[1]) digits += 1;
+  const [one, other] = both(digits);
+  return [one, other];
 }
 
 /** @param {Date} time */
 export const clockTime = (time) =>
-  new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" }).format(time);
+  new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" }).format(time);
 
 /** @param {number} count */
-export const number = (count) => new Intl.NumberFormat(language).format(count);
+export const number = (count) => new Intl.NumberFormat(locale).format(count);

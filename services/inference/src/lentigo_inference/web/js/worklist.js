@@ -6,6 +6,9 @@ import { Problem } from "./problem.js";
 
 let lastNumber = 0;
 
+/** Whether the map's controls stand beside the diagnosis, and not between it and the image. */
+const hasRoom = () => matchMedia("(min-width: 62rem)").matches;
+
 export class Item {
   /** @param {File} file */
   constructor(file) {
@@ -30,7 +33,7 @@ export class Item {
     /** Ends the attempt under way, which then can no longer change the item. @type {AbortController|null} */
     this.attempt = null;
     /** What the reader chose to see of the map. */
-    this.view = { code: "", strength: 0.5 };
+    this.view = { code: "", strength: 0.5, open: hasRoom() };
   }
 }
 

@@ -1,0 +1,92 @@
+"""The page's files as the service gives them; `tests/e2e/page` sees them in a browser."""
+
+import json
+import re
+from importlib.resources import files
+
+import pytest
+
+from lentigo_inference.page_files import page_files
+from lentigo_inference.page_script import joined_script
+from lentigo_inference.settings import Settings
+from tests.inference.serving import running
+
+PLACES = re.compile(r"\{\w+\}")
+
+
+@pytest.mark.anyio
+async def test_every_file_is_held_to_the_policy(settings: Settings) -> None:
+    async with running(settings) as service:
+        for name in page_files():
+            answer = await service.client.get(f"/page/{name}")
+            assert answer.status_code == 200
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            policy = answer.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+
+
+@pytest.mark.anyio
+async def test_a_file_that_has_not_changed_is_not_sent_again(settings: Settings) -> None:
+    async with running(settings) as service:
+        first = await service.client.get("/page/app.js")
+        again = await service.client.get(
+            "/page/app.js", headers={"If-None-Match": first.headers["etag"]}
+        )
+    assert again.status_code == 304
+    assert again.content == b""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/page/none.js", "/page/../settings.py", "/page/js/main.js"])
+async def test_nothing_else_is_given(settings: Settings, path: str) -> None:
+    async with running(settings) as service:
+        assert (await service.client.get(path)).status_code == 404
+
+
+def test_no_file_names_another_host() -> None:
+    for name, file in page_files().items():
+        if not name.endswith(".png"):
+            named = set(re.findall(r"https?://[\w.]+", file.content.decode()))
+            # The name of SVG's own language, which nobody asks for.
+            assert named <= {"http://www.w3.org"}, name
+
+
+def test_modules_are_joined_after_those_they_import() -> None:
+    modules = {
+        "main.js": 'import { b } from "./b.js";\nb();\n',
+        "b.js": 'import { c } from "./c.js";\nexport const b = c;\n',
+        "c.js": "export const c = () => 1;\n",
+        "unused.js": "export const d = 1;\n",
+    }
+    assert joined_script(modules, "main.js") == "const c = () => 1;\nconst b = c;\nb();\n"
+
+
+def test_a_module_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(KeyError, match=r"b\.js"):
+        joined_script({"main.js": 'import { b } from "./b.js";\n'}, "main.js")
+
+
+def test_every_language_says_the_same_with_the_same_places() -> None:
+    folder = files("lentigo_inference").joinpath("web/locales")
+    english, *others = (
+        json.loads(folder.joinpath(f"{tag}.json").read_text(encoding="utf-8"))
+        for tag in ("en", "de")
+    )
+    for other in others:
+        assert english.keys() == other.keys()
+        for key, text in english.items():
+            assert sorted(PLACES.findall(text)) == sorted(PLACES.findall(other[key])), key
+
+
+def test_every_text_is_used_and_every_text_used_is_there() -> None:
+    folder = files("lentigo_inference").joinpath("web")
+    texts = json.loads(folder.joinpath("locales/en.json").read_text(encoding="utf-8"))
+    shell = page_files()["index.html"].content.decode()
+    script = page_files()["app.js"].content.decode()
+    named = set(re.findall(r'data-t(?:-label)?="([\w.-]+)"', shell))
+    named |= set(re.findall(r'"([a-z]+\.[\w.-]+)"', script)) & texts.keys()
+    named |= set(re.findall(r'\bt\("([\w.]+)"', script)) | {"notice", "language"}
+    # Put together from what the service says.
+    made = {key for key in texts if key.startswith(("problem.", "state.", "diagnosis."))}
+    assert named | made == set(texts)
