@@ -1,17 +1,20 @@
 """A browser, and the service it looks at."""
 
-from collections.abc import Iterator
+import importlib.util
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from lentigo_contract.store import ModelStore
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
 from tests.models import SavedModels
 
-CHROMIUM: Final = Path("/usr/bin/chromium")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
 SHIPPED: Final = Path(__file__).parents[3] / "models"
 
 # A container has no sandbox to give and no display; and the browser itself shall call nobody.
@@ -25,23 +28,48 @@ ARGUMENTS: Final = [
     "--disable-sync",
 ]
 
+DESKTOP: Final = {"width": 1280, "height": 860}
+
+
+def missing() -> str | None:
+    """What the page's tests lack on this machine, and how to get it."""
+    if importlib.util.find_spec("playwright") is None:
+        return "Playwright is not installed: make setup"
+    if shutil.which("chromium") is None:
+        return "there is no command chromium: apt-get install chromium"
+    return None
+
+
+class Unseen(pytest.Item):
+    """Stands for a file of tests whose imports would fail."""
+
+    def runtest(self) -> None:
+        pytest.skip(f"{missing()}")
+
+
+class UnseenFile(pytest.Module):
+    def collect(self) -> Iterator[pytest.Item]:
+        yield Unseen.from_parent(self, name="page")
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> object:
+    return UnseenFile.from_parent(parent, path=module_path) if missing() else None
+
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no Chromium at {CHROMIUM}: apt-get install chromium")
+def browser() -> Iterator["Browser"]:
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        found = shutil.which("chromium")
+        launched = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
         yield launched
         launched.close()
 
 
 @pytest.fixture(scope="session")
-def models(
-    browser: Browser, saved_models: SavedModels, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def models(saved_models: SavedModels, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped model where it is present, or else one that is made in seconds."""
-    del browser  # Without one nothing else need be made.
     if ModelStore(SHIPPED).versions():
         return SHIPPED
     store = ModelStore(tmp_path_factory.mktemp("page") / "models")
@@ -56,33 +84,47 @@ def service(models: Path) -> Iterator[ServiceProcess]:
         yield running
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(locale="en-GB", viewport={"width": 1280, "height": 860})
-    made.set_default_timeout(DEADLINE_S * 1000)
-    yield made
-    made.close()
+Visit = Callable[..., "Page"]
+"""Opens the page of a service, in a context of its own; the options are those of a context."""
 
 
 @pytest.fixture
-def page(context: BrowserContext, service: ServiceProcess) -> Iterator[Page]:
-    """The page, opened; afterwards it has asked nobody else and complained of nothing."""
-    opened = context.new_page()
+def visit(browser: "Browser") -> Iterator[Visit]:
+    """Open the page; afterwards it has asked nobody else and complained of nothing."""
     complaints: list[str] = []
     asked: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on(
-        "console",
-        # The browser reports each answer of 400 and above by itself.
-        lambda line: (
-            complaints.append(line.text)
-            if line.type == "error" and "Failed to load resource" not in line.text
-            else None
-        ),
-    )
-    opened.on("request", lambda request: asked.append(request.url))
-    opened.goto(service.url)
-    opened.locator("body.loaded").wait_for()
+    contexts: list[BrowserContext] = []
+    urls = ["blob:"]
+
+    def opened(url: str, **options: Any) -> "Page":
+        context = browser.new_context(**{"locale": "en-GB", "viewport": DESKTOP, **options})
+        context.set_default_timeout(DEADLINE_S * 1000)
+        contexts.append(context)
+        urls.append(url)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        context.on(
+            "console",
+            # The browser reports each answer of 400 and above by itself.
+            lambda line: (
+                complaints.append(line.text)
+                if line.type == "error" and "Failed to load resource" not in line.text
+                else None
+            ),
+        )
+        context.on("request", lambda request: asked.append(request.url))
+        page = context.new_page()
+        page.goto(url)
+        page.locator("body.loaded").wait_for()
+        return page
+
     yield opened
+    for context in contexts:
+        context.close()
     assert complaints == []
-    assert {url for url in asked if not url.startswith((service.url, "blob:"))} == set()
+    assert [url for url in asked if not url.startswith(tuple(urls))] == []
+
+
+@pytest.fixture
+def page(visit: Visit, service: ServiceProcess) -> "Page":
+    """The page on a desktop, in English."""
+    return visit(service.url)

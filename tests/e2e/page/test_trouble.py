@@ -1,98 +1,165 @@
 """The page when something is wrong."""
 
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Dialog, Page, expect
 
-from tests.e2e.page.lesions import button, choose, file, lesion, predict
-from tests.e2e.service_process import ServiceProcess, service_process
+from lentigo_contract.store import ModelStore
+from tests.e2e.page.conftest import Visit
+from tests.e2e.page.hands import (
+    PREDICTIONS,
+    Held,
+    button,
+    choose,
+    file,
+    lesion,
+    predict,
+    see_problem,
+    see_result,
+)
+from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
 
-PREDICTIONS = "**/v1/predictions*"
 
-
-def problem(slug: str) -> str:
-    return f'{{"type": "urn:lentigo:problem:{slug}", "detail": "Said by the test."}}'
+@contextmanager
+def slow_upload(service: ServiceProcess) -> Iterator[None]:
+    """Send half an image and stay on the line: one prediction is under way."""
+    data = lesion()["buffer"]
+    head = (
+        "POST /v1/predictions HTTP/1.1\r\nHost: lentigo.test\r\nContent-Type: image/jpeg\r\n"
+        f"Content-Length: {len(data)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with socket.create_connection(service.address, DEADLINE_S) as line:
+        line.sendall(head.encode())
+        # The service asks for the rest when it begins to read, and by then it has counted us.
+        assert line.recv(100).startswith(b"HTTP/1.1 100")
+        yield
+        line.sendall(data)
+        assert line.recv(100).startswith(b"HTTP/1.1 200")
 
 
 def test_a_damaged_image_is_judged_by_the_service(page: Page) -> None:
     choose(page, file("cut-off.jpg", lesion()["buffer"][:3000]))
     button(page, "Predict").click()
-    expect(page.locator(".problem h2")).to_have_text("This image is damaged")
-    expect(page.locator(".problem")).to_contain_text("Choose the original file.")
+    problem = see_problem(page, "This image is damaged")
+    expect(problem).to_contain_text("Choose the original file.")
 
 
-# The service takes no keys yet, so a route answers in its place.
-def test_a_key_is_asked_for_and_sent(page: Page) -> None:
-    sent: list[str | None] = []
-
-    def guard(route: Route) -> None:
-        sent.append(route.request.headers.get("authorization"))
-        if sent[-1] == "Bearer open sesame":
-            route.continue_()
-        else:
-            route.fulfill(status=401, body=problem("unauthorized"))
-
-    page.route(PREDICTIONS, guard)
-    choose(page, lesion())
-    button(page, "Predict").click()
-    page.get_by_label("Key", exact=True).fill("open sesame")
-    button(page, "Use this key").click()
-    expect(page.locator(".result h2")).to_be_visible()
-    assert sent == [None, "Bearer open sesame"]
-    assert page.evaluate("localStorage.length") == 0
+def test_a_busy_service_is_asked_again_by_itself(visit: Visit, models: Path) -> None:
+    settings = {"LENTIGO_MAX_PENDING": "1", "LENTIGO_UPLOAD_TIMEOUT_S": "300"}
+    with service_process(models, **settings) as service:
+        service.logged("model in use")
+        page = visit(service.url)
+        choose(page, lesion())
+        with slow_upload(service):
+            button(page, "Predict").click()
+            problem = see_problem(page, "The service is busy")
+            expect(problem.locator(".countdown")).to_contain_text("Trying again in")
+            expect(button(page, "Try now")).to_be_visible()
+        see_result(page)
 
 
-# A busy service cannot be had at will, so a route answers once in its place.
-def test_a_busy_service_is_asked_again_by_itself(page: Page) -> None:
+# The service has no way to fail at will, so a route answers in its place.
+def test_a_failure_inside_the_service_is_told_by_its_number(page: Page) -> None:
     page.route(
         PREDICTIONS,
-        lambda route: route.fulfill(status=503, headers={"Retry-After": "2"}, body=problem("busy")),
+        lambda route: route.fulfill(
+            status=500,
+            headers={"X-Request-ID": "01a207f0"},
+            body='{"type": "urn:lentigo:problem:internal", "detail": "The log tells why."}',
+        ),
         times=1,
     )
     choose(page, lesion())
     button(page, "Predict").click()
-    expect(page.locator(".countdown")).to_be_visible()
-    expect(page.locator(".problem h2")).to_have_text("The service is busy")
-    expect(page.locator(".result h2")).to_be_visible()
+    expect(see_problem(page, "The service could not answer")).to_contain_text("01a207f0")
+    button(page, "Try again").click()
+    see_result(page)
+
+
+def test_a_service_without_a_model_is_waited_for(
+    visit: Visit, models: Path, tmp_path: Path
+) -> None:
+    repository = tmp_path / "models"
+    number = ModelStore(models).latest()
+    version, staging = (repository / "lentigo" / name for name in (f"{number}", ".staging"))
+    shutil.copytree(models / f"lentigo/{number}", staging)
+    with service_process(repository) as service:
+        page = visit(service.url)
+        expect(page.locator("#model")).to_contain_text("no model yet")
+        choose(page, lesion())
+        button(page, "Predict").click()
+        see_problem(page, "The service has no model yet")
+        staging.rename(version)
+        see_result(page)
+        expect(page.locator("#model")).to_contain_text(f"Model lentigo, version {number}")
+
+
+def test_a_service_that_goes_away_is_waited_for(visit: Visit, models: Path) -> None:
+    with service_process(models) as service:
+        service.logged("model in use")
+        page = visit(service.url)
+        choose(page, lesion())
+        assert service.stop() == 0
+    button(page, "Predict").click()
+    problem = see_problem(page, "The service cannot be reached")
+    expect(problem).to_contain_text("keeps the image until then")
+    with service_process(models, LENTIGO_PORT=str(service.address[1])):
+        see_result(page)
 
 
 def test_an_answer_for_a_removed_image_goes_nowhere(page: Page) -> None:
-    held: list[Route] = []
-    page.route(PREDICTIONS, lambda route: held.append(route), times=1)  # noqa: PLW0108 - Playwright marks it
+    held = Held(page)
     choose(page, lesion("mel"), lesion("nv"))
-    with page.expect_request(PREDICTIONS):
-        button(page, "Predict").click()
-    expect(page.locator(".progress")).to_be_visible()
+    button(page, "Predict").click()
+    held.wait_for(1)
     button(page, "Remove").click()
     expect(page.locator("figcaption .name")).to_have_text(lesion("nv")["name"])
-    for route in held:
-        route.continue_()
+    held.let_go(0)
+    expect(button(page, "Predict")).to_be_visible()
     predict(page)
-    expect(page.locator(".item")).to_have_count(1)
-    expect(page.locator(".result")).to_have_count(1)
+    expect(page.locator(".item.done .name")).to_have_text([lesion("nv")["name"]])
+
+
+def test_a_prediction_can_be_called_off_and_begun_again(page: Page) -> None:
+    held = Held(page)
+    choose(page, lesion())
+    button(page, "Predict").click()
+    held.wait_for(1)
+    button(page, "Cancel").click()
+    expect(page.locator(".item .state")).to_contain_text("Not yet predicted")
+    predict(page)
 
 
 def test_a_slow_network_shows_the_image_and_that_work_goes_on(page: Page) -> None:
-    held: list[Route] = []
-    page.route(PREDICTIONS, lambda route: held.append(route), times=1)  # noqa: PLW0108 - Playwright marks it
+    held = Held(page)
     choose(page, lesion())
     expect(page.locator(".frame img")).to_have_js_property("naturalWidth", 600)
-    with page.expect_request(PREDICTIONS):
-        button(page, "Predict").click()
-    expect(page.locator(".progress")).to_contain_text("Predicting")
-    held[0].continue_()
-    expect(page.locator(".result h2")).to_be_visible()
-
-
-def test_a_service_that_goes_away_is_waited_for(
-    context: BrowserContext, service: ServiceProcess, models: Path
-) -> None:
-    page = context.new_page()
-    page.goto(service.url)
-    page.locator("body.loaded").wait_for()
-    choose(page, lesion())
-    service.stop()
     button(page, "Predict").click()
-    expect(page.locator(".problem h2")).to_have_text("The service cannot be reached")
-    with service_process(models, LENTIGO_PORT=str(service.address[1])):
-        expect(page.locator(".result h2")).to_be_visible()
+    expect(page.locator(".progress")).to_contain_text("Predicting")
+    held.let_go(0)
+    see_result(page)
+
+
+def test_leaving_while_it_works_is_asked_about_and_leaving_after_it_is_not(page: Page) -> None:
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    held = Held(page)
+    choose(page, lesion())
+    button(page, "Predict").click()
+    held.wait_for(1)
+    with page.expect_event("dialog"):
+        page.close(run_before_unload=True)
+    held.let_go(0)
+    see_result(page)
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
+    assert asked == ["beforeunload"]

@@ -1,0 +1,66 @@
+"""The page before any image: small, installable, and there without a network."""
+
+import json
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.page.conftest import Visit
+from tests.e2e.page.hands import choose, lesion, predict
+from tests.e2e.service_process import ServiceProcess, service_process
+
+MAX_BYTES = 150_000
+MAX_REQUESTS = 10
+
+READY = "() => navigator.serviceWorker.ready.then(() => null)"
+
+
+def requests(service: ServiceProcess) -> list[dict[str, Any]]:
+    """What the service was asked so far, by whomever."""
+    lines = [json.loads(line) for line in service.lines if line.startswith("{")]
+    return [line for line in lines if line["event"] == "request"]
+
+
+def test_the_first_load_is_small(visit: Visit, models: Any) -> None:
+    with service_process(models) as service:
+        service.logged("model in use")
+        page = visit(service.url)
+        expect(page.locator("#model")).to_contain_text("Model lentigo")
+        page.evaluate(READY)
+        # With what the service worker keeps for later.
+        assert 5 < len(requests(service)) <= MAX_REQUESTS
+        loaded = page.evaluate(
+            """() => [...performance.getEntriesByType("navigation"),
+                      ...performance.getEntriesByType("resource")]
+                .reduce((sum, entry) => sum + entry.transferSize, 0)"""
+        )
+        assert 20_000 < loaded <= MAX_BYTES
+
+
+def test_without_a_network_the_page_opens_and_holds_no_result(page: Page) -> None:
+    choose(page, lesion())
+    predict(page)
+    page.evaluate(READY)
+    kept = page.evaluate(
+        "async () => (await (await caches.open('lentigo-shell')).keys()).map((kept) => kept.url)"
+    )
+    assert any(url.endswith("/page/app.js") for url in kept)
+    assert not [url for url in kept if "/v1/" in url]
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.locator("#model")).to_contain_text("cannot be reached")
+    expect(page.get_by_text("Choose images")).to_be_visible()
+    expect(page.locator(".item")).to_have_count(0)
+    page.context.set_offline(False)
+    expect(page.locator("#model")).to_contain_text("Model lentigo")
+
+
+def test_the_page_can_be_installed(page: Page) -> None:
+    page.evaluate(READY)
+    devtools = page.context.new_cdp_session(page)
+    manifest = devtools.send("Page.getAppManifest")
+    assert manifest["errors"] == []
+    assert json.loads(manifest["data"])["display"] == "standalone"
+    problems = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    # A context of the tests is like a private window, which never installs.
+    assert [entry["errorId"] for entry in problems if entry["errorId"] != "in-incognito"] == []
