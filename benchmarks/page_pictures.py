@@ -37,7 +37,7 @@ def main() -> None:
 def answered(browser: Browser, service: ServiceProcess, **options: Any) -> Page:  # noqa: ANN401
     """Three images, all of them answered."""
     page = opened(browser, service, **options)
-    choose(page, lesion("akiec", 2), lesion("nv", 2), lesion("vasc", 0))
+    choose(page, lesion("bkl", 5), lesion("nv", 2), lesion("vasc", 0))
     page.locator("#predict-all").click()
     page.locator(".item.done").nth(2).wait_for()
     see_result(page)

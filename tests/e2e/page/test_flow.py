@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.page.hands import (
+    PREDICTIONS,
     Held,
     button,
     choose,
@@ -51,6 +53,31 @@ def test_what_was_measured_of_the_model_stands_beside_its_answer(
         value, low, high = (f"{measured[part]:.1%}" for part in ("value", "low", "high"))
         expect(told).to_contain_text(f"{value} ({low} to {high})")
         expect(told).to_contain_text(f"{measured['n']}")
+
+
+@pytest.mark.parametrize(
+    ("probability", "threshold", "told"),
+    [
+        (0.25, 0.1, "get 25%. This model says to refer from 10% on."),
+        (0.25, 0.0001, "get 25%. This model says to refer from 0.01% on."),
+        (0.00101, 0.00102, "get 0.101%. This model says to refer from 0.102% on."),
+        (0.00002, 0.001, "get <.0.1%. This model says to refer from 0.1% on."),
+        (1.0, 0.001, "get >.99.9%. This model says to refer from 0.1% on."),
+    ],
+)
+def test_a_probability_and_its_threshold_never_read_the_same(
+    page: Page, probability: float, threshold: float, told: str
+) -> None:
+    def changed(route: Route) -> None:
+        answer = route.fetch()
+        refer = probability >= threshold
+        figures = {"probability": probability, "threshold": threshold, "refer": refer}
+        route.fulfill(response=answer, json={**answer.json(), "malignancy": figures})
+
+    page.route(PREDICTIONS, changed)
+    choose(page, lesion())
+    predict(page)
+    expect(page.locator(".verdict p").first).to_contain_text(re.compile(told))
 
 
 def test_the_map_can_be_chosen_and_faded(page: Page, service: ServiceProcess) -> None:

@@ -60,13 +60,14 @@ const unsure = (share) => Math.min(Math.max(share, NEARLY_0), 1 - NEARLY_0);
 export const probability = (share) => percent(unsure(share));
 
 /**
- * A probability and what it is compared with, in per cent: with as many digits as tell them apart.
+ * A probability and what it is compared with, in per cent: with as many digits as name the threshold
+ * and tell the two apart.
  * @param {number} share @param {number} threshold @returns {[string, string]}
  */
 export function compared(share, threshold) {
   const both = (/** @type {number} */ digits) => [percent(unsure(share), digits), percent(threshold, digits)];
   let digits = 1;
-  while (digits < 6 && both(digits)[0] === both(digits)[1]) digits += 1;
+  while (digits < 6 && (threshold < 10 ** (-2 - digits) || both(digits)[0] === both(digits)[1])) digits += 1;
   const [one, other] = both(digits);
   return [one, other];
 }
