@@ -19,7 +19,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lentigo_trainer.architectures import Network, architecture, build
+from lentigo_trainer.architectures.network import Network, build
+from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
 from lentigo_trainer.normalization import FusedBatchNormalization
 

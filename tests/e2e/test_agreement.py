@@ -16,7 +16,8 @@ from tests.inference.serving import running
 
 @pytest.mark.anyio
 async def test_served_probabilities_are_those_of_keras_on_the_same_file(tmp_path: Path) -> None:
-    from lentigo_trainer.architectures import architecture, build
+    from lentigo_trainer.architectures.network import build
+    from lentigo_trainer.architectures.registry import architecture
     from lentigo_trainer.export import export_saved_model
 
     network = build(architecture("mobilenet"), weights="random", seed=3)

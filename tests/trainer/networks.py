@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from lentigo_trainer.architectures import Network, architecture, build
+from lentigo_trainer.architectures.network import Network, build
+from lentigo_trainer.architectures.registry import architecture
 
 
 def lively_mobilenet(seed: int) -> Network:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -5,12 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lentigo_contract.errors import TrainingError, WeightsError
-from lentigo_trainer.architectures import Architecture, Network, architecture, build, totals
+from lentigo_contract.errors import TrainingError, WeightsError, WeightsUnavailableError
+from lentigo_trainer.architectures.network import Network, build, totals
+from lentigo_trainer.architectures.registry import ARCHITECTURES, Totals, architecture
+from lentigo_trainer.architectures.scaling import CaffeScaling
+from lentigo_trainer.config import Weights
 from lentigo_trainer.normalization import FusedBatchNormalization
 from tests.trainer.networks import lively_mobilenet
 
 ROWS = 4
+Networks = Callable[[str], Network]
 
 
 @pytest.fixture(scope="module")
@@ -18,13 +24,95 @@ def network() -> Network:
     return lively_mobilenet(5)
 
 
+@pytest.fixture(scope="module")
+def networks(network: Network) -> Networks:
+    """Every architecture with random values, each built when it is first asked for."""
+    built = {"mobilenet": network}
+
+    def named(name: str) -> Network:
+        if name not in built:
+            built[name] = build(architecture(name), "random", seed=1)
+        return built[name]
+
+    return named
+
+
 def pictures() -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, (ROWS, 224, 224, 3)).astype(np.float32)
 
 
-def test_mobilenet_has_the_published_totals(network: Network) -> None:
-    counted = totals(network)
-    assert (counted.total, counted.trainable, counted.frozen) == (4_285_639, 2_914_823, 1_370_816)
+@pytest.mark.parametrize(
+    ("name", "total", "trainable", "frozen"),
+    [
+        ("cnn", 646_471, 646_471, 0),
+        ("vgg16", 14_790_919, 76_231, 14_714_688),
+        ("resnet50", 23_860_551, 272_839, 23_587_712),
+        ("mobilenet", 4_285_639, 2_914_823, 1_370_816),
+    ],
+)
+def test_the_published_totals_hold_to_the_unit(
+    networks: Networks, name: str, total: int, trainable: int, frozen: int
+) -> None:
+    published = Totals(total=total, trainable=trainable, frozen=frozen)
+    assert totals(networks(name)) == published == architecture(name).published
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_entry_becomes_a_network_whose_parts_fit(networks: Networks, name: str) -> None:
+    built = networks(name)
+    assert built.whole.input_shape == (None, 224, 224, 3)
+    assert built.whole.output_shape == built.tail.output_shape == (None, 7)
+    assert built.trunk.output_shape == built.tail.input_shape
+    assert not built.trunk.trainable_variables
+    learning = {variable.path for variable in built.tail.trainable_variables}
+    assert learning == {variable.path for variable in built.whole.trainable_variables}
+    assert len(built.whole.get_layer(built.feature_map).output.shape) == 4
+
+
+@pytest.mark.parametrize("name", ["cnn", "mobilenet_v3_small"])
+def test_parts_of_branches_or_none_make_up_the_whole(networks: Networks, name: str) -> None:
+    built = networks(name)
+    parts = built.tail(built.trunk(pictures()))
+    np.testing.assert_allclose(parts, built.whole(pictures()), rtol=1e-4, atol=1e-5)
+
+
+def test_only_the_cnn_learns_from_pictures(networks: Networks) -> None:
+    assert [name for name in ARCHITECTURES if networks(name).learns_from_pictures] == ["cnn"]
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50"])
+def test_features_of_a_frozen_base_are_pooled_and_small(networks: Networks, name: str) -> None:
+    (channels,) = networks(name).trunk.output_shape[1:]
+    assert 38_568 * channels * 2 < 400e6
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"])
+def test_of_the_successors_the_blocks_behind_the_last_halving_learn(
+    networks: Networks, name: str
+) -> None:
+    features = networks(name).trunk.output_shape
+    assert features[1:3] == (14, 14)
+    assert networks(name).whole.get_layer(networks(name).feature_map).output.shape[1:3] == (7, 7)
+
+
+def test_caffe_scaling_is_keras_own() -> None:
+    given = pictures()
+    expected = keras.applications.vgg16.preprocess_input(given.copy())
+    np.testing.assert_allclose(CaffeScaling()(given), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_what_keras_calls_its_scaling_is_what_the_others_get(networks: Networks) -> None:
+    given = pictures()
+    expected = keras.applications.mobilenet_v2.preprocess_input(given.copy())
+    for name in ("cnn", "mobilenet", "mobilenet_v2"):
+        found = networks(name).whole.get_layer("rescaling")(given)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    scaling = [
+        layer
+        for layer in networks("mobilenet_v3_small").whole.layers
+        if isinstance(layer, keras.layers.Rescaling)
+    ]
+    assert len(scaling) == 1
 
 
 def test_the_last_23_layers_learn_and_no_other(network: Network) -> None:
@@ -69,12 +157,12 @@ def test_the_seed_decides_the_head() -> None:
 
 
 def test_an_unknown_architecture_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(TrainingError, match=r"'resnet'; there are: mobilenet"):
+    with pytest.raises(TrainingError, match=r"'resnet'; there are: cnn, vgg16, .*mobilenet"):
         architecture("resnet")
 
 
 def test_missing_weight_files_are_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"mobilenet_1_0_224_tf_no_top\.h5"):
+    with pytest.raises(WeightsUnavailableError, match=r"mobilenet_1_0_224_tf_no_top\.h5"):
         build(architecture("mobilenet"), tmp_path, seed=0)
 
 
@@ -87,6 +175,25 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         build(architecture("mobilenet"), tmp_path, seed=0)
 
 
+def test_weights_of_another_width_are_refused(tmp_path: Path) -> None:
+    slim = keras.applications.MobileNet(
+        include_top=False, input_shape=(224, 224, 3), weights=None, alpha=0.25
+    )
+    slim.save_weights(tmp_path / "slim.weights.h5")
+    (tmp_path / "slim.weights.h5").rename(tmp_path / "mobilenet_1_0_224_tf_no_top.h5")
+    with pytest.raises(WeightsError, match="does not hold the weights of mobilenet"):
+        build(architecture("mobilenet"), tmp_path, seed=0)
+
+
+def test_the_cnn_needs_no_weight_file_and_its_seed_decides_it(tmp_path: Path) -> None:
+    cases: list[tuple[Weights, int]] = [(tmp_path, 1), ("random", 1), (tmp_path, 2)]
+    first, again, other = (
+        build(architecture("cnn"), weights, seed).whole.get_weights() for weights, seed in cases
+    )
+    assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
 def test_a_file_that_is_no_weight_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mobilenet_1_0_224_tf_no_top.h5").write_bytes(b"not HDF5")
     with pytest.raises(WeightsError, match="does not hold the weights of mobilenet"):
@@ -94,15 +201,15 @@ def test_a_file_that_is_no_weight_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_weights_and_no_network_names_both_ways_out() -> None:
-    def offline(weights: str | None) -> keras.Model:
+    def offline(pictures: object, weights: str | None, seed: int) -> keras.Model:  # noqa: ARG001
         # What keras.utils.get_file raises when a download fails.
         raise Exception(f"URL fetch failure on {weights}")  # noqa: TRY002
 
     chosen = architecture("mobilenet")
-    unreachable = Architecture(
-        chosen.name, offline, chosen.weights_file, chosen.boundary, chosen.hidden, chosen.dropout
-    )
-    with pytest.raises(WeightsError, match=r"Connect to the network, or put .*--weights-dir"):
+    unreachable = replace(chosen, base=offline)
+    with pytest.raises(
+        WeightsUnavailableError, match=r"Connect to the network, or put .*--weights-dir"
+    ):
         build(unreachable, "imagenet", seed=0)
 
 

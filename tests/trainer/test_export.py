@@ -12,7 +12,8 @@ from lentigo_contract.errors import StorageError, TrainingError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest import MapGeometry
 from lentigo_trainer.activation_map import class_activation, explain
-from lentigo_trainer.architectures import Network, architecture, build
+from lentigo_trainer.architectures.network import Network, build
+from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.export import export_saved_model
 
 Pixels = NDArray[np.uint8]

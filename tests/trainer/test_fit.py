@@ -7,6 +7,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import DamagedCacheError
+from lentigo_trainer.checkpoint import finished_epochs
 from lentigo_trainer.fit import Examples, fit, logits_of
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.progress import SilentProgress
@@ -24,6 +25,14 @@ class Table:
         self.values = values
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        return self.values[rows]
+
+
+class Wide:
+    def __init__(self, values: NDArray[np.float32]) -> None:
+        self.values = values
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         return self.values[rows]
 
 
@@ -143,3 +152,22 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     other = keras.Model(features, keras.layers.Dense(7)(keras.layers.Flatten()(features)))
     with pytest.raises(DamagedCacheError):
         fit(other, examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress())
+
+
+def test_rows_may_be_float32_too(tmp_path: Path) -> None:
+    def as_float32(given: Examples) -> Examples:
+        table = given.features
+        assert isinstance(table, Table)
+        return Examples(Wide(table.values.astype(np.float32)), given.labels)
+
+    half = trained(tmp_path / "half.npz")
+    sides = (as_float32(examples(1)), as_float32(examples(2)))
+    wide = fit(tail(), *sides, RECIPE, 0, tmp_path / "wide.npz", SilentProgress())
+    assert without_time(half) == without_time(wide)
+
+
+def test_what_a_checkpoint_came_to_can_be_read_without_a_network(tmp_path: Path) -> None:
+    assert finished_epochs(tmp_path / "c.npz") == ()
+    with pytest.raises(KilledError):
+        trained(tmp_path / "c.npz", stop_after=2)
+    assert [figures.epoch for figures in finished_epochs(tmp_path / "c.npz")] == [1, 2]

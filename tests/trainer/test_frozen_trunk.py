@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import WeightsError
-from lentigo_trainer.architectures import Network
+from lentigo_trainer.architectures.network import Network, build
+from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
 from tests.trainer.networks import lively_mobilenet
 
@@ -24,6 +25,17 @@ def test_it_gives_keras_features_whatever_the_batch(network: Network) -> None:
         expected = np.asarray(network.trunk(pictures(rows)))
         found = trunk(pictures(rows))
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("mobilenet_v3_small", (14, 14, 48)), ("resnet50", (2048,))]
+)
+def test_branches_gates_and_pooled_bases_agree_too(name: str, shape: tuple[int, ...]) -> None:
+    built = build(architecture(name), "random", seed=0)
+    trunk = FrozenTrunk(built.trunk, threads=1)
+    assert trunk.shape == shape
+    expected = np.asarray(built.trunk(pictures(2)))
+    np.testing.assert_allclose(trunk(pictures(2)), expected, atol=1e-3 * np.abs(expected).max())
 
 
 def test_its_digest_tells_the_values_apart(network: Network) -> None:

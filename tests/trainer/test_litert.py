@@ -9,7 +9,7 @@ from lentigo_contract.agreement import LITERT_FILES
 from lentigo_contract.errors import DamagedVersionError, MetricError
 from lentigo_contract.golden import GOLDEN_IMAGES, GOLDEN_SEED, golden_images
 from lentigo_contract.labels import CODES
-from lentigo_trainer.architectures import Network
+from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.export import export_saved_model
 from lentigo_trainer.folding import chain_of, folded, network_of
 from lentigo_trainer.litert import calibration_rows, export_litert, litert_probabilities

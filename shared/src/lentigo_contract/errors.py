@@ -23,7 +23,8 @@
     │   └── DownloadError               a download failed or has the wrong content
     ├── TrainingError               a training run
     │   ├── RecipeError                 an unknown key or an impossible value
-    │   ├── WeightsError                pretrained weights missing or of another network
+    │   ├── WeightsError                pretrained weights that are no use
+    │   │   └── WeightsUnavailableError     not there, and not to be downloaded
     │   ├── WorkFolderError             a work folder made by another recipe, or in use
     │   └── DamagedCacheError           kept features that no longer match their sums
     ├── MetricError                 a figure that is not defined
@@ -144,6 +145,10 @@ class RecipeError(TrainingError):
 
 class WeightsError(TrainingError):
     """Pretrained weights are missing, or belong to another network."""
+
+
+class WeightsUnavailableError(WeightsError):
+    """Pretrained weights are not there, and cannot be downloaded."""
 
 
 class WorkFolderError(TrainingError):

@@ -13,7 +13,7 @@ from lentigo_contract.manifest import (
     Thresholds,
 )
 from lentigo_trainer import __version__
-from lentigo_trainer.architectures import Totals
+from lentigo_trainer.architectures.registry import Totals
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.evaluation import Evaluation
 from lentigo_trainer.operating_point import OperatingPoint

@@ -11,22 +11,26 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_trainer.architectures import architecture, build, totals
+from lentigo_trainer.architectures.network import build, totals
+from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
+from lentigo_trainer.checkpoint import finished_epochs
 from lentigo_trainer.claim import claimed
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.description import describe
+from lentigo_trainer.epoch_log import EpochLog
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.export import export_saved_model
 from lentigo_trainer.features import FeatureKey, compute_features
 from lentigo_trainer.fit import Examples, fit
-from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
+from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk, trunk_digest
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.litert import calibration_rows, export_litert
 from lentigo_trainer.measure import EVALUATION_SEED
 from lentigo_trainer.operating_point import choose_operating_point
 from lentigo_trainer.other_engines import compare_engines
-from lentigo_trainer.pipeline import pictures
+from lentigo_trainer.pass_time import seconds_of, timed
+from lentigo_trainer.pipeline import AugmentedPictures, pictures
 from lentigo_trainer.plan import Plan, originals
 from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.progress import Progress
@@ -46,15 +50,22 @@ class Trained:
         folder: where everything about it lies; its candidate can be published from there.
         history: every epoch.
         evaluation: the figures of the exported model on the validation images.
+        feature_seconds: how long the pass of the training rows through the frozen layers took; 0
+            where nothing is frozen, None where an earlier run did not keep the time.
     """
 
     folder: Path
     history: tuple[EpochFigures, ...]
     evaluation: Evaluation
+    feature_seconds: float | None
 
 
 def train(
-    config: TrainingConfig, prepared: Prepared, now: Callable[[], datetime], progress: Progress
+    config: TrainingConfig,
+    prepared: Prepared,
+    now: Callable[[], datetime],
+    progress: Progress,
+    lighter: bool = True,
 ) -> Trained:
     """Train by a recipe and measure what comes out; what an earlier run finished is kept.
 
@@ -65,11 +76,15 @@ def train(
         prepared: what to train on.
         now: gives the time, UTC, for the manifest.
         progress: told how far each step is.
+        lighter: whether to make the LiteRT models too and to compare them with the SavedModel,
+            which takes minutes; a version without them is served by the SavedModel.
 
     Raises:
         LentigoError: see the steps; each message says what to do.
     """
-    # Two runs with the same seed shall end with the same weights, bit by bit.
+    # Two runs with the same seed shall end with the same weights, bit by bit, and their layers have
+    # the same names, whatever this process built before.
+    keras.utils.clear_session()
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(config.seed)
     chosen = architecture(config.recipe.architecture)
@@ -77,19 +92,27 @@ def train(
     with claimed(folder):
         rows = choose_rows(config, prepared)
         network = build(chosen, config.weights, config.seed)
-        trunk = FrozenTrunk(network.trunk, config.cores)
-        adopt(folder, identity_of(config, prepared.digest, trunk.digest))
-        training = _examples("train", trunk, prepared, rows.plan, folder, progress)
+        adopt(folder, identity_of(config, prepared.digest, trunk_digest(network.trunk)))
         held_back = originals(rows.used.validation, prepared.labels)
-        validation = _examples("validation", trunk, prepared, held_back, folder, progress)
+        if network.learns_from_pictures:
+            training, validation = (
+                Examples(AugmentedPictures(prepared.images, plan), plan.label)
+                for plan in (rows.plan, held_back)
+            )
+        else:
+            trunk = FrozenTrunk(network.trunk, config.cores)
+            training = _examples("train", trunk, prepared, rows.plan, folder, progress)
+            validation = _examples("validation", trunk, prepared, held_back, folder, progress)
+        checkpoint = folder / "checkpoint.npz"
         history = fit(
             network.tail,
             training,
             validation,
             config.recipe,
             config.seed,
-            folder / "checkpoint.npz",
+            checkpoint,
             progress,
+            EpochLog(folder, finished_epochs(checkpoint)).add,
         )
         keep_history(folder, history)
         discard_candidate(folder)
@@ -102,14 +125,23 @@ def train(
         evaluation = evaluate(truth, answers, lesions, EVALUATION_SEED)
         write_report(folder / "report", evaluation, history)
         point = choose_operating_point(truth, answers, VALIDATION_SET)
-        calibration = calibration_rows(prepared.labels, rows.used.train, config.seed)
-        export_litert(network, files, prepared.images[calibration], progress)
-        engines = compare_engines(files, prepared.images[measured_on], truth, answers, progress)
-        manifest = engines.on_record(
-            describe(config, prepared, rows, totals(network), geometry, evaluation, point, now())
+        manifest = describe(
+            config, prepared, rows, totals(network), geometry, evaluation, point, now()
         )
+        if lighter:
+            calibration = calibration_rows(prepared.labels, rows.used.train, config.seed)
+            export_litert(network, files, prepared.images[calibration], progress)
+            engines = compare_engines(files, prepared.images[measured_on], truth, answers, progress)
+            manifest = engines.on_record(manifest)
         finish_candidate(folder, manifest, evaluation, VALIDATION_SET)
-    return Trained(folder=folder, history=history, evaluation=evaluation)
+        passes = features_of(folder, "train")
+        spent = 0.0 if network.learns_from_pictures else seconds_of(passes, len(rows.plan))
+    return Trained(folder, history, evaluation, spent)
+
+
+def features_of(folder: Path, name: str) -> Path:
+    """Where a run keeps the features of its `train` or `validation` rows."""
+    return folder / "features" / name
 
 
 def _examples(
@@ -132,5 +164,7 @@ def _examples(
     def from_row(first: int) -> Iterator[npt.NDArray[np.float32]]:
         return iter(pictures(prepared.images, plan, BATCH, first).as_numpy_iterator())
 
-    where = folder / "features" / name
-    return Examples(compute_features(trunk, from_row, where, key, progress), plan.label)
+    where = features_of(folder, name)
+    return Examples(
+        compute_features(trunk, timed(from_row, where), where, key, progress), plan.label
+    )

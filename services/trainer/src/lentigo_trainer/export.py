@@ -10,7 +10,7 @@ from lentigo_contract.errors import StorageError, TrainingError
 from lentigo_contract.images import MODEL_SIDE
 from lentigo_contract.manifest import MapGeometry
 from lentigo_trainer.activation_map import class_activation, explain
-from lentigo_trainer.architectures import Network
+from lentigo_trainer.architectures.network import Network
 
 SIGNATURE: Final = "serving_default"
 

@@ -1,29 +1,25 @@
 """The training loop: features in, a trained tail out; a killed run resumes with the same result.
 
 Everything random is a pure function of the seed and the epoch, so all there is to keep between two
-epochs is the variables, the optimiser's and the history. They go to disk in one file, in one step.
+epochs is the variables, the optimiser's and the history (`checkpoint`).
 """
 
-import io
-import json
-import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_contract.errors import DamagedCacheError
+from lentigo_trainer.checkpoint import keep, restore
 from lentigo_trainer.cooldown import Cooldown
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.recipe import Recipe
-from lentigo_trainer.storage import write_whole
 
 _EVALUATION_BATCH: Final = 64
 
@@ -33,8 +29,8 @@ Labels = npt.NDArray[np.int64]
 class Features(Protocol):
     """Rows of features, read by number."""
 
-    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
-        """Copy some rows out: float16 [len(rows), ...]."""
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.floating[Any]]:
+        """Copy some rows out: [len(rows), ...], always of the same type."""
         ...
 
 
@@ -43,7 +39,7 @@ class Examples:
     """What a network learns from or is measured on.
 
     Attributes:
-        features: the frozen trunk's output for every row.
+        features: the frozen trunk's output for every row, or its picture where nothing is frozen.
         labels: int64 [n], indices into `labels.CODES`.
     """
 
@@ -82,7 +78,7 @@ def fit(
     """
     optimizer = _optimizer(recipe, len(training.labels))
     optimizer.build(tail.trainable_variables)
-    history = _restore(checkpoint, tail, optimizer)
+    history = restore(checkpoint, tail, optimizer)
     if history:
         progress.say(f"Resuming behind epoch {history[-1].epoch} of {recipe.epochs}")
     step = _training_step(tail, optimizer)
@@ -100,7 +96,7 @@ def fit(
             seconds=monotonic() - started,
         )
         history = (*history, figures)
-        _keep(checkpoint, tail, optimizer, history)
+        keep(checkpoint, tail, optimizer, history)
         if finished is not None:
             finished(figures)
         progress.say(
@@ -173,11 +169,13 @@ def _train(
 def _batches(training: Examples, batch_size: int, seed: int, number: int) -> tf.data.Dataset:
     order = np.random.default_rng([seed, number]).permutation(len(training.labels))
 
+    taken = training.features.take(np.arange(1))
+    kind = tf.as_dtype(taken.dtype)
+
     def read(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        features = tf.numpy_function(training.features.take, [rows], tf.float16, stateful=False)
+        features = tf.numpy_function(training.features.take, [rows], kind, stateful=False)
         return features, tf.gather(training.labels, rows)
 
-    taken = training.features.take(np.arange(1))
     return (
         tf.data.Dataset.from_tensor_slices(order)
         .batch(batch_size)
@@ -188,50 +186,12 @@ def _batches(training: Examples, batch_size: int, seed: int, number: int) -> tf.
 
 
 def _reseed_dropout(tail: keras.Model, seed: int, number: int) -> None:
-    for layer in tail.layers:
-        if isinstance(layer, keras.layers.Dropout):
-            layer.seed_generator.state.assign([seed % 2**32, number])
+    dropouts = [layer for layer in tail.layers if isinstance(layer, keras.layers.Dropout)]
+    for place, layer in enumerate(dropouts):
+        layer.seed_generator.state.assign([(seed + place) % 2**32, number])
 
 
 def _cross_entropy(logits: npt.NDArray[np.float32], labels: Labels) -> float:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(shifted).sum(axis=1))
     return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))
-
-
-def _state(tail: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
-    return [*tail.variables, *optimizer.variables]
-
-
-def _keep(
-    checkpoint: Path,
-    tail: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    history: tuple[EpochFigures, ...],
-) -> None:
-    values = {f"v{n}": variable.numpy() for n, variable in enumerate(_state(tail, optimizer))}
-    epochs = np.frombuffer(json.dumps([asdict(epoch) for epoch in history]).encode(), np.uint8)
-
-    def write(file: BinaryIO) -> None:
-        np.savez(file, history=epochs, **values)
-
-    write_whole(checkpoint, write)
-
-
-def _restore(
-    checkpoint: Path, tail: keras.Model, optimizer: keras.optimizers.Optimizer
-) -> tuple[EpochFigures, ...]:
-    try:
-        data = checkpoint.read_bytes()
-    except FileNotFoundError:
-        return ()
-    try:
-        with np.load(io.BytesIO(data)) as kept:
-            for number, variable in enumerate(_state(tail, optimizer)):
-                variable.assign(kept[f"v{number}"])
-            epochs = json.loads(kept["history"].tobytes())
-            return tuple(EpochFigures(**epoch) for epoch in epochs)
-    except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DamagedCacheError(
-            f"The checkpoint {checkpoint} cannot be read. Delete it to train from the start."
-        ) from error

@@ -40,7 +40,7 @@ class FrozenTrunk:
 
     def __init__(self, trunk: keras.Model, threads: int) -> None:
         self.shape: tuple[int, ...] = tuple(trunk.output_shape[1:])
-        self.digest = _digest(trunk)
+        self.digest = trunk_digest(trunk)
         # The interpreter reads the model where it lies, so it has to stay.
         self._model = _converted(trunk)
         with held_back():
@@ -97,7 +97,8 @@ def _converted(trunk: keras.Model) -> bytes:
     return model
 
 
-def _digest(trunk: keras.Model) -> str:
+def trunk_digest(trunk: keras.Model) -> str:
+    """SHA-256 over a trunk's layers and values, hex."""
     total = hashlib.sha256()
     for layer in trunk.layers:
         total.update(layer.name.encode())

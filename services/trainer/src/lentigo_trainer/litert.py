@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.agreement import LITERT_FILES
 from lentigo_contract.errors import DamagedVersionError, TrainingError
-from lentigo_trainer.architectures import Network
+from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.export import SIGNATURE, export_saved_model
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.quantization import quantizable
@@ -87,7 +87,7 @@ def export_litert(
         TrainingError: the network cannot be converted.
         StorageError: the disk is full or not writable.
     """
-    float32 = _float32(folder)
+    float32 = float32_model(folder)
     write_whole(folder / LITERT_FILES["litert"], lambda file: file.write(float32))
     rounded = quantizable(network, calibration[:ROUNDING_IMAGES], progress)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".int8-") as unfinished:
@@ -133,7 +133,12 @@ def _converter(saved_model: Path) -> tf.lite.TFLiteConverter:
     )
 
 
-def _float32(saved_model: Path) -> bytes:
+def float32_model(saved_model: Path) -> bytes:
+    """Convert a SavedModel as it is.
+
+    Raises:
+        TrainingError: it cannot be converted.
+    """
     try:
         model: bytes = _converter(saved_model).convert()
     except Exception as error:

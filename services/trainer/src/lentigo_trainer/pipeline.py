@@ -1,4 +1,4 @@
-"""tf.data: a plan's rows -> batches of augmented pictures."""
+"""A plan's rows as augmented pictures: streamed in their order, or taken by row number."""
 
 import numpy as np
 import numpy.typing as npt
@@ -43,3 +43,28 @@ def pictures(
         .map(draw, num_parallel_calls=2, deterministic=True)
         .prefetch(2)
     )
+
+
+class AugmentedPictures:
+    """A plan's pictures by row number, drawn anew each time they are asked for.
+
+    A row always gives the same picture, so they could be kept, but all of HAM10000 would take
+    5.8 GB on disk, and be read from there in another order every epoch.
+
+    Args:
+        images: uint8 [m, 224, 224, 3], the prepared array the plan's `source` numbers.
+        plan: which picture stands in which row, and how it is augmented.
+    """
+
+    def __init__(self, images: npt.NDArray[np.uint8], plan: Plan) -> None:
+        self._images = images
+        self._plan = plan
+        self._maps = maps_of(plan)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Draw some rows: float32 [len(rows), 224, 224, 3] in 0 to 255."""
+        originals = self._images[self._plan.source[rows]].astype(np.float32)
+        if not self._plan.replica[rows].any():
+            return originals
+        drawn: npt.NDArray[np.float32] = augment(originals, self._maps[rows]).numpy()
+        return drawn

@@ -15,12 +15,15 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_trainer.architectures import Network
+from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.folding import CONVOLUTIONS, chain_of, folded, network_of, with_weights
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.rounding import refitted_weights, rounded_weights
 
 Values = npt.NDArray[np.float32]
+
+# Four feature maps of all the pictures at once, at most. MobileNet needs 1.8 GB.
+_MEMORY_BYTES: Final = 2 * 10**9
 
 # Pictures run at once, and places of a feature map that a covariance is computed from.
 _BATCH: Final = 16
@@ -30,11 +33,13 @@ _PLACES: Final = 20_000
 def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progress) -> Network:
     """Round a network's convolutions to int8, by what they do to some pictures.
 
-    Memory: four feature maps of all the pictures, 13 MB a picture for MobileNet.
+    Memory: four feature maps of all the pictures, 13 MB a picture for MobileNet. A network that
+    would need more than 2 GB has far larger maps than those this method was made for, and is left
+    to the converter's own rounding.
 
     Args:
-        network: the trained network; it is not changed. One whose layers form no chain is given
-            back as it is.
+        network: the trained network; it is not changed. One whose layers form no chain, or whose
+            feature maps are too large, is given back as it is.
         images: uint8 [n, 224, 224, 3], of the training side, some of every class.
         progress: told how many layers are done.
 
@@ -43,7 +48,7 @@ def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progr
         exactly, and its dense layers are those of the other one.
     """
     layers = chain_of(network.whole)
-    if layers is None:
+    if layers is None or _maps_bytes(layers, len(images)) > _MEMORY_BYTES:
         return network
     draw = np.random.default_rng(0)
     exact = rough = images.astype(np.float32)
@@ -69,6 +74,11 @@ def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progr
                     rough = _in_steps(rough)
             step.advance()
     return network_of(done, network)
+
+
+def _maps_bytes(layers: list[keras.Layer], pictures: int) -> int:
+    largest = max(int(np.prod(layer.output.shape[1:])) for layer in layers)
+    return 4 * pictures * largest * np.dtype(np.float32).itemsize
 
 
 def _weights(layer: keras.Layer) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

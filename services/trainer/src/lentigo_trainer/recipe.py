@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from lentigo_contract.errors import RecipeError
+from lentigo_trainer.architectures.registry import ARCHITECTURES
 
 
 class _Strict(BaseModel):
@@ -54,6 +55,18 @@ class Recipe(_Strict):
     batch_size: Annotated[int, Field(ge=2, le=4_096)] = 32
     class_target: Annotated[int, Field(ge=1, le=100_000)] = 6_000
     optimizer: Annotated[Optimizer, Field(validate_default=True)] = Optimizer()
+
+    @field_validator("architecture")
+    @classmethod
+    def _is_registered(cls, name: str) -> str:
+        if name not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise PydanticCustomError(
+                "architecture",
+                "there is no {name}; there are {known}",
+                {"name": name, "known": known},
+            )
+        return name
 
     @field_validator("optimizer")
     @classmethod

@@ -1,0 +1,160 @@
+"""The registry of architectures. Adding one is one more entry here, and nothing elsewhere.
+
+It is plain data until `base` is called, so that commands can name and check architectures without
+loading Keras. The choices that are not the paper's are explained in
+docs/decisions/0009-one-registry-of-architectures.md.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from lentigo_contract.errors import TrainingError
+from lentigo_trainer.architectures.bases import Base, application, cnn
+
+Scaling = Literal["-1 to 1", "caffe", "none"]
+"""What a base expects of the pixels. `caffe`: blue, green, red, each less its mean over ImageNet.
+`none`: the base scales them itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many parameters a network has."""
+
+    total: int
+    trainable: int
+    frozen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One way to build a network for the seven diagnoses.
+
+    Attributes:
+        name: as recipes and manifests call it.
+        title: as readers of a report know it.
+        base: builds the network without its top.
+        scaling: what the base expects of the pixels.
+        weights_file: Keras' own name of the file with the ImageNet weights; None where there are
+            none and the network learns from nothing.
+        boundary: the first layer that learns, of base or head; all in front of it is frozen.
+        hidden: units of the dense layers between the last feature map and the output.
+        dropout: share of the last hidden layer dropped while training.
+        epochs: how many its recipe has.
+        pooled: whether the last feature map is averaged over its cells, or else flattened.
+        published: the totals that the paper gives, if it gives any.
+    """
+
+    name: str
+    title: str
+    base: Base
+    scaling: Scaling
+    weights_file: str | None
+    boundary: str
+    hidden: tuple[int, ...]
+    dropout: float
+    epochs: int
+    pooled: bool = True
+    published: Totals | None = None
+
+
+def _entries(*entries: Architecture) -> dict[str, Architecture]:
+    return {entry.name: entry for entry in entries}
+
+
+ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
+    Architecture(
+        name="cnn",
+        title="CNN",
+        base=cnn,
+        scaling="-1 to 1",
+        weights_file=None,
+        boundary="rescaling",
+        hidden=(),
+        dropout=0.0,
+        epochs=10,
+        pooled=False,
+        published=Totals(total=646_471, trainable=646_471, frozen=0),
+    ),
+    Architecture(
+        name="vgg16",
+        title="VGG16",
+        base=application("VGG16"),
+        scaling="caffe",
+        weights_file="vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        boundary="hidden_1",
+        hidden=(128, 64, 32),
+        dropout=0.0,
+        epochs=10,
+        published=Totals(total=14_790_919, trainable=76_231, frozen=14_714_688),
+    ),
+    Architecture(
+        name="resnet50",
+        title="ResNet50",
+        base=application("ResNet50"),
+        scaling="caffe",
+        weights_file="resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        boundary="hidden_1",
+        hidden=(128, 64, 32),
+        dropout=0.0,
+        epochs=20,
+        published=Totals(total=23_860_551, trainable=272_839, frozen=23_587_712),
+    ),
+    Architecture(
+        name="mobilenet",
+        title="MobileNet",
+        base=application("MobileNet"),
+        scaling="-1 to 1",
+        weights_file="mobilenet_1_0_224_tf_no_top.h5",
+        boundary="conv_dw_11_bn",
+        hidden=(1024,),
+        dropout=0.25,
+        epochs=20,
+        published=Totals(total=4_285_639, trainable=2_914_823, frozen=1_370_816),
+    ),
+    Architecture(
+        name="mobilenet_v2",
+        title="MobileNetV2",
+        base=application("MobileNetV2"),
+        scaling="-1 to 1",
+        weights_file="mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+        boundary="block_13_expand",
+        hidden=(1024,),
+        dropout=0.25,
+        epochs=20,
+    ),
+    Architecture(
+        name="mobilenet_v3_small",
+        title="MobileNetV3 small",
+        base=application("MobileNetV3Small"),
+        scaling="none",
+        weights_file="weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
+        boundary="expanded_conv_8_expand",
+        hidden=(1024,),
+        dropout=0.25,
+        epochs=20,
+    ),
+    Architecture(
+        name="mobilenet_v3_large",
+        title="MobileNetV3 large",
+        base=application("MobileNetV3Large"),
+        scaling="none",
+        weights_file="weights_mobilenet_v3_large_224_1.0_float_no_top_v2.h5",
+        boundary="expanded_conv_12_expand",
+        hidden=(1024,),
+        dropout=0.25,
+        epochs=20,
+    ),
+)
+
+
+def architecture(name: str) -> Architecture:
+    """Find an architecture by name.
+
+    Raises:
+        TrainingError: there is none of that name.
+    """
+    try:
+        return ARCHITECTURES[name]
+    except KeyError:
+        known = ", ".join(ARCHITECTURES)
+        raise TrainingError(f"There is no architecture {name!r}; there are: {known}.") from None

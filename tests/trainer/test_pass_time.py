@@ -1,0 +1,66 @@
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lentigo_trainer.pass_time import seconds_of, timed
+
+ROWS = 2_500
+
+
+class Clock:
+    """Counts the batches that were asked for: one second each."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def batches(first: int) -> Iterator[np.ndarray]:
+    for start in range(first, ROWS, 16):
+        yield np.zeros(min(16, ROWS - start), np.float32)
+
+
+def worked_through(folder: Path, first: int = 0, stop: int | None = None) -> None:
+    clock = Clock()
+    for number, _ in zip(count(), timed(batches, folder, clock)(first), strict=False):
+        clock.now += 1
+        if number == stop:
+            return
+
+
+def test_a_pass_takes_what_its_batches_take(tmp_path: Path) -> None:
+    worked_through(tmp_path)
+    assert seconds_of(tmp_path, ROWS) == -(-ROWS // 16)
+
+
+def test_a_killed_pass_counts_the_chunk_that_it_left_once(tmp_path: Path) -> None:
+    # Killed in the second chunk of 1,024 rows, 64 batches, which is then done anew.
+    worked_through(tmp_path, stop=100)
+    assert seconds_of(tmp_path, ROWS) is None
+    worked_through(tmp_path, first=1_024)
+    assert seconds_of(tmp_path, ROWS) == -(-ROWS // 16)
+
+
+def test_a_chunk_that_was_timed_but_not_vouched_for_counts_once(tmp_path: Path) -> None:
+    worked_through(tmp_path)
+    worked_through(tmp_path, first=1_024)
+    assert seconds_of(tmp_path, ROWS) == -(-ROWS // 16)
+
+
+def test_a_pass_that_was_not_timed_has_no_time(tmp_path: Path) -> None:
+    assert seconds_of(tmp_path, ROWS) is None
+
+
+@pytest.mark.parametrize(
+    "line", ["half a li", "[]", "{}", '{"row": 0, "rows": null, "seconds": 1}']
+)
+def test_a_damaged_record_of_time_is_none(tmp_path: Path, line: str) -> None:
+    worked_through(tmp_path)
+    with (tmp_path / "time.jsonl").open("a") as file:
+        file.write(line + "\n")
+    assert seconds_of(tmp_path, ROWS) is None
