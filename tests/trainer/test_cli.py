@@ -11,7 +11,7 @@ from lentigo_trainer.claim import claimed
 from tests.fakes import synthetic_ham10000
 from tests.trainer.dataverse_stub import StoredFile, dataverse
 
-COMMANDS = ("fetch", "prepare", "fit", "evaluate", "publish", "run")
+COMMANDS = ("fetch", "prepare", "fit", "evaluate", "publish", "run", "benchmark")
 HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "httpx", "ai_edge_litert")
 
 ASK_FOR_HELP = f"""
@@ -128,6 +128,61 @@ def test_random_and_given_weights_exclude_each_other(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "not both" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--by", "balanced_accuracy"], "need --best"),
+        (["--force"], "need --best"),
+        (["--best", "--architecture", "cnn"], "not both"),
+    ],
+)
+def test_ways_to_choose_that_contradict_each_other_are_refused(
+    options: list[str], told: str
+) -> None:
+    shown = CliRunner().invoke(cli.app, ["publish", *options], env={"COLUMNS": "400"})
+    assert shown.exit_code == 2
+    assert told in shown.output
+
+
+def test_the_best_of_nothing_is_not_published(tmp_path: Path) -> None:
+    line = failure("publish", "--best", "--work", tmp_path, "--models", tmp_path / "models")
+    assert "no finished run to choose from" in line
+
+
+def test_a_benchmark_of_an_unknown_network_names_the_known_ones(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    line = failure("benchmark", "--source", tmp_path, "--work", work, "--only", "cnn,alexnet")
+    assert "no architecture 'alexnet'; there are: cnn, vgg16," in line
+    assert not work.exists()
+
+
+def test_a_benchmark_of_nothing_is_refused(tmp_path: Path) -> None:
+    options = ["--source", str(tmp_path), "--only", "cnn", "--skip", "cnn,vgg16"]
+    shown = CliRunner().invoke(cli.app, ["benchmark", *options], env={"COLUMNS": "400"})
+    assert shown.exit_code == 2
+    assert "leave no architecture" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("epoch = 3\n", "line 1, epoch: no such key; there are architecture, epochs"),
+        ('architecture = "vgg16"\nepochs = 0\n', "line 2, epochs: "),
+        ('architecture = "vgg"\n', "line 1, architecture: there is no vgg; there are cnn, vgg16"),
+        ('architecture = "cnn"\n', "is one for cnn"),
+    ],
+)
+def test_a_benchmarks_recipes_are_checked_before_anything_is_done(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    (tmp_path / "vgg16.toml").write_text(text)
+    options: list[str | Path] = ["--work", tmp_path / "work", "--recipes", tmp_path]
+    line = failure("benchmark", "--source", tmp_path, *options)
+    assert "vgg16.toml" in line
+    assert told in line
+    assert not (tmp_path / "work").exists()
 
 
 def test_fetch_puts_the_archives_where_it_is_told(

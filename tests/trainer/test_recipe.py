@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.errors import RecipeError
+from lentigo_trainer.architectures.registry import ARCHITECTURES
+from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.recipe import Recipe, read_recipe
 
 PAPER = Path(__file__).parents[2] / "recipes" / "paper.toml"
@@ -16,6 +18,15 @@ def written(folder: Path, text: str) -> Path:
 
 def test_the_papers_recipe_is_the_default() -> None:
     assert read_recipe(PAPER) == Recipe()
+
+
+def test_the_benchmarks_recipe_for_mobilenet_is_the_papers() -> None:
+    assert recipe_of("mobilenet") == Recipe()
+
+
+@pytest.mark.parametrize("name", sorted({*ARCHITECTURES} - {"mobilenet"}))
+def test_each_file_is_the_recipe_that_a_benchmark_follows(name: str) -> None:
+    assert read_recipe(PAPER.parent / f"{name}.toml") == recipe_of(name)
 
 
 def test_an_unknown_key_is_named_with_its_line_and_the_known_ones(tmp_path: Path) -> None:

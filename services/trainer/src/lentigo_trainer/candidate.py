@@ -25,6 +25,24 @@ def candidate_files(run: Path) -> Path:
     return run / _FILES
 
 
+def has_candidate(run: Path) -> bool:
+    """Whether a run has finished, so that its candidate can be published."""
+    return (run / _MANIFEST).is_file()
+
+
+def candidate_manifest(run: Path) -> Manifest:
+    """Read what a finished run's candidate is.
+
+    Raises:
+        WorkFolderError: the run has not finished.
+    """
+    if not has_candidate(run):
+        raise WorkFolderError(
+            f"{run} holds no finished run. Run `lentigo-train fit` with this --work first."
+        )
+    return Manifest.read(run / _MANIFEST)
+
+
 def finish_candidate(
     run: Path, manifest: Manifest, evaluation: Evaluation, measured_on: str
 ) -> None:
@@ -57,11 +75,7 @@ def publish_candidate(run: Path, models: Path) -> StoredVersion:
         WorkFolderError: the run has not finished.
         StorageError: the repository's disk is full or not writable; it is as it was.
     """
-    if not (run / _MANIFEST).is_file():
-        raise WorkFolderError(
-            f"{run} holds no finished run. Run `lentigo-train fit` with this --work first."
-        )
-    manifest = Manifest.read(run / _MANIFEST)
+    manifest = candidate_manifest(run)
 
     def fill(staging: Path) -> Manifest:
         _copy(run / _FILES, staging)

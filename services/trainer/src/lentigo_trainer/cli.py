@@ -7,8 +7,6 @@ answers at once.
 import errno
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -20,6 +18,7 @@ from lentigo_contract.cpu_limits import available_cores
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.memory_limits import require_memory
+from lentigo_trainer.benchmark.command import benchmark
 from lentigo_trainer.cli_options import (
     EpochsOption,
     LimitOption,
@@ -31,16 +30,17 @@ from lentigo_trainer.cli_options import (
     WeightsOption,
     WorkOption,
 )
+from lentigo_trainer.cli_steps import prepared_from, recipe_from, weights_from
 from lentigo_trainer.config import TrainingConfig, Weights, WorkFolder
-from lentigo_trainer.native_output import held_back
-from lentigo_trainer.progress import Progress, progress_for
-from lentigo_trainer.recipe import Recipe, read_recipe
+from lentigo_trainer.native_output import quiet_tensorflow
+from lentigo_trainer.progress import progress_for
+from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.source import find_source
+from lentigo_trainer.yardstick import Yardstick
 
 if TYPE_CHECKING:
     from lentigo_trainer.evaluation import Evaluation
     from lentigo_trainer.experiment import Trained
-    from lentigo_trainer.prepare import Prepared
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
@@ -84,7 +84,7 @@ def fetch(
 @app.command()
 def prepare(source: SourceOption, work: WorkOption = _WORK) -> None:
     """Check the data set and decode every image once, to one array in --work."""
-    prepared = _prepare(source, work, progress_for())
+    prepared = prepared_from(source, work, progress_for())
     _say(f"{len(prepared.records):,} images are ready in {work}.")
 
 
@@ -100,8 +100,8 @@ def fit(
     seed: SeedOption = 0,
 ) -> None:
     """Train by a recipe and measure the result; a killed run goes on where it stopped."""
-    weights = _weights(weights_dir, random_weights)
-    trained = _train(source, work, weights, _recipe(recipe, epochs), limit, seed)
+    weights = weights_from(weights_dir, random_weights)
+    trained = _train(source, work, weights, recipe_from(recipe, epochs), limit, seed)
     _show(trained.evaluation)
     _say(f"Curves, confusion matrix and figures: {trained.folder / 'report'}")
 
@@ -115,7 +115,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure a published version on the paper's 938 validation images."""
-    with _loading():
+    with quiet_tensorflow():
         from lentigo_trainer.measure import measure  # noqa: PLC0415 - see the module
     from lentigo_trainer.report import write_metrics  # noqa: PLC0415 - see the module
 
@@ -130,11 +130,39 @@ def publish(
     work: WorkOption = _WORK,
     models: ModelsOption = _MODELS,
     architecture: Annotated[
-        str, typer.Option(help="Which of the work folder's runs.")
-    ] = "mobilenet",
+        str | None,
+        typer.Option(help="Which of the work folder's runs.", show_default="mobilenet"),
+    ] = None,
+    best: Annotated[
+        bool,
+        typer.Option(
+            "--best",
+            help="Publish the best of the work folder's finished runs, unless the served version, "
+            "the newest in --models, is better.",
+        ),
+    ] = False,
+    by: Annotated[
+        Yardstick, typer.Option(help="What makes a run the best, on the validation images.")
+    ] = Yardstick.ACCURACY,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="With --best: publish even what is worse than is served."),
+    ] = False,
 ) -> None:
     """Publish a finished run as the repository's next version."""
-    _publish(work / architecture, models)
+    if best and architecture is not None:
+        raise typer.BadParameter("Give either --best or --architecture, not both.")
+    if (force or by is not Yardstick.ACCURACY) and not best:
+        raise typer.BadParameter("--by and --force say how to choose, so they need --best.")
+    if not best:
+        _publish(work / (architecture or "mobilenet"), models)
+        return
+    from lentigo_trainer.choice import best_run, require_no_worse  # noqa: PLC0415 - see the module
+
+    folder = best_run(work, by)
+    if not force:
+        require_no_worse(folder, models, by)
+    _publish(folder, models)
 
 
 @app.command()
@@ -150,10 +178,13 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     seed: SeedOption = 0,
 ) -> None:
     """Prepare, fit, evaluate and publish: the whole story, resumable at every step."""
-    weights = _weights(weights_dir, random_weights)
-    trained = _train(source, work, weights, _recipe(recipe, epochs), limit, seed)
+    weights = weights_from(weights_dir, random_weights)
+    trained = _train(source, work, weights, recipe_from(recipe, epochs), limit, seed)
     _show(trained.evaluation)
     _publish(trained.folder, models)
+
+
+app.command()(benchmark)
 
 
 def main() -> None:
@@ -181,15 +212,6 @@ def _say(message: str) -> None:
     typer.echo(message)
 
 
-@contextmanager
-def _loading() -> Iterator[None]:
-    """Load TensorFlow without its announcements."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    with held_back():
-        yield
-
-
 def _show(evaluation: "Evaluation") -> None:
     from lentigo_trainer.report import tables  # noqa: PLC0415 - see the module
 
@@ -199,31 +221,14 @@ def _show(evaluation: "Evaluation") -> None:
     console.print(RESEARCH_NOTICE)
 
 
-def _recipe(path: Path | None, epochs: int | None) -> Recipe:
-    recipe = Recipe() if path is None else read_recipe(path)
-    return recipe if epochs is None else recipe.for_epochs(epochs)
-
-
-def _weights(folder: Path | None, random: bool) -> Weights:
-    if random and folder is not None:
-        raise typer.BadParameter("Give either --random-weights or --weights-dir, not both.")
-    return "random" if random else folder or "imagenet"
-
-
-def _prepare(source: Path, work: Path, progress: Progress) -> "Prepared":
-    from lentigo_trainer.prepare import prepare as decode_all  # noqa: PLC0415 - see the module
-
-    return decode_all(find_source(source), work / "prepared", available_cores(), progress)
-
-
 def _train(
     source: Path, work: Path, weights: Weights, recipe: Recipe, limit: int | None, seed: int
 ) -> "Trained":
     require_memory(NEEDED_MEMORY, "Training")
     progress = progress_for()
-    prepared = _prepare(source, work, progress)
+    prepared = prepared_from(source, work, progress)
 
-    with _loading():
+    with quiet_tensorflow():
         from lentigo_trainer.experiment import train  # noqa: PLC0415 - see the module
 
     config = TrainingConfig(

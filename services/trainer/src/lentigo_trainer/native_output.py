@@ -11,6 +11,15 @@ _STANDARD_ERROR: Final = 2
 
 
 @contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Import TensorFlow and Keras without their announcements."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with held_back():
+        yield
+
+
+@contextmanager
 def held_back() -> Iterator[None]:
     """Hold back what reaches standard error; if the block fails, all of it is shown.
 

@@ -1,41 +1,35 @@
 """The pictures of a report, as PNG bytes.
 
-They are read on phones and on dark pages: an opaque pale ground, large type, panels one above the
-other, and two colours that all forms of colour vision tell apart (Okabe and Ito, "Color Universal
-Design", 2008), never colour alone.
+`canvas` says how they are drawn.
 """
 
-import io
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
+from lentigo_trainer.canvas import (
+    BLUE,
+    FAINT,
+    GROUND,
+    INK,
+    SMALL,
+    VERMILION,
+    blank,
+    legend,
+    plain,
+    png,
+    title,
+)
 from lentigo_trainer.evaluation import Evaluation
 from lentigo_trainer.history import EpochFigures
 
-WIDTH: Final = 6.4
-"""Inches; with `DPI` 1,024 pixels, about three times the width of a phone's screen."""
-DPI: Final = 160
-SMALL: Final = 12
-LARGE: Final = 14
-
 FEW: Final = 10
 """Answers below which a point of the reliability diagram is drawn hollow."""
-
-GROUND: Final = "#fafaf7"
-INK: Final = "#222222"
-FAINT: Final = "#6f6f6f"
-BLUE: Final = "#0072b2"
-VERMILION: Final = "#d55e00"
 
 
 def curves(epochs: Sequence[EpochFigures], baseline: float, majority: str) -> bytes:
@@ -51,7 +45,7 @@ def curves(epochs: Sequence[EpochFigures], baseline: float, majority: str) -> by
     """
     if not epochs:
         raise MetricError("There is no epoch to draw; fit for at least one.")
-    figure = _figure(height=7.2)
+    figure = blank(height=7.2)
     top, bottom = figure.subplots(2, 1, sharex=True)
     numbers = [row.epoch for row in epochs]
     last = epochs[-1]
@@ -74,16 +68,16 @@ def curves(epochs: Sequence[EpochFigures], baseline: float, majority: str) -> by
         **style | {"marker": "s"},
         color=VERMILION,
     )
-    _title(top, f"Accuracy: {100 * last.validation_accuracy:.1f} % on validation at the end")
-    _title(bottom, f"Loss: {last.validation_loss:.3f} on validation at the end")
+    title(top, f"Accuracy: {100 * last.validation_accuracy:.1f} % on validation at the end")
+    title(bottom, f"Loss: {last.validation_loss:.3f} on validation at the end")
     top.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     bottom.set_ylim(bottom=0)
     bottom.set_xlabel("epoch", fontsize=SMALL, color=INK)
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
     for axes in (top, bottom):
-        _plain(axes)
-    _legend(figure)
-    return _png(figure)
+        plain(axes)
+    legend(figure)
+    return png(figure)
 
 
 def confusion(evaluation: Evaluation) -> bytes:
@@ -91,7 +85,7 @@ def confusion(evaluation: Evaluation) -> bytes:
     counts = np.array(evaluation.confusion)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    figure = _figure(height=6.6)
+    figure = blank(height=6.6)
     axes = figure.subplots()
     shades = colormaps["Blues"]
     axes.imshow(shares, cmap=shades, vmin=0, vmax=1)
@@ -122,15 +116,15 @@ def confusion(evaluation: Evaluation) -> bytes:
     axes.spines[:].set_visible(False)
     axes.set_xlabel("answer", fontsize=SMALL, color=INK)
     axes.set_ylabel("truth, and how many images", fontsize=SMALL, color=INK)
-    _title(axes, f"{int(np.trace(counts)):,} of {evaluation.examples:,} images answered correctly")
-    return _png(figure)
+    title(axes, f"{int(np.trace(counts)):,} of {evaluation.examples:,} images answered correctly")
+    return png(figure)
 
 
 def reliability(evaluation: Evaluation) -> bytes:
     """Draw the share of right answers against the confidence, and how many answers had it."""
     bars = evaluation.reliability
     filled = [bar for bar in bars if bar.n]
-    figure = _figure(height=8.0)
+    figure = blank(height=8.0)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     top.plot((0, 1), (0, 1), color=FAINT, linestyle="--", label="as sure as right")
     top.plot(
@@ -163,7 +157,7 @@ def reliability(evaluation: Evaluation) -> bytes:
         edgecolor=BLUE,
     )
     error = evaluation.expected_calibration_error
-    _title(top, f"Calibration error {error.value:.3f} (below the dashes: too sure)")
+    title(top, f"Calibration error {error.value:.3f} (below the dashes: too sure)")
     top.set_ylabel("share of right answers", fontsize=SMALL, color=INK)
     bottom.set_ylabel("answers", fontsize=SMALL, color=INK)
     bottom.set_xlabel("confidence: probability of the answer", fontsize=SMALL, color=INK)
@@ -172,42 +166,10 @@ def reliability(evaluation: Evaluation) -> bytes:
     top.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     bottom.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     for axes in (top, bottom):
-        _plain(axes)
-    _legend(figure)
-    return _png(figure)
+        plain(axes)
+    legend(figure)
+    return png(figure)
 
 
 def _per_cent(share: float) -> str:
     return "<1 %" if share < 0.005 else f"{100 * share:.0f} %"
-
-
-def _figure(height: float) -> Figure:
-    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.12)
-    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=GROUND, layout=layout)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _title(axes: Axes, text: str) -> None:
-    axes.set_title(text, loc="left", fontsize=LARGE, color=INK, pad=10)
-
-
-def _legend(figure: Figure) -> None:
-    figure.legend(
-        loc="outside lower center", ncols=3, fontsize=SMALL, labelcolor=INK, frameon=False
-    )
-
-
-def _plain(axes: Axes) -> None:
-    axes.set_facecolor(GROUND)
-    axes.grid(visible=True, color="#dddddd", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=SMALL, colors=INK)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # Without the writing program's version, the same figures give the same bytes.
-    figure.savefig(buffer, format="png", facecolor=GROUND, metadata={"Software": None})
-    return buffer.getvalue()

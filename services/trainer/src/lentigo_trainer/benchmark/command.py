@@ -1,0 +1,111 @@
+"""`lentigo-train benchmark`: parse, build a configuration, call one function."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from lentigo_contract.cpu_limits import available_cores
+from lentigo_trainer.architectures.registry import ARCHITECTURES, architecture
+from lentigo_trainer.cli_options import (
+    EpochsOption,
+    LimitOption,
+    RandomWeightsOption,
+    SeedOption,
+    SourceOption,
+    WeightsOption,
+    WorkOption,
+)
+from lentigo_trainer.cli_steps import prepared_from, weights_from
+from lentigo_trainer.config import WorkFolder
+from lentigo_trainer.progress import progress_for
+
+_WORK: Final = Path("work")
+_NAMES: Final = ", ".join(ARCHITECTURES)
+_FAILED: Final = 1
+
+
+def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
+    source: SourceOption,
+    work: WorkOption = _WORK,
+    weights_dir: WeightsOption = None,
+    random_weights: RandomWeightsOption = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Architectures to train now, with commas: {_NAMES}.", show_default="all"
+        ),
+    ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(help="Architectures to leave out now, with commas.", show_default="none"),
+    ] = None,
+    recipes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with recipes named after their architectures, such as vgg16.toml.",
+            show_default="our own",
+        ),
+    ] = None,
+    epochs: EpochsOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    report_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for benchmark.json, README.md and pictures.",
+            show_default="WORK/benchmark/report",
+        ),
+    ] = None,
+) -> None:
+    """Train every architecture by its recipe and report how they compare; resumable.
+
+    What an earlier sitting on the same rows has measured is in the report too. Exit code 1 if an
+    architecture failed; one whose weights are missing has not failed.
+    """
+    from lentigo_trainer.benchmark.apart import measure_apart  # noqa: PLC0415 - see cli
+    from lentigo_trainer.benchmark.comparison import BenchmarkConfig, compare  # noqa: PLC0415
+    from lentigo_trainer.benchmark.job import recipe_of  # noqa: PLC0415
+    from lentigo_trainer.benchmark.report import write_report  # noqa: PLC0415
+
+    chosen = _chosen(only or [], skip or [])
+    followed = {name: recipe_of(name, recipes) for name in ARCHITECTURES}
+    if epochs is not None:
+        followed = {name: recipe.for_epochs(epochs) for name, recipe in followed.items()}
+    weights = weights_from(weights_dir, random_weights)
+    progress = progress_for()
+    config = BenchmarkConfig(
+        work=WorkFolder(work),
+        weights=weights,
+        recipes=followed,
+        chosen=chosen,
+        seed=seed,
+        limit=limit,
+        cores=available_cores(),
+    )
+    folder = report_dir or work / "benchmark" / "report"
+    result = compare(
+        config,
+        prepared_from(source, work, progress),
+        measure_apart,
+        lambda record: write_report(record, folder),
+        lambda: datetime.now(UTC),
+        progress,
+    )
+    typer.echo(f"The report is in {folder}")
+    if any(entry.failed for entry in result.entries):
+        raise typer.Exit(_FAILED)
+
+
+def _chosen(only: list[str], skip: list[str]) -> tuple[str, ...]:
+    wanted, unwanted = _names(only) or list(ARCHITECTURES), _names(skip)
+    chosen = tuple(name for name in ARCHITECTURES if name in wanted and name not in unwanted)
+    if not chosen:
+        raise typer.BadParameter("--only and --skip leave no architecture to train.")
+    return chosen
+
+
+def _names(options: list[str]) -> list[str]:
+    names = [name.strip() for option in options for name in option.split(",") if name.strip()]
+    return [architecture(name).name for name in names]

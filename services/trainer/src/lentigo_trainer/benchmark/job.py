@@ -1,0 +1,117 @@
+"""One architecture's part of a benchmark, and what it left in the work folder."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import JsonValue, ValidationError
+
+from lentigo_contract.errors import RecipeError
+from lentigo_trainer import __version__
+from lentigo_trainer.architectures.registry import ARCHITECTURES, architecture
+from lentigo_trainer.benchmark.records import Measured
+from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.recipe import Recipe, read_recipe
+from lentigo_trainer.storage import write_whole
+
+_FILE: Final = "measured.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to train and measure.
+
+    Attributes:
+        config: how to train.
+        dataset: digest of the prepared images.
+    """
+
+    config: TrainingConfig
+    dataset: str
+
+    @property
+    def folder(self) -> Path:
+        """Where everything about it is kept."""
+        return self.config.work.run(self.config.recipe)
+
+    def key(self) -> dict[str, JsonValue]:
+        """What the figures depend on; other values of these are other figures."""
+        return {
+            "recipe": self.config.recipe.model_dump(mode="json"),
+            "weights": _weights_digest(self.config),
+            **self.data(),
+        }
+
+    def data(self) -> dict[str, JsonValue]:
+        """What rows of one report have in common."""
+        return {
+            "dataset": self.dataset,
+            "seed": self.config.seed,
+            "limit": self.config.limit,
+            "code_version": __version__,
+        }
+
+
+def recipe_of(name: str, folder: Path | None = None) -> Recipe:
+    """Give an architecture's recipe: `NAME.toml` of a folder, if it is there, or our own.
+
+    Raises:
+        RecipeError: the file has an unknown key or an impossible value, or another architecture.
+    """
+    entry = architecture(name)
+    if folder is not None and (folder / f"{name}.toml").exists():
+        recipe = read_recipe(folder / f"{name}.toml")
+        if recipe.architecture != name:
+            raise RecipeError(
+                f"The recipe {folder / f'{name}.toml'} is one for {recipe.architecture}. Name it "
+                "after its architecture."
+            )
+        return recipe
+    return Recipe(architecture=name).for_epochs(entry.epochs)
+
+
+def keep(job: Job, measured: Measured) -> None:
+    """Keep the figures of a finished job, so that it is not done again.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    content = {"key": job.key(), "measured": measured.model_dump(mode="json")}
+    text = json.dumps(content, indent=2, allow_nan=False)
+    write_whole(job.folder / _FILE, lambda file: file.write(text.encode()))
+
+
+def finished(job: Job) -> Measured | None:
+    """Give the figures that the very same job left, if it has finished."""
+    return _found(job, job.key())
+
+
+def finished_by_any_recipe(job: Job) -> Measured | None:
+    """Give the figures that a job on the same rows left, whatever its recipe and weights."""
+    return _found(job, job.data())
+
+
+def _found(job: Job, expected: dict[str, JsonValue]) -> Measured | None:
+    try:
+        found = json.loads((job.folder / _FILE).read_text())
+        key = found["key"]
+        if any(key.get(name) != value for name, value in expected.items()):
+            return None
+        return Measured.model_validate_json(json.dumps(found["measured"]))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, ValidationError):
+        # Measuring again costs minutes; training is kept elsewhere.
+        return None
+
+
+def _weights_digest(config: TrainingConfig) -> str:
+    file = ARCHITECTURES[config.recipe.architecture].weights_file
+    if file is None:
+        return "none"
+    if not isinstance(config.weights, Path):
+        return config.weights
+    try:
+        return hashlib.sha256((config.weights / file).read_bytes()).hexdigest()
+    except OSError:
+        return "missing"

@@ -1,0 +1,66 @@
+"""How long an exported model takes for one picture, alone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from lentigo_contract.images import MODEL_SIDE
+from lentigo_trainer.benchmark.machine import load
+from lentigo_trainer.benchmark.records import Latency
+from lentigo_trainer.export import SIGNATURE
+from lentigo_trainer.native_output import held_back
+
+RUNS: Final = 50
+WARM_UPS: Final = 5
+
+
+def saved_model_latency(folder: Path) -> Latency:
+    """Time a SavedModel, activation map included, as a service runs it."""
+    serve = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
+    picture = tf.constant(_picture())
+
+    def once() -> None:
+        serve(image=picture)["probabilities"].numpy()
+
+    return timed(once)
+
+
+def litert_latency(model: bytes, threads: int) -> Latency:
+    """Time a LiteRT model, activation map included, as a service runs it."""
+    with held_back():
+        interpreter = Interpreter(model_content=model, num_threads=threads)
+        run = interpreter.get_signature_runner(SIGNATURE)
+    picture = _picture()
+    return timed(lambda: run(image=picture))
+
+
+def timed(
+    work: Callable[[], object], runs: int = RUNS, clock: Callable[[], float] = perf_counter
+) -> Latency:
+    """Time some work, after a few runs that warm it up.
+
+    Args:
+        work: what one picture takes.
+        runs: how many to time.
+        clock: seconds, monotonic.
+    """
+    for _ in range(WARM_UPS):
+        work()
+    seconds = []
+    for _ in range(runs):
+        started = clock()
+        work()
+        seconds.append(clock() - started)
+    median, high = np.quantile(seconds, (0.5, 0.95))
+    return Latency(median_ms=1000 * median, p95_ms=1000 * high, runs=runs, load=load())
+
+
+def _picture() -> NDArray[np.uint8]:
+    draw = np.random.default_rng(0)
+    return draw.integers(0, 256, (1, MODEL_SIDE, MODEL_SIDE, 3), np.uint8)

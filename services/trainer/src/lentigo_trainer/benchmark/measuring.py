@@ -1,0 +1,71 @@
+"""Train one architecture and measure it, in a process of its own."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from lentigo_contract.agreement import LITERT_FILES
+from lentigo_trainer.architectures.registry import architecture
+from lentigo_trainer.benchmark.job import Job, keep
+from lentigo_trainer.benchmark.latency import litert_latency, saved_model_latency
+from lentigo_trainer.benchmark.machine import peak_memory_bytes, this_machine
+from lentigo_trainer.benchmark.records import Measured
+from lentigo_trainer.candidate import candidate_files, candidate_manifest
+from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.experiment import train
+from lentigo_trainer.litert import float32_model
+from lentigo_trainer.prepare import open_prepared
+from lentigo_trainer.progress import Progress
+
+
+def measure(job: Job, progress: Progress) -> Measured:
+    """Do a job from where it was left, and keep its figures.
+
+    With a limit the candidate has no LiteRT models: they take longer than the quick run that a
+    limit is for, and it is worth nothing anyway.
+
+    Raises:
+        LentigoError: see `experiment.train`.
+    """
+    config = job.config
+    prepared = open_prepared(config.work.prepared)
+    trained = train(
+        config, prepared, lambda: datetime.now(UTC), progress, lighter=config.limit is None
+    )
+    files = candidate_files(trained.folder)
+    manifest = candidate_manifest(trained.folder)
+    light = files / LITERT_FILES["litert"]
+    model = light.read_bytes() if light.is_file() else float32_model(files)
+    peak = peak_memory_bytes()
+    progress.say("Timing single pictures")
+    measured = Measured(
+        parameters=manifest.parameters,
+        weights=_origin(config),
+        recipe=config.recipe.model_dump(mode="json"),
+        images=manifest.split.train,
+        rows=manifest.plan.per_class,
+        history=trained.history,
+        evaluation=trained.evaluation,
+        feature_seconds=trained.feature_seconds,
+        saved_model_bytes=_saved_model_bytes(files),
+        litert_bytes=len(model),
+        latency={
+            "savedmodel": saved_model_latency(files),
+            "litert": litert_latency(model, config.cores),
+        },
+        peak_memory_bytes=peak,
+        machine=this_machine(config.cores),
+    )
+    keep(job, measured)
+    return measured
+
+
+def _origin(config: TrainingConfig) -> Literal["imagenet", "random", "none"]:
+    if architecture(config.recipe.architecture).weights_file is None:
+        return "none"
+    return "random" if config.weights == "random" else "imagenet"
+
+
+def _saved_model_bytes(folder: Path) -> int:
+    values = (folder / "variables").iterdir()
+    return sum(file.stat().st_size for file in (folder / "saved_model.pb", *values))

@@ -1,0 +1,136 @@
+"""The report's page, in Markdown, from nothing but a benchmark's record."""
+
+from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_trainer.benchmark.records import Benchmark, Entry, Measured
+from lentigo_trainer.benchmark.tables import (
+    accuracy_table,
+    baselines,
+    class_table,
+    cost_table,
+    measured_of,
+    paper_table,
+    recall_table,
+    row_name,
+)
+
+
+def page(benchmark: Benchmark) -> str:
+    """Write the page; the pictures it shows lie beside it."""
+    parts = [_opening(benchmark), _results(benchmark)]
+    if measured_of(benchmark):
+        parts.append(_comparison(benchmark))
+    parts.append(_published(benchmark))
+    parts += [_one(benchmark, entry, found) for entry, found in measured_of(benchmark)]
+    parts.append(_method(benchmark))
+    return "\n".join(parts)
+
+
+def _opening(benchmark: Benchmark) -> str:
+    majority, share, balanced = baselines(benchmark)
+    held_back = sum(benchmark.validation.values())
+    quick = (
+        ""
+        if benchmark.limit is None
+        else f"\n**A quick run on about {benchmark.limit:,} of {benchmark.images:,} images. Its "
+        "networks are worth nothing.**\n"
+    )
+    return f"""# Architectures, compared
+
+{RESEARCH_NOTICE}
+{quick}
+{len(measured_of(benchmark))} of {len(benchmark.entries)} networks were measured, on the same
+{held_back:,} validation images of HAM10000, which trained none of them. {share:.1f} % of these are
+{majority}: a program that always answers "{majority}" has that accuracy, and a balanced accuracy of
+{balanced:.1f} %. Read accuracy against the first, and balanced accuracy, the mean of the recalls of
+all classes, against the second. Figures in brackets are 95 % intervals.
+"""
+
+
+def _results(benchmark: Benchmark) -> str:
+    missing = "".join(
+        f"- {entry.title}: not measured. Reason: {entry.reason}.\n"
+        for entry in benchmark.entries
+        if entry.measured is None
+    )
+    return f"""## Results
+
+{accuracy_table(benchmark)}
+{missing}"""
+
+
+def _comparison(benchmark: Benchmark) -> str:
+    return f"""## Every class
+
+Recall, per cent; in brackets how many images the class has. Their intervals are in the picture.
+
+{recall_table(benchmark)}
+![Recall of each class by each network, with intervals](recalls.png)
+
+## Size and speed
+
+Latency is the median time of one picture, activation map included, on the processor alone.
+
+{cost_table(benchmark)}
+![Accuracy and balanced accuracy against latency](accuracy-latency.png)
+"""
+
+
+def _published(benchmark: Benchmark) -> str:
+    return f"""## The paper's table, and ours
+
+The last epoch of each network. The paper's minutes are those of an Apple M1's GPU, ours those of
+the processor named below. Training figures are taken while learning, with augmentation and dropout
+at work. {_majority_of_rows(benchmark)}
+
+{paper_table(benchmark)}"""
+
+
+def _majority_of_rows(benchmark: Benchmark) -> str:
+    found = measured_of(benchmark)
+    if not found:
+        return ""
+    rows = found[0][1].rows
+    majority = max(rows, key=rows.__getitem__)
+    share = 100 * rows[majority] / sum(rows.values())
+    return (
+        "On the training rows, where the classes are filled up, always answering "
+        f'"{majority}" comes to {share:.1f} %.'
+    )
+
+
+def _one(benchmark: Benchmark, entry: Entry, found: Measured) -> str:
+    return f"""## {row_name(benchmark, entry)}
+
+{found.epochs} epochs on {sum(found.rows.values()):,} rows made of {found.images:,} images.
+
+![Accuracy and loss of {entry.title} by epoch](curves-{entry.name}.png)
+
+![Confusion matrix of {entry.title}](confusion-{entry.name}.png)
+
+{class_table(found)}"""
+
+
+def _method(benchmark: Benchmark) -> str:
+    machines = {
+        f"{found.machine.cores} cores of {found.machine.processor}, {found.machine.system}, "
+        f"TensorFlow {found.machine.tensorflow}, LiteRT {found.machine.litert}"
+        for _, found in measured_of(benchmark)
+    }
+    loads = [
+        f"{entry.title} {found.latency['litert'].load}"
+        for entry, found in measured_of(benchmark)
+        if found.latency["litert"].load is not None
+    ]
+    on = "; ".join(sorted(machines)) or "nothing yet"
+    busy = f" The system's load was then: {', '.join(loads)}." if loads else ""
+    return f"""## How it was measured
+
+- Made by `lentigo-train benchmark` {benchmark.code_version}, seed {benchmark.seed}, last added to
+  on {benchmark.created:%Y-%m-%d}. Everything here comes from [benchmark.json](benchmark.json).
+- Each network follows its recipe; all see the same rows, and accuracy is that of the exported
+  SavedModel.
+- Intervals: percentile bootstrap over lesions. Where few images stand behind a figure they are
+  wide, and a share of 0 or 100 % has one of no width.
+- Machine: {on}.{busy}
+- Data: {benchmark.images:,} images, digest `{benchmark.dataset[:16]}`.
+"""

@@ -1,0 +1,149 @@
+"""The pictures that compare architectures, as PNG bytes; `canvas` says how they are drawn."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
+
+from lentigo_contract.errors import MetricError
+from lentigo_contract.labels import CODES
+from lentigo_trainer.benchmark.records import Measured
+from lentigo_trainer.canvas import FAINT, INK, SMALL, blank, plain, png, title
+from lentigo_trainer.evaluation import Figure
+
+# Okabe and Ito's colours that stand out from the ground, each with a mark of its own.
+_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222")
+_MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
+
+Row = tuple[str, Measured]
+"""An architecture's title, and its figures."""
+
+
+def accuracy_by_latency(rows: Sequence[Row]) -> bytes:
+    """Draw accuracy and balanced accuracy against the time that one picture takes.
+
+    Args:
+        rows: at least one.
+
+    Raises:
+        MetricError: there is none.
+    """
+    _require(rows)
+    figure = blank(height=8.0)
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    for place, (name, measured) in enumerate(rows):
+        evaluation = measured.evaluation
+        for axes, found in ((top, evaluation.accuracy), (bottom, evaluation.balanced_accuracy)):
+            if found.value is not None:
+                axes.errorbar(
+                    measured.latency["litert"].median_ms,
+                    found.value,
+                    yerr=_whiskers(found, found.value),
+                    label=name,
+                    **_style(place),
+                )
+    baseline = rows[0][1].evaluation.majority_baseline.value
+    if baseline is not None:
+        top.axhline(baseline, color=FAINT, linestyle="--", label="always the most frequent")
+    title(top, "Accuracy")
+    title(bottom, "Balanced accuracy")
+    bottom.set_xlabel("one picture, milliseconds, LiteRT float32", fontsize=SMALL, color=INK)
+    _logarithmic(bottom)
+    for axes in (top, bottom):
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+        plain(axes)
+    _legend_of(top)
+    return png(figure)
+
+
+def recalls(rows: Sequence[Row]) -> bytes:
+    """Draw each class's recall by each architecture, with its 95 % interval.
+
+    Args:
+        rows: at least one.
+
+    Raises:
+        MetricError: there is none.
+    """
+    _require(rows)
+    figure = blank(height=2.4 + 0.28 * len(CODES) * (len(rows) + 1))
+    axes = figure.subplots()
+    step = 0.8 / len(rows)
+    for place, (name, measured) in enumerate(rows):
+        found = [
+            (height + step * (place - (len(rows) - 1) / 2), recall, recall.value)
+            for height, recall in enumerate(
+                measured.evaluation.classes[code].recall for code in CODES
+            )
+            if recall.value is not None
+        ]
+        for height, recall, value in found:
+            axes.errorbar(
+                value,
+                height,
+                xerr=_whiskers(recall, value),
+                label=name if height == found[0][0] else None,
+                **_style(place),
+            )
+    classes = rows[0][1].evaluation.classes
+    named = [f"{code}\n{classes[code].recall.n:,}" for code in CODES]
+    axes.set_yticks(range(len(CODES)), named)
+    axes.invert_yaxis()
+    axes.set_xlim(-0.02, 1.02)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.set_ylabel("diagnosis, and how many images", fontsize=SMALL, color=INK)
+    title(axes, "Recall, with 95 % intervals")
+    plain(axes)
+    _legend_of(axes)
+    return png(figure)
+
+
+def _require(rows: Sequence[Row]) -> None:
+    if not rows:
+        raise MetricError("There is no measured architecture to draw.")
+
+
+def _style(place: int) -> dict[str, Any]:
+    return {
+        "color": _COLOURS[place % len(_COLOURS)],
+        "marker": _MARKS[place % len(_MARKS)],
+        "markersize": 8,
+        "linestyle": "",
+        "elinewidth": 1.6,
+        "capsize": 3,
+    }
+
+
+def _whiskers(figure: Figure, value: float) -> tuple[tuple[float], tuple[float]] | None:
+    if figure.low is None or figure.high is None:
+        return None
+    # A resample's quantile can lie on the other side of the figure itself.
+    return (max(0.0, value - figure.low),), (max(0.0, figure.high - value),)
+
+
+def _logarithmic(axes: Axes) -> None:
+    axes.set_xscale("log")
+    axes.margins(x=0.15)
+    low, high = axes.get_xlim()
+    if high / low < 10:
+        axes.set_xscale("linear")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    else:
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend_of(axes: Axes) -> None:
+    figure = axes.figure
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=2,
+        fontsize=SMALL,
+        labelcolor=INK,
+        frameon=False,
+    )

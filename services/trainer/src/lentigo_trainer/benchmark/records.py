@@ -1,0 +1,181 @@
+"""`benchmark.json`: everything a report of a benchmark is made from.
+
+Version 1 of the schema; a change that an older reader would misread takes the next number.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
+
+from lentigo_contract.errors import MetricError
+from lentigo_contract.manifest import Parameters
+from lentigo_trainer.benchmark.published import PaperFigures
+from lentigo_trainer.evaluation import Evaluation
+from lentigo_trainer.history import EpochFigures
+
+SCHEMA_VERSION: Final = 1
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Machine(_Record):
+    """What the times were measured on.
+
+    Attributes:
+        processor: its name, as the system gives it.
+        cores: how many this process may use.
+        system: operating system and instruction set.
+        tensorflow: version, as the next one.
+        litert: version.
+    """
+
+    processor: str
+    cores: int
+    system: str
+    tensorflow: str
+    litert: str
+
+
+class Latency(_Record):
+    """How long one picture takes, alone, from pixels to probabilities.
+
+    Attributes:
+        median_ms: milliseconds, as the next one.
+        p95_ms: 19 of 20 runs took no longer.
+        runs: how many were timed.
+        load: of the machine when it was timed: processes that wanted a core, by the system's mean
+            over one minute, that of this benchmark included; None where the system does not tell.
+    """
+
+    median_ms: float
+    p95_ms: float
+    runs: int
+    load: float | None
+
+
+class Measured(_Record):
+    """One architecture that was trained and measured.
+
+    Attributes:
+        parameters: of the network.
+        weights: where the frozen values come from: `imagenet`, `random`, or `none` where all is
+            learnt from nothing.
+        recipe: as it was followed.
+        images: training images.
+        rows: training rows, replicas included, by diagnosis code.
+        history: every epoch.
+        evaluation: of the exported model, on every validation image.
+        feature_seconds: of the pass through the frozen layers; 0 where nothing is frozen, None
+            where an earlier run did not keep the time.
+        saved_model_bytes: size of `saved_model.pb` and `variables/`.
+        litert_bytes: size of the float32 LiteRT model.
+        latency: of the SavedModel and of the float32 LiteRT model.
+        peak_memory_bytes: most that the process had resident in the sitting that finished it; None
+            where the system does not tell.
+        machine: what it was measured on.
+    """
+
+    parameters: Parameters
+    weights: Literal["imagenet", "random", "none"]
+    recipe: dict[str, JsonValue]
+    images: int
+    rows: dict[str, int]
+    history: tuple[EpochFigures, ...]
+    evaluation: Evaluation
+    feature_seconds: float | None
+    saved_model_bytes: int
+    litert_bytes: int
+    latency: dict[Literal["savedmodel", "litert"], Latency]
+    peak_memory_bytes: int | None
+    machine: Machine
+
+    @property
+    def epochs(self) -> int:
+        """How many it was trained."""
+        return len(self.history)
+
+    @property
+    def minutes(self) -> float | None:
+        """How long training took, the frozen pass included; None where that is not known."""
+        if self.feature_seconds is None:
+            return None
+        return (self.feature_seconds + sum(epoch.seconds for epoch in self.history)) / 60
+
+    @model_validator(mode="after")
+    def _has_learnt(self) -> Self:
+        if not self.history:
+            raise ValueError("there is no epoch")
+        return self
+
+
+class Entry(_Record):
+    """One architecture: what was measured, or why nothing was.
+
+    Attributes:
+        name: in the registry.
+        title: for readers.
+        recipe_epochs: how many its recipe has; `measured` may have fewer.
+        measured: the figures.
+        reason: why there are none, a sentence without its full stop.
+        failed: whether that was a failure, rather than a choice or missing weights.
+    """
+
+    name: str
+    title: str
+    recipe_epochs: int
+    measured: Measured | None = None
+    reason: str | None = None
+    failed: bool = False
+
+    @model_validator(mode="after")
+    def _is_one_or_the_other(self) -> Self:
+        if (self.measured is None) == (self.reason is None):
+            raise ValueError("an entry is either measured or has a reason why not")
+        return self
+
+
+class Benchmark(_Record):
+    """One comparison of architectures on the same data.
+
+    Attributes:
+        created: when it was last added to, UTC.
+        code_version: of this trainer.
+        dataset: SHA-256 over the prepared images, hex.
+        images: in the data set.
+        validation: how many images were held back, by diagnosis code.
+        limit: about how many images were used in all; None for all of them.
+        seed: of the plan and of training.
+        paper: the published figures, by architecture.
+        entries: one for each architecture of the registry, in its order.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    created: datetime
+    code_version: str
+    dataset: str
+    images: int
+    validation: dict[str, int]
+    limit: int | None
+    seed: int
+    paper: dict[str, PaperFigures]
+    entries: tuple[Entry, ...]
+
+    def to_json(self) -> str:
+        """Give the file's text."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read `benchmark.json`.
+
+        Raises:
+            MetricError: it is not there, or not such a file.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise MetricError(f"{path} is no record of a benchmark: {error}") from error

@@ -1,0 +1,63 @@
+"""What every picture of a report is drawn on.
+
+They are read on phones and on dark pages: an opaque pale ground, large type, panels one above the
+other, and colours that all forms of colour vision tell apart (Okabe and Ito, "Color Universal
+Design", 2008), never colour alone.
+"""
+
+import io
+from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+WIDTH: Final = 6.4
+"""Inches; with `DPI` 1,024 pixels, about three times the width of a phone's screen."""
+DPI: Final = 160
+SMALL: Final = 12
+LARGE: Final = 14
+
+GROUND: Final = "#fafaf7"
+INK: Final = "#222222"
+FAINT: Final = "#6f6f6f"
+BLUE: Final = "#0072b2"
+VERMILION: Final = "#d55e00"
+
+
+def blank(height: float) -> Figure:
+    """Make an empty picture of so many inches."""
+    layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.12)
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=GROUND, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def title(axes: Axes, text: str) -> None:
+    """Write what the panel says above it."""
+    axes.set_title(text, loc="left", fontsize=LARGE, color=INK, pad=10)
+
+
+def legend(figure: Figure) -> None:
+    """Explain the marks below all panels."""
+    figure.legend(
+        loc="outside lower center", ncols=3, fontsize=SMALL, labelcolor=INK, frameon=False
+    )
+
+
+def plain(axes: Axes) -> None:
+    """Leave of the frame what is needed."""
+    axes.set_facecolor(GROUND)
+    axes.grid(visible=True, color="#dddddd", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=SMALL, colors=INK)
+
+
+def png(figure: Figure) -> bytes:
+    """Give the picture as a file's bytes; the same figures give the same bytes."""
+    buffer = io.BytesIO()
+    # Without the writing program's version, the same figures give the same bytes.
+    figure.savefig(buffer, format="png", facecolor=GROUND, metadata={"Software": None})
+    return buffer.getvalue()

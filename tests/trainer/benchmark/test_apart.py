@@ -1,0 +1,67 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lentigo_trainer.benchmark.apart import NotMeasured, measure_apart
+from lentigo_trainer.benchmark.records import Measured
+from tests.trainer.benchmark import deeds
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_job_is_done_in_another_process(tmp_path: Path) -> None:
+    outcome = measure_apart(deeds.made_job(tmp_path), deeds.finish)
+    assert isinstance(outcome, Measured)
+    assert outcome.images != os.getpid()
+    assert outcome.recipe == {"name": "vgg16"}
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason", "failed"),
+    [
+        (deeds.find_the_disk_full, "The disk is full.", True),
+        (
+            deeds.find_no_weights,
+            "weights unavailable (vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5)",
+            False,
+        ),
+        (deeds.break_unforeseen, "ZeroDivisionError: by nought", True),
+    ],
+)
+def test_what_goes_wrong_over_there_is_told(
+    tmp_path: Path, deed: Callable[..., Any], reason: str, failed: bool
+) -> None:
+    assert measure_apart(deeds.made_job(tmp_path), deed) == NotMeasured(reason, failed)
+
+
+@pytest.mark.parametrize(
+    ("deed", "told"),
+    [
+        (deeds.be_killed, "SIGKILL; most often the machine ran out of memory"),
+        (deeds.leave, "code 3"),
+    ],
+)
+def test_a_process_that_ends_without_a_word_is_a_failure(
+    tmp_path: Path, deed: Callable[..., Any], told: str
+) -> None:
+    outcome = measure_apart(deeds.made_job(tmp_path), deed)
+    assert isinstance(outcome, NotMeasured)
+    assert outcome.failed
+    assert told in outcome.reason
+
+
+def test_a_killed_benchmark_leaves_no_process_behind(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    command = [sys.executable, "-m", "tests.trainer.benchmark.deeds", str(tmp_path)]
+    parent = subprocess.Popen(command, cwd=ROOT)
+    with (tmp_path / "pipe").open() as pipe:
+        assert pipe.readline() == "here\n"
+        parent.kill()
+        # The end of the pipe is the end of the process that held it open.
+        assert pipe.read() == ""
+    parent.wait()

@@ -1,0 +1,143 @@
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lentigo_contract.errors import MetricError
+from lentigo_contract.labels import CODES
+from lentigo_trainer.benchmark import pictures
+from lentigo_trainer.benchmark.page import page
+from lentigo_trainer.benchmark.records import Benchmark, Measured
+from lentigo_trainer.benchmark.report import write_report
+from tests.trainer.benchmark.made_up import made_benchmark, made_measured
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> Benchmark:
+    measured = {
+        "cnn": made_measured(1, epochs=4),
+        "vgg16": made_measured(2, epochs=10, feature_seconds=None),
+        "mobilenet": made_measured(3, epochs=20, weights="random"),
+    }
+    return made_benchmark(measured, {"resnet50": "weights unavailable (resnet50.h5)"})
+
+
+@pytest.fixture(scope="module")
+def folder(benchmark: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("report")
+    write_report(benchmark, made)
+    return made
+
+
+def rows(text: str, first: str) -> list[list[str]]:
+    """The cells of every row whose first cell begins so."""
+    found = re.findall(rf"^\| ({re.escape(first)}.*) \|$", text, re.MULTILINE)
+    return [row.split(" | ") for row in found]
+
+
+def test_the_record_is_read_back_as_it_was(benchmark: Benchmark, folder: Path) -> None:
+    assert Benchmark.read(folder / "benchmark.json") == benchmark
+
+
+def test_everything_comes_from_the_record(folder: Path, tmp_path: Path) -> None:
+    write_report(Benchmark.read(folder / "benchmark.json"), tmp_path)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {path.name for path in tmp_path.iterdir()}
+    for name in names:
+        assert (folder / name).read_bytes() == (tmp_path / name).read_bytes(), name
+
+
+def test_every_picture_of_the_page_is_there_and_is_told_in_words(folder: Path) -> None:
+    shown = dict(re.findall(r"!\[(.+)\]\((.+\.png)\)", (folder / "README.md").read_text()))
+    assert set(shown.values()) == {path.name for path in folder.glob("*.png")}
+    assert len(shown) == 2 + 2 * 3
+
+
+def test_the_papers_figures_stand_beside_ours(benchmark: Benchmark) -> None:
+    text = page(benchmark)
+    assert rows(text, "MobileNet, paper") == [
+        ["MobileNet, paper", "20", "14.6", "95.37 %", "0.1258", "89.77 %", "0.3520"]
+    ]
+    # 120 s of features and 4 epochs of 60 s.
+    assert rows(text, "CNN (4 of 10 epochs), here")[0][1:3] == ["4", "6.0"]
+
+
+def test_a_time_that_was_not_kept_is_not_guessed(benchmark: Benchmark) -> None:
+    assert rows(page(benchmark), "VGG16, here")[0][2] == "not measured"
+
+
+def test_what_was_not_measured_says_why(benchmark: Benchmark) -> None:
+    text = page(benchmark)
+    assert rows(text, "ResNet50")[0][1:4] == ["not measured"] * 3
+    assert "ResNet50: not measured. Reason: weights unavailable (resnet50.h5)." in text
+    assert "MobileNetV2: not measured. Reason: left out of this benchmark." in text
+
+
+def test_rows_say_what_they_had_less_of(benchmark: Benchmark) -> None:
+    text = page(benchmark)
+    assert rows(text, "CNN (4 of 10 epochs)")
+    assert rows(text, "MobileNet (random frozen weights)")
+    limited = page(made_benchmark({"cnn": made_measured(1, epochs=10)}, limit=300))
+    assert rows(limited, "CNN (140 rows)")
+    assert "worth nothing" in limited
+    assert "worth nothing" not in text
+
+
+def test_the_baselines_are_told(benchmark: Benchmark) -> None:
+    text = page(benchmark)
+    assert rows(text, "*always nv*")[0][1:3] == ["80.7 %", "14.3 %"]
+    assert 'always answering "akiec" comes to 14.3 %' in " ".join(text.split())
+
+
+def test_every_class_has_its_recall_and_its_interval(benchmark: Benchmark) -> None:
+    text = page(benchmark)
+    assert all(re.search(rf"\| {code} \(\d+\) \|", text) for code in CODES)
+    assert len(rows(text, "mel")) == 3
+    assert re.search(r"\d+\.\d % \(\d+\.\d to \d+\.\d\)", rows(text, "nv")[0][2])
+
+
+def test_the_notice_stands_where_diagnoses_do(benchmark: Benchmark) -> None:
+    assert "Not a medical device" in page(benchmark)
+
+
+def test_nothing_measured_is_still_a_report(tmp_path: Path) -> None:
+    write_report(made_benchmark({}), tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"benchmark.json", "README.md"}
+    assert "0 of 7 networks were measured" in (tmp_path / "README.md").read_text()
+
+
+def test_pictures_of_an_earlier_report_do_not_stay(tmp_path: Path) -> None:
+    (tmp_path / "curves-cnn.png").write_bytes(b"old")
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    write_report(made_benchmark({}), tmp_path)
+    assert not (tmp_path / "curves-cnn.png").exists()
+    assert (tmp_path / "mine.png").exists()
+
+
+@pytest.mark.parametrize("draw", [pictures.recalls, pictures.accuracy_by_latency])
+@pytest.mark.parametrize("count", [1, 7])
+def test_pictures_are_wide_enough_for_a_phone_and_opaque(draw: object, count: int) -> None:
+    assert callable(draw)
+    found: list[tuple[str, Measured]] = [
+        (f"Network {n}", made_measured(n)) for n in range(1, count + 1)
+    ]
+    image = Image.open(io.BytesIO(draw(found)))
+    assert image.width == 1024
+    assert np.asarray(image.convert("RGBA"))[..., 3].min() == 255
+
+
+@pytest.mark.parametrize("draw", [pictures.recalls, pictures.accuracy_by_latency])
+def test_nothing_cannot_be_drawn(draw: object) -> None:
+    assert callable(draw)
+    with pytest.raises(MetricError, match="no measured architecture"):
+        draw([])
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"schema_version": 2}'])
+def test_another_record_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "benchmark.json").write_bytes(content)
+    with pytest.raises(MetricError, match=r"benchmark\.json is no record"):
+        Benchmark.read(tmp_path / "benchmark.json")
