@@ -9,6 +9,8 @@ UV_VERSION := 0.13.9
 
 DISTRIBUTIONS_inference := shared services/inference
 DISTRIBUTIONS_trainer := shared services/trainer
+# It reads logs and needs nothing of ours; what all have in common makes it an environment like them.
+DISTRIBUTIONS_tensorboard := shared
 DISTRIBUTIONS_dev := shared services/trainer services/inference
 
 SOURCES := shared/src services/trainer/src services/inference/src
@@ -31,7 +33,7 @@ REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check format train up down logs train-container smoke lock clean .source .engine
+.PHONY: help setup serve test check format train benchmark tensorboard up down logs train-container smoke lock clean .source .engine
 
 help: ## Print what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +65,13 @@ train: .source $(VENV)/.trainer ## Train on HAM10000 and publish: SOURCE=dir [WE
 	$(BIN)/lentigo-train run --source "$(SOURCE)" $(if $(WEIGHTS),--weights-dir "$(WEIGHTS)") \
 		--work "$(WORK)" --models "$(MODELS)" $(ARGS)
 
+benchmark: .source $(VENV)/.trainer ## Compare all architectures and write a report: SOURCE=dir [WEIGHTS=dir] [WORK=dir] [REPORT=dir] [ARGS=...]
+	$(BIN)/lentigo-train benchmark --source "$(SOURCE)" $(if $(WEIGHTS),--weights-dir "$(WEIGHTS)") \
+		--work "$(WORK)" $(if $(REPORT),--report-dir "$(REPORT)") $(ARGS)
+
+tensorboard: $(VENV)/.tensorboard ## Show the curves of the runs in WORK, finished or under way, on http://127.0.0.1:6006
+	$(BIN)/tensorboard --logdir "$(WORK)" $(ARGS)
+
 up: .engine ## Build and start the service in containers, and wait until it answers (settings: .env.example)
 	@COMPOSE="$(COMPOSE)" LENTIGO_REVISION="$(REVISION)" deploy/up.sh
 
@@ -89,6 +98,7 @@ lock: $(BIN)/python ## Write the pinned files of requirements/ anew (ARGS=--upgr
 	$(call compile,trainer,shared/pyproject.toml services/trainer/pyproject.toml)
 	$(call compile,trainer-gpu,shared/pyproject.toml services/trainer/pyproject.toml requirements/trainer-gpu.in \
 		--override requirements/trainer-gpu.overrides)
+	$(call compile,tensorboard,requirements/tensorboard.in)
 	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra litert)
 	$(call compile,inference-full,shared/pyproject.toml services/inference/pyproject.toml --extra litert --extra savedmodel)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
