@@ -1,0 +1,189 @@
+"""The paper's way of training MobileNet and ours, on the same rows in one run, and their ratio.
+
+    python benchmarks/training.py --source DIR --weights DIR [--limit 600] [--rounds 3]
+
+The paper's way: Keras' `fit` on the whole network with its first layers frozen; every epoch
+decodes the JPEGs, resizes, augments, and runs the frozen layers again. It is given what TensorFlow
+offers for that: parallel decoding and augmentation ahead of the training step. Ours: one pass
+through the frozen layers, then epochs of our loop on their output.
+
+Each round times an epoch of either in turn, so that a machine that slows down slows both; the
+medians count. Both train the same layers from the same weights with the same optimiser. Left out is
+what is done once, before the first epoch: our decoding to an array, and compiling the steps.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from lentigo_contract.cpu_limits import available_cores
+from lentigo_contract.images import MODEL_SIDE
+from lentigo_trainer.architectures.network import Network, build
+from lentigo_trainer.architectures.registry import architecture
+from lentigo_trainer.augmentation import augment, maps_of
+from lentigo_trainer.config import TrainingConfig, Weights, WorkFolder
+from lentigo_trainer.features import FeatureKey, compute_features
+from lentigo_trainer.fit import Examples, fit
+from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
+from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.pipeline import pictures
+from lentigo_trainer.plan import Plan
+from lentigo_trainer.prepare import Prepared, prepare
+from lentigo_trainer.progress import SilentProgress
+from lentigo_trainer.recipe import Optimizer, Recipe
+from lentigo_trainer.source import find_source, open_images
+from lentigo_trainer.training_rows import choose_rows
+
+EPOCHS = 20
+RECIPE = Recipe(epochs=1, optimizer=Optimizer(cooldown_epochs=0))
+Seconds = float
+
+
+@dataclass(frozen=True)
+class Data:
+    """The rows, decoded for our way and as JPEGs for the paper's."""
+
+    prepared: Prepared
+    plan: Plan
+    jpegs: list[bytes]
+
+
+def main() -> None:
+    """Parse, time, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", type=Path, required=True, help="folder with HAM10000")
+    parser.add_argument("--weights", type=Path, help="folder with ImageNet weights; else random")
+    parser.add_argument("--limit", type=int, default=600, help="images the rows are made of")
+    parser.add_argument("--rounds", type=int, default=3, help="timed epochs of each way")
+    options = parser.parse_args()
+    weights: Weights = options.weights or "random"
+    with tempfile.TemporaryDirectory() as folder:
+        data = read(options.source, Path(folder), options.limit)
+        rows = len(data.plan)
+        print(f"{rows:,} rows of {len(data.jpegs):,} images, {available_cores()} cores")
+        paper = papers_epoch(build(architecture("mobilenet"), weights, seed=0), data)
+        network = build(architecture("mobilenet"), weights, seed=0)
+        features, once = frozen_pass(network, data, Path(folder))
+        pairs = in_turn(network, features, Path(folder), paper, options.rounds)
+    theirs, mine = (statistics.median(each) for each in zip(*pairs, strict=True))
+    print(f"the paper's way: {theirs:.1f} s an epoch, {rows / theirs:.0f} rows a second")
+    print(f"ours: {mine:.1f} s an epoch, {rows / mine:.0f} rows a second; once {once:.1f} s")
+    print(f"ratio of an epoch: {theirs / mine:.2f}")
+    whole = EPOCHS * theirs / (once + EPOCHS * mine)
+    print(f"ratio of {EPOCHS} epochs, the frozen pass included: {whole:.2f}")
+
+
+def read(source: Path, folder: Path, limit: int) -> Data:
+    """Choose the rows as a run with a limit does, and read the JPEGs they come from."""
+    found = find_source(source)
+    prepared = prepare(found, folder / "prepared", available_cores(), SilentProgress())
+    config = TrainingConfig(WorkFolder(folder), RECIPE, "random", 0, limit, available_cores())
+    plan = choose_rows(config, prepared).plan
+    images, source_rows = np.unique(plan.source, return_inverse=True)
+    with open_images(found) as readers:
+        jpegs = [readers[name]() for name in prepared.records["image_id"].iloc[images]]
+    # The JPEGs are numbered anew; the prepared array keeps its own numbers.
+    numbered = Plan(source_rows.astype(np.int64), plan.label, plan.replica, plan.seed)
+    few = Prepared(
+        images=prepared.images[images],
+        records=prepared.records.iloc[images],
+        labels=prepared.labels[images],
+        digests=(),
+        digest=prepared.digest,
+    )
+    return Data(few, numbered, jpegs)
+
+
+def papers_epoch(network: Network, data: Data) -> Callable[[], Seconds]:
+    """An epoch of Keras' `fit` on the whole network, from JPEGs."""
+    model = keras.models.clone_model(network.whole, clone_function=_plain)
+    model.set_weights(network.whole.get_weights())
+    model.compile(
+        optimizer=keras.optimizers.SGD(
+            RECIPE.optimizer.learning_rate, momentum=RECIPE.optimizer.momentum, nesterov=True
+        ),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    jpegs, maps = tf.constant(data.jpegs), maps_of(data.plan)
+
+    def decoded(source: tf.Tensor, transform: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        picture = tf.image.resize(
+            tf.io.decode_jpeg(tf.gather(jpegs, source), channels=3), (MODEL_SIDE, MODEL_SIDE)
+        )
+        return augment(picture[None], transform[None])[0], label
+
+    rows = tf.data.Dataset.from_tensor_slices((data.plan.source, maps, data.plan.label))
+    dataset = (
+        rows.shuffle(len(data.plan), seed=0)
+        .map(decoded, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(RECIPE.batch_size)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+    # Compiles the step.
+    model.fit(dataset.take(1), verbose=0)
+    return lambda: timed(lambda: model.fit(dataset, verbose=0))
+
+
+def _plain(layer: keras.Layer) -> keras.Layer:
+    """Keras' own layers in place of our faster ones, as the paper had them."""
+    config = layer.get_config()
+    if not isinstance(layer, keras.layers.BatchNormalization):
+        return type(layer).from_config(config)
+    return keras.layers.BatchNormalization.from_config(config)
+
+
+def frozen_pass(network: Network, data: Data, folder: Path) -> tuple[Examples, Seconds]:
+    """Our one pass through the frozen layers, and how long it takes."""
+    trunk = FrozenTrunk(network.trunk, available_cores())
+    key = FeatureKey("rows", data.prepared.digest, "", trunk.digest, len(data.plan), trunk.shape)
+
+    def from_row(first: int) -> Iterator[np.ndarray]:
+        return iter(pictures(data.prepared.images, data.plan, BATCH, first).as_numpy_iterator())
+
+    started = time.perf_counter()
+    found = compute_features(trunk, from_row, folder / "features", key, SilentProgress())
+    return Examples(found, data.plan.label), time.perf_counter() - started
+
+
+def in_turn(
+    network: Network,
+    features: Examples,
+    folder: Path,
+    paper: Callable[[], Seconds],
+    rounds: int,
+) -> list[tuple[Seconds, Seconds]]:
+    """Seconds of the paper's epoch and of ours, which our own loop trains in turn with it."""
+    pairs: list[tuple[Seconds, Seconds]] = []
+
+    def finished(figures: EpochFigures) -> None:
+        # The first epoch compiles our step; the paper's was compiled before.
+        if figures.epoch > 1:
+            pairs.append((paper(), figures.seconds))
+
+    one = Examples(features.features, features.labels[:1])
+    recipe = RECIPE.for_epochs(1 + rounds)
+    fit(network.tail, features, one, recipe, 0, folder / "c.npz", SilentProgress(), finished)
+    return pairs
+
+
+def timed(work: Callable[[], object]) -> Seconds:
+    """Wall seconds of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
