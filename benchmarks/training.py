@@ -132,8 +132,8 @@ def papers_epoch(network: Network, data: Data) -> Callable[[], Seconds]:
         .prefetch(tf.data.AUTOTUNE)
     )
     # Compiles the step.
-    model.fit(dataset.take(1), verbose=0)
-    return lambda: timed(lambda: model.fit(dataset, verbose=0))
+    model.fit(dataset.take(1), shuffle=False, verbose=0)
+    return lambda: timed(lambda: model.fit(dataset, shuffle=False, verbose=0))
 
 
 def _plain(layer: keras.Layer) -> keras.Layer:

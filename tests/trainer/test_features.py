@@ -1,12 +1,20 @@
+import errno
+import json
+import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lentigo_contract.errors import DamagedCacheError, WeightsError, WorkFolderError
+from lentigo_contract.errors import (
+    DamagedCacheError,
+    StorageError,
+    WeightsError,
+    WorkFolderError,
+)
 from lentigo_trainer import features
 from lentigo_trainer.features import FeatureFile, FeatureKey, compute_features
 from lentigo_trainer.progress import SilentProgress
@@ -154,3 +162,26 @@ def test_a_journal_without_its_features_is_damage(tmp_path: Path) -> None:
     (tmp_path / "features.f16").unlink()
     with pytest.raises(DamagedCacheError, match="Delete"):
         computed(tmp_path, Rows())
+
+
+def test_a_full_disk_in_the_middle_of_a_pass_keeps_the_finished_chunks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = []
+
+    def full(descriptor: int) -> None:
+        flushed.append(descriptor)
+        if len(flushed) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    # Each chunk is flushed, and then the line that vouches for it: the second chunk fails.
+    monkeypatch.setattr(os, "fsync", full)
+    (tmp_path / "features.jsonl").write_text(json.dumps(asdict(KEY)) + "\n")
+    with pytest.raises(StorageError, match=r"full. Free some space.*what is finished is kept"):
+        computed(tmp_path, Rows())
+    monkeypatch.undo()
+    rest = Rows()
+    found = computed(tmp_path, rest)
+    assert rest.starts == [1_024]
+    every = np.arange(ROWS)
+    assert np.array_equal(found.take(every), trunk(every.astype(np.float32)).astype(np.float16))
