@@ -20,7 +20,7 @@ from lentigo_inference.engine_choice import EngineSetting, engine_loader
 from tests.fakes import jpeg_bytes, lesion_image, made_manifest
 
 if TYPE_CHECKING:
-    from lentigo_trainer.architectures import Network
+    from lentigo_trainer.architectures.network import Network
 
 Maps = npt.NDArray[np.float32]
 
@@ -29,14 +29,14 @@ SHARES = ("all weights", "the head")
 
 def published(store: ModelStore, network: "Network") -> StoredVersion:
     from lentigo_trainer.export import export_saved_model
-    from lentigo_trainer.litert import _float32
+    from lentigo_trainer.litert import float32_model
 
     def fill(folder: Path) -> Manifest:
         geometry = export_saved_model(network, folder)
         file = folder / LITERT_FILES["litert"]
         file.parent.mkdir()
         # Without the int8 file, whose rounding takes minutes.
-        file.write_bytes(_float32(folder))
+        file.write_bytes(float32_model(folder))
         return made_manifest(activation_map=geometry)
 
     return store.publish(fill)
