@@ -2,7 +2,7 @@
 
 It is plain data until `base` is called, so that commands can name and check architectures without
 loading Keras. The choices that are not the paper's are explained in
-docs/decisions/0009-one-registry-of-architectures.md.
+docs/decisions/0010-one-registry-of-architectures.md.
 """
 
 from dataclasses import dataclass
