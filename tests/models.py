@@ -53,7 +53,7 @@ class PlainEngine:
 
     name = "plain"
     platform = "numpy"
-    batches = True
+    lanes = 0
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

@@ -25,7 +25,7 @@ def test_an_engine_in_turn_runs_on_the_engine_thread_and_answers_as_it_does_alon
     engine = EngineInTurn(Noting(1), inference.in_turn)
     found = engine.predict(IMAGES)
     inference.close()
-    assert (engine.name, engine.platform, engine.batches) == ("plain", "numpy", True)
+    assert (engine.name, engine.platform, engine.lanes) == ("plain", "numpy", 0)
     np.testing.assert_array_equal(found.probabilities, expected(IMAGES, 1).probabilities)
     assert threads == ["lentigo-engine_0"]
 

@@ -19,14 +19,14 @@ from lentigo_inference.slot import ModelSlot
 from tests.models import Flaw, SavedModels, expected
 
 
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("count", "threads"), [(1, 1), (3, 1), (1, 2), (2, 3), (5, 2), (9, 8)])
 @pytest.mark.parametrize("engine", ["litert", "litert-int8"])
 def test_it_computes_what_the_saved_model_does(
-    store: ModelStore, saved_models: SavedModels, engine: EngineName, count: int
+    store: ModelStore, saved_models: SavedModels, engine: EngineName, count: int, threads: int
 ) -> None:
     stored = saved_models.publish(store, seed=1, litert=True)
     images = np.random.default_rng(2).integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
-    found = engine_loader(1, engine)(stored).predict(images)
+    found = engine_loader(threads, engine)(stored).predict(images)
     served = engine_loader(1, "savedmodel")(stored).predict(images)
     truth = expected(images, seed=1)
     assert found.probabilities.dtype == found.activation_map.dtype == np.float32
@@ -109,11 +109,16 @@ def test_without_litert_the_reason_names_what_to_install(
         engine_loader(1, "litert")(stored)
 
 
-def test_it_takes_batches_apart_so_one_size_is_warmed_up(
-    store: ModelStore, saved_models: SavedModels, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("threads", "warmed"), [(1, [1]), (2, [1, 2]), (16, [1, 4])])
+def test_it_takes_batches_apart_so_every_lane_is_warmed_up_once(
+    store: ModelStore,
+    saved_models: SavedModels,
+    monkeypatch: pytest.MonkeyPatch,
+    threads: int,
+    warmed: list[int],
 ) -> None:
     stored = saved_models.publish(store, seed=1, litert=True)
-    engine = engine_loader(1, "litert")(stored)
+    engine = engine_loader(threads, "litert")(stored)
     sizes: list[int] = []
     predict = engine.predict
 
@@ -123,7 +128,7 @@ def test_it_takes_batches_apart_so_one_size_is_warmed_up(
 
     monkeypatch.setattr(engine, "predict", noted)
     warm_up(engine, MapGeometry(height=7, width=7), (1, 2, 4, 8))
-    assert sizes == [1]
+    assert sizes == warmed
 
 
 def test_reloading_frees_every_interpreter_but_the_one_in_use(
@@ -132,11 +137,12 @@ def test_reloading_frees_every_interpreter_but_the_one_in_use(
     """Counted without the collector, which would find them late, under load."""
     saved_models.publish(store, seed=1, litert=True)
     interpreters: list[weakref.ref[Any]] = []
-    load = engine_loader(1, "litert")
+    load = engine_loader(2, "litert")
 
     def counted(stored: StoredVersion) -> Engine:
         engine = load(stored)
-        interpreters.append(weakref.ref(engine._interpreter))  # type: ignore[attr-defined]
+        lanes = [engine._alone, *engine._lanes]  # type: ignore[attr-defined]
+        interpreters.extend(weakref.ref(lane._interpreter) for lane in lanes)
         return engine
 
     slot = ModelSlot(lambda model: model.engine.close())
@@ -145,8 +151,8 @@ def test_reloading_frees_every_interpreter_but_the_one_in_use(
     try:
         for _ in range(5):
             reloader.load()
-        assert [each() is None for each in interpreters] == [True] * 4 + [False]
+        assert [each() is None for each in interpreters] == [True] * 12 + [False] * 3
         slot.close()
-        assert interpreters[-1]() is None
+        assert all(each() is None for each in interpreters)
     finally:
         gc.enable()

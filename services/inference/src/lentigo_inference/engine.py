@@ -45,8 +45,8 @@ class Engine(Protocol):
         """The runtime and format, as the Open Inference Protocol's metadata call it."""
 
     @property
-    def batches(self) -> bool:
-        """Whether it computes several images as one; else one after the other."""
+    def lanes(self) -> int:
+        """Images that it computes side by side; 0 if it computes a batch as one."""
 
     def predict(self, images: Images) -> Prediction:
         """Run the network on uint8 [n, 224, 224, 3] sRGB.
@@ -93,9 +93,9 @@ class EngineInTurn:
         return self.engine.platform
 
     @property
-    def batches(self) -> bool:
+    def lanes(self) -> int:
         """The engine's."""
-        return self.engine.batches
+        return self.engine.lanes
 
     def predict(self, images: Images) -> Prediction:
         """Run the network when it is its turn; see `Engine`."""
@@ -110,7 +110,7 @@ def warm_up(engine: Engine, geometry: MapGeometry, sizes: Iterable[int] = (1, 2)
     """Run a new engine before anyone waits for it, and refuse it if what it says is impossible.
 
     The first run of each size allocates and optimises, which takes tens of times as long as the
-    next. An engine that takes batches apart sees one size.
+    next. An engine that takes batches apart is given a lone image, and one for each lane.
 
     Args:
         engine: the new one.
@@ -121,7 +121,7 @@ def warm_up(engine: Engine, geometry: MapGeometry, sizes: Iterable[int] = (1, 2)
         EngineError: it failed, or gave other shapes or types than the manifest says, numbers that
             are not finite, or probabilities that are none.
     """
-    for count in sizes if engine.batches else (1,):
+    for count in sorted({1, engine.lanes}) if engine.lanes else sizes:
         check_prediction(engine.predict(_test_images(count)), count, geometry)
 
 

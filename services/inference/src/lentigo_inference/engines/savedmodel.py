@@ -26,7 +26,7 @@ class SavedModelEngine:
 
     name = "savedmodel"
     platform = "tensorflow_savedmodel"
-    batches = True
+    lanes = 0
 
     def __init__(self, folder: Path, threads: int) -> None:
         """Load the SavedModel in `folder`.
