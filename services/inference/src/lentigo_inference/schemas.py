@@ -86,8 +86,9 @@ class ActivationMap(BaseModel):
     code: DiagnosisCode
     media_type: Literal["image/png"] = "image/png"
     data: str = Field(
-        description="Base64 of an 8-bit grey PNG of 224x224 that covers the whole image, squashed "
-        "to the square. White speaks most for the diagnosis; each map has its own scale."
+        description="Base64 of an 8-bit grey PNG of 56x56 that covers the whole image, squashed "
+        "to the square; scale it up smoothly. White speaks most for the diagnosis; each map has its "
+        "own scale."
     )
 
 

@@ -17,7 +17,7 @@ const TO = [255, 246, 120];
 export function mapView(item) {
   const { probabilities, activation_maps: maps } = item.answer;
   item.view.code ||= item.answer.diagnosis.code;
-  const canvas = element("canvas", { class: "map", role: "img", width: 224, height: 224 });
+  const canvas = element("canvas", { class: "map", role: "img", width: 56, height: 56 });
   const empty = element("p", { class: "hint", role: "status" });
   // The choice below does not stand on paper.
   const named = element("p", { class: "paper" });
