@@ -26,11 +26,13 @@ if ! told=$("${compose[@]}" up --detach inference 2>&1); then
   case $told in
     *'already allocated'* | *'address already in use'*)
       fail 'the port is taken. Stop what uses it, or set LENTIGO_PORT to another.' ;;
-    *seed*)
-      # The volume could not be seeded, and the seed's one line says why.
-      fail "$(last_words seed)" ;;
-    *) fail "$(printf '%s' "$told" | tail -n 1)" ;;
   esac
+  # If the volume could not be seeded, the seed's one line says why.
+  seed=$("${compose[@]}" ps --all --quiet seed)
+  if [ -n "$seed" ] && [ "$(docker inspect --format '{{.State.ExitCode}}' "$seed")" != 0 ]; then
+    fail "$(last_words seed)"
+  fi
+  fail "$(printf '%s' "$told" | tail -n 1)"
 fi
 
 container=$("${compose[@]}" ps --quiet inference)
