@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """nginx's folder, with a certificate for localhost."""
     folder = tmp_path_factory.mktemp("nginx")
     request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    files = ["-keyout", folder / "lentigo.key", "-out", folder / "lentigo.crt"]
+    files = ["-keyout", f"{folder}/lentigo.key", "-out", f"{folder}/lentigo.crt"]
     names = ["-addext", "subjectAltName=DNS:localhost"]
     subprocess.run([*request, *names, *files], check=True, capture_output=True)
     return folder
