@@ -87,8 +87,8 @@ class ActivationMap(BaseModel):
     media_type: Literal["image/png"] = "image/png"
     data: str = Field(
         description="Base64 of an 8-bit grey PNG of 56x56 that covers the whole image, squashed "
-        "to the square; scale it up smoothly. White speaks most for the diagnosis; each map has its "
-        "own scale."
+        "to the square; scale it up smoothly. White speaks most for the diagnosis; each map has "
+        "its own scale."
     )
 
 
