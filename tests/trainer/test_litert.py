@@ -108,6 +108,8 @@ def test_agreement_and_golden_answers_are_those_of_each_model(folder: Path) -> N
     assert set(engines.agreement) == {"litert", "litert-int8"}
     assert engines.agreement["litert"].shortfall() is None
     assert engines.agreement["litert"].images == 7
+    assert {each.shape for each in engines.answers.values()} == {(7, 7)}
+    assert engines.standing_in()["litert"] is engines.answers["litert"]
     assert set(engines.golden.answers) == {"savedmodel", "litert", "litert-int8"}
     drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
     np.testing.assert_allclose(

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
 from lentigo_contract.labels import RESEARCH_NOTICE, index_of
+from lentigo_contract.manifest import Thresholds
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.model_card import model_card
 from tests.fakes import made_manifest
@@ -43,6 +45,18 @@ def test_what_is_undefined_or_untested_is_said() -> None:
     assert "| df | 0 | undefined | undefined | 0 | undefined |" in card
     assert "- Recall of df: There is no example of df" in card
     assert "- speed on phones: not measured" in card
+
+
+@pytest.mark.parametrize(
+    ("threshold", "told"), [(0.3, "0.3"), (0.000126018, "0.000126"), (3e-07, "0.0000003")]
+)
+def test_a_small_threshold_is_told_in_full_with_its_source(threshold: float, told: str) -> None:
+    manifest = made_manifest(
+        thresholds=Thresholds(malignancy=threshold, source="largest for savedmodel; litert-int8")
+    )
+    card = model_card(manifest, measured(), "twenty")
+    assert f"sum to at least\n{told}, whichever engine answers." in card
+    assert "How that was chosen: largest for savedmodel; litert-int8." in card
 
 
 def test_tables_have_as_many_cells_in_every_row() -> None:

@@ -4,10 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import EmptyClassError, MetricError
+from lentigo_contract.golden import GOLDEN_SEED, Golden
 from lentigo_contract.labels import index_of
-from lentigo_trainer.answers import malignancy
-from lentigo_trainer.operating_point import choose_operating_point
+from lentigo_trainer.answers import FloatArray, malignancy
+from lentigo_trainer.operating_point import OperatingPoint, choose_operating_point
+from lentigo_trainer.other_engines import OtherEngines, agreement_of
 from tests.trainer.made_up_answers import made_up_answers
 
 MEL, NV = index_of("mel"), index_of("nv")
@@ -20,27 +23,33 @@ def suspicions(*scores: float) -> NDArray[np.float64]:
     return probabilities
 
 
+def by_one(
+    truth: NDArray[np.int64], answers: NDArray[np.float64], chosen_on: str = "made up"
+) -> OperatingPoint:
+    return choose_operating_point(truth, {"savedmodel": answers}, chosen_on)
+
+
 def test_a_case_worked_by_hand() -> None:
     truth = np.array([MEL, MEL, NV, NV, NV])
-    point = choose_operating_point(truth, suspicions(0.9, 0.4, 0.6, 0.2, 0.1), "five made up")
+    point = by_one(truth, suspicions(0.9, 0.4, 0.6, 0.2, 0.1), "five made up")
     assert point.threshold == pytest.approx(0.3)
-    assert point.sensitivity == 1
-    assert point.specificity == pytest.approx(2 / 3)
+    assert point.referrals["savedmodel"].sensitivity == 1
+    assert point.referrals["savedmodel"].specificity == pytest.approx(2 / 3)
     assert "five made up" in point.source()
 
 
 def test_one_of_twenty_malignant_examples_may_be_missed() -> None:
     scores = [0.01] + [0.5 + number / 100 for number in range(19)] + [0.3]
-    point = choose_operating_point(np.array([MEL] * 20 + [NV]), suspicions(*scores), "made up")
-    assert point.sensitivity == 0.95
+    point = by_one(np.array([MEL] * 20 + [NV]), suspicions(*scores))
+    assert point.referrals["savedmodel"].sensitivity == 0.95
     assert point.threshold == pytest.approx(0.4)
 
 
 @given(seed=st.integers(0, 10_000))
 def test_it_is_the_largest_threshold_that_is_sensitive_enough(seed: int) -> None:
     truth, probabilities, _ = made_up_answers(seed, n=80)
-    point = choose_operating_point(truth, probabilities, "made up")
-    assert point.sensitivity >= 0.95
+    point = by_one(truth, probabilities)
+    assert point.referrals["savedmodel"].sensitivity >= 0.95
     scores = malignancy(probabilities)
     higher = scores[scores >= point.threshold].min() + 1e-12
     malignant = np.isin(truth, [0, 1, MEL])
@@ -49,6 +58,77 @@ def test_it_is_the_largest_threshold_that_is_sensitive_enough(seed: int) -> None
 
 def test_both_sides_are_needed() -> None:
     with pytest.raises(EmptyClassError):
-        choose_operating_point(np.array([NV]), suspicions(0.5), "made up")
+        by_one(np.array([NV]), suspicions(0.5))
     with pytest.raises(MetricError):
-        choose_operating_point(np.array([NV, MEL]), suspicions(0.5, 0.6), "made up", wanted=0)
+        choose_operating_point(
+            np.array([NV, MEL]), {"savedmodel": suspicions(0.5, 0.6)}, "made up", wanted=0
+        )
+
+
+# Of ten malignant lesions none may be missed. The last is the one that decides.
+TRUTH = np.array([MEL] * 10 + [NV] * 10)
+SURE = [0.9] * 9
+BENIGN = [0.01 * number for number in range(10)]
+REFERENCE = suspicions(*SURE, 0.4, *BENIGN)
+SHIFTED = suspicions(*SURE, 0.075, *BENIGN)
+
+
+def for_whom_it_serves(others: dict[EngineName, FloatArray]) -> OperatingPoint:
+    """Choose as a training run does: for the SavedModel and for what may stand in for it."""
+    agreement = {
+        engine: agreement_of(TRUTH, REFERENCE, answers) for engine, answers in others.items()
+    }
+    engines = OtherEngines(others, agreement, Golden(seed=GOLDEN_SEED, answers={}))
+    serving: dict[EngineName, FloatArray] = {"savedmodel": REFERENCE, **engines.standing_in()}
+    return choose_operating_point(TRUTH, serving, "twenty made up")
+
+
+def test_an_engine_that_is_less_suspicious_lowers_the_threshold_for_all() -> None:
+    alone = for_whom_it_serves({})
+    assert alone.threshold == pytest.approx(0.245)
+    point = for_whom_it_serves({"litert": REFERENCE, "litert-int8": SHIFTED})
+    assert point.threshold == pytest.approx(0.0725)
+    assert [did.sensitivity for did in point.referrals.values()] == [1, 1, 1]
+    # At the SavedModel's own threshold this engine would miss a lesion.
+    assert (malignancy(SHIFTED)[TRUTH == MEL] >= alone.threshold).mean() == 0.9
+
+
+def test_an_engine_that_is_more_suspicious_does_not_raise_it() -> None:
+    keener = suspicions(*SURE, 0.45, *[0.3 + score for score in BENIGN])
+    point = for_whom_it_serves({"litert-int8": keener})
+    assert point.threshold == for_whom_it_serves({}).threshold
+    assert point.referrals["savedmodel"].specificity == 1
+    assert point.referrals["litert-int8"].specificity == 0
+
+
+def test_an_engine_that_may_not_stand_in_does_not_lower_it() -> None:
+    other_diagnosis = suspicions(*SURE[1:], 0.2, 0.075, *BENIGN)
+    point = for_whom_it_serves({"litert": REFERENCE, "litert-int8": other_diagnosis})
+    assert point.threshold == for_whom_it_serves({}).threshold
+    assert list(point.referrals) == ["savedmodel", "litert"]
+    assert "int8" not in point.source()
+
+
+def test_the_description_tells_what_each_engine_does() -> None:
+    assert for_whom_it_serves({"litert-int8": SHIFTED}).source() == (
+        "largest threshold with a sensitivity for mel, bcc and akiec of at least 0.95 by each "
+        "engine named here, on twenty made up; savedmodel: sensitivity 1.000 (n = 10), "
+        "specificity 0.800 (n = 10); litert-int8: sensitivity 1.000 (n = 10), specificity 0.800 "
+        "(n = 10)"
+    )
+
+
+@given(seed=st.integers(0, 10_000))
+def test_every_engine_is_sensitive_enough_and_one_only_just(seed: int) -> None:
+    truth, reference, _ = made_up_answers(seed, n=80)
+    answers: dict[EngineName, FloatArray] = {
+        "savedmodel": reference,
+        "litert-int8": made_up_answers(seed, n=80, skill=1.5)[1],
+    }
+    point = choose_operating_point(truth, answers, "made up")
+    own = [
+        choose_operating_point(truth, {engine: each}, "made up").threshold
+        for engine, each in answers.items()
+    ]
+    assert point.threshold == min(own)
+    assert min(did.sensitivity for did in point.referrals.values()) >= 0.95

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from lentigo_contract.agreement import EngineName
+from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.architectures.network import build, totals
 from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
@@ -124,14 +126,19 @@ def train(
         answers = probabilities_of(files, prepared.images[measured_on], progress)
         evaluation = evaluate(truth, answers, lesions, EVALUATION_SEED)
         write_report(folder / "report", evaluation, history)
-        point = choose_operating_point(truth, answers, VALIDATION_SET)
-        manifest = describe(
-            config, prepared, rows, totals(network), geometry, evaluation, point, now()
-        )
+        ended = now()
+        serving: dict[EngineName, FloatArray] = {"savedmodel": answers}
+        engines = None
         if lighter:
             calibration = calibration_rows(prepared.labels, rows.used.train, config.seed)
             export_litert(network, files, prepared.images[calibration], progress)
             engines = compare_engines(files, prepared.images[measured_on], truth, answers, progress)
+            serving |= engines.standing_in()
+        point = choose_operating_point(truth, serving, VALIDATION_SET)
+        manifest = describe(
+            config, prepared, rows, totals(network), geometry, evaluation, point, ended
+        )
+        if engines:
             manifest = engines.on_record(manifest)
         finish_candidate(folder, manifest, evaluation, VALIDATION_SET)
         passes = features_of(folder, "train")

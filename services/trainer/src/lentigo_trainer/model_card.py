@@ -6,6 +6,8 @@ After Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019).
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import numpy as np
+
 from lentigo_contract.labels import CODES, DIAGNOSES, RESEARCH_NOTICE
 from lentigo_contract.manifest import Manifest
 from lentigo_trainer.evaluation import Evaluation
@@ -131,12 +133,16 @@ def _decisions(manifest: Manifest) -> str:
         else f"Logits are divided by a temperature of {calibration.temperature:.3f}."
     )
     note = f" {calibration.note}" if calibration.note else ""
+    # Thresholds can lie below a tenth of a per mille, where fixed decimals would say 0.
+    threshold = np.format_float_positional(
+        manifest.thresholds.malignancy, precision=3, fractional=False, trim="-"
+    )
     return f"""## Probabilities and threshold
 
 {how}{note}
 
 The service says `refer` when the probabilities of mel, bcc and akiec sum to at least
-{manifest.thresholds.malignancy:.4f}. How that was chosen: {manifest.thresholds.source}."""
+{threshold}, whichever engine answers. How that was chosen: {manifest.thresholds.source}."""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -33,13 +33,28 @@ GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class OtherEngines:
-    """What the manifest says of the engines: how they agree, and what all of them gave."""
+    """What the other engines gave, and what the manifest says of them.
 
+    Attributes:
+        answers: the probabilities [n, 7] by each other engine, on the validation images.
+        agreement: how far these agree with the SavedModel's.
+        golden: what all engines gave on the drawn pictures.
+    """
+
+    answers: dict[EngineName, FloatArray]
     agreement: dict[EngineName, EngineAgreement]
     golden: Golden
 
+    def standing_in(self) -> dict[EngineName, FloatArray]:
+        """Give the answers of those engines that may stand in for the SavedModel."""
+        return {
+            engine: answers
+            for engine, answers in self.answers.items()
+            if self.agreement[engine].shortfall() is None
+        }
+
     def on_record(self, manifest: Manifest) -> Manifest:
-        """Give a manifest that says so."""
+        """Give a manifest that tells agreement and golden answers."""
         return manifest.model_copy(update={"agreement": self.agreement, "golden": self.golden})
 
 
@@ -91,17 +106,20 @@ def compare_engines(
         MetricError: one gives what cannot be probabilities, such as NaN.
     """
     drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
+    answers: dict[EngineName, FloatArray] = {}
     agreement: dict[EngineName, EngineAgreement] = {}
     golden: dict[EngineName, GoldenAnswer] = {
         "savedmodel": _golden("savedmodel", probabilities_of(folder, drawn, progress))
     }
     for engine, file in LITERT_FILES.items():
         both = np.concatenate([images, drawn])
-        answers = litert_probabilities(folder / file, both, progress)
-        agreement[engine] = agreement_of(truth, reference, answers[: len(images)])
-        golden[engine] = _golden(engine, answers[len(images) :])
+        answers[engine], of_drawn = np.split(
+            litert_probabilities(folder / file, both, progress), [len(images)]
+        )
+        agreement[engine] = agreement_of(truth, reference, answers[engine])
+        golden[engine] = _golden(engine, of_drawn)
         progress.say(_line(engine, agreement[engine]))
-    return OtherEngines(agreement, Golden(seed=GOLDEN_SEED, answers=golden))
+    return OtherEngines(answers, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
 
 
 def _golden(engine: EngineName, answers: npt.NDArray[np.float32]) -> GoldenAnswer:
