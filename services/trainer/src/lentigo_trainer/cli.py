@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 
-# Bytes in which a run on fifty images ends. In 2.5 GiB the kernel ends it while it rounds to int8, late
-# and without a word.
+# Bytes in which a run on fifty images ends. In 2.5 GiB the kernel ends it while it rounds to int8,
+# late and without a word.
 NEEDED_MEMORY: Final = 3 * 2**30
 
 app = typer.Typer(
