@@ -143,8 +143,10 @@ def running(
             _wait(process, base + recipe.ready, folder / "server.log")
             yield Running(process, base, target, time.perf_counter() - began)
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            # BentoML's worker is in no group of ours.
+            for pid in _family(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait()
 
 

@@ -1,6 +1,6 @@
 """LiteRT, which runs the version's `.tflite` files through XNNPACK."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ class LiteRTEngine:
         except Exception as error:
             raise EngineError(f"LiteRT cannot load {file.name}: {_first_line(error)}") from error
         _check_signature(self._alone.run, file.name)
-        self._threads = ThreadPoolExecutor(self.lanes, thread_name_prefix="lentigo-litert")
+        self._threads = ThreadPoolExecutor(self.lanes, thread_name_prefix="lentigo-lane")
 
     def predict(self, images: Images) -> Prediction:
         """Run the network; see `engine.Engine`.
@@ -86,7 +86,14 @@ class LiteRTEngine:
             for place in range(number, len(images), len(self._lanes)):
                 answers[place] = self._lanes[number].answer(images[place : place + 1])
 
-        list(self._threads.map(work, range(len(self._lanes))))
+        others = [self._threads.submit(work, number) for number in range(1, len(self._lanes))]
+        try:
+            work(0)
+        finally:
+            # Whatever fails, no interpreter computes any more when this returns.
+            wait(others)
+        for each in others:
+            each.result()
         return answers
 
 
