@@ -1,7 +1,6 @@
 """The project as an operator runs it, with a name and a port of its own."""
 
 import os
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from typing import Final
 from docker import DockerClient
 from docker.models.containers import Container
 from docker.models.volumes import Volume
+
+from tests.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -25,14 +26,6 @@ def compose_command() -> list[str]:
         return told
     probe = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
     return ["docker", "compose"] if probe.returncode == 0 else ["docker-compose"]
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Project:

@@ -9,10 +9,10 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from tests.containers.compose import free_port
 from tests.containers.conftest import SLIM
 from tests.containers.watching import logged
 from tests.fakes import jpeg_bytes, lesion_image
+from tests.ports import free_port
 
 PENDING = 24
 ASKED = 40

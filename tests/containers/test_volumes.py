@@ -12,9 +12,10 @@ from docker import DockerClient
 from docker.models.containers import Container
 from docker.models.volumes import Volume
 
-from tests.containers.compose import free_port, project
+from tests.containers.compose import project
 from tests.containers.conftest import SLIM, SLIM_SETTINGS
 from tests.containers.watching import ended, logged, only_line
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The example of nginx in front of the service, as it stands in `deploy/`."""
 
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from tests.e2e.service_process import DEADLINE_S, service_process
 from tests.fakes import jpeg_bytes, lesion_image
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,22 +48,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-@pytest.fixture(scope="module")
-def client(folder: Path, free_port: int) -> Iterator[httpx.Client]:
+def client(folder: Path) -> Iterator[httpx.Client]:
     """Speaks TLS with nginx, which speaks with the service and the shipped model."""
+    port = free_port()
     with service_process(ROOT / "models", LENTIGO_ENGINE="litert") as service:
         service.logged("model in use")
         example = (ROOT / "deploy/nginx/lentigo.conf").read_text()
         adapted = {
             "server 127.0.0.1:8000;": f"server 127.0.0.1:{service.address[1]};",
-            "listen 443 ssl;": f"listen 127.0.0.1:{free_port} ssl;",
+            "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
             "server_name lentigo.example;": "server_name localhost;",
             "/etc/nginx/tls/": f"{folder}/",
         }
@@ -78,7 +71,7 @@ def client(folder: Path, free_port: int) -> Iterator[httpx.Client]:
         assert started.returncode == 0, started.stderr
         try:
             trusted = ssl.create_default_context(cafile=folder / "lentigo.crt")
-            url = f"https://localhost:{free_port}"
+            url = f"https://localhost:{port}"
             with httpx.Client(base_url=url, verify=trusted, timeout=DEADLINE_S) as client:
                 yield client
         finally:
