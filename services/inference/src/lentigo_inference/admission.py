@@ -56,14 +56,22 @@ class Admission:
         """
         weight = min(weight, self._limit)
         with self._stopping.accepted():
-            if self._under_way + weight > self._limit:
-                raise ServiceBusyError(
-                    f"{self._under_way} predictions are under way, and the service takes no more "
-                    f"than {self._limit} at a time. Try again after the given delay.",
-                    self._seconds_for(self._under_way),
-                )
+            self.require_room(weight)
             self._under_way += weight
             try:
                 yield
             finally:
                 self._under_way -= weight
+
+    def require_room(self, weight: int = 1) -> None:
+        """Refuse what would not be let in now.
+
+        Raises:
+            ServiceBusyError: as many as allowed are under way.
+        """
+        if self._under_way + weight > self._limit:
+            raise ServiceBusyError(
+                f"{self._under_way} predictions are under way, and the service takes no more than "
+                f"{self._limit} at a time. Try again after the given delay.",
+                self._seconds_for(self._under_way),
+            )

@@ -23,6 +23,7 @@ from lentigo_inference.gatekeeper import Gatekeeper
 from lentigo_inference.inference_thread import InferenceThread
 from lentigo_inference.metrics import Metrics
 from lentigo_inference.openapi import describe
+from lentigo_inference.overload import Overload
 from lentigo_inference.predictor import Predictor
 from lentigo_inference.problems import install_problem_handlers
 from lentigo_inference.rate_limit import RateLimit
@@ -131,7 +132,7 @@ def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -
                 expose_headers=("Retry-After", "X-Request-ID"),
             )
         )
-    return middleware
+    return [*middleware, Middleware(Overload)]
 
 
 def _lifespan(

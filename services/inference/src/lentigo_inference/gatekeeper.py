@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -111,21 +112,33 @@ class Gatekeeper:
         """End the thread; what waits is dropped."""
         self._hashing.shutdown(wait=True, cancel_futures=True)
 
+    def recognise(self, presented: str | None) -> str | None:
+        """Give the name of a key that proved right before, at once; None for any other."""
+        claim = self._claim(presented) if presented else None
+        return claim.record.name if claim and self._is_proven(claim) else None
+
     async def _record_of(self, text: str) -> KeyRecord | None:
-        key = PresentedKey.parse(text)
+        claim = self._claim(text)
+        if claim is None or self._is_proven(claim):
+            return claim.record if claim else None
         ring = self._ring
-        record = ring.find(key.id) if key else None
+        if not await self._matches(claim.record, claim.secret):
+            return None
+        self._proven = {known: its for known, its in self._proven.items() if known in ring.keys}
+        self._proven[claim.record] = claim.mac
+        return claim.record
+
+    def _claim(self, text: str) -> "_Claim | None":
+        key = PresentedKey.parse(text)
+        record = self._ring.find(key.id) if key else None
         if key is None or record is None:
             return None
         mac = hmac.digest(self._mac_key, text.encode("utf-8", "surrogateescape"), hashlib.sha256)
+        return _Claim(record, key.secret, mac)
+
+    def _is_proven(self, claim: "_Claim") -> bool:
         # A record that was changed or removed is no longer the one that was proven.
-        if hmac.compare_digest(mac, self._proven.get(record, b"")):
-            return record
-        if not await self._matches(record, key.secret):
-            return None
-        self._proven = {known: its for known, its in self._proven.items() if known in ring.keys}
-        self._proven[record] = mac
-        return record
+        return hmac.compare_digest(claim.mac, self._proven.get(claim.record, b""))
 
     async def _matches(self, record: KeyRecord, secret: str) -> bool:
         if self._waiting >= _MAX_WAITING:
@@ -136,6 +149,15 @@ class Gatekeeper:
             return await loop.run_in_executor(self._hashing, record.matches, secret)
         finally:
             self._waiting -= 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Claim:
+    """A key that was presented, and the record it would be; not printed, for it is secret."""
+
+    record: KeyRecord
+    secret: str
+    mac: bytes
 
 
 def _stamp(path: Path) -> _Stamp | None:

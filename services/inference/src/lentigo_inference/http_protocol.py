@@ -1,22 +1,32 @@
-"""HTTP/1.1 that waits only so long for a request, and bears what is no HTTP."""
+"""HTTP/1.1 that waits only so long for a request, keeps only so much of it, and bears what is none.
+
+uvicorn's protocol on httptools, Node's parser in C. The one on h11, in Python, took a third of the
+event loop's time (docs/decisions/0012-refusing-costs-little.md).
+"""
 
 import asyncio
-from contextlib import suppress
+from typing import Final
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# What a head may take, and whatever else is neither head nor body, such as trailers. The parser
+# itself knows no limit.
+_MAX_FRAMING_BYTES: Final = 64 * 2**10
 
 
-class ImpatientProtocol(H11Protocol):
-    """uvicorn's protocol, with a limit on waiting.
+class ImpatientProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, with limits on waiting and on what is kept of a request's head.
 
-    Without one, whoever opens connections and sends nothing, or a header byte by byte, would hold
-    them for ever, until no client gets one. Bodies have a limit of their own, in `uploads`.
+    Without the first, whoever opens connections and sends nothing, or a header byte by byte, would
+    hold them for ever, until no client gets one. Bodies have limits of their own, in `uploads`.
     """
 
     patience_s: float
     _watch: asyncio.TimerHandle | None = None
     _idle_since: float = 0.0
+    # Behind a head, until the end of its body.
+    _in_body: bool = False
+    _framing: int = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -30,6 +40,33 @@ class ImpatientProtocol(H11Protocol):
             self._watch.cancel()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a head or trailers without end are refused."""
+        self._framing += len(data)
+        super().data_received(data)
+        if self._framing > _MAX_FRAMING_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too long.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; trailers behind a body are of no use to anyone here."""
+        if not self._in_body:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._framing, self._in_body = 0, True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body; what comes behind a refusal is dropped unread."""
+        self._framing = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Expect another head."""
+        self._framing, self._in_body = 0, False
+        super().on_message_complete()
+
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
         self._idle_since = self.loop.time()
@@ -38,19 +75,23 @@ class ImpatientProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP; a request whose body it was hears that its client left.
 
-        Left to itself, the application would try to answer on the same connection, and fail.
+        Left to itself, the application would try to answer on the same connection.
         """
+        begun = self.cycle is not None and self.cycle.response_started
         if self._under_way():
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        # Amid an answer there is no room for another.
-        with suppress(h11.LocalProtocolError):
+        # The answer to this very request is on its way, so there is no room for another.
+        if self._in_body and begun:
+            self.transport.close()
+        else:
             super().send_400_response(msg)
-        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: Java's client always offers HTTP/2, and bears an answer in HTTP/1.1."""
 
     def _under_way(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _watch_for(self, seconds: float) -> None:
         self._watch = self.loop.call_later(seconds, self._look)

@@ -33,7 +33,7 @@ _CLIENT_GONE: Final = 499
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Make every error of the app, its routes and the framework a problem document."""
-    app.add_exception_handler(LentigoError, _on_lentigo_error)
+    app.add_exception_handler(LentigoError, refusal)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
@@ -54,7 +54,8 @@ def unexpected_problem(request_id: str) -> Response:
     return problem_response(request_id, INTERNAL, FAILED)
 
 
-async def _on_lentigo_error(request: Request, error: Exception) -> Response:
+async def refusal(request: Request, error: Exception) -> Response:
+    """Give the answer to a request that failed with an error of ours, and note it for the log."""
     assert isinstance(error, LentigoError)  # noqa: S101 - it was registered for no other
     kind, detail = problem_type(error), _detail_of(error)
     headers = {}
