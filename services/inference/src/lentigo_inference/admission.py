@@ -68,7 +68,9 @@ class Admission:
 
         Raises:
             ServiceBusyError: as many as allowed are under way.
+            StoppingError: the service is being stopped.
         """
+        self._stopping.require_running()
         if self._under_way + weight > self._limit:
             raise ServiceBusyError(
                 f"{self._under_way} predictions are under way, and the service takes no more than "

@@ -1,13 +1,15 @@
-"""A bounded queue of images that leave in small batches, one batch at a time.
+"""A bounded queue of images that leave in small batches.
 
 While the engine computes a batch, the next one gathers: under load batches grow by themselves, and
-a lone image waits for nobody. Everything here runs on the event loop but the engine.
+a lone image waits for nobody. A batch that is full by then is handed over ahead, so that the engine
+never waits for an event loop that is busy. Everything here runs on the loop but the engine.
 """
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,8 +21,12 @@ from lentigo_inference.request_record import Step
 from lentigo_inference.slot import LoadedModel
 from lentigo_inference.throughput import Throughput
 
+# One that the engine computes, and one for the moment it is done.
+_HANDED_OVER: Final = 2
+
 RunEngine = Callable[[LoadedModel, Sequence[Images]], Awaitable[Prediction]]
-"""Runs a model on several uint8 [224, 224, 3], and gives as many rows; one call at a time."""
+"""Runs a model on several uint8 [224, 224, 3], and gives as many rows. It is called once more while
+it computes, at most, and computes in the order of the calls."""
 
 _TOO_LATE: Final = (
     "The service is too busy to answer in the time that a request has. Try again after the given "
@@ -108,7 +114,11 @@ class Batcher:
         self._observe = observe
         self._clock = clock
         self._queue: deque[_Item] = deque()
-        self._full = asyncio.Event()
+        # What the engine was given, in order; it computes the first.
+        self._handed: dict[asyncio.Task[None], list[_Item]] = {}
+        self._engine_free_at = clock()
+        # A batch's worth waits, or the engine has done one.
+        self._news = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
     @property
@@ -119,7 +129,7 @@ class Batcher:
     @property
     def queued(self) -> int:
         """Images that wait for the engine."""
-        return len(self._queue)
+        return len(self._queue) + sum(len(batch) for batch in list(self._handed.values())[1:])
 
     async def predict(
         self,
@@ -144,20 +154,20 @@ class Batcher:
             DeadlineExceededError: the deadline passed before the engine was free.
             EngineError: the runtime failed on one of them.
         """
-        if len(self._queue) + len(images) > self._limits.max_queued:
+        if self.queued + len(images) > self._limits.max_queued:
             self._drop_dead()
-        if len(self._queue) + len(images) > self._limits.max_queued:
+        if self.queued + len(images) > self._limits.max_queued:
             raise ServiceBusyError(
-                f"{len(self._queue)} images wait for the model, and the queue takes no more. Try "
-                "again after the given delay.",
-                self._throughput.seconds_for(len(self._queue)),
+                f"{self.queued} images wait for the model, and the queue takes no more. Try again "
+                "after the given delay.",
+                self._throughput.seconds_for(self.queued),
             )
         loop = asyncio.get_running_loop()
         now = self._clock()
         items = [_Item(model, each, deadline, now, note, loop.create_future()) for each in images]
         self._queue.extend(items)
         if len(self._queue) >= self._limits.max_size:
-            self._full.set()
+            self._news.set()
         if self._worker is None:
             self._worker = loop.create_task(self._work(), name="lentigo-batcher")
         try:
@@ -169,29 +179,49 @@ class Batcher:
     async def _work(self) -> None:
         """Empty the queue, batch by batch."""
         try:
-            while self._queue:
+            while self._queue or self._handed:
+                if not self._may_hand_over():
+                    self._news.clear()
+                    await self._news.wait()
+                    continue
                 await self._gather()
                 batch = self._next_batch()
                 if batch:
-                    await self._compute(batch)
+                    self._hand_over(batch)
         finally:
             self._worker = None
             # Only a cancelled worker leaves any, when the loop is being closed.
+            for task in self._handed:
+                task.cancel()
             for item in self._queue:
                 item.answer.cancel()
             self._queue.clear()
 
+    def _may_hand_over(self) -> bool:
+        """Tell whether a batch should go now: the engine is free, or almost, and one is full."""
+        if not self._handed:
+            return bool(self._queue)
+        return len(self._handed) < _HANDED_OVER and len(self._queue) >= self._limits.max_size
+
+    def _hand_over(self, batch: list[_Item]) -> None:
+        task = asyncio.get_running_loop().create_task(self._compute(batch))
+        self._handed[task] = batch
+        task.add_done_callback(self._on_computed)
+
+    def _on_computed(self, task: asyncio.Task[None]) -> None:
+        del self._handed[task]
+        self._news.set()
+
     async def _gather(self) -> None:
         """Wait until the next batch is full, but not longer than its first image may wait."""
-        self._full.clear()
         patience = self._queue[0].joined + self._limits.max_delay_s - self._clock()
-        if patience <= 0 or len(self._queue) >= self._limits.max_size:
+        if patience <= 0:
             return
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                await self._full.wait()
-        except TimeoutError:
-            return
+                while len(self._queue) < self._limits.max_size:
+                    self._news.clear()
+                    await self._news.wait()
 
     def _next_batch(self) -> list[_Item]:
         """Take the oldest image and others of the same model, as many as a batch may have."""
@@ -217,7 +247,7 @@ class Batcher:
 
     async def _compute(self, batch: list[_Item]) -> None:
         """Run one batch; if it fails, its members one by one, so that only the culprit fails."""
-        started = self._clock()
+        handed = self._clock()
         try:
             prediction = await self._run(batch[0].model, [item.pixels for item in batch])
             rows = _rows(prediction, len(batch))
@@ -229,7 +259,10 @@ class Batcher:
                 if not item.answer.done():
                     await self._compute([item])
             return
-        took = self._clock() - started
+        # What was handed over ahead began when the one before it ended.
+        started = max(handed, self._engine_free_at)
+        self._engine_free_at = self._clock()
+        took = self._engine_free_at - started
         self._throughput.record(len(batch), took)
         computed = Step("inference", started, started + took, len(batch))
         for item, row in zip(batch, rows, strict=True):

@@ -21,7 +21,9 @@ def uuid7(milliseconds: int | None = None) -> uuid.UUID:
         milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds & (2**48 - 1)) << 80
     value |= _VERSION << 76
-    value |= secrets.randbits(12) << 64
+    # One call to the system for both random fields: each gives other threads the interpreter.
+    drawn = secrets.randbits(12 + 62)
+    value |= (drawn >> 62) << 64
     value |= _VARIANT << 62
-    value |= secrets.randbits(62)
+    value |= drawn & (2**62 - 1)
     return uuid.UUID(int=value)

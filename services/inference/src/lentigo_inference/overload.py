@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lentigo_contract.errors import ServiceBusyError
+from lentigo_contract.errors import UnavailableError
 from lentigo_inference.access import presented_key
 from lentigo_inference.problems import refusal
 from lentigo_inference.routes import batch, infer, predictions
@@ -25,8 +25,8 @@ _PREDICTING: Final = (predictions.router, batch.router, infer.router)
 class Overload:
     """ASGI middleware between the log and the application.
 
-    Whoever is refused here has not been asked for a key, and learns no more than that the service
-    is busy. A key that proved right before is named in the log all the same.
+    Whoever is refused here was not asked for a key, and learns no more than that the service is
+    busy or being stopped. A key that proved right before is named in the log all the same.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,7 +39,7 @@ class Overload:
             services: Services = scope["state"]["services"]
             try:
                 services.admission.require_room()
-            except ServiceBusyError as error:
+            except UnavailableError as error:
                 route = _predicting_route(scope)
                 if route is not None:
                     request = Request(scope)
