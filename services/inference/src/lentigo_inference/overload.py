@@ -44,6 +44,7 @@ class Overload:
                 if route is not None:
                     request = Request(scope)
                     scope["route"] = route
+                    request.state.record.refused_at_once = True
                     request.state.record.key = services.gatekeeper.recognise(presented_key(request))
                     response = await refusal(request, error)
                     await response(scope, receive, send)

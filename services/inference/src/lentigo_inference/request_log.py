@@ -12,6 +12,7 @@ from lentigo_inference.errors import INTERNAL
 from lentigo_inference.identifiers import uuid7
 from lentigo_inference.metrics import Metrics, known_method
 from lentigo_inference.problems import unexpected_problem
+from lentigo_inference.refusal_log import RefusalLog
 from lentigo_inference.request_record import RequestRecord
 from lentigo_inference.trace_context import parent_of, trace_id_of
 from lentigo_inference.tracing import Tracing
@@ -50,6 +51,7 @@ class RequestLog:
         self._app = app
         self._metrics = metrics
         self._tracing = tracing
+        self._refusals = RefusalLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; other kinds of traffic pass."""
@@ -89,14 +91,17 @@ class RequestLog:
             finally:
                 took = time.perf_counter() - started
                 route = _route(scope)
-                _log.info(
-                    "request",
-                    method=scope["method"],
-                    route=route or UNMATCHED,
-                    status=status,
-                    milliseconds=round(took * 1000, 1),
-                    **record.log_fields(),
-                )
+                if record.refused_at_once:
+                    self._refusals.count(record)
+                else:
+                    _log.info(
+                        "request",
+                        method=scope["method"],
+                        route=route or UNMATCHED,
+                        status=status,
+                        milliseconds=round(took * 1000, 1),
+                        **record.log_fields(),
+                    )
                 self._metrics.answered(method, route or UNMATCHED, status, took, record)
                 if self._tracing and span:
                     name = f"{method} {route}" if route else method

@@ -39,6 +39,7 @@ class RequestRecord:
         images: how many there are in a request for several, which have no digest here.
         problem: slug of the problem that the whole request was answered with.
         rejections: slugs of all problems, those of single images among them.
+        refused_at_once: for overload; such requests are counted in the log, not listed.
         steps: in no particular order; images of one batch share some.
     """
 
@@ -48,6 +49,7 @@ class RequestRecord:
     images: int | None = None
     problem: str | None = None
     rejections: list[str] = field(default_factory=list)
+    refused_at_once: bool = False
     steps: list[Step] = field(default_factory=list)
 
     def refuse(self, slug: str) -> None:
