@@ -223,7 +223,7 @@ class Client:
                 await self._ask(place % len(self._requests))
                 place += 1
 
-        await self._timed(one(first) for first in range(concurrency))
+        await self._timed((one(first) for first in range(concurrency)), seconds)
 
     async def at_rate(self, rate: float, seconds: float) -> None:
         """Start a request every 1/rate seconds; one that is late by a second is not sent."""
@@ -240,12 +240,14 @@ class Client:
             tasks.append(asyncio.create_task(self._ask(number % len(self._requests))))
             if number % 8 == 0:
                 await asyncio.sleep(0)
-        await asyncio.gather(*tasks)
+        async with asyncio.timeout(ANSWER_S):
+            await asyncio.gather(*tasks)
         self.outcome.seconds = time.perf_counter() - starts
 
-    async def _timed(self, work: Any) -> None:  # noqa: ANN401 - an iterable of coroutines
+    async def _timed(self, work: Any, seconds: float) -> None:  # noqa: ANN401 - an iterable of coroutines
         starts = time.perf_counter()
-        await asyncio.gather(*work)
+        async with asyncio.timeout(seconds + ANSWER_S):
+            await asyncio.gather(*work)
         self.outcome.seconds = time.perf_counter() - starts
 
     async def _ask(self, place: int) -> None:
@@ -253,7 +255,7 @@ class Client:
         try:
             answer = await self._post(self._requests[place])
             said = probabilities(json.loads(answer.body)) if answer.status == 200 else None
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, ValueError) as error:
             self.outcome.fail(type(error).__name__)
             return
         took = 1000 * (time.perf_counter() - starts)
@@ -274,8 +276,7 @@ class Client:
         if connection is None or not connection.is_open:
             loop = asyncio.get_running_loop()
             _, connection = await loop.create_connection(Connection, *self._address)
-        async with asyncio.timeout(ANSWER_S):
-            answer = await connection.ask(request)
+        answer = await connection.ask(request)
         self._idle.append(connection)
         return answer
 
