@@ -130,6 +130,38 @@ async def test_what_comes_while_the_engine_is_busy_leaves_together(make_bench: M
     assert [record.size for record in bench.records] == [1, 4]
 
 
+async def test_a_full_batch_is_handed_over_before_the_engine_is_free_and_still_waits(
+    make_bench: MakeBench,
+) -> None:
+    bench = await make_bench(max_size=2, max_queued=5)
+    first = await bench.occupy()
+    others = [bench.ask(shade) for shade in (1, 2, 3, 4, 5)]
+    await queued(bench, 5)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert bench.engine.calls == [(1, [0]), (1, [1, 2])]
+    assert bench.batcher.queued == 5
+    with pytest.raises(ServiceBusyError, match="5 images wait"):
+        await bench.ask(6)
+    bench.engine.free.set()
+    await asyncio.gather(first, *others)
+    assert bench.engine.calls[2:] == [(1, [3, 4]), (1, [5])]
+
+
+async def test_the_time_of_a_batch_begins_when_the_one_before_it_ends(
+    make_bench: MakeBench,
+) -> None:
+    bench = await make_bench(max_size=1)
+    first = await bench.occupy()
+    second = bench.ask(1)
+    await queued(bench, 1)
+    bench.clock.now += 3
+    bench.engine.free.set()
+    await asyncio.gather(first, second)
+    assert [record.engine_s for record in bench.records] == [3, 0]
+    assert [record.waited_s for record in bench.records] == [(0,), (3,)]
+
+
 async def test_batches_have_only_the_sizes_that_were_warmed_up(make_bench: MakeBench) -> None:
     bench = await make_bench(max_size=6)
     first = await bench.occupy()

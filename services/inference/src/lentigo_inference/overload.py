@@ -2,7 +2,7 @@
 
 The routes would refuse them as well. But under a load of several times what the service can answer,
 finding that out behind FastAPI's layers takes the processor from the predictions that were let in
-(docs/decisions/0012-refusing-costs-little.md).
+(docs/decisions/0013-refusing-costs-little.md).
 """
 
 from typing import TYPE_CHECKING, Any, Final

@@ -14,21 +14,21 @@ from lentigo_inference.request_record import RequestRecord
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
-_INTERVAL_S: Final = 1.0
 _NO_KEY: Final = "none"
 
 
 class RefusalLog:
-    """Counts refusals, and tells them a second after the first. Used on the event loop alone."""
+    """Counts refusals, and tells them some time after the first. Used on the event loop alone."""
 
-    def __init__(self) -> None:
-        """Start with none."""
+    def __init__(self, interval_s: float = 1.0) -> None:
+        """Start with none; `interval_s` is how long they are counted, in seconds."""
+        self._interval_s = interval_s
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def count(self, record: RequestRecord) -> None:
         """Count one, by its problem and its key."""
         if not self._counts:
-            asyncio.get_running_loop().call_later(_INTERVAL_S, self._tell)
+            asyncio.get_running_loop().call_later(self._interval_s, self._tell)
         self._counts[record.problem or "", record.key or _NO_KEY] += 1
 
     def _tell(self) -> None:

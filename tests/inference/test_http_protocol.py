@@ -1,0 +1,150 @@
+"""HTTP as it comes over a real socket: what clients really send, and what attackers might."""
+
+import socket
+from contextlib import suppress
+
+import pytest
+
+from lentigo_contract.store import ModelStore
+from lentigo_inference.settings import Settings
+from tests.fakes import jpeg_bytes
+from tests.inference.network import DEADLINE_S, Listening, listening
+from tests.inference.serving import PREDICTIONS
+from tests.models import publish_plain
+
+DATA = jpeg_bytes()
+LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def post(*headers: str, body: bytes = DATA) -> bytes:
+    lines = "".join(f"{line}\r\n" for line in ("Host: x", "Content-Type: image/jpeg", *headers))
+    return f"POST {PREDICTIONS} HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+
+SIZED = f"Content-Length: {len(DATA)}"
+
+
+@pytest.fixture
+def settings(settings: Settings, store: ModelStore) -> Settings:
+    publish_plain(store, 1)
+    return settings
+
+
+def connected(service: Listening) -> socket.socket:
+    return socket.create_connection(service.address, timeout=DEADLINE_S)
+
+
+def status_of(answer: "socket.SocketIO") -> int:
+    """Read one answer that has a length, and give its status."""
+    status = int(answer.readline().split()[1])
+    length = 0
+    while line := answer.readline().strip():
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    while length > 0:
+        length -= len(answer.read(length) or b"")
+    return status
+
+
+def test_an_offer_of_http_2_is_answered_in_http_1_and_the_connection_goes_on(
+    settings: Settings,
+) -> None:
+    """As `java.net.http.HttpClient` offers it with every request that is not encrypted."""
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIA")
+    with listening(settings) as service, connected(service) as connection:
+        answer = connection.makefile("rb", buffering=0)
+        for _ in range(2):
+            connection.sendall(post(*offer, SIZED))
+            assert status_of(answer) == 200
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(settings: Settings) -> None:
+    """As curl does before a large upload."""
+    with listening(settings) as service, connected(service) as connection:
+        answer = connection.makefile("rb", buffering=0)
+        connection.sendall(post(SIZED, "Expect: 100-continue", body=b""))
+        assert answer.readline().startswith(b"HTTP/1.1 100 ")
+        assert answer.readline() == b"\r\n"
+        connection.sendall(DATA)
+        assert status_of(answer) == 200
+
+
+def test_requests_that_are_sent_without_waiting_are_answered_in_their_order(
+    settings: Settings,
+) -> None:
+    with listening(settings) as service, connected(service) as connection:
+        answer = connection.makefile("rb", buffering=0)
+        connection.sendall(post(SIZED) + LIVE + b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert [status_of(answer) for _ in range(3)] == [200, 200, 404]
+
+
+def test_an_upload_larger_than_what_is_read_ahead_arrives_whole(settings: Settings) -> None:
+    large = DATA + bytes(3 * 2**20)
+    with listening(settings) as service, connected(service) as connection:
+        answer = connection.makefile("rb", buffering=0)
+        connection.sendall(post(f"Content-Length: {len(large)}", body=large) + LIVE)
+        assert [status_of(answer) for _ in range(2)] == [200, 200]
+
+
+def test_a_refused_upload_leaves_the_connection_to_the_next_request(settings: Settings) -> None:
+    full = settings.model_copy(update={"max_upload_bytes": 1000})
+    with listening(full) as service, connected(service) as connection:
+        answer = connection.makefile("rb", buffering=0)
+        for _ in range(2):
+            connection.sendall(post(SIZED))
+            assert status_of(answer) == 413
+        connection.sendall(LIVE)
+        assert status_of(answer) == 200
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+@pytest.mark.parametrize(
+    ("beginning", "piece"),
+    [
+        (b"GET /v2/health/live HTTP/1.1\r\nX-Long: ", b"x" * 1000),
+        (b"GET /v2/health/live HTTP/1.1\r\n", b"X-Many: x\r\n" * 100),
+        (b"GET /", b"x" * 1000),
+        (post(CHUNKED, body=b"1\r\nx\r\n0\r\nX-Trailer: "), b"x" * 1000),
+        (post(CHUNKED, body=b"1;"), b"x" * 1000),
+    ],
+    ids=["one header", "many headers", "the path", "a trailer", "a chunk's extension"],
+)
+def test_what_is_neither_head_nor_body_does_not_grow_without_end(
+    settings: Settings, beginning: bytes, piece: bytes
+) -> None:
+    with listening(settings) as service:
+        with connected(service) as connection:
+            connection.sendall(beginning)
+            with suppress(ConnectionError):
+                for _ in range(100_000):
+                    connection.sendall(piece)
+                pytest.fail("the service read a hundred megabytes of it")
+        with connected(service) as connection:
+            connection.sendall(LIVE)
+            assert status_of(connection.makefile("rb", buffering=0)) == 200
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        post("Content-Length: 5", CHUNKED),
+        post("Content-Length: -1"),
+        post("Content-Length: 5", "Content-Length: 6"),
+    ],
+    ids=["TLS", "no ASCII", "HTTP/9.9", "HTTP/2", "two framings", "negative", "two lengths"],
+)
+def test_what_is_no_http_is_400_and_ends_its_connection(settings: Settings, garbage: bytes) -> None:
+    with listening(settings) as service, connected(service) as connection:
+        connection.sendall(garbage)
+        with connection.makefile("rb") as answer:
+            assert answer.readline().startswith(b"HTTP/1.1 400 ")
+            with suppress(ConnectionError):
+                answer.read()
+        service.until(lambda: service.stopping.under_way == 0)

@@ -1,0 +1,131 @@
+"""What becomes of requests while as many predictions as allowed are under way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from lentigo_contract.store import ModelStore
+from lentigo_inference.api_keys import Scope, make_key
+from lentigo_inference.gatekeeper import Gatekeeper
+from lentigo_inference.key_file import add_key, remove_key
+from lentigo_inference.refusal_log import RefusalLog
+from lentigo_inference.request_record import RequestRecord
+from lentigo_inference.settings import Settings
+from tests.inference.serving import PREDICTIONS, problem_of, running
+from tests.models import publish_plain
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def narrow(settings: Settings, store: ModelStore) -> Settings:
+    publish_plain(store, 1)
+    return settings.model_copy(update={"max_pending": 1})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        PREDICTIONS,
+        PREDICTIONS + ":batch",
+        "/v2/models/lentigo/infer",
+        "/v2/models/lentigo/versions/1/infer",
+    ],
+)
+async def test_every_way_to_a_prediction_is_refused_with_a_delay(
+    narrow: Settings, path: str
+) -> None:
+    async with running(narrow) as service:
+        with service.services.admission.enter():
+            refused = await service.client.post(path, headers={"X-Request-ID": "r1"})
+        after = await service.predict()
+    assert refused.status_code == 503
+    assert int(refused.headers["retry-after"]) >= 1
+    assert refused.headers["cache-control"] == "no-store"
+    assert refused.headers["x-request-id"] == "r1"
+    assert problem_of(refused)["type"] == "urn:lentigo:problem:busy"
+    assert after.status_code == 200
+
+
+async def test_whatever_is_no_prediction_is_answered(narrow: Settings) -> None:
+    async with running(narrow) as service:
+        with service.services.admission.enter():
+            statuses = {
+                path: (await service.client.get(path)).status_code
+                for path in ("/v2/health/live", "/v2/health/ready", "/v1/models", "/metrics", "/no")
+            }
+            wrong_method = await service.client.get(PREDICTIONS)
+    assert statuses.pop("/no") == 404
+    assert set(statuses.values()) == {200}
+    assert wrong_method.status_code == 405
+
+
+async def test_a_refusal_reads_nothing_of_the_upload(narrow: Settings) -> None:
+    read = []
+
+    async def upload() -> AsyncIterator[bytes]:
+        read.append(1)
+        yield b"\xff\xd8"
+
+    async with running(narrow) as service:
+        with service.services.admission.enter():
+            refused = await service.client.post(PREDICTIONS, content=upload())
+    assert refused.status_code == 503
+    # httpx hands the body over when it is asked for.
+    assert read == []
+
+
+async def test_a_refusal_is_counted_in_the_metrics_like_any_other(narrow: Settings) -> None:
+    async with running(narrow) as service:
+        with service.services.admission.enter():
+            await service.predict()
+        text = (await service.client.get("/metrics")).text
+    assert 'lentigo_rejections_total{reason="busy"} 1.0' in text
+    series = 'lentigo_http_requests_total{method="POST",route="/v1/predictions",status="503"} 1.0'
+    assert series in text
+
+
+async def test_a_refusal_has_no_line_of_its_own(narrow: Settings) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with running(narrow) as service:
+            with service.services.admission.enter():
+                for _ in range(3):
+                    await service.predict()
+            await service.predict()
+    assert [entry["status"] for entry in logs if entry["event"] == "request"] == [200]
+
+
+async def test_refusals_are_told_by_problem_and_key_once_they_are_many() -> None:
+    refusals = RefusalLog(interval_s=0)
+    with structlog.testing.capture_logs() as logs:
+        for key in ("ward-7", None, "ward-7"):
+            refusals.count(RequestRecord(key=key, problem="busy"))
+        await asyncio.sleep(0.001)
+        refusals.count(RequestRecord(problem="stopping"))
+        await asyncio.sleep(0.001)
+    told = [(entry["problem"], entry["key"], entry["requests"]) for entry in logs]
+    assert told == [("busy", "none", 1), ("busy", "ward-7", 2), ("stopping", "none", 1)]
+    assert {entry["event"] for entry in logs} == {"requests refused"}
+
+
+async def test_a_key_is_recognised_once_it_was_proven_and_no_longer_than_it_is_valid(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "keys.json"
+    record, key = make_key("ward-7", frozenset({Scope.PREDICT}))
+    add_key(file, record)
+    gatekeeper = Gatekeeper(file)
+    try:
+        assert gatekeeper.recognise(key) is None
+        await gatekeeper.identify(key, Scope.PREDICT)
+        assert gatekeeper.recognise(key) == "ward-7"
+        for other in (None, "", key[:-1], key.replace(record.id, "00" * (len(record.id) // 2))):
+            assert gatekeeper.recognise(other) is None
+        remove_key(file, "ward-7")
+        gatekeeper.refresh()
+        assert gatekeeper.recognise(key) is None
+    finally:
+        gatekeeper.close()
