@@ -14,7 +14,7 @@ import tensorflow as tf
 from lentigo_contract.agreement import EngineName
 from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.architectures.network import build, totals
-from lentigo_trainer.architectures.registry import architecture
+from lentigo_trainer.architectures.registry import architecture, learning_wholly
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.checkpoint import finished_epochs
 from lentigo_trainer.claim import claimed
@@ -40,6 +40,7 @@ from lentigo_trainer.report import write_report
 from lentigo_trainer.run_folder import adopt, identity_of, keep_history
 from lentigo_trainer.saved_model import probabilities_of
 from lentigo_trainer.training_rows import choose_rows
+from lentigo_trainer.whole_network.fit import fit_whole
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"
 
@@ -93,9 +94,14 @@ def train(
     folder = config.work.run(config.recipe)
     with claimed(folder):
         rows = choose_rows(config, prepared)
+        whole = config.recipe.whole_network
+        if whole:
+            chosen = learning_wholly(chosen, whole.dropout)
         network = build(chosen, config.weights, config.seed)
-        adopt(folder, identity_of(config, prepared.digest, trunk_digest(network.trunk)))
-        held_back = originals(rows.used.validation, prepared.labels)
+        # Where the whole network learns, the result depends on all its first values.
+        start = network.whole if whole else network.trunk
+        adopt(folder, identity_of(config, prepared.digest, trunk_digest(start)))
+        held_back = originals(rows.watched, prepared.labels)
         if network.learns_from_pictures:
             training, validation = (
                 Examples(AugmentedPictures(prepared.images, plan), plan.label)
@@ -106,7 +112,9 @@ def train(
             training = _examples("train", trunk, prepared, rows.plan, folder, progress)
             validation = _examples("validation", trunk, prepared, held_back, folder, progress)
         checkpoint = folder / "checkpoint.npz"
-        history = fit(
+        log = EpochLog(folder, finished_epochs(checkpoint))
+        learn = fit_whole if whole else fit
+        history = learn(
             network.tail,
             training,
             validation,
@@ -114,7 +122,7 @@ def train(
             config.seed,
             checkpoint,
             progress,
-            EpochLog(folder, finished_epochs(checkpoint)).add,
+            log.add,
         )
         keep_history(folder, history)
         discard_candidate(folder)
