@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from lentigo_contract.errors import MetadataError
 from lentigo_trainer.split import Rows
 
 HOLD_OUT_SHARE: Final = 0.15
@@ -42,6 +43,9 @@ def parts_of(train: Rows, table: pd.DataFrame) -> Parts:
     Args:
         train: rows of the table that train in the paper.
         table: metadata as `ham10000.read_metadata` gives it.
+
+    Raises:
+        MetadataError: a diagnosis has too few lesions for all three parts.
     """
     lesions = table["lesion_id"].to_numpy()[train]
     # A lesion has one diagnosis in HAM10000; if it had two, its first would decide.
@@ -49,10 +53,15 @@ def parts_of(train: Rows, table: pd.DataFrame) -> Parts:
     draw = np.random.default_rng(HOLD_OUT_SEED)
     held_out: set[str] = set()
     tuning: set[str] = set()
-    for _, of_class in sorted(diagnosis_of.groupby(diagnosis_of)):
+    for code, of_class in sorted(diagnosis_of.groupby(diagnosis_of)):
         names = draw.permutation(np.sort(of_class.index.to_numpy(str)))
-        first = round(HOLD_OUT_SHARE * len(names))
-        second = first + round(TUNING_SHARE * (len(names) - first))
+        first = max(1, round(HOLD_OUT_SHARE * len(names)))
+        second = first + max(1, round(TUNING_SHARE * (len(names) - first)))
+        if second >= len(names):
+            raise MetadataError(
+                f"Holding out takes three lesions of {code} among the training images; there are "
+                f"{len(names)}. Add images, or use a recipe without hold_out."
+            )
         held_out.update(names[:first])
         tuning.update(names[first:second])
     in_hold_out = np.isin(lesions, list(held_out))

@@ -41,7 +41,7 @@ def choose_rows(config: TrainingConfig, prepared: Prepared) -> TrainingRows:
     """Split the data set and plan the training rows.
 
     Raises:
-        MetadataError: too few lesions with a single image to split.
+        MetadataError: too few lesions to split, or to hold out.
     """
     papers = split(prepared.records)
     none = np.array([], np.intp)
