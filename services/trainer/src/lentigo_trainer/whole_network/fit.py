@@ -24,7 +24,7 @@ from lentigo_trainer.epochs import (
     reseed_dropout,
     run_epochs,
 )
-from lentigo_trainer.fit import Examples, logits_of
+from lentigo_trainer.fit import Examples, Features, logits_of
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.metrics import balanced_accuracy
 from lentigo_trainer.progress import Progress
@@ -59,7 +59,8 @@ def fit_whole(
         network: pictures [n, 224, 224, 3] -> logits [n, 7]; changed in place. It is left with the
             average of its weights.
         training: original pictures that are learnt from.
-        watched: pictures that are measured after every epoch and never learnt from.
+        watched: pictures that are measured after every epoch, in the size that it learnt from, and
+            never learnt from.
         recipe: epochs, batch size and how the whole network learns.
         seed: of what is drawn, of variation and dropout.
         checkpoint: file that holds the state after the last finished epoch.
@@ -104,7 +105,8 @@ def fit_whole(
             progress,
         )
         with average.used():
-            measured = logits_of(network, watched.features, len(watched.labels))
+            seen = Shrunk(watched.features, side)
+            measured = logits_of(at_side(network, side), seen, len(watched.labels))
         return EpochFigures(
             epoch=number,
             accuracy=accuracy,
@@ -126,6 +128,27 @@ def fit_whole(
         history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
     average.use()
     return history
+
+
+class Shrunk:
+    """Pictures in another size, for a network that has only learnt from that size so far.
+
+    Args:
+        pictures: float32 [n, 224, 224, 3].
+        side: in pixels.
+    """
+
+    def __init__(self, pictures: Features, side: int) -> None:
+        self._pictures = pictures
+        self._side = side
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
+        """Give some rows: float32 [len(rows), side, side, 3]."""
+        taken = self._pictures.take(rows)
+        if taken.shape[1] == self._side:
+            return taken
+        resized: npt.NDArray[np.float32] = tf.image.resize(taken, (self._side, self._side)).numpy()
+        return resized
 
 
 def at_side(network: keras.Model, side: int) -> keras.Model:

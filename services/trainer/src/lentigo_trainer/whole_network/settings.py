@@ -81,7 +81,7 @@ class WholeNetwork(Table):
     head_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.05
     warm_up_epochs: Annotated[float, Field(ge=0)] = 1.0
-    average: Share = 0.998
+    average: Share = 0.995
     bfloat16: bool = True
     # TOML has lists; `strict` would ask for a tuple.
     stages: Annotated[tuple[Stage, ...], Field(strict=False)] = ()

@@ -27,7 +27,8 @@ class WeightAverage:
         self._decay = decay
         self._steps = keras.Variable(0.0, dtype="float32", trainable=False, name="averaged_steps")
         self._averages = [
-            keras.Variable(weight.value, dtype=weight.dtype, trainable=False, name="average")
+            # A copy: handed the variable itself, Keras would share it.
+            keras.Variable(weight.numpy(), dtype=weight.dtype, trainable=False, name="average")
             for weight in self._weights
         ]
         self.variables: list[keras.Variable] = [self._steps, *self._averages]
