@@ -130,6 +130,12 @@ def test_keys_of_the_other_way_to_learn_are_refused(tmp_path: Path) -> None:
         read_recipe(path)
 
 
+def test_growing_pictures_are_refused_for_a_network_of_one_size(tmp_path: Path) -> None:
+    stages = "[whole_network]\nstages = [{ side = 128, epochs = 1 }]\n"
+    with pytest.raises(RecipeError, match="average pooling, which cnn has not"):
+        read_recipe(written(tmp_path, 'architecture = "cnn"\nepochs = 10\n' + stages))
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

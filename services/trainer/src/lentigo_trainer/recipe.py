@@ -108,6 +108,18 @@ class Recipe(Table):
             {"unread": " and no ".join(sorted(unread))},
         )
 
+    @model_validator(mode="after")
+    def _grows_only_where_sizes_may_differ(self) -> Self:
+        stages = self.whole_network and self.whole_network.stages
+        if stages and not ARCHITECTURES[self.architecture].pooled:
+            raise PydanticCustomError(
+                "stages",
+                "whole_network.stages need a network with average pooling, which {name} has not; "
+                "take them out",
+                {"name": self.architecture},
+            )
+        return self
+
     @model_serializer(mode="wrap")
     def _without_what_says_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out keys that are not used, so that older runs' recipes are still the same."""
