@@ -6,6 +6,7 @@ from lentigo_contract.errors import RecipeError
 from lentigo_trainer.architectures.registry import ARCHITECTURES
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.recipe import Recipe, read_recipe
+from lentigo_trainer.whole_network.settings import WholeNetwork
 
 PAPER = Path(__file__).parents[2] / "recipes" / "paper.toml"
 
@@ -94,3 +95,70 @@ def test_a_quick_run_of_a_recipe_shortens_its_cooldown() -> None:
 def test_however_a_table_is_written_the_line_is_found(tmp_path: Path, text: str, line: int) -> None:
     with pytest.raises(RecipeError, match=rf"line {line}, optimizer\.momentum: "):
         read_recipe(written(tmp_path, text))
+
+
+def test_recipes_that_do_not_use_the_newer_keys_are_written_as_before() -> None:
+    assert set(read_recipe(PAPER).model_dump(mode="json")) == {
+        "architecture",
+        "epochs",
+        "batch_size",
+        "class_target",
+        "optimizer",
+    }
+
+
+def test_the_papers_recipe_without_the_hold_out_differs_in_that_and_its_name_alone() -> None:
+    apart = read_recipe(PAPER.parent / "paper_hold_out.toml")
+    assert apart == Recipe(name="paper_hold_out", hold_out=True)
+
+
+def test_lentigos_recipe_is_read_back_from_what_a_manifest_says_of_it() -> None:
+    recipe = read_recipe(PAPER.parent / "lentigo.toml")
+    assert recipe.hold_out
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+@pytest.mark.parametrize("name", ["prepared", "cnn", "../up", ""])
+def test_a_name_that_is_another_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RecipeError, match="line 1, name: "):
+        read_recipe(written(tmp_path, f'name = "{name}"\n'))
+
+
+def test_keys_of_the_other_way_to_learn_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "class_target = 6000\n\n[whole_network]\n")
+    with pytest.raises(RecipeError, match="has no class_target; take it out"):
+        read_recipe(path)
+
+
+def test_growing_pictures_are_refused_for_a_network_of_one_size(tmp_path: Path) -> None:
+    stages = "[whole_network]\nstages = [{ side = 128, epochs = 1 }]\n"
+    with pytest.raises(RecipeError, match="average pooling, which cnn has not"):
+        read_recipe(written(tmp_path, 'architecture = "cnn"\nepochs = 10\n' + stages))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[whole_network]\nrate = 1.0\n", r"line 2, whole_network\.rate: .*base_rate"),
+        ("[whole_network.variation]\nhue = 1.0\n", r"line 2, .*hue: .*saturation"),
+        ("[whole_network]\nstages = [{ side = 128, epoch = 1 }]\n", r"line 2, .*there are side"),
+        ("[whole_network]\nstages = [{ side = 300, epochs = 1 }]\n", "line 2, .*224"),
+    ],
+)
+def test_a_fault_in_a_table_of_the_whole_network_is_found(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    with pytest.raises(RecipeError, match=told):
+        read_recipe(written(tmp_path, text))
+
+
+def test_pictures_grow_from_stage_to_stage_up_to_full_size() -> None:
+    settings = read_recipe(PAPER.parent / "lentigo.toml").whole_network or WholeNetwork()
+    sides = [settings.side_of(epoch) for epoch in range(1, 16)]
+    assert sides == [128] * 6 + [160] * 5 + [224] * 4
+
+
+def test_a_quick_run_shortens_the_stages_too() -> None:
+    quick = read_recipe(PAPER.parent / "lentigo.toml").for_epochs(5).whole_network
+    assert quick is not None
+    assert [quick.side_of(epoch) for epoch in range(1, 6)] == [128, 128, 160, 224, 224]

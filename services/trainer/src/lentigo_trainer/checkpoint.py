@@ -3,9 +3,8 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,17 +19,21 @@ from lentigo_trainer.storage import write_whole
 
 def keep(
     checkpoint: Path,
-    tail: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
+    state: Sequence[keras.Variable],
     history: tuple[EpochFigures, ...],
 ) -> None:
     """Write the state behind the last epoch of `history`, in one step.
 
+    Args:
+        checkpoint: the file.
+        state: the variables of network and optimiser, always in the same order.
+        history: every epoch so far.
+
     Raises:
         StorageError: the disk is full or not writable; the state before is kept.
     """
-    values = {f"v{n}": variable.numpy() for n, variable in enumerate(_state(tail, optimizer))}
-    epochs = np.frombuffer(json.dumps([asdict(epoch) for epoch in history]).encode(), np.uint8)
+    values = {f"v{n}": variable.numpy() for n, variable in enumerate(state)}
+    epochs = np.frombuffer(json.dumps([epoch.row() for epoch in history]).encode(), np.uint8)
 
     def write(file: BinaryIO) -> None:
         np.savez(file, history=epochs, **values)
@@ -38,10 +41,8 @@ def keep(
     write_whole(checkpoint, write)
 
 
-def restore(
-    checkpoint: Path, tail: keras.Model, optimizer: keras.optimizers.Optimizer
-) -> tuple[EpochFigures, ...]:
-    """Give tail and optimiser the state that was kept, if there is one, and say what it came to.
+def restore(checkpoint: Path, state: Sequence[keras.Variable]) -> tuple[EpochFigures, ...]:
+    """Give the variables the values that were kept, if any, and say what it came to.
 
     Raises:
         DamagedCacheError: it cannot be read, or is another network's.
@@ -49,7 +50,7 @@ def restore(
     with _opened(checkpoint) as kept:
         if kept is None:
             return ()
-        for number, variable in enumerate(_state(tail, optimizer)):
+        for number, variable in enumerate(state):
             variable.assign(kept[f"v{number}"])
         return _history_in(kept)
 
@@ -82,7 +83,3 @@ def _opened(checkpoint: Path) -> Iterator[Mapping[str, npt.NDArray[Any]] | None]
 
 def _history_in(kept: Mapping[str, npt.NDArray[Any]]) -> tuple[EpochFigures, ...]:
     return tuple(EpochFigures(**epoch) for epoch in json.loads(kept["history"].tobytes()))
-
-
-def _state(tail: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
-    return [*tail.variables, *optimizer.variables]

@@ -23,7 +23,7 @@ class WorkFolder:
 
     def run(self, recipe: Recipe) -> Path:
         """Everything that depends on the recipe."""
-        return self.root / recipe.architecture
+        return self.root / (recipe.name or recipe.architecture)
 
 
 @dataclass(frozen=True, slots=True)

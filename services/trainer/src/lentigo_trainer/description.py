@@ -1,5 +1,6 @@
 """What a trained version says of itself: the manifest of a candidate."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from lentigo_contract.manifest import (
@@ -22,25 +23,45 @@ from lentigo_trainer.run_folder import digest_of
 from lentigo_trainer.training_rows import TrainingRows
 
 
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """How a version answers.
+
+    Attributes:
+        geometry: cells of its activation map.
+        calibration: of its probabilities.
+        point: from which probability of malignancy it refers.
+    """
+
+    geometry: MapGeometry
+    calibration: Calibration
+    point: OperatingPoint
+
+
 def describe(
     config: TrainingConfig,
     prepared: Prepared,
     rows: TrainingRows,
     totals: Totals,
-    geometry: MapGeometry,
     evaluation: Evaluation,
-    point: OperatingPoint,
+    answering: Answering,
     created: datetime,
 ) -> Manifest:
     """Write down what a candidate is; `store` adds its number and its check sums."""
+    point = answering.point
     names = prepared.records["image_id"].to_numpy()
-    sides = {"train": rows.used.train, "validation": rows.whole.validation}
+    sides = {
+        "train": rows.used.train,
+        "validation": rows.whole.validation,
+        "tuning": rows.tuning,
+        "hold-out": rows.hold_out,
+    }
     return Manifest(
         created=created,
         architecture=config.recipe.architecture,
         parameters=Parameters(total=totals.total, trainable=totals.trainable, frozen=totals.frozen),
-        activation_map=geometry,
-        calibration=Calibration(method="none", temperature=1.0, note=""),
+        activation_map=answering.geometry,
+        calibration=answering.calibration,
         thresholds=Thresholds(malignancy=point.threshold, source=point.source()),
         metrics=evaluation.to_json(),
         dataset=DatasetRecord(

@@ -9,7 +9,7 @@ import csv
 import io
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
@@ -78,10 +78,12 @@ class EpochLog:
 
     def _write_table(self) -> None:
         text = io.StringIO()
-        table = csv.DictWriter(
-            text, [field.name for field in fields(EpochFigures)], lineterminator="\n"
-        )
+        rows = [epoch.row() for epoch in self._epochs]
+        measured = {name for row in rows for name in row}
+        optional = {"validation_balanced_accuracy"} - measured
+        names = [field.name for field in fields(EpochFigures) if field.name not in optional]
+        table = csv.DictWriter(text, names, lineterminator="\n")
         table.writeheader()
-        table.writerows(asdict(epoch) for epoch in self._epochs)
+        table.writerows(rows)
         content = text.getvalue().encode()
         write_whole(self._folder / TABLE, lambda file: file.write(content))

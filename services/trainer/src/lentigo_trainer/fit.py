@@ -15,15 +15,20 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_trainer.checkpoint import keep, restore
 from lentigo_trainer.cooldown import Cooldown
+from lentigo_trainer.epochs import (
+    Labels,
+    Step,
+    cross_entropy,
+    learn_from,
+    reseed_dropout,
+    run_epochs,
+)
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.recipe import Recipe
 
 _EVALUATION_BATCH: Final = 64
-
-Labels = npt.NDArray[np.int64]
 
 
 class Features(Protocol):
@@ -78,33 +83,27 @@ def fit(
     """
     optimizer = _optimizer(recipe, len(training.labels))
     optimizer.build(tail.trainable_variables)
-    history = restore(checkpoint, tail, optimizer)
-    if history:
-        progress.say(f"Resuming behind epoch {history[-1].epoch} of {recipe.epochs}")
     step = _training_step(tail, optimizer)
-    for number in range(len(history) + 1, recipe.epochs + 1):
+    rows = len(training.labels)
+
+    def epoch(number: int) -> EpochFigures:
         started = monotonic()
-        _reseed_dropout(tail, seed, number)
-        loss, accuracy = _train(step, training, recipe, seed, number, progress)
+        reseed_dropout(tail, seed, number)
+        batches = _batches(training, recipe.batch_size, seed, number)
+        title = f"Epoch {number} of {recipe.epochs}"
+        loss, accuracy = learn_from(batches, step, rows, title, progress)
         measured = logits_of(tail, validation.features, len(validation.labels))
-        figures = EpochFigures(
+        return EpochFigures(
             epoch=number,
             accuracy=accuracy,
             loss=loss,
             validation_accuracy=float(np.mean(measured.argmax(1) == validation.labels)),
-            validation_loss=_cross_entropy(measured, validation.labels),
+            validation_loss=cross_entropy(measured, validation.labels),
             seconds=monotonic() - started,
         )
-        history = (*history, figures)
-        keep(checkpoint, tail, optimizer, history)
-        if finished is not None:
-            finished(figures)
-        progress.say(
-            f"Epoch {number}: loss {loss:.4f}, accuracy {accuracy:.4f}; "
-            f"validation loss {figures.validation_loss:.4f}, "
-            f"accuracy {figures.validation_accuracy:.4f}"
-        )
-    return history
+
+    state = [*tail.variables, *optimizer.variables]
+    return run_epochs(recipe.epochs, state, epoch, checkpoint, progress, finished)
 
 
 def logits_of(tail: keras.Model, features: Features, rows: int) -> npt.NDArray[np.float32]:
@@ -125,10 +124,7 @@ def _optimizer(recipe: Recipe, rows: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(rate, momentum=chosen.momentum, nesterov=True)
 
 
-_Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-
-
-def _training_step(tail: keras.Model, optimizer: keras.optimizers.Optimizer) -> _Step:
+def _training_step(tail: keras.Model, optimizer: keras.optimizers.Optimizer) -> Step:
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     variables = tail.trainable_variables
 
@@ -140,30 +136,8 @@ def _training_step(tail: keras.Model, optimizer: keras.optimizers.Optimizer) -> 
         hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1) == labels, tf.int32))
         return loss, hits
 
-    compiled: _Step = tf.function(step, reduce_retracing=True)
+    compiled: Step = tf.function(step, reduce_retracing=True)
     return compiled
-
-
-def _train(
-    step: _Step,
-    training: Examples,
-    recipe: Recipe,
-    seed: int,
-    number: int,
-    progress: Progress,
-) -> tuple[float, float]:
-    rows = len(training.labels)
-    total_loss, hits, seen = 0.0, 0, 0
-    with progress.track(f"Epoch {number} of {recipe.epochs}", total=rows, unit="rows") as shown:
-        for features, labels in _batches(training, recipe.batch_size, seed, number):
-            loss, hit = step(features, labels)
-            size = len(labels)
-            total_loss += float(loss) * size
-            hits += int(hit)
-            seen += size
-            shown.advance(size)
-            shown.note(f"loss {total_loss / seen:.4f}")
-    return total_loss / rows, hits / rows
 
 
 def _batches(training: Examples, batch_size: int, seed: int, number: int) -> tf.data.Dataset:
@@ -183,15 +157,3 @@ def _batches(training: Examples, batch_size: int, seed: int, number: int) -> tf.
         .map(lambda features, labels: (tf.ensure_shape(features, (None, *taken.shape[1:])), labels))
         .prefetch(4)
     )
-
-
-def _reseed_dropout(tail: keras.Model, seed: int, number: int) -> None:
-    dropouts = [layer for layer in tail.layers if isinstance(layer, keras.layers.Dropout)]
-    for place, layer in enumerate(dropouts):
-        layer.seed_generator.state.assign([(seed + place) % 2**32, number])
-
-
-def _cross_entropy(logits: npt.NDArray[np.float32], labels: Labels) -> float:
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=1))
-    return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))

@@ -1,6 +1,6 @@
 """What each epoch of a training run came to."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class EpochFigures:
         validation_accuracy: on the images held back.
         validation_loss: on the images held back.
         seconds: how long the epoch took, its measurement included.
+        validation_balanced_accuracy: mean recall of the classes held back; None where a run does
+            not measure it.
     """
 
     epoch: int
@@ -25,3 +27,17 @@ class EpochFigures:
     validation_accuracy: float
     validation_loss: float
     seconds: float
+    validation_balanced_accuracy: float | None = None
+
+    def row(self) -> dict[str, float]:
+        """Give what was measured, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def line(self) -> str:
+        """Say it in one line."""
+        balanced = self.validation_balanced_accuracy
+        return (
+            f"Epoch {self.epoch}: loss {self.loss:.4f}, accuracy {self.accuracy:.4f}; "
+            f"validation loss {self.validation_loss:.4f}, accuracy {self.validation_accuracy:.4f}"
+            + ("" if balanced is None else f", balanced accuracy {balanced:.4f}")
+        )

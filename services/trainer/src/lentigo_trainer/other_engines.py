@@ -111,15 +111,37 @@ def compare_engines(
     golden: dict[EngineName, GoldenAnswer] = {
         "savedmodel": _golden("savedmodel", probabilities_of(folder, drawn, progress))
     }
-    for engine, file in LITERT_FILES.items():
+    for engine in LITERT_FILES:
         both = np.concatenate([images, drawn])
         answers[engine], of_drawn = np.split(
-            litert_probabilities(folder / file, both, progress), [len(images)]
+            answers_of(engine, folder, both, progress), [len(images)]
         )
         agreement[engine] = agreement_of(truth, reference, answers[engine])
         golden[engine] = _golden(engine, of_drawn)
         progress.say(_line(engine, agreement[engine]))
     return OtherEngines(answers, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
+
+
+def answers_of(
+    engine: EngineName, folder: Path, images: npt.NDArray[np.uint8], progress: Progress
+) -> FloatArray:
+    """Ask one engine's file of a version, by name.
+
+    Args:
+        engine: which.
+        folder: the version's.
+        images: uint8 [n, 224, 224, 3].
+        progress: told how far it is.
+
+    Returns:
+        Probabilities [n, 7].
+
+    Raises:
+        DamagedVersionError: the file cannot be loaded.
+    """
+    if engine == "savedmodel":
+        return probabilities_of(folder, images, progress)
+    return litert_probabilities(folder / LITERT_FILES[engine], images, progress)
 
 
 def _golden(engine: EngineName, answers: npt.NDArray[np.float32]) -> GoldenAnswer:

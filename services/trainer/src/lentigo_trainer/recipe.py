@@ -4,27 +4,26 @@ import hashlib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_serializer,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from lentigo_contract.errors import RecipeError
 from lentigo_trainer.architectures.registry import ARCHITECTURES
+from lentigo_trainer.recipe_table import Table
+from lentigo_trainer.whole_network.settings import Stage, Variation, WholeNetwork
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Optimizer(_Strict):
+class Optimizer(Table):
     """Stochastic gradient descent with Nesterov momentum.
 
     Attributes:
@@ -39,22 +38,40 @@ class Optimizer(_Strict):
     cooldown_epochs: Annotated[int, Field(ge=0)] = 2
 
 
-class Recipe(_Strict):
+class Recipe(Table):
     """How a network is trained.
 
     Attributes:
+        name: of the run's folder; the architecture's without one.
+        hold_out: whether the hold-out and the tuning part are kept out of training.
         architecture: a name from the registry.
         epochs: passes over all rows of the plan.
         batch_size: rows a step.
         class_target: images that every class but the largest is filled up towards.
         optimizer: how the weights move.
+        whole_network: how the whole network learns, in place of `class_target` and `optimizer`;
+            None to learn behind the freeze boundary from the rows of the plan.
     """
 
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
+    hold_out: bool = False
     architecture: str = "mobilenet"
     epochs: Annotated[int, Field(ge=1, le=1_000)] = 20
     batch_size: Annotated[int, Field(ge=2, le=4_096)] = 32
     class_target: Annotated[int, Field(ge=1, le=100_000)] = 6_000
     optimizer: Annotated[Optimizer, Field(validate_default=True)] = Optimizer()
+    whole_network: WholeNetwork | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, name: str | None) -> str | None:
+        if name == "prepared" or name in ARCHITECTURES:
+            raise PydanticCustomError(
+                "name",
+                "{name} is the folder of something else; choose another name",
+                {"name": name},
+            )
+        return name
 
     @field_validator("architecture")
     @classmethod
@@ -80,11 +97,51 @@ class Recipe(_Strict):
             )
         return optimizer
 
+    @model_validator(mode="after")
+    def _learns_one_way(self) -> Self:
+        unread = {"class_target", "optimizer"} & self.model_fields_set
+        if self.whole_network is None or not unread:
+            return self
+        raise PydanticCustomError(
+            "whole_network",
+            "a recipe with whole_network has no {unread}; take it out",
+            {"unread": " and no ".join(sorted(unread))},
+        )
+
+    @model_validator(mode="after")
+    def _grows_only_where_sizes_may_differ(self) -> Self:
+        stages = self.whole_network and self.whole_network.stages
+        if stages and not ARCHITECTURES[self.architecture].pooled:
+            raise PydanticCustomError(
+                "stages",
+                "whole_network.stages need a network with average pooling, which {name} has not; "
+                "take them out",
+                {"name": self.architecture},
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_says_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out keys that are not used, so that older runs' recipes are still the same."""
+        values: dict[str, Any] = handler(self)
+        if self.whole_network is None:
+            del values["whole_network"]
+        else:
+            del values["class_target"], values["optimizer"]
+        if not self.hold_out:
+            del values["hold_out"]
+        if self.name is None:
+            del values["name"]
+        return values
+
     def for_epochs(self, epochs: int) -> "Recipe":
-        """Give the same recipe for another number of epochs; a cooldown shrinks to fit."""
+        """Give the same recipe for another number of epochs; cooldown and stages shrink to fit."""
         cooldown = min(self.optimizer.cooldown_epochs, epochs)
         optimizer = self.optimizer.model_copy(update={"cooldown_epochs": cooldown})
-        return self.model_copy(update={"epochs": epochs, "optimizer": optimizer})
+        whole = self.whole_network and self.whole_network.scaled(epochs / self.epochs)
+        return self.model_copy(
+            update={"epochs": epochs, "optimizer": optimizer, "whole_network": whole}
+        )
 
     def digest(self) -> str:
         """SHA-256 of the recipe's values, as hex."""
@@ -114,12 +171,21 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"The recipe {path} is not TOML: {error}.") from error
 
 
+_TABLES: Final[dict[str, type[Table]]] = {
+    "optimizer": Optimizer,
+    "whole_network": WholeNetwork,
+    "stages": Stage,
+    "variation": Variation,
+}
+
+
 def _fault(text: str, place: tuple[str, ...], kind: str, message: str) -> str:
     key = ".".join(place)
     line = _line_of(text, place)
     where = key if line is None else f"line {line}, {key}"
     if kind == "extra_forbidden":
-        known = Optimizer if place[0] == "optimizer" and len(place) > 1 else Recipe
+        inner = [_TABLES[part] for part in place[:-1] if part in _TABLES]
+        known = inner[-1] if inner else Recipe
         return f"{where}: no such key; there are {', '.join(known.model_fields)}"
     return f"{where}: {message[0].lower()}{message[1:]}"
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +63,7 @@ def _damaged(path: Path) -> WorkFolderError:
 
 def keep_history(folder: Path, history: tuple[EpochFigures, ...]) -> None:
     """Write every epoch's figures beside the run's other results."""
-    rows = [asdict(epoch) for epoch in history]
+    rows = [epoch.row() for epoch in history]
     write_whole(folder / _HISTORY, lambda file: file.write(json.dumps(rows, indent=2).encode()))
 
 

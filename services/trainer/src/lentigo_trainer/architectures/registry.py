@@ -5,7 +5,7 @@ loading Keras. The choices that are not the paper's are explained in
 docs/decisions/0010-one-registry-of-architectures.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from lentigo_contract.errors import TrainingError
@@ -158,3 +158,13 @@ def architecture(name: str) -> Architecture:
     except KeyError:
         known = ", ".join(ARCHITECTURES)
         raise TrainingError(f"There is no architecture {name!r}; there are: {known}.") from None
+
+
+def learning_wholly(chosen: Architecture, dropout: float) -> Architecture:
+    """Give an architecture without a frozen layer, and with a head of one dense layer.
+
+    Args:
+        chosen: one whose first layer scales the pixels.
+        dropout: share of the pooled features dropped while training.
+    """
+    return replace(chosen, boundary="rescaling", hidden=(), dropout=dropout, published=None)

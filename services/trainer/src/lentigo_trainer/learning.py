@@ -1,0 +1,137 @@
+"""A run's network, trained: what it learns from, and which of the two loops trains it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from lentigo_trainer.architectures.network import Network, build
+from lentigo_trainer.architectures.registry import architecture, learning_wholly
+from lentigo_trainer.checkpoint import finished_epochs
+from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.epoch_log import EpochLog
+from lentigo_trainer.epochs import Labels
+from lentigo_trainer.features import FeatureKey, compute_features
+from lentigo_trainer.fit import Examples, fit, logits_of
+from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk, trunk_digest
+from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.pass_time import seconds_of, timed
+from lentigo_trainer.pipeline import AugmentedPictures, pictures
+from lentigo_trainer.plan import Plan, originals
+from lentigo_trainer.prepare import Prepared
+from lentigo_trainer.progress import Progress
+from lentigo_trainer.run_folder import adopt, identity_of
+from lentigo_trainer.training_rows import TrainingRows
+from lentigo_trainer.whole_network.fit import fit_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A trained network.
+
+    Attributes:
+        network: with the values it is to be exported with.
+        history: every epoch.
+        validation: what was measured behind every epoch.
+        feature_seconds: how long the pass of the training rows through the frozen layers took; 0
+            where nothing is frozen, None where an earlier run did not keep the time.
+    """
+
+    network: Network
+    history: tuple[EpochFigures, ...]
+    validation: Examples
+    feature_seconds: float | None
+
+    def watched(self) -> tuple[npt.NDArray[np.float32], Labels]:
+        """Give the logits [n, 7] of what was measured behind every epoch, and its labels."""
+        labels = self.validation.labels
+        return logits_of(self.network.tail, self.validation.features, len(labels)), labels
+
+
+def learn(
+    config: TrainingConfig,
+    prepared: Prepared,
+    rows: TrainingRows,
+    folder: Path,
+    progress: Progress,
+) -> Learnt:
+    """Build a run's network and train it, from the last finished epoch on.
+
+    Args:
+        config: how to train.
+        prepared: what to train on.
+        rows: which images and rows.
+        folder: the run's.
+        progress: told how far each step is.
+
+    Raises:
+        WeightsError: the first values are no use, or not to be had.
+        WorkFolderError: the folder was made by another recipe.
+        DamagedCacheError: the checkpoint or the kept features cannot be read.
+        StorageError: the disk is full or not writable; the last finished epoch is kept.
+    """
+    chosen = architecture(config.recipe.architecture)
+    whole = config.recipe.whole_network
+    if whole:
+        chosen = learning_wholly(chosen, whole.dropout)
+    network = build(chosen, config.weights, config.seed)
+    # Where the whole network learns, the result depends on all its first values.
+    start = network.whole if whole else network.trunk
+    adopt(folder, identity_of(config, prepared.digest, trunk_digest(start)))
+    held_back = originals(rows.watched, prepared.labels)
+    if network.learns_from_pictures:
+        training, validation = (
+            Examples(AugmentedPictures(prepared.images, plan), plan.label)
+            for plan in (rows.plan, held_back)
+        )
+    else:
+        trunk = FrozenTrunk(network.trunk, config.cores)
+        training = _examples("train", trunk, prepared, rows.plan, folder, progress)
+        validation = _examples("validation", trunk, prepared, held_back, folder, progress)
+    checkpoint = folder / "checkpoint.npz"
+    history = (fit_whole if whole else fit)(
+        network.tail,
+        training,
+        validation,
+        config.recipe,
+        config.seed,
+        checkpoint,
+        progress,
+        EpochLog(folder, finished_epochs(checkpoint)).add,
+    )
+    passes = features_of(folder, "train")
+    spent = 0.0 if network.learns_from_pictures else seconds_of(passes, len(rows.plan))
+    return Learnt(network, history, validation, spent)
+
+
+def features_of(folder: Path, name: str) -> Path:
+    """Where a run keeps the features of its `train` or `validation` rows."""
+    return folder / "features" / name
+
+
+def _examples(
+    name: str,
+    trunk: FrozenTrunk,
+    prepared: Prepared,
+    plan: Plan,
+    folder: Path,
+    progress: Progress,
+) -> Examples:
+    key = FeatureKey(
+        name=name,
+        images=prepared.digest,
+        plan=plan.digest(),
+        trunk=trunk.digest,
+        rows=len(plan),
+        shape=trunk.shape,
+    )
+
+    def from_row(first: int) -> Iterator[npt.NDArray[np.float32]]:
+        return iter(pictures(prepared.images, plan, BATCH, first).as_numpy_iterator())
+
+    where = features_of(folder, name)
+    return Examples(
+        compute_features(trunk, timed(from_row, where), where, key, progress), plan.label
+    )

@@ -1,0 +1,1 @@
+"""The second way of learning: the whole network, from originals sampled by class."""

@@ -1,0 +1,247 @@
+"""The training loop of a network that learns as a whole; a killed run resumes with the same result.
+
+What an epoch shows, how it is varied and what dropout drops are pure functions of the seed and the
+epoch. What is measured behind each epoch, and what the network holds in the end, is the weights'
+moving average.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lentigo_contract.errors import RecipeError
+from lentigo_contract.images import MODEL_SIDE
+from lentigo_trainer.epochs import (
+    Step,
+    cross_entropy,
+    learn_from,
+    reseed_dropout,
+    run_epochs,
+)
+from lentigo_trainer.fit import Examples, Features, logits_of
+from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.metrics import balanced_accuracy
+from lentigo_trainer.progress import Progress
+from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.whole_network.bfloat16 import in_bfloat16
+from lentigo_trainer.whole_network.logit_adjustment import Loss, adjusted_cross_entropy
+from lentigo_trainer.whole_network.sampling import class_shares, epoch_rows
+from lentigo_trainer.whole_network.settings import WholeNetwork
+from lentigo_trainer.whole_network.variation import Variations, draw_variations, varied
+from lentigo_trainer.whole_network.warm_cosine import WarmCosine
+from lentigo_trainer.whole_network.weight_average import WeightAverage
+
+_HEAD: Final = ("hidden_", "logits")
+"""How the names of the head's layers begin."""
+
+_NOT_DECAYED: Final = ("bias", "gamma", "beta")
+
+
+def fit_whole(
+    network: keras.Model,
+    training: Examples,
+    watched: Examples,
+    recipe: Recipe,
+    seed: int,
+    checkpoint: Path,
+    progress: Progress,
+    finished: Callable[[EpochFigures], None] | None = None,
+) -> tuple[EpochFigures, ...]:
+    """Train a whole network, from the last finished epoch on if there is one.
+
+    Args:
+        network: pictures [n, 224, 224, 3] -> logits [n, 7]; changed in place. It is left with the
+            average of its weights.
+        training: original pictures that are learnt from.
+        watched: pictures that are measured after every epoch, in the size that it learnt from, and
+            never learnt from.
+        recipe: epochs, batch size and how the whole network learns.
+        seed: of what is drawn, of variation and dropout.
+        checkpoint: file that holds the state after the last finished epoch.
+        progress: told how many rows are done, and the loss.
+        finished: called after every epoch of this run, once its state is on disk.
+
+    Returns:
+        Every epoch, those of earlier runs included. The training loss is the adjusted one.
+
+    Raises:
+        RecipeError: the recipe does not say how a whole network learns.
+        DamagedCacheError: the checkpoint cannot be read.
+        StorageError: the disk is full or not writable; the last finished epoch is kept.
+    """
+    settings, epochs, batch_size = recipe.whole_network, recipe.epochs, recipe.batch_size
+    if settings is None:
+        raise RecipeError("The recipe has no table whole_network. Add one, or use `fit`.")
+    labels = training.labels
+    shares = class_shares(labels, settings.class_power)
+    loss = adjusted_cross_entropy(shares, settings.logit_adjustment, settings.label_smoothing)
+    count = min(settings.rows, len(labels))
+    # How many are drawn depends on the shares alone, so it is the same in every epoch.
+    steps = max(1, len(epoch_rows(labels, shares, count, seed)) // batch_size)
+    optimizers = _optimizers(network, settings, steps, epochs)
+    average = WeightAverage(network.weights, settings.average)
+    step_at: dict[int, Step] = {}
+
+    def epoch(number: int) -> EpochFigures:
+        started = monotonic()
+        reseed_dropout(network, seed, number)
+        side = settings.side_of(number)
+        if side not in step_at:
+            step_at[side] = _training_step(at_side(network, side), optimizers, average, loss)
+        of_rows, of_pictures = np.random.SeedSequence([seed, number]).generate_state(2, np.uint64)
+        drawn = epoch_rows(labels, shares, count, int(of_rows))[: steps * batch_size]
+        variations = draw_variations(settings.variation, len(drawn), side, int(of_pictures))
+        trained, accuracy = learn_from(
+            _batches(training, drawn, variations, side, batch_size),
+            step_at[side],
+            len(drawn),
+            f"Epoch {number} of {epochs} at {side} pixels",
+            progress,
+        )
+        with average.used():
+            seen = Shrunk(watched.features, side)
+            measured = logits_of(at_side(network, side), seen, len(watched.labels))
+        return EpochFigures(
+            epoch=number,
+            accuracy=accuracy,
+            loss=trained,
+            validation_accuracy=float(np.mean(measured.argmax(1) == watched.labels)),
+            validation_loss=cross_entropy(measured, watched.labels),
+            seconds=monotonic() - started,
+            validation_balanced_accuracy=balanced_accuracy(
+                watched.labels, tf.nn.softmax(measured).numpy()
+            ),
+        )
+
+    state = [
+        *network.variables,
+        *(variable for optimizer in optimizers for variable in optimizer.variables),
+        *average.variables,
+    ]
+    with in_bfloat16(settings.bfloat16):
+        history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
+    average.use()
+    return history
+
+
+class Shrunk:
+    """Pictures in another size, for a network that has only learnt from that size so far.
+
+    Args:
+        pictures: float32 [n, 224, 224, 3].
+        side: in pixels.
+    """
+
+    def __init__(self, pictures: Features, side: int) -> None:
+        self._pictures = pictures
+        self._side = side
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
+        """Give some rows: float32 [len(rows), side, side, 3]."""
+        taken = self._pictures.take(rows)
+        if taken.shape[1] == self._side:
+            return taken
+        resized: npt.NDArray[np.float32] = tf.image.resize(taken, (self._side, self._side)).numpy()
+        return resized
+
+
+def at_side(network: keras.Model, side: int) -> keras.Model:
+    """Give a network for pictures of another side; it shares all layers and weights.
+
+    Args:
+        network: fully convolutional up to its pooling.
+        side: in pixels.
+    """
+    pictures = keras.Input((side, side, 3))
+    return keras.models.clone_model(
+        network, input_tensors=pictures, clone_function=lambda layer: layer
+    )
+
+
+def _optimizers(
+    network: keras.Model, settings: WholeNetwork, steps: int, epochs: int
+) -> tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer]:
+    """Make one optimiser for the base and one, with its own rate, for the head."""
+    warm_up = round(min(settings.warm_up_epochs, epochs) * steps)
+    made = []
+    for rate, variables in zip(
+        (settings.base_rate, settings.head_rate), _halves(network), strict=True
+    ):
+        optimizer = keras.optimizers.AdamW(
+            WarmCosine(rate, steps * epochs, warm_up), weight_decay=settings.weight_decay
+        )
+        optimizer.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
+        optimizer.build(variables)
+        made.append(optimizer)
+    base, head = made
+    return base, head
+
+
+def _halves(network: keras.Model) -> tuple[list[keras.Variable], list[keras.Variable]]:
+    base: list[keras.Variable] = []
+    head: list[keras.Variable] = []
+    for layer in network.layers:
+        half = head if layer.name.startswith(_HEAD) else base
+        half.extend(layer.trainable_variables)
+    return base, head
+
+
+def _training_step(
+    network: keras.Model,
+    optimizers: tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer],
+    average: WeightAverage,
+    loss_of: Loss,
+) -> Step:
+    base, head = _halves(network)
+
+    def step(pictures: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = network(pictures, training=True)
+            loss = loss_of(labels, logits)
+        gradients = tape.gradient(loss, [*base, *head])
+        for optimizer, half, variables in zip(
+            optimizers, (gradients[: len(base)], gradients[len(base) :]), (base, head), strict=True
+        ):
+            optimizer.apply_gradients(zip(half, variables, strict=True))
+        average.follow()
+        hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1) == labels, tf.int32))
+        return loss, hits
+
+    compiled: Step = tf.function(step)
+    return compiled
+
+
+def _batches(
+    training: Examples,
+    drawn: npt.NDArray[np.int64],
+    variations: Variations,
+    side: int,
+    batch_size: int,
+) -> tf.data.Dataset:
+    def read(
+        rows: tf.Tensor, labels: tf.Tensor, *columns: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        pictures = tf.numpy_function(training.features.take, [rows], tf.float32, stateful=False)
+        pictures.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
+        return varied(pictures, Variations(*columns), side), labels
+
+    columns = (
+        drawn,
+        training.labels[drawn],
+        variations.maps,
+        variations.colours,
+        variations.contrast,
+        variations.brightness,
+    )
+    return (
+        tf.data.Dataset.from_tensor_slices(columns)
+        .batch(min(batch_size, len(drawn)), drop_remainder=True)
+        .map(read)
+        .prefetch(3)
+    )

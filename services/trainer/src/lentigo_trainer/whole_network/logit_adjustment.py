@@ -1,0 +1,39 @@
+"""Cross-entropy with adjusted logits: what is rare while learning is not made rare in the answers.
+
+Menon et al., "Long-Tail Learning via Logit Adjustment" (ICLR 2021), section 5: to each logit the
+logarithm of its class's prior is added while learning, and left out afterwards. With strength 1
+the answers are then those for classes that are all alike often.
+"""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from lentigo_trainer.whole_network.sampling import Floats
+
+Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
+
+
+def adjusted_cross_entropy(shares: Floats, strength: float, smoothing: float) -> Loss:
+    """Make the loss.
+
+    Args:
+        shares: how often each class is drawn, [7]; one that is never drawn is not adjusted.
+        strength: of the adjustment; 0 for plain cross-entropy.
+        smoothing: share of a label that is spread evenly over all classes.
+
+    Returns:
+        A function of class numbers [n] and logits [n, 7] that gives the mean loss, in nats.
+    """
+    logarithms = np.log(np.where(shares > 0, shares, 1.0))
+    adjustment = (strength * logarithms).astype(np.float32)
+    classes = len(shares)
+
+    def loss(labels: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+        wanted = ops.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+        likelihood = ops.log_softmax(logits + adjustment, axis=-1)
+        return -ops.mean(ops.sum(wanted * likelihood, axis=-1))
+
+    return loss

@@ -1,0 +1,127 @@
+"""How each picture of an epoch is varied: one map of the plane and one of the colours.
+
+Drawn for a whole epoch at once from its seed, so a picture's variation is a pure function of seed
+and position. The plane's map goes through `ImageProjectiveTransformV3` as the paper's augmentation
+does, and gives the picture in the wanted size by the same resampling. What lies beyond the border
+is mirrored: streaks of the nearest pixel look like nothing that a dermatoscope shows.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lentigo_contract.images import MODEL_SIDE
+from lentigo_trainer.whole_network.settings import Variation
+
+Floats = npt.NDArray[np.float32]
+
+ASPECT: Final = 4 / 3
+"""Width over height of HAM10000's images before they were squashed to a square. A turned lesion
+is turned in these proportions, as a turned camera would see it."""
+
+_GREY: Final = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in luma (ITU-R BT.601)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variations:
+    """What is done to each of n pictures.
+
+    Attributes:
+        maps: float32 [n, 8], from the result's pixels to points of the original, as
+            `augmentation.maps_of` writes them.
+        colours: float32 [n, 3, 3], result = colour @ this, behind the contrast.
+        contrast: float32 [n], factor of the differences from the picture's mean.
+        brightness: float32 [n], added, in 0 to 255.
+    """
+
+    maps: Floats
+    colours: Floats
+    contrast: Floats
+    brightness: Floats
+
+
+def draw_variations(widest: Variation, count: int, side: int, seed: int) -> Variations:
+    """Draw the variations of an epoch's pictures.
+
+    Args:
+        widest: the widest of every draw.
+        count: how many pictures.
+        side: of the result, in pixels.
+        seed: another for every epoch.
+    """
+    draw = np.random.default_rng(seed)
+
+    def between(low: float, high: float, *more: int) -> npt.NDArray[np.float64]:
+        return draw.uniform(low, high, (count, *more))
+
+    angle = np.deg2rad(between(-widest.rotation, widest.rotation))
+    zoom = np.exp(between(np.log(widest.zoom_in), np.log(widest.zoom_out)))
+    stretch = np.exp(between(-1, 1) * np.log1p(widest.stretch) / 2)
+    flips = draw.integers(0, 2, (count, 2)) * 2 - 1
+    shift = between(-widest.shift, widest.shift, 2) * MODEL_SIDE
+    maps = _maps(angle, zoom, stretch, flips, shift, side)
+    grey = np.tile(np.array(_GREY)[:, None], (1, 3))
+    saturation = 1 + between(-widest.saturation, widest.saturation, 1, 1)
+    mixed = saturation * np.eye(3) + (1 - saturation) * grey
+    tint = 1 + between(-widest.tint, widest.tint, 1, 3)
+    return Variations(
+        maps=maps,
+        colours=(mixed * tint).astype(np.float32),
+        contrast=(1 + between(-widest.contrast, widest.contrast)).astype(np.float32),
+        brightness=(255 * between(-widest.brightness, widest.brightness)).astype(np.float32),
+    )
+
+
+def varied(images: tf.Tensor, variations: Variations, side: int) -> tf.Tensor:
+    """Vary pictures.
+
+    Args:
+        images: float32 [n, 224, 224, 3] in 0 to 255.
+        variations: of these n.
+        side: of the result, as it was drawn for.
+
+    Returns:
+        float32 [n, side, side, 3] in 0 to 255.
+    """
+    turned = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=variations.maps,
+        output_shape=tf.constant([side, side], tf.int32),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+    mean = tf.reduce_mean(turned, axis=(1, 2), keepdims=True)
+    contrast = tf.reshape(variations.contrast, (-1, 1, 1, 1))
+    brightness = tf.reshape(variations.brightness, (-1, 1, 1, 1))
+    # (x - mean) * contrast + mean + brightness, then the colours, as one product and one sum.
+    offset = tf.squeeze(mean * (1 - contrast) + brightness, 1)
+    flat = tf.reshape(turned, (-1, side * side, 3))
+    factors = tf.reshape(contrast, (-1, 1, 1)) * variations.colours
+    mixed = tf.matmul(flat, factors) + tf.matmul(offset, variations.colours)
+    return tf.reshape(tf.clip_by_value(mixed, 0.0, 255.0), (-1, side, side, 3))
+
+
+def _maps(
+    angle: npt.NDArray[np.float64],
+    zoom: npt.NDArray[np.float64],
+    stretch: npt.NDArray[np.float64],
+    flips: npt.NDArray[np.int64],
+    shift: npt.NDArray[np.float64],
+    side: int,
+) -> Floats:
+    cosine, sine = np.cos(angle), np.sin(angle)
+    across = zoom * stretch * flips[:, 0] * MODEL_SIDE / side
+    down = zoom / stretch * flips[:, 1] * MODEL_SIDE / side
+    a0, a1 = cosine * across, -sine * down / ASPECT
+    b0, b1 = sine * across * ASPECT, cosine * down
+    # The middle of the result shows the middle of the original, but for the shift.
+    here, there = (side - 1) / 2, (MODEL_SIDE - 1) / 2
+    a2 = there - (a0 + a1) * here + shift[:, 0]
+    b2 = there - (b0 + b1) * here + shift[:, 1]
+    none = np.zeros_like(a0)
+    return np.stack([a0, a1, a2, b0, b1, b2, none, none], axis=1).astype(np.float32)

@@ -1,0 +1,33 @@
+"""The learning rate: up in a straight line, then down to zero along a cosine."""
+
+import math
+
+import keras
+from keras import ops
+
+
+class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # untyped
+    """A linear warm-up and half a cosine (Loshchilov and Hutter, "SGDR", ICLR 2017).
+
+    Args:
+        rate: the highest.
+        steps: of the whole run.
+        warm_up: how many of them rise; 0 for none.
+    """
+
+    def __init__(self, rate: float, steps: int, warm_up: int) -> None:
+        self._rate = rate
+        self._steps = steps
+        self._warm_up = warm_up
+
+    def __call__(self, step: keras.KerasTensor) -> keras.KerasTensor:
+        """Give the rate of a step, counted from 0."""
+        now = ops.cast(step, "float32")
+        rising = (now + 1) / max(1, self._warm_up)
+        done = (now - self._warm_up) / max(1, self._steps - self._warm_up)
+        falling = (1 + ops.cos(math.pi * ops.clip(done, 0.0, 1.0))) / 2
+        return self._rate * ops.minimum(rising, falling) if self._warm_up else self._rate * falling
+
+    def get_config(self) -> dict[str, float]:
+        """Give the arguments again, as Keras asks of a schedule."""
+        return {"rate": self._rate, "steps": self._steps, "warm_up": self._warm_up}

@@ -1,0 +1,83 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from lentigo_contract.manifest import Manifest
+from lentigo_trainer.candidate import candidate_files, candidate_manifest
+from lentigo_trainer.config import TrainingConfig, WorkFolder
+from lentigo_trainer.experiment import TUNING_SET, Trained, train
+from lentigo_trainer.prepare import Prepared, prepare
+from lentigo_trainer.progress import SilentProgress
+from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.saved_model import probabilities_of
+from lentigo_trainer.source import find_source
+from lentigo_trainer.temperature import best_temperature
+from lentigo_trainer.training_rows import choose_rows
+from lentigo_trainer.whole_network.settings import Stage, WholeNetwork
+from tests.fakes import synthetic_ham10000
+
+WHOLLY = WholeNetwork(rows=24, stages=(Stage(side=64, epochs=1),))
+RECIPE = Recipe(name="tried", hold_out=True, epochs=2, batch_size=8, whole_network=WHOLLY)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("data")
+    source = synthetic_ham10000(folder / "ham", 12, "folders", size=(64, 48))
+    return prepare(find_source(source), folder / "prepared", 1, SilentProgress())
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
+    work = WorkFolder(tmp_path_factory.mktemp("work"))
+    return TrainingConfig(work, RECIPE, "random", seed=0, limit=None, cores=1)
+
+
+@pytest.fixture(scope="module")
+def trained(config: TrainingConfig, prepared: Prepared) -> Trained:
+    now = datetime(2026, 11, 25, tzinfo=UTC)
+    return train(config, prepared, lambda: now, SilentProgress(), lighter=False)
+
+
+@pytest.fixture(scope="module")
+def manifest(trained: Trained) -> Manifest:
+    return candidate_manifest(trained.folder)
+
+
+def test_a_run_lies_in_the_folder_that_its_recipe_names(
+    trained: Trained, config: TrainingConfig
+) -> None:
+    assert trained.folder == config.work.root / "tried"
+    assert len(trained.history) == 2
+
+
+def test_temperature_and_threshold_come_from_the_tuning_part_and_say_so(
+    manifest: Manifest, config: TrainingConfig, prepared: Prepared
+) -> None:
+    tuning = choose_rows(config, prepared).tuning
+    assert manifest.calibration.method == "temperature"
+    assert f"{TUNING_SET} (n = {len(tuning)})" in manifest.calibration.note
+    assert TUNING_SET in manifest.thresholds.source
+
+
+def test_the_temperature_is_inside_the_saved_model(
+    trained: Trained, manifest: Manifest, config: TrainingConfig, prepared: Prepared
+) -> None:
+    tuning = choose_rows(config, prepared).tuning
+    files = candidate_files(trained.folder)
+    answers = probabilities_of(files, prepared.images[tuning], SilentProgress())
+    # Of what is calibrated already, the best temperature is 1, or close to it where the search
+    # came to its end, as it may for a network that has hardly learnt.
+    assert manifest.calibration.temperature != pytest.approx(1, rel=0.2)
+    left = best_temperature(np.log(answers), prepared.labels[tuning])
+    assert left == pytest.approx(1, rel=0.1)
+
+
+def test_the_manifest_counts_originals_and_nothing_frozen(
+    manifest: Manifest, config: TrainingConfig, prepared: Prepared
+) -> None:
+    rows = choose_rows(config, prepared)
+    assert manifest.plan.rows == manifest.split.train == len(rows.used.train)
+    assert manifest.parameters.total == 3_236_039
+    assert manifest.recipe["name"] == "tried"

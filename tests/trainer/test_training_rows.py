@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lentigo_contract.labels import index_of
+from lentigo_trainer.config import TrainingConfig, WorkFolder
+from lentigo_trainer.prepare import Prepared
+from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.training_rows import TrainingRows, choose_rows
+from lentigo_trainer.whole_network.settings import WholeNetwork
+from tests.trainer.published import PLAN, published_records
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    records = published_records()
+    labels = np.array([index_of(code) for code in records["dx"]], np.int64)
+    return Prepared(np.zeros((0, 224, 224, 3), np.uint8), records, labels, (), "")
+
+
+def chosen(prepared: Prepared, recipe: Recipe, limit: int | None = None) -> TrainingRows:
+    config = TrainingConfig(WorkFolder(Path("work")), recipe, "random", 0, limit, 1)
+    return choose_rows(config, prepared)
+
+
+def test_the_papers_recipe_trains_on_all_9077_and_watches_the_938(prepared: Prepared) -> None:
+    rows = chosen(prepared, Recipe())
+    assert rows.plan.per_class() == PLAN
+    assert len(rows.used.train) == 9_077
+    assert not len(rows.tuning)
+    assert not len(rows.hold_out)
+    assert np.array_equal(rows.watched, rows.whole.validation)
+
+
+def test_a_recipe_that_holds_out_learns_nothing_from_what_it_is_judged_on(
+    prepared: Prepared,
+) -> None:
+    rows = chosen(prepared, Recipe(hold_out=True))
+    lesions = prepared.records["lesion_id"].to_numpy()
+    learnt = set(lesions[rows.plan.source])
+    for held in (rows.tuning, rows.hold_out, rows.whole.validation):
+        assert len(held)
+        assert not learnt & set(lesions[held])
+    assert len(rows.whole.validation) == 938
+
+
+def test_what_is_watched_while_training_is_neither_the_hold_out_nor_the_938(
+    prepared: Prepared,
+) -> None:
+    rows = chosen(prepared, Recipe(hold_out=True))
+    assert np.array_equal(rows.watched, rows.tuning)
+
+
+def test_a_network_that_learns_wholly_gets_originals_alone(prepared: Prepared) -> None:
+    rows = chosen(prepared, Recipe(hold_out=True, whole_network=WholeNetwork()))
+    assert np.array_equal(rows.plan.source, rows.used.train)
+    assert not rows.plan.replica.any()
+
+
+def test_a_limit_leaves_held_out_images_held_out(prepared: Prepared) -> None:
+    rows = chosen(prepared, Recipe(hold_out=True), limit=500)
+    assert not set(rows.used.train) & (set(rows.tuning) | set(rows.hold_out))

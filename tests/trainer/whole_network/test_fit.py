@@ -1,0 +1,154 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from lentigo_contract.errors import RecipeError
+from lentigo_trainer.architectures.network import build, totals
+from lentigo_trainer.architectures.registry import architecture, learning_wholly
+from lentigo_trainer.fit import Examples, logits_of
+from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.progress import SilentProgress
+from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.whole_network.fit import Shrunk, at_side, fit_whole
+from lentigo_trainer.whole_network.settings import Stage, WholeNetwork
+from tests.trainer.networks import lively_mobilenet
+
+SETTINGS = WholeNetwork(
+    rows=28, base_rate=0.01, head_rate=0.05, average=0.5, stages=(Stage(side=64, epochs=2),)
+)
+RECIPE = Recipe(epochs=3, batch_size=8, whole_network=SETTINGS)
+
+
+class KilledError(Exception):
+    """Stands for a kill between two epochs."""
+
+
+class Pictures:
+    def __init__(self, values: NDArray[np.uint8]) -> None:
+        self.values = values
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.values[rows].astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def deterministic() -> None:
+    tf.config.experimental.enable_op_determinism()
+
+
+def examples(seed: int, rows: int = 42) -> Examples:
+    """Pictures whose colour tells the class."""
+    draw = np.random.default_rng(seed)
+    labels = np.arange(rows) % 7
+    colours = np.random.default_rng(99).integers(30, 226, (7, 1, 1, 3))
+    values = colours[labels] + draw.integers(-20, 20, (rows, 224, 224, 3))
+    return Examples(Pictures(values.astype(np.uint8)), labels)
+
+
+def small(seed: int = 0) -> keras.Model:
+    start = [keras.initializers.GlorotUniform(seed=seed + n) for n in range(2)]
+    pictures = keras.Input((224, 224, 3))
+    values = keras.layers.Rescaling(1 / 127.5, -1.0, name="rescaling")(pictures)
+    values = keras.layers.Conv2D(8, 8, 8, use_bias=False, kernel_initializer=start[0])(values)
+    values = keras.layers.BatchNormalization()(values)
+    values = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(values))
+    values = keras.layers.Dropout(0.1, seed=seed, name="dropout")(values)
+    logits = keras.layers.Dense(7, kernel_initializer=start[1], name="logits")(values)
+    return keras.Model(pictures, logits)
+
+
+def trained(
+    checkpoint: Path, seed: int = 0, stop_after: int = 99, network: keras.Model | None = None
+) -> tuple[EpochFigures, ...]:
+    def stop(figures: EpochFigures) -> None:
+        if figures.epoch == stop_after:
+            raise KilledError
+
+    learning = small() if network is None else network
+    sides = (examples(1), examples(2, rows=14))
+    return fit_whole(learning, *sides, RECIPE, seed, checkpoint, SilentProgress(), stop)
+
+
+def without_time(history: tuple[EpochFigures, ...]) -> list[tuple[float | None, ...]]:
+    return [
+        (e.loss, e.accuracy, e.validation_loss, e.validation_balanced_accuracy) for e in history
+    ]
+
+
+def state(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
+    with np.load(checkpoint) as kept:
+        return {name: kept[name] for name in kept.files if name != "history"}
+
+
+def test_it_learns_on_small_pictures_and_on_large_ones(tmp_path: Path) -> None:
+    history = trained(tmp_path / "c.npz")
+    assert [figures.epoch for figures in history] == [1, 2, 3]
+    assert history[-1].loss < history[0].loss
+    assert history[-1].validation_balanced_accuracy == history[-1].validation_accuracy
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_killed_run_ends_with_the_same_numbers_to_the_bit(tmp_path: Path, epoch: int) -> None:
+    whole, resumed = small(), small()
+    before = trained(tmp_path / "whole.npz", network=whole)
+    with pytest.raises(KilledError):
+        trained(tmp_path / "killed.npz", stop_after=epoch)
+    after = trained(tmp_path / "killed.npz", network=resumed)
+    assert without_time(before) == without_time(after)
+    left, right = state(tmp_path / "whole.npz"), state(tmp_path / "killed.npz")
+    assert left.keys() == right.keys()
+    assert all(np.array_equal(left[name], right[name]) for name in left)
+    assert all(map(np.array_equal, whole.get_weights(), resumed.get_weights()))
+
+
+def test_the_seed_decides_the_result(tmp_path: Path) -> None:
+    first, other = (without_time(trained(tmp_path / f"{n}.npz", n)) for n in (0, 1))
+    assert first != other
+
+
+def test_what_is_measured_and_left_behind_is_the_average(tmp_path: Path) -> None:
+    network = small()
+    history = trained(tmp_path / "c.npz", network=network)
+    watched = examples(2, rows=14)
+    logits = logits_of(network, watched.features, 14)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(watched.labels, logits)
+    # Measured in bfloat16 on some processors, and here in float32.
+    assert history[-1].validation_loss == pytest.approx(float(loss), rel=0.05)
+    assert not np.array_equal(state(tmp_path / "c.npz")["v0"], network.get_weights()[0])
+
+
+def test_small_pictures_are_measured_small() -> None:
+    shown = Shrunk(examples(1).features, 64).take(np.arange(3))
+    assert shown.shape == (3, 64, 64, 3)
+    assert Shrunk(examples(1).features, 224).take(np.arange(3)).shape == (3, 224, 224, 3)
+
+
+def test_bfloat16_is_left_behind(tmp_path: Path) -> None:
+    trained(tmp_path / "c.npz")
+    options = tf.config.optimizer.get_experimental_options()
+    assert not options.get("auto_mixed_precision_onednn_bfloat16")
+
+
+def test_a_recipe_of_the_other_kind_is_refused(tmp_path: Path) -> None:
+    sides = (examples(1), examples(2, rows=14))
+    with pytest.raises(RecipeError, match="no table whole_network"):
+        fit_whole(small(), *sides, Recipe(), 0, tmp_path / "c.npz", SilentProgress())
+
+
+def test_at_another_side_the_weights_are_the_same_ones() -> None:
+    network = lively_mobilenet(3).whole
+    smaller = at_side(network, 96)
+    assert smaller.input_shape == (None, 96, 96, 3)
+    assert [id(v) for v in smaller.weights] == [id(v) for v in network.weights]
+
+
+def test_nothing_of_mobilenet_is_frozen_when_it_learns_wholly() -> None:
+    network = build(learning_wholly(architecture("mobilenet"), 0.25), "random", seed=0)
+    assert network.learns_from_pictures
+    counted = totals(network)
+    # What does not learn by gradient are the statistics of 27 normalisations.
+    assert (counted.total, counted.frozen) == (3_236_039, 21_888)

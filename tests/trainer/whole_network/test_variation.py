@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from lentigo_trainer.whole_network.settings import Variation
+from lentigo_trainer.whole_network.variation import Variations, draw_variations, varied
+
+STILL = Variation(
+    rotation=0, zoom_in=1, zoom_out=1, stretch=0, shift=0, brightness=0, contrast=0,
+    saturation=0, tint=0,
+)  # fmt: skip
+
+
+def pictures(count: int = 3) -> NDArray[np.float32]:
+    draw = np.random.default_rng(5)
+    coarse = draw.uniform(20, 230, (count, 7, 7, 3)).astype(np.float32)
+    resized: NDArray[np.float32] = tf.image.resize(coarse, (224, 224)).numpy()
+    return resized
+
+
+def done(widest: Variation, side: int = 224, seed: int = 0) -> NDArray[np.float32]:
+    images = pictures()
+    result: NDArray[np.float32] = varied(
+        images, draw_variations(widest, len(images), side, seed), side
+    ).numpy()
+    return result
+
+
+def test_without_any_width_a_picture_stays_but_for_flips() -> None:
+    for before, after in zip(pictures(), done(STILL), strict=True):
+        flipped = [before[::down, ::across] for down in (1, -1) for across in (1, -1)]
+        assert min(np.abs(after - each).max() for each in flipped) < 1e-2
+
+
+@pytest.mark.parametrize("side", [128, 160])
+def test_a_smaller_side_shows_the_same_picture(side: int) -> None:
+    small = done(STILL, side)
+    assert small.shape == (3, side, side, 3)
+    back = tf.image.resize(small, (224, 224)).numpy()
+    assert np.abs(back - done(STILL)).mean() < 3
+
+
+def test_a_variation_is_a_function_of_its_seed() -> None:
+    first, again, other = (done(Variation(), seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert np.abs(first - other).mean() > 1
+
+
+def test_each_picture_of_an_epoch_is_varied_in_its_own_way() -> None:
+    maps = draw_variations(Variation(), 50, 224, 0).maps
+    assert len(np.unique(maps.round(4), axis=0)) == 50
+
+
+def test_values_stay_in_the_range_of_pixels() -> None:
+    values = done(Variation(brightness=0.5, contrast=0.9, saturation=0.9, tint=0.5))
+    assert values.min() >= 0
+    assert values.max() <= 255
+
+
+def test_a_quarter_turn_keeps_the_proportions_that_the_camera_saw() -> None:
+    # One map: a quarter turn about the middle. Before they were squashed, pictures were 4:3, so a
+    # step across the result is 4/3 of a step down the original.
+    drawn = draw_variations(STILL.model_copy(update={"rotation": 90.0}), 200, 224, 1).maps
+    across = np.hypot(drawn[:, 0] * 4 / 3, drawn[:, 3])
+    down = np.hypot(drawn[:, 1] * 4 / 3, drawn[:, 4])
+    assert across == pytest.approx(np.full(200, 4 / 3), rel=1e-5)
+    assert down == pytest.approx(np.ones(200), rel=1e-5)
+
+
+def test_zoom_stays_between_its_ends() -> None:
+    widest = STILL.model_copy(update={"zoom_in": 0.5, "zoom_out": 1.5})
+    scale = np.abs(draw_variations(widest, 500, 224, 0).maps[:, 0])
+    assert 0.5 <= scale.min() < 0.6
+    assert 1.4 < scale.max() <= 1.5
+
+
+def test_saturation_moves_towards_grey_and_leaves_grey_alone() -> None:
+    widest = STILL.model_copy(update={"saturation": 0.5})
+    drawn = draw_variations(widest, 20, 224, 0)
+    grey = np.full((20, 1, 3), 100, np.float32)
+    assert grey @ drawn.colours == pytest.approx(grey, rel=1e-5)
+    red = np.tile(np.array([[[200, 0, 0]]], np.float32), (20, 1, 1)) @ drawn.colours
+    assert np.ptp(red[:, 0, 0]) > 20
+
+
+def test_contrast_and_brightness_act_about_the_mean() -> None:
+    images = pictures(2)
+    plain = draw_variations(STILL, 2, 224, 0)
+    changed = Variations(
+        plain.maps, plain.colours, np.full(2, 0.5, np.float32), np.full(2, 10, np.float32)
+    )
+    before, after = (varied(images, each, 224).numpy() for each in (plain, changed))
+    assert after.mean(axis=(1, 2)) == pytest.approx(before.mean(axis=(1, 2)) + 10, abs=0.01)
+    assert after.std(axis=(1, 2)) == pytest.approx(before.std(axis=(1, 2)) / 2, rel=1e-3)

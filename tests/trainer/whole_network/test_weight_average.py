@@ -1,0 +1,40 @@
+import keras
+import numpy as np
+import pytest
+
+from lentigo_trainer.whole_network.weight_average import WeightAverage
+
+
+def weight() -> keras.Variable:
+    return keras.Variable(np.zeros(2, np.float32))
+
+
+def test_it_starts_fast_and_then_keeps_its_decay() -> None:
+    moved = weight()
+    average = WeightAverage([moved], decay=0.2)
+    moved.assign([1.0, 2.0])
+    average.follow()  # (1 + 0) / (10 + 0) is below the decay
+    with average.used():
+        assert moved.numpy() == pytest.approx([0.9, 1.8])
+    for _ in range(5):
+        average.follow()
+    expected = 1 - 0.1 * (2 / 11) * 0.2**4
+    with average.used():
+        assert moved.numpy() == pytest.approx([expected, 2 * expected])
+
+
+def test_used_for_a_while_the_weights_come_back() -> None:
+    moved = weight()
+    average = WeightAverage([moved], decay=0.9)
+    moved.assign([3.0, 4.0])
+    with average.used():
+        assert moved.numpy().tolist() == [0.0, 0.0]
+    assert moved.numpy().tolist() == [3.0, 4.0]
+
+
+def test_used_for_good_the_weights_are_the_average() -> None:
+    moved = weight()
+    average = WeightAverage([moved], decay=0.9)
+    moved.assign([3.0, 4.0])
+    average.use()
+    assert moved.numpy().tolist() == [0.0, 0.0]
