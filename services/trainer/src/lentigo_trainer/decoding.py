@@ -52,7 +52,7 @@ def decode(
     if damaged:
         raise DamagedImagesError(
             f"{len(damaged)} of {len(chosen):,} images cannot be read: {', '.join(damaged)}. "
-            "Fetch the archive again, or take these rows out of the metadata."
+            "Fetch them again, or take their rows out of the table that lists them."
         )
 
 

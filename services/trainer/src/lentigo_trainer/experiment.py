@@ -40,6 +40,7 @@ from lentigo_trainer.report import write_report
 from lentigo_trainer.run_folder import adopt, identity_of, keep_history
 from lentigo_trainer.saved_model import probabilities_of
 from lentigo_trainer.training_rows import choose_rows
+from lentigo_trainer.training_set import write_training_set
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"
 
@@ -120,6 +121,7 @@ def train(
         discard_candidate(folder)
         files = candidate_files(folder)
         geometry = export_saved_model(network, files)
+        write_training_set(files, prepared, rows.used.train)
         measured_on = rows.whole.validation
         truth = prepared.labels[measured_on]
         lesions = prepared.records["lesion_id"].to_numpy()[measured_on]
