@@ -18,7 +18,7 @@ from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.evaluation import Evaluation
 from lentigo_trainer.operating_point import OperatingPoint
 from lentigo_trainer.prepare import Prepared
-from lentigo_trainer.run_folder import digest_of
+from lentigo_trainer.run_folder import split_digest
 from lentigo_trainer.training_rows import TrainingRows
 
 
@@ -34,7 +34,6 @@ def describe(
 ) -> Manifest:
     """Write down what a candidate is; `store` adds its number and its check sums."""
     names = prepared.records["image_id"].to_numpy()
-    sides = {"train": rows.used.train, "validation": rows.whole.validation}
     return Manifest(
         created=created,
         architecture=config.recipe.architecture,
@@ -53,9 +52,7 @@ def describe(
         split=SplitRecord(
             train=len(rows.used.train),
             validation=len(rows.whole.validation),
-            digest=digest_of(
-                f"{side} {name}" for side, chosen in sides.items() for name in sorted(names[chosen])
-            ),
+            digest=split_digest(names[rows.used.train], names[rows.whole.validation]),
         ),
         plan=PlanRecord(
             rows=len(rows.plan), per_class=rows.plan.per_class(), digest=rows.plan.digest()
