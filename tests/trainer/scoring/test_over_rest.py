@@ -9,12 +9,8 @@ from lentigo_contract.errors import DamagedImagesError, RemoteServiceError
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.retrying import Patience
-from lentigo_trainer.scoring.over_rest import (
-    KEY_VARIABLE,
-    RemoteAnswers,
-    RemoteService,
-    remote_service,
-)
+from lentigo_trainer.scoring.connection import KEY_VARIABLE, Connection, connected_to
+from lentigo_trainer.scoring.over_rest import RemoteAnswers, RemoteService
 from tests.ports import free_port
 from tests.trainer.scoring.isic import SEVEN
 from tests.trainer.scoring.sets import image_set
@@ -54,7 +50,7 @@ class Stub:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/models":
-            return httpx.Response(200, json={"models": [self.model] if self.model else []})
+            return httpx.Response(200, json={"models": [] if self.model is None else [self.model]})
         self.asked.append(request)
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return found if isinstance(found, httpx.Response) else found(request)
@@ -64,7 +60,7 @@ def ask(stub: Stub, pauses: list[float] | None = None, **broken: bytes) -> Remot
     client = httpx.Client(base_url="http://service.test", transport=httpx.MockTransport(stub))
     waited = [] if pauses is None else pauses
     with client:
-        service = RemoteService(client, Patience(attempts=3, sleep=waited.append))
+        service = RemoteService(Connection(client, Patience(attempts=3, sleep=waited.append)))
         return service.answers(image_set(SEVEN, broken), SILENT)
 
 
@@ -76,7 +72,7 @@ def test_probabilities_come_in_the_order_of_images_and_labels() -> None:
     told = ask(Stub(always(sure_of="mel")))
     assert told.probabilities.shape == (len(SEVEN), len(CODES))
     assert (told.probabilities.argmax(axis=1) == index_of("mel")).all()
-    assert told.served.version == "3"
+    assert told.served.version == 3
     assert told.refused == ()
 
 
@@ -128,6 +124,14 @@ def test_a_service_without_a_model_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    "model", ["lentigo", {}, MODEL | {"version": "new"}, MODEL | {"created": ""}]
+)
+def test_another_list_of_models_is_told_from_ours(model: object) -> None:
+    with pytest.raises(RemoteServiceError, match="does not answer as Lentigo does"):
+        ask(Stub(always(), model=model))
+
+
+@pytest.mark.parametrize(
     "strange",
     [
         httpx.Response(200, text="<html>"),
@@ -160,18 +164,18 @@ def test_a_refused_image_is_counted_and_judged_all_the_same() -> None:
 def test_an_address_where_nobody_listens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with (
-        remote_service(f"http://127.0.0.1:{free_port()}", None) as service,
+        connected_to(f"http://127.0.0.1:{free_port()}", None) as connection,
         pytest.raises(RemoteServiceError, match=r"does not answer .*Start the service"),
     ):
-        service.served()
+        RemoteService(connection).served()
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", ""])
 def test_what_is_no_address_is_told(url: str) -> None:
-    with pytest.raises(RemoteServiceError, match="is no address"), remote_service(url, None):
+    with pytest.raises(RemoteServiceError, match="is no address"), connected_to(url, None):
         pass
 
 
 def test_a_key_goes_with_every_request() -> None:
-    with remote_service("http://service.test", "secret") as service:
-        assert service.client.headers["X-API-Key"] == "secret"
+    with connected_to("http://service.test", "secret") as connection:
+        assert connection.client.headers["X-API-Key"] == "secret"

@@ -1,7 +1,6 @@
 """Measure a published version, in this process or as a service answers, on a set of images."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -98,10 +97,10 @@ def measure_service(
     told = service.answers(images, how.progress)
     subject = Subject(
         name=served.name,
-        version=int(served.version),
+        version=served.version,
         architecture=served.architecture,
-        created=served.created,
-        asked=str(service.client.base_url),
+        created=served.created.isoformat(),
+        asked=service.url,
         engine=served.engine,
     )
     calibration = None if version is None else version.manifest.calibration
@@ -111,11 +110,12 @@ def measure_service(
 
 def _require_served(version: StoredVersion, served: ServedVersion) -> None:
     manifest = version.manifest
-    ours = (manifest.name, str(version.version), manifest.created)
-    theirs = (served.name, served.version, datetime.fromisoformat(served.created))
+    ours = (manifest.name, version.version, manifest.created)
+    theirs = (served.name, served.version, served.created)
     if ours != theirs:
         raise RemoteServiceError(
-            f"The service serves {served.name} {served.version}, trained {served.created}; "
+            f"The service serves {served.name} {served.version}, trained "
+            f"{served.created.isoformat()}; "
             f"--model holds {manifest.name} {version.version}, trained "
             f"{manifest.created.isoformat()}. Name the folder of what it serves, or leave "
             "--model out."

@@ -122,13 +122,14 @@ def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "Score
         measure_version,
         open_version,
     )
-    from lentigo_trainer.scoring.over_rest import KEY_VARIABLE, remote_service  # noqa: PLC0415
+    from lentigo_trainer.scoring.connection import KEY_VARIABLE, connected_to  # noqa: PLC0415
+    from lentigo_trainer.scoring.over_rest import RemoteService  # noqa: PLC0415
 
     how = Measuring(available_cores(), progress_for())
     version = None if model is None else open_version(model)
     if url is not None:
-        with remote_service(url, os.environ.get(KEY_VARIABLE)) as service:
-            return measure_service(service, version, chosen, how)
+        with connected_to(url, os.environ.get(KEY_VARIABLE) or None) as connection:
+            return measure_service(RemoteService(connection), version, chosen, how)
     if version is None:
         raise _nothing_to_measure()
     return measure_version(version, chosen, how)

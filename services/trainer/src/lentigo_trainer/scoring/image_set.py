@@ -3,7 +3,7 @@
 Nothing is decoded here, and no image is read before it is asked for.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,6 @@ from lentigo_trainer.listing import listed
 from lentigo_trainer.scoring.truth_table import read_truth
 from lentigo_trainer.source import ImageReader, Source, images_of, open_images
 from lentigo_trainer.split import Rows, split
-
-PAPER_SET: Final = "the paper's validation images of HAM10000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +53,41 @@ class ImageSet:
         return self.people["lesion_id"].to_numpy()
 
 
-def held_back(records: pd.DataFrame) -> Rows:
-    """Give the rows of the paper's validation images."""
-    return split(records).validation
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of HAM10000 that trains nobody.
+
+    Attributes:
+        description: its images in words.
+        rows_of: their rows in the metadata.
+    """
+
+    description: str
+    rows_of: Callable[[pd.DataFrame], Rows]
+
+
+VALIDATION: Final = Part(
+    "the paper's validation images of HAM10000", lambda records: split(records).validation
+)
 
 
 @contextmanager
-def open_held_back(source: Source) -> Iterator[ImageSet]:
-    """Open the images that the paper held back.
+def open_held_back(source: Source, part: Part = VALIDATION) -> Iterator[ImageSet]:
+    """Open images of HAM10000 that were held back.
+
+    Args:
+        source: where HAM10000 lies.
+        part: which of them.
 
     Raises:
         DatasetError: the data cannot be used.
     """
     records = read_metadata(source.metadata)
-    people = records.iloc[held_back(records)]
+    people = records.iloc[part.rows_of(records)]
     with open_images(source) as readers:
         require_images(people, readers.keys(), source.metadata)
         yield ImageSet(
-            description=PAPER_SET,
+            description=part.description,
             names=tuple(people["image_id"]),
             truth=np.array([index_of(code) for code in people["dx"]], np.int64),
             readers=tuple(readers[name] for name in people["image_id"]),

@@ -1,12 +1,10 @@
 """Asking a running service, as its users do: `POST /v1/predictions`, the image as the raw body."""
 
-from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
-import httpx
 import numpy as np
 
 from lentigo_contract.errors import DamagedImagesError, RemoteServiceError
@@ -15,20 +13,15 @@ from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.decoding import UNREADABLE
 from lentigo_trainer.listing import listed
 from lentigo_trainer.progress import Progress
-from lentigo_trainer.retrying import Patience, seconds_asked
+from lentigo_trainer.scoring.connection import Connection, detail_of
 from lentigo_trainer.scoring.image_set import ImageSet
 from lentigo_trainer.source import ImageReader
 
-KEY_VARIABLE: Final = "LENTIGO_API_KEY"
-
 # Enough for the service to fill its batches, and far below the 64 that it takes at once.
 _AT_ONCE: Final = 4
-_TIMEOUT: Final = httpx.Timeout(120, connect=10)
-
-_BUSY: Final = (429, 503)
 _BAD_IMAGE: Final = (400, 413, 415, 422)
 
-_Reference = tuple[str, str]
+_Reference = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +29,10 @@ class ServedVersion:
     """What a service says it serves; `created` is when training ended, as in the manifest."""
 
     name: str
-    version: str
+    version: int
     architecture: str
     engine: str
-    created: str
+    created: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +52,14 @@ class RemoteAnswers:
 
 @dataclass(frozen=True, slots=True)
 class RemoteService:
-    """A service that can be asked.
+    """A service that can be asked about images."""
 
-    Attributes:
-        client: speaks to its address.
-        patience: how often to ask a busy service again.
-    """
+    connection: Connection
 
-    client: httpx.Client
-    patience: Patience
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return str(self.connection.client.base_url)
 
     def served(self) -> ServedVersion:
         """Ask which version is in use.
@@ -75,17 +67,24 @@ class RemoteService:
         Raises:
             RemoteServiceError: no answer, none as ours gives, or no model is loaded.
         """
-        models = self._json(self._patiently("GET", "/v1/models"))["models"]
-        if not models:
+        told = self.connection.values(self.connection.request("GET", "/v1/models"))
+        models: Any = told.get("models")
+        if models == []:
             raise RemoteServiceError(
-                f"{self.client.base_url} has no model loaded. Publish one into its repository, "
+                f"{self.url} has no model loaded. Publish one into its repository, "
                 "and measure again."
             )
-        fields = ("name", "version", "architecture", "engine", "created")
         try:
-            return ServedVersion(**{name: str(models[0][name]) for name in fields})
-        except (KeyError, TypeError) as error:
-            raise self._stranger(f"{error} is missing from /v1/models") from error
+            found = models[0]
+            return ServedVersion(
+                name=str(found["name"]),
+                version=int(found["version"]),
+                architecture=str(found["architecture"]),
+                engine=str(found["engine"]),
+                created=datetime.fromisoformat(found["created"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.connection.stranger(f"{error!r} in /v1/models") from error
 
     def answers(self, images: ImageSet, progress: Progress) -> RemoteAnswers:
         """Ask about every image, a few at a time.
@@ -128,80 +127,28 @@ class RemoteService:
             data = read()
         except UNREADABLE:
             return "it cannot be read."
-        answer = self._patiently("POST", "/v1/predictions", data)
+        answer = self.connection.request("POST", "/v1/predictions", data)
         if answer.status_code in _BAD_IMAGE:
-            return self._detail(answer)
-        found = self._json(answer)
+            return detail_of(answer)
+        found = self.connection.values(answer)
         refused = found.get("diagnosis") is None
         if refused:
-            found = self._json(self._patiently("POST", "/v1/predictions?force=true", data))
+            found = self.connection.values(
+                self.connection.request("POST", "/v1/predictions?force=true", data)
+            )
         try:
             chances = {each["code"]: float(each["probability"]) for each in found["probabilities"]}
-            reference = (str(found["model"]["name"]), str(found["model"]["version"]))
+            reference = (str(found["model"]["name"]), int(found["model"]["version"]))
             return _Answer([chances[code] for code in CODES], reference, refused)
         except (KeyError, TypeError, ValueError) as error:
-            raise self._stranger(f"{error!r} in an answer") from error
-
-    def _patiently(self, method: str, path: str, data: bytes | None = None) -> httpx.Response:
-        """Ask, again and again while the service says that it is busy."""
-        headers = {} if data is None else {"Content-Type": "application/octet-stream"}
-        failures = 0
-        while True:
-            try:
-                answer = self.client.request(method, path, content=data, headers=headers)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise RemoteServiceError(
-                    f"{self.client.base_url} does not answer ({str(error) or type(error).__name__})"
-                    ". Start the service there, or give --url its address, such as "
-                    "http://127.0.0.1:8000."
-                ) from error
-            if answer.status_code not in _BUSY:
-                return answer
-            failures += 1
-            if failures >= self.patience.attempts:
-                raise RemoteServiceError(
-                    f"{self.client.base_url} was busy {failures} times in a row "
-                    f"({self._detail(answer)}) Measure when it has less to do."
-                )
-            self.patience.sleep(self.patience.pause(failures, seconds_asked(answer)))
-
-    def _json(self, answer: httpx.Response) -> dict[str, Any]:
-        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise RemoteServiceError(
-                f"{self.client.base_url} refuses without a key of the scope predict: "
-                f"{self._detail(answer)} Put one into the environment variable {KEY_VARIABLE}."
-            )
-        if answer.status_code != httpx.codes.OK:
-            raise RemoteServiceError(
-                f"{answer.request.url} answered {answer.status_code}: {self._detail(answer)}"
-            )
-        try:
-            found = answer.json()
-        except ValueError as error:
-            raise self._stranger("the answer is not JSON") from error
-        if not isinstance(found, dict):
-            raise self._stranger("the answer is no JSON object")
-        return found
-
-    def _detail(self, answer: httpx.Response) -> str:
-        try:
-            problem = answer.json()
-        except ValueError:
-            problem = None
-        detail = problem.get("detail") if isinstance(problem, Mapping) else None
-        return str(detail or answer.reason_phrase)
+            raise self.connection.stranger(f"{error!r} in an answer") from error
 
     def _require_same(self, served: ServedVersion, reference: _Reference) -> None:
         if reference != (served.name, served.version):
             raise RemoteServiceError(
-                f"{self.client.base_url} went over from {served.name} {served.version} to "
-                f"{' '.join(reference)} while it was measured. Measure again."
+                f"{self.url} went over from {served.name} {served.version} to "
+                f"{reference[0]} {reference[1]} while it was measured. Measure again."
             )
-
-    def _stranger(self, what: str) -> RemoteServiceError:
-        return RemoteServiceError(
-            f"{self.client.base_url} does not answer as Lentigo does: {what}. Check --url."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,34 +156,3 @@ class _Answer:
     row: list[float]
     reference: _Reference
     refused: bool
-
-
-@contextmanager
-def remote_service(
-    url: str, key: str | None, patience: Patience | None = None
-) -> Iterator[RemoteService]:
-    """Open a service to be asked.
-
-    Args:
-        url: its address, such as `http://127.0.0.1:8000`.
-        key: API key of the scope `predict`; None where it wants none.
-        patience: how often to ask a busy service again.
-
-    Raises:
-        RemoteServiceError: not an address.
-    """
-    headers = {} if key is None else {"X-API-Key": key}
-    try:
-        address = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise _no_address(url) from error
-    if address.scheme not in ("http", "https") or not address.host:
-        raise _no_address(url)
-    with httpx.Client(base_url=address, headers=headers, timeout=_TIMEOUT) as client:
-        yield RemoteService(client, patience or Patience())
-
-
-def _no_address(url: str) -> RemoteServiceError:
-    return RemoteServiceError(
-        f"{url!r} is no address of a service. Give --url one like http://127.0.0.1:8000."
-    )
