@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lentigo_contract.errors import StorageError, TooLittleMemoryError
+from lentigo_contract.store import ModelStore
 from lentigo_trainer import cli
 from lentigo_trainer.claim import claimed
 from tests.fakes import synthetic_ham10000
@@ -209,3 +210,37 @@ def test_too_little_memory_is_told_before_anything_is_done(
     assert isinstance(failed.exception, TooLittleMemoryError)
     assert "this container may use 1,024" in str(failed.exception)
     assert not work.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "what is to be measured?"),
+        (["--model", "models"], "either --source, or both --images and --truth"),
+        (["--model", "models", "--images", "a.zip"], "both --images and --truth"),
+        (["--url", "http://x", "--truth", "a.csv"], "both --images and --truth"),
+        (["--model", "m", "--source", "a", "--images", "a", "--truth", "b"], "either --source"),
+        (["--model", "m", "--source", "a", "--metadata", "b"], "goes with --images"),
+    ],
+)
+def test_what_to_evaluate_and_on_what_must_be_clear(options: list[str], told: str) -> None:
+    shown = CliRunner().invoke(cli.app, ["evaluate", *options], env={"COLUMNS": "400"})
+    assert shown.exit_code == 2
+    assert told in shown.output
+
+
+def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    from tests.models import SavedModels
+    from tests.trainer.scoring.isic import write_images, write_truth
+
+    models = tmp_path / "made"
+    models.mkdir()
+    store = ModelStore(tmp_path / "models")
+    SavedModels(models).publish(store, seed=1)
+    folder = write_images(tmp_path / "images")
+    (folder / "ISIC_9000002.jpg").write_bytes(b"no image")
+    options: list[str | Path] = ["--images", folder, "--truth", write_truth(tmp_path / "truth.csv")]
+    ended = lentigo_train("evaluate", "--model", store.root, *options)
+    assert ended.returncode == cli.FAILED, ended.stderr
+    assert "1 of 7 images cannot be read: ISIC_9000002." in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -27,6 +27,10 @@
     │   │   └── WeightsUnavailableError     not there, and not to be downloaded
     │   ├── WorkFolderError             a work folder made by another recipe, or in use
     │   └── DamagedCacheError           kept features that no longer match their sums
+    ├── EvaluationError             measuring a version or a service
+    │   ├── TruthError                  a truth table that contradicts itself or its images
+    │   ├── OverlapError                images or lesions that the version was trained on
+    │   └── RemoteServiceError          a service that does not answer, or not as ours does
     ├── MetricError                 a figure that is not defined
     │   └── EmptyClassError             a class without an example
     └── ServingError                the inference service
@@ -157,6 +161,22 @@ class WorkFolderError(TrainingError):
 
 class DamagedCacheError(TrainingError):
     """Kept features no longer match their check sums."""
+
+
+class EvaluationError(LentigoError):
+    """A version or a service cannot be measured on these images."""
+
+
+class TruthError(EvaluationError):
+    """The truth table contradicts itself or the images."""
+
+
+class OverlapError(EvaluationError):
+    """Images or lesions of the evaluation are among those the version was trained on."""
+
+
+class RemoteServiceError(EvaluationError):
+    """The service that is to be measured does not answer, or not as ours does."""
 
 
 class MetricError(LentigoError):

@@ -1,6 +1,7 @@
 """Names in the model repository, which readers and publishers agree on.
 
     <root>/<name>/<N>/manifest.json     N = 1, 2, 3, ...: published
+    <root>/<name>/<N>/training-set.csv.gz   what it was trained on; absent in older versions
     <root>/<name>/.staging-<uuid>/      being written; readers ignore it
 
 The layout is that of TensorFlow Serving, Triton and KServe.
@@ -13,6 +14,7 @@ from typing import Final
 from lentigo_contract.errors import StorageError
 
 MANIFEST_NAME: Final = "manifest.json"
+TRAINING_SET_NAME: Final = "training-set.csv.gz"
 STAGING_PREFIX: Final = ".staging-"
 
 # Published folders and files are for every user: the service reads the volume under another id.

@@ -35,7 +35,7 @@ from lentigo_trainer.config import TrainingConfig, Weights, WorkFolder
 from lentigo_trainer.native_output import quiet_tensorflow
 from lentigo_trainer.progress import progress_for
 from lentigo_trainer.recipe import Recipe
-from lentigo_trainer.source import find_source
+from lentigo_trainer.scoring.command import evaluate
 from lentigo_trainer.yardstick import Yardstick
 
 if TYPE_CHECKING:
@@ -106,23 +106,7 @@ def fit(
     _say(f"Curves, confusion matrix and figures: {trained.folder / 'report'}")
 
 
-@app.command()
-def evaluate(
-    source: SourceOption,
-    model: Annotated[Path, typer.Option(help="A published version, such as models/lentigo/1.")],
-    json: Annotated[
-        Path | None, typer.Option(help="Also write the figures to this file.", show_default=False)
-    ] = None,
-) -> None:
-    """Measure a published version on the paper's 938 validation images."""
-    with quiet_tensorflow():
-        from lentigo_trainer.measure import measure  # noqa: PLC0415 - see the module
-    from lentigo_trainer.report import write_metrics  # noqa: PLC0415 - see the module
-
-    evaluation = measure(model, find_source(source), available_cores(), progress_for())
-    _show(evaluation)
-    if json is not None:
-        write_metrics(json, evaluation)
+app.command()(evaluate)
 
 
 @app.command()

@@ -18,6 +18,9 @@ from lentigo_trainer.source import ImageReader
 # So many are handed out at a time: what is decoded waits in memory for its turn to be written.
 _CHUNK: Final = 256
 
+# The archive's directory is whole, but a member is not, or is locked with a password.
+UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
+
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -52,7 +55,7 @@ def decode(
     if damaged:
         raise DamagedImagesError(
             f"{len(damaged)} of {len(chosen):,} images cannot be read: {', '.join(damaged)}. "
-            "Fetch the archive again, or take these rows out of the metadata."
+            "Fetch them again, or take their rows out of the table that lists them."
         )
 
 
@@ -63,6 +66,5 @@ def _decode_one(item: tuple[str, ImageReader]) -> tuple[str, Pixels] | str:
         return hashlib.sha256(data).hexdigest(), read_image(data).pixels
     except ImageError:
         return name
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError):
-        # The archive's directory is whole, but this member is not, or is locked with a password.
+    except UNREADABLE:
         return name

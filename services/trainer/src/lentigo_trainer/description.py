@@ -19,7 +19,7 @@ from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.evaluation import Evaluation
 from lentigo_trainer.operating_point import OperatingPoint
 from lentigo_trainer.prepare import Prepared
-from lentigo_trainer.run_folder import digest_of
+from lentigo_trainer.run_folder import split_digest
 from lentigo_trainer.training_rows import TrainingRows
 
 
@@ -74,9 +74,7 @@ def describe(
         split=SplitRecord(
             train=len(rows.used.train),
             validation=len(rows.whole.validation),
-            digest=digest_of(
-                f"{side} {name}" for side, chosen in sides.items() for name in sorted(names[chosen])
-            ),
+            digest=split_digest({side: names[chosen] for side, chosen in sides.items()}),
         ),
         plan=PlanRecord(
             rows=len(rows.plan), per_class=rows.plan.per_class(), digest=rows.plan.digest()

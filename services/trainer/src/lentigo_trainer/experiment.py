@@ -31,6 +31,7 @@ from lentigo_trainer.run_folder import keep_history
 from lentigo_trainer.saved_model import probabilities_of
 from lentigo_trainer.temperature import UNCALIBRATED, calibration_on
 from lentigo_trainer.training_rows import choose_rows
+from lentigo_trainer.training_set import write_training_set
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"
 TUNING_SET: Final = "images of HAM10000's training lesions that were kept out of training for this"
@@ -93,6 +94,7 @@ def train(
         if len(rows.tuning):
             calibration = calibration_on(*learnt.watched(), TUNING_SET)
         geometry = export_saved_model(network, files, calibration.temperature)
+        write_training_set(files, prepared, rows.used.train)
         measured_on = rows.whole.validation
         truth = prepared.labels[measured_on]
         lesions = prepared.records["lesion_id"].to_numpy()[measured_on]

@@ -9,10 +9,10 @@ import pandas as pd
 
 from lentigo_contract.errors import MetadataError
 from lentigo_contract.labels import CODES
+from lentigo_trainer.listing import listed
 
 COLUMNS: Final = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
 _NEEDED: Final = ("lesion_id", "image_id", "dx")
-_SHOWN: Final = 10
 
 
 def read_metadata(path: Path) -> pd.DataFrame:
@@ -78,6 +78,4 @@ def require_images(table: pd.DataFrame, available: Collection[str], where: Path)
 def _refuse(path: Path, what: str, items: Collection[str]) -> None:
     if not len(items):
         return
-    shown = ", ".join(list(items)[:_SHOWN])
-    more = f" and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
-    raise MetadataError(f"{path} has {len(items):,} {what}: {shown}{more}.")
+    raise MetadataError(f"{path} has {len(items):,} {what}: {listed(items)}.")

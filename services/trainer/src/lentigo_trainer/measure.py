@@ -1,44 +1,122 @@
-"""Measure a published version on the images that the paper held back."""
+"""Measure a published version, in this process or as a service answers, on a set of images."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from lentigo_contract.labels import index_of
-from lentigo_contract.store import open_version_folder
-from lentigo_trainer.decoding import decode
-from lentigo_trainer.evaluation import Evaluation, evaluate
-from lentigo_trainer.ham10000 import read_metadata, require_images
+from lentigo_contract.errors import RemoteServiceError
+from lentigo_contract.layout import MANIFEST_NAME
+from lentigo_contract.store import ModelStore, StoredVersion, open_version_folder
+from lentigo_trainer.native_output import quiet_tensorflow
 from lentigo_trainer.progress import Progress
-from lentigo_trainer.saved_model import probabilities_of
-from lentigo_trainer.source import Source, open_images
-from lentigo_trainer.split import split
+from lentigo_trainer.scoring.image_set import ImageSet
+from lentigo_trainer.scoring.over_rest import RemoteService, ServedVersion
+from lentigo_trainer.scoring.overlap import require_no_overlap
+from lentigo_trainer.scoring.scorecard import Scorecard, Subject, score
 
 # Of the bootstrap: the same images and answers give the same intervals, wherever they are measured.
 EVALUATION_SEED: Final = 0
 
 
-def measure(version: Path, source: Source, workers: int, progress: Progress) -> Evaluation:
-    """Measure a version as training did: the exported model on every validation image.
-
-    Args:
-        version: its folder, such as `models/lentigo/1`.
-        source: where HAM10000 lies.
-        workers: threads that decode.
-        progress: told how far each step is.
+def open_version(path: Path) -> StoredVersion:
+    """Open a version by its folder, or the newest of a repository, such as `models`.
 
     Raises:
-        RepositoryError: not a whole version.
-        DatasetError: the data cannot be used.
+        RepositoryError: no whole version.
     """
-    stored = open_version_folder(version)
-    records = read_metadata(source.metadata)
-    held_back = records.iloc[split(records).validation]
-    with open_images(source) as readers:
-        require_images(held_back, readers.keys(), source.metadata)
-        chosen = [(name, readers[name]) for name in held_back["image_id"]]
-        images = np.stack([pixels for _, pixels in decode(chosen, workers, progress)])
-    answers = probabilities_of(stored.path, images, progress)
-    truth = np.array([index_of(code) for code in held_back["dx"]], np.int64)
-    return evaluate(truth, answers, held_back["lesion_id"].to_numpy(), EVALUATION_SEED)
+    for store in (ModelStore(path), ModelStore(path.parent, path.name)):
+        newest = None if (path / MANIFEST_NAME).exists() else store.latest()
+        if newest is not None:
+            return store.open(newest)
+    return open_version_folder(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """How to measure.
+
+    Attributes:
+        workers: threads that read and decode.
+        progress: told how far each step is.
+        seed: of the intervals.
+    """
+
+    workers: int
+    progress: Progress
+    seed: int = EVALUATION_SEED
+
+
+def measure_version(version: StoredVersion, images: ImageSet, how: Measuring) -> Scorecard:
+    """Measure a version in this process, by its SavedModel.
+
+    Raises:
+        OverlapError: an image or lesion trained it.
+        DamagedVersionError: it cannot be loaded.
+        DamagedImagesError: images that cannot be decoded, all of them named.
+    """
+    with quiet_tensorflow():
+        from lentigo_trainer.scoring.in_process import (  # noqa: PLC0415 - a service needs no TensorFlow
+            answers_in_process,
+        )
+
+    overlap = require_no_overlap(version, images, how.workers, how.progress)
+    answers = answers_in_process(version.path, images, how.workers, how.progress)
+    manifest = version.manifest
+    subject = Subject(
+        name=manifest.name,
+        version=version.version,
+        architecture=manifest.architecture,
+        created=manifest.created.isoformat(),
+        asked="in process",
+        engine="savedmodel",
+    )
+    return score(subject, images, overlap, answers, manifest.calibration, how.seed)
+
+
+def measure_service(
+    service: RemoteService, version: StoredVersion | None, images: ImageSet, how: Measuring
+) -> Scorecard:
+    """Measure what a running service answers.
+
+    Args:
+        service: what to ask.
+        version: the version it serves, if its folder is at hand: then training images are told
+            from others, and the probabilities before calibration are known.
+        images: what to ask about.
+        how: see `Measuring`.
+
+    Raises:
+        OverlapError: an image or lesion trained the version.
+        RemoteServiceError: no answer, or the service serves another version.
+        DamagedImagesError: images that it cannot decode, all of them named.
+    """
+    served = service.served()
+    if version is not None:
+        _require_served(version, served)
+    overlap = require_no_overlap(version, images, how.workers, how.progress)
+    told = service.answers(images, how.progress)
+    subject = Subject(
+        name=served.name,
+        version=served.version,
+        architecture=served.architecture,
+        created=served.created.isoformat(),
+        asked=service.url,
+        engine=served.engine,
+    )
+    calibration = None if version is None else version.manifest.calibration
+    refused = len(told.refused)
+    return score(subject, images, overlap, told.probabilities, calibration, how.seed, refused)
+
+
+def _require_served(version: StoredVersion, served: ServedVersion) -> None:
+    manifest = version.manifest
+    ours = (manifest.name, version.version, manifest.created)
+    theirs = (served.name, served.version, served.created)
+    if ours != theirs:
+        raise RemoteServiceError(
+            f"The service serves {served.name} {served.version}, trained "
+            f"{served.created.isoformat()}; "
+            f"--model holds {manifest.name} {version.version}, trained "
+            f"{manifest.created.isoformat()}. Name the folder of what it serves, or leave "
+            "--model out."
+        )

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from matplotlib import colormaps
@@ -25,8 +25,9 @@ from lentigo_trainer.canvas import (
     png,
     title,
 )
-from lentigo_trainer.evaluation import Evaluation
+from lentigo_trainer.evaluation import Evaluation, Figure
 from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.reliability import ReliabilityBin
 
 FEW: Final = 10
 """Answers below which a point of the reliability diagram is drawn hollow."""
@@ -120,7 +121,21 @@ def confusion(evaluation: Evaluation) -> bytes:
     return png(figure)
 
 
-def reliability(evaluation: Evaluation) -> bytes:
+class Calibrated(Protocol):
+    """What the reliability diagram is drawn from: an `Evaluation`, or its part on calibration."""
+
+    @property
+    def expected_calibration_error(self) -> Figure:
+        """Of all answers."""
+        ...
+
+    @property
+    def reliability(self) -> Sequence[ReliabilityBin]:
+        """The bars."""
+        ...
+
+
+def reliability(evaluation: Calibrated) -> bytes:
     """Draw the share of right answers against the confidence, and how many answers had it."""
     bars = evaluation.reliability
     filled = [bar for bar in bars if bar.n]

@@ -62,7 +62,7 @@ def mean(
 ) -> FloatArray:
     """Average values [n] over the examples, or over those `among`, in each resample."""
     counted = np.ones(values.size) if among is None else among.astype(np.float64)
-    return _ratio(weights @ (values * counted), weights @ counted)
+    return ratio(weights @ (values * counted), weights @ counted)
 
 
 def auc(positive: BoolArray, score: FloatArray, weights: FloatArray) -> FloatArray:
@@ -74,7 +74,7 @@ def auc(positive: BoolArray, score: FloatArray, weights: FloatArray) -> FloatArr
     negatives = np.add.reduceat(ordered * ~positive[order], starts, axis=1)
     beaten = np.cumsum(negatives, axis=1) - negatives / 2
     pairs = positives.sum(axis=1) * negatives.sum(axis=1)
-    return _ratio((positives * beaten).sum(axis=1), pairs)
+    return ratio((positives * beaten).sum(axis=1), pairs)
 
 
 def calibration_error(
@@ -83,7 +83,7 @@ def calibration_error(
     """Expected calibration error of each resample; see `reliability`."""
     inside = confidence_bins(confidence, bins)[:, None] == np.arange(bins)
     gaps = weights @ (inside * (confidence - right)[:, None])
-    return _ratio(abs(gaps).sum(axis=1), weights.sum(axis=1))
+    return ratio(abs(gaps).sum(axis=1), weights.sum(axis=1))
 
 
 def _average(figures: list[FloatArray]) -> FloatArray:
@@ -91,5 +91,6 @@ def _average(figures: list[FloatArray]) -> FloatArray:
     return average
 
 
-def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
+def ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """Divide, giving NaN where there is nothing to divide by."""
     return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)

@@ -91,7 +91,7 @@ def require_status(response: httpx.Response, *wanted: int) -> None:
         return
     named = f"{response.request.url.host} answered {status} {response.reason_phrase}".rstrip()
     if status in PASSING:
-        raise InterruptedTransferError(f"{named}.", retry_after=_seconds_asked(response))
+        raise InterruptedTransferError(f"{named}.", retry_after=seconds_asked(response))
     # Harvard's firewall answers programs it takes for robots with an empty 202 and this header.
     if status in (202, 403, 405) and "x-amzn-waf-action" in response.headers:
         raise DownloadError(
@@ -116,6 +116,7 @@ def connection_errors(server: str) -> Iterator[None]:
         ) from error
 
 
-def _seconds_asked(response: httpx.Response) -> float | None:
+def seconds_asked(response: httpx.Response) -> float | None:
+    """Give the seconds that a busy server asks to wait, None where it does not say."""
     asked = response.headers.get("Retry-After", "")
     return float(asked) if asked.isdecimal() else None

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -73,3 +73,8 @@ def digest_of(lines: Iterator[str]) -> str:
     for line in lines:
         total.update(line.encode() + b"\n")
     return total.hexdigest()
+
+
+def split_digest(sides: Mapping[str, Iterable[str]]) -> str:
+    """SHA-256 over the names of the images on each side of a split, in any order, hex."""
+    return digest_of(f"{side} {name}" for side, names in sides.items() for name in sorted(names))

@@ -83,10 +83,23 @@ def open_images(source: Source) -> Iterator[Mapping[str, ImageReader]]:
     with ExitStack() as stack:
         readers: dict[str, ImageReader] = {}
         for part in source.parts:
-            found = _in_folder(part) if part.is_dir() else _in_archive(part, stack)
-            for name, reader in found:
+            for name, reader in images_of(part, stack):
                 readers.setdefault(name, reader)
         yield readers
+
+
+def images_of(part: Path, stack: ExitStack) -> Iterator[tuple[str, ImageReader]]:
+    """Find the images of a folder or zip archive, at any depth: name without suffix, and reader.
+
+    Args:
+        part: folder or archive.
+        stack: closes the archive in the end; until then the readers work, from several threads.
+
+    Raises:
+        DamagedArchiveError: cut off, or not an archive.
+        SourceNotFoundError: it cannot be opened.
+    """
+    return _in_folder(part) if part.is_dir() else _in_archive(part, stack)
 
 
 def _in_folder(part: Path) -> Iterator[tuple[str, ImageReader]]:

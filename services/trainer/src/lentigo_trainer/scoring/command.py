@@ -1,0 +1,139 @@
+"""`lentigo-train evaluate`: parse, open what is asked for, call one function."""
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from lentigo_contract.cpu_limits import available_cores
+from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_trainer.progress import progress_for
+from lentigo_trainer.source import find_source
+
+if TYPE_CHECKING:
+    from lentigo_trainer.scoring.image_set import ImageSet
+    from lentigo_trainer.scoring.scorecard import Scorecard
+
+
+def evaluate(
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="A published version, such as models/lentigo/1, or a repository's newest. With "
+            "--url: the version that the service serves, for the check against its training "
+            "images and for calibration.",
+            show_default=False,
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask a running service, such as http://127.0.0.1:8000, in place of this process. "
+            "An API key comes from the environment variable LENTIGO_API_KEY.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with HAM10000: measure on the paper's 938 validation images.",
+            show_default=False,
+        ),
+    ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder or zip archive of .jpg, .jpeg or .png images to measure on, with --truth; "
+            "may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="What they show: a CSV in the format of ISIC 2018 Task 3 "
+            "(image,MEL,NV,BCC,AKIEC,BKL,DF,VASC).",
+            show_default=False,
+        ),
+    ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(
+            help="HAM10000_metadata.csv, if they are images of it: intervals over lesions, and "
+            "figures by sex, age, site and confirmation.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Also write the figures to this file.", show_default=False)
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write a page with plots, index.html, into this folder.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Measure a published version, or a running service, on images with a known truth."""
+    if model is None and url is None:
+        raise _nothing_to_measure()
+    from lentigo_trainer.report import tables  # noqa: PLC0415 - see cli
+    from lentigo_trainer.scoring.page import write_page  # noqa: PLC0415
+    from lentigo_trainer.scoring.scorecard import write_scorecard  # noqa: PLC0415
+    from lentigo_trainer.scoring.tables import laid_out, text_tables  # noqa: PLC0415
+
+    with _opened(source, images, truth, metadata) as chosen:
+        card = _measured(model, url, chosen)
+    console = Console()
+    for table in (*tables(card.evaluation), *map(laid_out, text_tables(card))):
+        console.print(table)
+    console.print(f"Images that trained it: {card.overlap}", markup=False, highlight=False)
+    console.print(RESEARCH_NOTICE)
+    if json is not None:
+        write_scorecard(json, card)
+    if page is not None:
+        write_page(page, card)
+
+
+def _opened(
+    source: Path | None, images: list[Path] | None, truth: Path | None, metadata: Path | None
+) -> "AbstractContextManager[ImageSet]":
+    from lentigo_trainer.scoring.image_set import (  # noqa: PLC0415 - see cli
+        open_held_back,
+        open_isic_set,
+    )
+
+    if source is None and images and truth is not None:
+        return open_isic_set(images, truth, metadata)
+    if source is None or images or truth is not None:
+        raise typer.BadParameter("Give either --source, or both --images and --truth.")
+    if metadata is not None:
+        raise typer.BadParameter("--metadata goes with --images; --source has its own.")
+    return open_held_back(find_source(source))
+
+
+def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "Scorecard":
+    from lentigo_trainer.measure import (  # noqa: PLC0415 - see cli
+        Measuring,
+        measure_service,
+        measure_version,
+        open_version,
+    )
+    from lentigo_trainer.scoring.connection import KEY_VARIABLE, connected_to  # noqa: PLC0415
+    from lentigo_trainer.scoring.over_rest import RemoteService  # noqa: PLC0415
+
+    how = Measuring(available_cores(), progress_for())
+    version = None if model is None else open_version(model)
+    if url is not None:
+        with connected_to(url, os.environ.get(KEY_VARIABLE) or None) as connection:
+            return measure_service(RemoteService(connection), version, chosen, how)
+    if version is None:
+        raise _nothing_to_measure()
+    return measure_version(version, chosen, how)
+
+
+def _nothing_to_measure() -> typer.BadParameter:
+    return typer.BadParameter("Give --model, --url or both: what is to be measured?")

@@ -1,0 +1,170 @@
+"""Images with a known truth, from a folder or archive and a truth table, or held back by HAM10000.
+
+Nothing is decoded here, and no image is read before it is asked for.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lentigo_contract.errors import SourceNotFoundError, TruthError
+from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.answers import LabelArray
+from lentigo_trainer.ham10000 import read_metadata, require_images
+from lentigo_trainer.listing import listed
+from lentigo_trainer.scoring.truth_table import read_truth
+from lentigo_trainer.source import ImageReader, Source, images_of, open_images
+from lentigo_trainer.split import Rows, split
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """What a version is measured on.
+
+    Attributes:
+        description: the images in words.
+        names: of the images, without suffix, [n].
+        truth: class numbers, int64 [n].
+        readers: of the encoded bytes, [n].
+        people: HAM10000's metadata of these images, n rows in the same order; None if not known.
+        metadata: all of HAM10000's metadata, as read; None if not known.
+        unlisted: how many further images lie there that the truth does not list.
+    """
+
+    description: str
+    names: tuple[str, ...]
+    truth: LabelArray
+    readers: tuple[ImageReader, ...]
+    people: pd.DataFrame | None = None
+    metadata: pd.DataFrame | None = None
+    unlisted: int = 0
+
+    @property
+    def groups(self) -> NDArray[Any]:
+        """What a bootstrap draws whole: the lesion of each image, or its name."""
+        if self.people is None:
+            return np.array(self.names)
+        return self.people["lesion_id"].to_numpy()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of HAM10000 that trains nobody.
+
+    Attributes:
+        description: its images in words.
+        rows_of: their rows in the metadata.
+    """
+
+    description: str
+    rows_of: Callable[[pd.DataFrame], Rows]
+
+
+VALIDATION: Final = Part(
+    "the paper's validation images of HAM10000", lambda records: split(records).validation
+)
+
+
+@contextmanager
+def open_held_back(source: Source, part: Part = VALIDATION) -> Iterator[ImageSet]:
+    """Open images of HAM10000 that were held back.
+
+    Args:
+        source: where HAM10000 lies.
+        part: which of them.
+
+    Raises:
+        DatasetError: the data cannot be used.
+    """
+    records = read_metadata(source.metadata)
+    people = records.iloc[part.rows_of(records)]
+    with open_images(source) as readers:
+        require_images(people, readers.keys(), source.metadata)
+        yield ImageSet(
+            description=part.description,
+            names=tuple(people["image_id"]),
+            truth=np.array([index_of(code) for code in people["dx"]], np.int64),
+            readers=tuple(readers[name] for name in people["image_id"]),
+            people=people,
+            metadata=records,
+        )
+
+
+@contextmanager
+def open_isic_set(images: Sequence[Path], truth: Path, metadata: Path | None) -> Iterator[ImageSet]:
+    """Open a set of images in the format of ISIC 2018 Task 3.
+
+    Args:
+        images: folders or zip archives; the images may lie in folders within.
+        truth: the table that `truth_table` describes.
+        metadata: HAM10000's metadata, if these are images of it.
+
+    Raises:
+        TruthError: the table contradicts itself, the images or the metadata.
+        DatasetError: images or metadata cannot be read.
+    """
+    table = read_truth(truth)
+    records = None if metadata is None else read_metadata(metadata)
+    people = None
+    if records is not None and metadata is not None:
+        people = _people(table.names, table.labels, records, truth, metadata)
+    for part in images:
+        if not part.exists():
+            raise SourceNotFoundError(
+                f"There is no {part}. Give --images a folder or a zip archive of images."
+            )
+    where = " and ".join(map(str, images))
+    with ExitStack() as stack:
+        listed_names = set(table.names)
+        readers: dict[str, ImageReader] = {}
+        unlisted, twice = 0, []
+        for name, reader in (found for part in images for found in images_of(part, stack)):
+            if name not in listed_names:
+                unlisted += 1
+            elif name in readers:
+                twice.append(name)
+            readers.setdefault(name, reader)
+        missing = [name for name in table.names if name not in readers]
+        _refuse(
+            truth,
+            f"images that {where} does not hold as .jpg, .jpeg or .png (names stand without "
+            "suffix)",
+            missing,
+        )
+        _refuse(truth, f"images of which {where} holds several", twice)
+        yield ImageSet(
+            description=f"{', '.join(part.name for part in images)} with the truth of {truth.name}",
+            names=table.names,
+            truth=table.labels,
+            readers=tuple(readers[name] for name in table.names),
+            people=people,
+            metadata=records,
+            unlisted=unlisted,
+        )
+
+
+def _people(
+    names: tuple[str, ...], labels: LabelArray, records: pd.DataFrame, truth: Path, metadata: Path
+) -> pd.DataFrame:
+    """Find each image in the metadata, which must not contradict the truth."""
+    rows = records.set_index("image_id", drop=False)
+    _refuse(truth, f"images that {metadata} lacks", [n for n in names if n not in rows.index])
+    people = rows.loc[list(names)]
+    pairs = zip(names, labels, people["dx"], strict=True)
+    _refuse(
+        truth,
+        f"images with another diagnosis than in {metadata}",
+        [f"{name} ({CODES[label]}, not {dx})" for name, label, dx in pairs if CODES[label] != dx],
+    )
+    return people
+
+
+def _refuse(path: Path, what: str, items: list[str]) -> None:
+    if items:
+        raise TruthError(f"{path} lists {len(items):,} {what}: {listed(items)}.")

@@ -1,0 +1,126 @@
+"""A scorecard as a page: `index.html`, with its pictures and `evaluation.json` beside it."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_trainer.figure_text import overall_rows, reasons
+from lentigo_trainer.scoring.pictures import pictures
+from lentigo_trainer.scoring.scorecard import Scorecard, write_scorecard
+from lentigo_trainer.scoring.tables import TextTable, text_tables
+from lentigo_trainer.storage import write_whole
+
+PAGE_NAME: Final = "index.html"
+FIGURES_NAME: Final = "evaluation.json"
+
+_STYLE: Final = """
+:root { color-scheme: light dark }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem }
+.notice { border-left: 4px solid #d55e00; padding-left: .75rem }
+.wide { overflow-x: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { border-bottom: 1px solid #8886; padding: .25rem .75rem .25rem 0; text-align: left }
+.note { white-space: pre-line }
+img { height: auto; max-width: 100%; width: 512px }
+figure { display: inline-block; margin: 0 1rem 1rem 0 }
+"""
+
+
+def write_page(folder: Path, card: Scorecard) -> None:
+    """Write the page; files of an earlier one are replaced.
+
+    Args:
+        folder: where to; made if missing.
+        card: what was measured.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    drawn = pictures(card)
+    for name, (_, content) in drawn.items():
+        write_whole(folder / name, partial(_write, content))
+    write_scorecard(folder / FIGURES_NAME, card)
+    text = page(card, [(name, words) for name, (words, _) in drawn.items()])
+    write_whole(folder / PAGE_NAME, partial(_write, text.encode()))
+
+
+def page(card: Scorecard, drawn: Sequence[tuple[str, str]]) -> str:
+    """Write the page's text.
+
+    Args:
+        card: what was measured.
+        drawn: file name of each picture, and what it shows in words.
+    """
+    subject = card.subject
+    heading = f"{subject.name} {subject.version} on {card.images}"
+    parts = (
+        f"<h1>{escape(heading)}</h1>",
+        f'<p class="notice"><strong>{escape(RESEARCH_NOTICE)}</strong></p>',
+        *(f"<p>{escape(text)}</p>" for text in _opening(card)),
+        _table(_overall(card)),
+        *(_figure(name, words) for name, words in drawn),
+        *(_table(table) for table in text_tables(card)),
+        f"<p>{escape(card.subgroups_reason)}.</p>" if card.subgroups_reason else "",
+        f'<p>Every figure is in <a href="{FIGURES_NAME}">{FIGURES_NAME}</a>.</p>',
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width">\n'
+        f"<title>{escape(heading)}</title>\n<style>{_STYLE}</style>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</html>\n"
+    )
+
+
+def _opening(card: Scorecard) -> Iterable[str]:
+    subject, result = card.subject, card.evaluation
+    lesions = "" if card.intervals_over == "images" else f" of {result.lesions:,} lesions"
+    yield (
+        f"{subject.architecture}, trained {subject.created[:10]}, asked {subject.asked} "
+        f"(engine {subject.engine}) about {result.examples:,} images{lesions}."
+    )
+    yield (
+        f"Figures in brackets are 95 % intervals by bootstrap over {card.intervals_over} "
+        f"({result.resamples:,} resamples)."
+    )
+    yield f"Images that trained it: {card.overlap}"
+    if card.unlisted:
+        yield f"{card.unlisted:,} further images without a truth were left out."
+    if card.refused:
+        yield (
+            f"The service refused {card.refused:,} images as unfit and was told to judge them all "
+            "the same."
+        )
+
+
+def _overall(card: Scorecard) -> TextTable:
+    result = card.evaluation
+    return TextTable(
+        "All diagnoses",
+        ("Figure", "Value (95 % interval)", "n", f"Always {result.majority}"),
+        tuple(overall_rows(result)),
+        "\n".join(reasons(result)),
+    )
+
+
+def _table(table: TextTable) -> str:
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.head)
+    rows = "\n".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
+    )
+    note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
+    return (
+        f'<h2>{escape(table.title)}</h2>\n<div class="wide"><table>\n<tr>{head}</tr>\n{rows}\n'
+        f"</table></div>{note}"
+    )
+
+
+def _figure(name: str, words: str) -> str:
+    return f'<figure><img src="{name}" alt="{escape(words)}"></figure>'
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)

@@ -1,0 +1,117 @@
+"""The pictures of a scorecard's page, as PNG bytes; `canvas` says how they are drawn."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from lentigo_trainer import plots
+from lentigo_trainer.canvas import (
+    BLUE,
+    FAINT,
+    INK,
+    SMALL,
+    VERMILION,
+    blank,
+    legend,
+    plain,
+    png,
+    title,
+)
+from lentigo_trainer.evaluation import Figure
+from lentigo_trainer.scoring.scorecard import Scorecard
+
+
+def pictures(card: Scorecard) -> dict[str, tuple[str, bytes]]:
+    """Draw every picture: file name, what it shows in words, and its bytes."""
+    found = {
+        "confusion.png": ("Truths against answers", plots.confusion(card.evaluation)),
+        "diagnoses.png": ("Sensitivity and specificity of each diagnosis", diagnoses(card)),
+        "reliability.png": (
+            "Reliability diagram of the answers",
+            plots.reliability(card.calibration.after),
+        ),
+        "risk-coverage.png": ("Risk against coverage", risk_against_coverage(card)),
+    }
+    before = card.calibration.before
+    if before is not None and before != card.calibration.after:
+        found["reliability-before.png"] = (
+            "Reliability diagram before calibration",
+            plots.reliability(before),
+        )
+    return found
+
+
+def diagnoses(card: Scorecard) -> bytes:
+    """Draw sensitivity and specificity of each diagnosis with their intervals."""
+    figure = blank(height=6.0)
+    axes = figure.subplots()
+    codes = list(card.diagnoses)
+    _dots(
+        axes, [card.diagnoses[code].sensitivity for code in codes], -0.12, VERMILION, "sensitivity"
+    )
+    _dots(axes, [card.diagnoses[code].specificity for code in codes], 0.12, BLUE, "specificity")
+    named = [f"{code} ({card.diagnoses[code].sensitivity.n:,})" for code in codes]
+    axes.set_yticks(range(len(codes)), named)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.02)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.set_xlabel("share, with its 95 % interval", fontsize=SMALL, color=INK)
+    plain(axes)
+    title(axes, "Each diagnosis (and how many images)")
+    legend(figure)
+    return png(figure)
+
+
+def _dots(axes: Axes, figures: Sequence[Figure], shift: float, color: str, name: str) -> None:
+    marker = "o" if shift < 0 else "s"
+    known = [(place, each) for place, each in enumerate(figures) if each.value is not None]
+    for place, each in known:
+        if each.low is not None and each.high is not None:
+            axes.plot((each.low, each.high), (place + shift,) * 2, color=color, linewidth=2)
+    axes.plot(
+        [each.value or 0.0 for _, each in known],
+        [place + shift for place, _ in known],
+        color=color,
+        marker=marker,
+        linestyle="",
+        label=name,
+    )
+
+
+def risk_against_coverage(card: Scorecard) -> bytes:
+    """Draw the share of wrong answers among the surest ones."""
+    curve = card.risk_coverage
+    figure = blank(height=5.0)
+    axes = figure.subplots()
+    covered = [point.coverage for point in curve.points]
+    risks = [point.risk for point in curve.points]
+    axes.fill_between(
+        covered,
+        [risk.low or 0.0 for risk in risks],
+        [risk.high or 0.0 for risk in risks],
+        color=VERMILION,
+        alpha=0.2,
+        linewidth=0,
+        label="95 % interval",
+    )
+    axes.plot(
+        covered,
+        [risk.value or 0.0 for risk in risks],
+        color=VERMILION,
+        marker="s",
+        markersize=4,
+        linewidth=2,
+        label="measured",
+    )
+    axes.axhline(risks[-1].value or 0.0, color=FAINT, linestyle="--", label="without abstaining")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(bottom=0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.set_xlabel("coverage: share of the images that are answered", fontsize=SMALL, color=INK)
+    axes.set_ylabel("wrong among the answers", fontsize=SMALL, color=INK)
+    plain(axes)
+    title(axes, f"Risk against coverage: {100 * (curve.area.value or 0.0):.1f} % on average")
+    legend(figure)
+    return png(figure)

@@ -1,0 +1,172 @@
+"""Everything that was measured on one set of images, as a value that can be written and read."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from lentigo_contract.errors import MetricError
+from lentigo_contract.labels import CODES, RESEARCH_NOTICE
+from lentigo_contract.manifest import Calibration
+from lentigo_trainer.answers import FloatArray, checked
+from lentigo_trainer.evaluation import Evaluation, Figure, evaluate
+from lentigo_trainer.intervals import RESAMPLES
+from lentigo_trainer.scoring.diagnoses import (
+    DiagnosisFigures,
+    diagnosis_figures,
+    melanoma_specificities,
+)
+from lentigo_trainer.scoring.image_set import ImageSet
+from lentigo_trainer.scoring.measured import Resampling
+from lentigo_trainer.scoring.recalibration import CalibrationReport, calibration_report
+from lentigo_trainer.scoring.selective import RiskCoverage, risk_coverage
+from lentigo_trainer.scoring.subgroups import Subgroups, subgroups
+from lentigo_trainer.storage import write_whole
+
+SCHEMA_VERSION: Final = 1
+
+_SUBGROUPS_UNKNOWN: Final = "HAM10000's metadata of these images is not known; see --metadata"
+
+
+class Subject(BaseModel):
+    """What was measured.
+
+    Attributes:
+        name: of the model.
+        version: its number.
+        architecture: of the network.
+        created: when training ended, UTC.
+        asked: "in process", or the address of the service.
+        engine: the runtime that computed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: int
+    architecture: str
+    created: str
+    asked: str
+    engine: str
+
+
+class Scorecard(BaseModel):
+    """The figures of one version on one set of images.
+
+    In JSON the figures of `Evaluation` stand beside the others, under the names that the manifest
+    has them under; `lesions` is null where they are not known.
+
+    Attributes:
+        images: what it was measured on, in words.
+        unlisted: further images that lay there without a truth.
+        refused: how many images a service judged only when told to; None in process.
+        intervals_over: what the bootstrap drew: whole lesions, or images where lesions are unknown.
+        overlap: how it was checked that none of them trained the version, or why it was not.
+        evaluation: see there.
+        diagnoses: each of the seven against the rest, by code.
+        melanoma_specificity: at a sensitivity of "0.90" and "0.95".
+        calibration: before and after.
+        risk_coverage: how often the surest answers are wrong.
+        subgroups: by sex, age, site and confirmation; None where those are not known.
+        subgroups_reason: why there are none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    notice: str = RESEARCH_NOTICE
+    subject: Subject
+    images: str
+    unlisted: int
+    refused: int | None
+    intervals_over: Literal["lesions", "images"]
+    overlap: str
+    evaluation: Evaluation
+    diagnoses: dict[str, DiagnosisFigures]
+    melanoma_specificity: dict[str, Figure]
+    calibration: CalibrationReport
+    risk_coverage: RiskCoverage
+    subgroups: Subgroups | None
+    subgroups_reason: str | None = None
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Give everything as plain values, fit for `json.dumps`."""
+        values: dict[str, JsonValue] = self.model_dump(mode="json", exclude={"evaluation"})
+        figures = self.evaluation.to_json()
+        if self.intervals_over == "images":
+            figures["lesions"] = None
+        return values | figures
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, JsonValue]) -> "Scorecard":
+        """Read back what `to_json` gave.
+
+        Raises:
+            MetricError: the values are not such a scorecard.
+        """
+        figures = {name: values[name] for name in Evaluation.model_fields if name in values}
+        rest = {name: value for name, value in values.items() if name not in figures}
+        if figures.get("lesions") is None:
+            figures["lesions"] = values.get("examples")
+        try:
+            return cls.model_validate({**rest, "evaluation": figures})
+        except ValueError as error:
+            raise MetricError(f"These are not the figures of an evaluation: {error}") from error
+
+
+def score(
+    subject: Subject,
+    images: ImageSet,
+    overlap: str,
+    probabilities: FloatArray,
+    calibration: Calibration | None,
+    seed: int,
+    refused: int | None = None,
+    resamples: int = RESAMPLES,
+) -> Scorecard:
+    """Measure everything, with 95 % intervals.
+
+    Args:
+        subject: what answered.
+        images: what it was asked about.
+        overlap: what `overlap.require_no_overlap` said.
+        probabilities: its answers, [n, 7]; rows sum to 1.
+        calibration: how they were calibrated; None where that is not known.
+        seed: the same seed gives the same intervals.
+        refused: how many images it judged only when told to.
+        resamples: how many resamples the intervals rest on.
+
+    Raises:
+        MetricError: answers of another shape or range.
+    """
+    truth, answers = checked(images.truth, probabilities)
+    resampling = Resampling(images.groups, seed, resamples)
+    evaluation = evaluate(truth, answers, images.groups, seed, resamples)
+    people = images.people
+    return Scorecard(
+        subject=subject,
+        images=images.description,
+        unlisted=images.unlisted,
+        refused=refused,
+        intervals_over="images" if people is None else "lesions",
+        overlap=overlap,
+        evaluation=evaluation,
+        diagnoses={code: diagnosis_figures(code, truth, answers, resampling) for code in CODES},
+        melanoma_specificity=melanoma_specificities(truth, answers, resampling),
+        calibration=calibration_report(calibration, truth, answers, evaluation, resampling),
+        risk_coverage=risk_coverage(truth, answers, resampling),
+        subgroups=None if people is None else subgroups(people, truth, answers, resampling),
+        subgroups_reason=_SUBGROUPS_UNKNOWN if people is None else None,
+    )
+
+
+def write_scorecard(path: Path, card: Scorecard) -> None:
+    """Write every figure as JSON.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    text = json.dumps(card.to_json(), indent=2, allow_nan=False) + "\n"
+    write_whole(path, lambda file: file.write(text.encode()))

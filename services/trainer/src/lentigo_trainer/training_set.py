@@ -1,0 +1,75 @@
+"""Which images a version was trained on, kept with it so that no evaluation meets them again.
+
+`training-set.csv.gz` has one row an image, in the order of their names: the SHA-256 of the encoded
+bytes, the lesion, and the name. Its own check sum stands in the manifest, as every file's does.
+"""
+
+import csv
+import gzip
+import io
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lentigo_contract.errors import DamagedVersionError
+from lentigo_contract.layout import TRAINING_SET_NAME
+from lentigo_trainer.prepare import Prepared
+from lentigo_trainer.split import Rows
+from lentigo_trainer.storage import write_whole
+
+_COLUMNS: Final = ("sha256", "lesion_id", "image_id")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """What trained a version.
+
+    Attributes:
+        digests: SHA-256 of each image's encoded bytes, hex; empty where only names are known.
+        lesions: the lesions they show.
+        names: their names, without suffix.
+    """
+
+    digests: frozenset[str]
+    lesions: frozenset[str]
+    names: frozenset[str]
+
+
+def write_training_set(folder: Path, prepared: Prepared, rows: Rows) -> None:
+    """Write down what a version was trained on; the same images give the same bytes.
+
+    Args:
+        folder: the version's files.
+        prepared: the data set.
+        rows: which of its images trained.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    table = prepared.records.iloc[rows].assign(sha256=[prepared.digests[row] for row in rows])
+    text = table.sort_values("image_id").to_csv(columns=list(_COLUMNS), index=False)
+    # Without the time of writing.
+    packed = gzip.compress(text.encode(), mtime=0)
+    write_whole(folder / TRAINING_SET_NAME, lambda file: file.write(packed))
+
+
+def read_training_set(folder: Path) -> TrainingSet | None:
+    """Read what a version was trained on; None where it does not say.
+
+    Raises:
+        DamagedVersionError: the file is there and cannot be read as such.
+    """
+    path = folder / TRAINING_SET_NAME
+    try:
+        with gzip.open(path) as packed:
+            rows = list(csv.DictReader(io.StringIO(packed.read().decode())))
+        columns = zip(*([row[name] for name in _COLUMNS] for row in rows), strict=True)
+        digests, lesions, names = map(frozenset, columns)
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, csv.Error) as error:
+        raise DamagedVersionError(
+            f"{path} cannot be read as a list of training images. Publish the version again."
+        ) from error
+    return TrainingSet(digests=digests, lesions=lesions, names=names)

@@ -1,0 +1,118 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lentigo_contract.errors import MetricError
+from lentigo_contract.labels import CODES, RESEARCH_NOTICE
+from lentigo_contract.manifest import Calibration
+from lentigo_trainer.evaluation import evaluate
+from lentigo_trainer.scoring.image_set import ImageSet
+from lentigo_trainer.scoring.page import write_page
+from lentigo_trainer.scoring.scorecard import Scorecard, Subject, score, write_scorecard
+from tests.trainer.made_up_answers import certain, made_up_answers
+
+SUBJECT = Subject(
+    name="lentigo",
+    version=3,
+    architecture="mobilenet",
+    created="2026-01-02T03:04:05+00:00",
+    asked="in process",
+    engine="savedmodel",
+)
+N = 150
+
+
+def image_set(truth: "np.ndarray[tuple[int], np.dtype[np.int64]]", lesions: object) -> ImageSet:
+    """Images with a truth; their metadata is known if their lesions are."""
+    people = None
+    if lesions is not None:
+        people = pd.DataFrame({"lesion_id": lesions}).assign(
+            sex="female", age=50.0, localization="back", dx_type="histo"
+        )
+    names = tuple(f"<b>{number}" for number in range(truth.size))
+    return ImageSet("<made up>", names, truth, (), people=people)
+
+
+@pytest.fixture(scope="module")
+def card() -> Scorecard:
+    truth, probabilities, lesions = made_up_answers(1, n=N)
+    calibration = Calibration(method="temperature", temperature=1.5)
+    images = image_set(truth, lesions)
+    return score(SUBJECT, images, "none: made up", probabilities, calibration, 0, resamples=50)
+
+
+@pytest.fixture(scope="module")
+def bare() -> Scorecard:
+    """Two classes, of unknown lesions, by a service of unknown calibration."""
+    truth = np.array([5] * 9 + [4])
+    said = "not checked: made up"
+    images = image_set(truth, None)
+    return score(SUBJECT, images, said, certain(*truth), None, 0, refused=2, resamples=50)
+
+
+def test_figures_stand_under_the_names_that_the_manifest_has(card: Scorecard) -> None:
+    truth, probabilities, lesions = made_up_answers(1, n=N)
+    figures = evaluate(truth, probabilities, lesions, 0, 50).to_json()
+    written = card.to_json()
+    assert {name: written[name] for name in figures} == figures
+    assert written["schema_version"] == 1
+    assert written["notice"] == RESEARCH_NOTICE
+    assert written["overlap"] == "none: made up"
+    assert written["intervals_over"] == "lesions"
+
+
+def test_what_is_written_can_be_read(card: Scorecard, bare: Scorecard, tmp_path: Path) -> None:
+    for each in (card, bare):
+        write_scorecard(tmp_path / "out.json", each)
+        assert Scorecard.from_json(json.loads((tmp_path / "out.json").read_text())) == each
+    with pytest.raises(MetricError):
+        Scorecard.from_json({"schema_version": 2})
+
+
+def test_unknown_lesions_are_null_and_images_are_drawn(bare: Scorecard) -> None:
+    written = bare.to_json()
+    assert written["lesions"] is None
+    assert written["intervals_over"] == "images"
+    assert written["subgroups"] is None
+    assert "--metadata" in str(written["subgroups_reason"])
+
+
+def test_an_empty_class_is_undefined_and_named_beside_the_average(bare: Scorecard) -> None:
+    assert bare.evaluation.averaged_over == ("mel", "nv")
+    assert bare.diagnoses["df"].sensitivity.value is None
+    assert bare.diagnoses["df"].sensitivity.reason == "There is no image of df."
+
+
+def test_the_page_shows_every_figure_and_every_picture(card: Scorecard, tmp_path: Path) -> None:
+    write_page(tmp_path / "page", card)
+    text = (tmp_path / "page" / "index.html").read_text()
+    pictures = {path.name for path in (tmp_path / "page").glob("*.png")}
+    assert pictures == {
+        "confusion.png",
+        "diagnoses.png",
+        "reliability.png",
+        "reliability-before.png",
+        "risk-coverage.png",
+    }
+    assert all(f'src="{name}"' in text for name in pictures)
+    assert RESEARCH_NOTICE in text
+    assert all(f"<td>{code}</td>" in text for code in CODES)
+    assert "By sex" in text
+    assert "bootstrap over lesions" in text
+    assert "&lt;made up&gt;" in text
+    assert "<made up>" not in text
+    assert json.loads((tmp_path / "page" / "evaluation.json").read_text()) == card.to_json()
+
+
+def test_a_page_of_little_says_what_is_missing(bare: Scorecard, tmp_path: Path) -> None:
+    write_page(tmp_path, bare)
+    text = (tmp_path / "index.html").read_text()
+    assert "not checked: made up" in text
+    assert "bootstrap over images" in text
+    assert "Balanced accuracy (over 2 of 7 classes)" in text
+    assert "undefined" in text
+    assert "refused 2 images" in text
+    assert not (tmp_path / "reliability-before.png").exists()

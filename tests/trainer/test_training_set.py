@@ -1,0 +1,74 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lentigo_contract.errors import DamagedVersionError
+from lentigo_contract.layout import TRAINING_SET_NAME
+from lentigo_contract.manifest import Manifest
+from lentigo_contract.store import ModelStore
+from lentigo_trainer.prepare import Prepared, prepare
+from lentigo_trainer.progress import SilentProgress
+from lentigo_trainer.source import find_source, open_images
+from lentigo_trainer.training_set import read_training_set, write_training_set
+from tests.fakes import made_manifest, synthetic_ham10000
+
+SILENT = SilentProgress()
+ROWS = np.array([5, 0, 3])
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic_ham10000(tmp_path_factory.mktemp("ham"), 1, size=(64, 48))
+
+
+@pytest.fixture(scope="module")
+def prepared(source: Path) -> Prepared:
+    return prepare(find_source(source), source / "prepared", 1, SILENT)
+
+
+def test_a_version_says_which_images_and_lesions_trained_it(
+    source: Path, prepared: Prepared, tmp_path: Path
+) -> None:
+    write_training_set(tmp_path, prepared, ROWS)
+    found = read_training_set(tmp_path)
+    assert found is not None
+    records = prepared.records.iloc[ROWS]
+    assert found.names == set(records["image_id"])
+    assert found.lesions == set(records["lesion_id"])
+    with open_images(find_source(source)) as readers:
+        assert found.digests == {
+            hashlib.sha256(readers[name]()).hexdigest() for name in records["image_id"]
+        }
+
+
+def test_the_same_images_give_the_same_file_in_any_order(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    write_training_set(tmp_path / "one", prepared, ROWS)
+    write_training_set(tmp_path / "two", prepared, ROWS[::-1])
+    one, two = ((tmp_path / name / TRAINING_SET_NAME).read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_a_version_is_whole_with_it_and_without_it(prepared: Prepared, tmp_path: Path) -> None:
+    store = ModelStore(tmp_path)
+
+    def fill(folder: Path) -> Manifest:
+        (folder / "saved_model.pb").write_bytes(b"graph")
+        write_training_set(folder, prepared, ROWS)
+        return made_manifest()
+
+    stored = store.open(store.publish(fill).version)
+    assert TRAINING_SET_NAME in stored.manifest.files
+    assert read_training_set(stored.path) is not None
+    (stored.path / TRAINING_SET_NAME).unlink()
+    assert read_training_set(stored.path) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", b"\x1f\x8b\x08\x00cut off"])
+def test_a_damaged_list_is_not_taken_for_none(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / TRAINING_SET_NAME).write_bytes(content)
+    with pytest.raises(DamagedVersionError, match="cannot be read as a list of training images"):
+        read_training_set(tmp_path)
