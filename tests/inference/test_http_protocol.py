@@ -1,7 +1,9 @@
 """HTTP as it comes over a real socket: what clients really send, and what attackers might."""
 
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -21,6 +23,7 @@ def post(*headers: str, body: bytes = DATA) -> bytes:
     return f"POST {PREDICTIONS} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
+CHUNKED = "Transfer-Encoding: chunked"
 SIZED = f"Content-Length: {len(DATA)}"
 
 
@@ -34,7 +37,14 @@ def connected(service: Listening) -> socket.socket:
     return socket.create_connection(service.address, timeout=DEADLINE_S)
 
 
-def status_of(answer: "socket.SocketIO") -> int:
+@contextmanager
+def talking(service: Listening) -> Iterator[tuple[socket.socket, BinaryIO]]:
+    """Connect: where to send, and where to read, byte by byte as it comes."""
+    with connected(service) as connection, connection.makefile("rb", buffering=0) as answer:
+        yield connection, cast("BinaryIO", answer)
+
+
+def status_of(answer: BinaryIO) -> int:
     """Read one answer that has a length, and give its status."""
     status = int(answer.readline().split()[1])
     length = 0
@@ -52,17 +62,29 @@ def test_an_offer_of_http_2_is_answered_in_http_1_and_the_connection_goes_on(
 ) -> None:
     """As `java.net.http.HttpClient` offers it with every request that is not encrypted."""
     offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIA")
-    with listening(settings) as service, connected(service) as connection:
-        answer = connection.makefile("rb", buffering=0)
+    with listening(settings) as service, talking(service) as (connection, answer):
         for _ in range(2):
             connection.sendall(post(*offer, SIZED))
             assert status_of(answer) == 200
 
 
+@pytest.mark.parametrize("pieces", [1, 7, 1000])
+def test_an_offer_in_pieces_loses_nothing_of_a_body_in_chunks(
+    settings: Settings, pieces: int
+) -> None:
+    body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(DATA), DATA)
+    sent = post("Connection: Upgrade", "Upgrade: h2c", CHUNKED, body=body)
+    size = -(-len(sent) // pieces)
+    with listening(settings) as service, talking(service) as (connection, answer):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(sent), size):
+            connection.sendall(sent[start : start + size])
+        assert status_of(answer) == 200
+
+
 def test_a_client_that_asks_first_is_told_to_go_on(settings: Settings) -> None:
     """As curl does before a large upload."""
-    with listening(settings) as service, connected(service) as connection:
-        answer = connection.makefile("rb", buffering=0)
+    with listening(settings) as service, talking(service) as (connection, answer):
         connection.sendall(post(SIZED, "Expect: 100-continue", body=b""))
         assert answer.readline().startswith(b"HTTP/1.1 100 ")
         assert answer.readline() == b"\r\n"
@@ -73,32 +95,26 @@ def test_a_client_that_asks_first_is_told_to_go_on(settings: Settings) -> None:
 def test_requests_that_are_sent_without_waiting_are_answered_in_their_order(
     settings: Settings,
 ) -> None:
-    with listening(settings) as service, connected(service) as connection:
-        answer = connection.makefile("rb", buffering=0)
+    with listening(settings) as service, talking(service) as (connection, answer):
         connection.sendall(post(SIZED) + LIVE + b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
         assert [status_of(answer) for _ in range(3)] == [200, 200, 404]
 
 
 def test_an_upload_larger_than_what_is_read_ahead_arrives_whole(settings: Settings) -> None:
     large = DATA + bytes(3 * 2**20)
-    with listening(settings) as service, connected(service) as connection:
-        answer = connection.makefile("rb", buffering=0)
+    with listening(settings) as service, talking(service) as (connection, answer):
         connection.sendall(post(f"Content-Length: {len(large)}", body=large) + LIVE)
         assert [status_of(answer) for _ in range(2)] == [200, 200]
 
 
 def test_a_refused_upload_leaves_the_connection_to_the_next_request(settings: Settings) -> None:
     full = settings.model_copy(update={"max_upload_bytes": 1000})
-    with listening(full) as service, connected(service) as connection:
-        answer = connection.makefile("rb", buffering=0)
+    with listening(full) as service, talking(service) as (connection, answer):
         for _ in range(2):
             connection.sendall(post(SIZED))
             assert status_of(answer) == 413
         connection.sendall(LIVE)
         assert status_of(answer) == 200
-
-
-CHUNKED = "Transfer-Encoding: chunked"
 
 
 @pytest.mark.parametrize(
@@ -122,9 +138,9 @@ def test_what_is_neither_head_nor_body_does_not_grow_without_end(
                 for _ in range(100_000):
                     connection.sendall(piece)
                 pytest.fail("the service read a hundred megabytes of it")
-        with connected(service) as connection:
+        with talking(service) as (connection, answer):
             connection.sendall(LIVE)
-            assert status_of(connection.makefile("rb", buffering=0)) == 200
+            assert status_of(answer) == 200
 
 
 @pytest.mark.parametrize(
@@ -134,11 +150,21 @@ def test_what_is_neither_head_nor_body_does_not_grow_without_end(
         b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"CONNECT elsewhere:443 HTTP/1.1\r\nHost: x\r\n\r\n",
         post("Content-Length: 5", CHUNKED),
         post("Content-Length: -1"),
         post("Content-Length: 5", "Content-Length: 6"),
     ],
-    ids=["TLS", "no ASCII", "HTTP/9.9", "HTTP/2", "two framings", "negative", "two lengths"],
+    ids=[
+        "TLS",
+        "no ASCII",
+        "HTTP/9.9",
+        "HTTP/2",
+        "CONNECT",
+        "two framings",
+        "negative",
+        "two lengths",
+    ],
 )
 def test_what_is_no_http_is_400_and_ends_its_connection(settings: Settings, garbage: bytes) -> None:
     with listening(settings) as service, connected(service) as connection:

@@ -7,6 +7,7 @@ event loop's time (docs/decisions/0013-refusing-costs-little.md).
 import asyncio
 from typing import Final, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # Read ahead of the application: a photograph at once. At uvicorn's own 64 KiB, most of them made it
@@ -49,10 +50,37 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a head or trailers without end are refused."""
+        self._unset_keepalive_if_required()
         self._framing += len(data)
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            (read,) = offer.args
+            self._decline(data[read:])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if self._framing > _MAX_FRAMING_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too long.")
+
+    def _decline(self, rest: bytes) -> None:
+        """Read a request that offers another protocol as if it did not.
+
+        RFC 9110, section 7.8, lets a server ignore the offer. The parser cannot: it takes what
+        follows for the other protocol, and would lose the body of every request that Java's own
+        client sends.
+
+        Args:
+            rest: what came behind the head.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("This is no proxy.")
+            return
+        fields = [(name, value) for name, value in self.headers if name != b"upgrade"]
+        lines = b"".join(b"%s: %s\r\n" % field for field in fields)
+        version = self.parser.get_http_version().encode("ascii")
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"%s %s HTTP/%s\r\n%s\r\n%s" % (method, self.url, version, lines, rest))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; trailers behind a body are of no use to anyone here."""
@@ -61,7 +89,10 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer."""
-        self._framing, self._in_body = 0, True
+        self._framing = 0
+        if self.parser.should_upgrade():
+            return
+        self._in_body = True
         super().on_headers_complete()
         # Its task has not begun yet.
         self.cycle.transport = cast(asyncio.Transport, _HeadWithBody(self.transport))
@@ -78,7 +109,10 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Expect another head."""
-        self._framing, self._in_body = 0, False
+        self._framing = 0
+        if self.parser.should_upgrade():
+            return
+        self._in_body = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -100,9 +134,6 @@ class ImpatientProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             super().send_400_response(msg)
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: Java's client always offers HTTP/2, and bears an answer in HTTP/1.1."""
 
     def _under_way(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
