@@ -59,6 +59,7 @@ def test_a_service_scores_as_its_version_does_in_process(
     assert len(here["averaged_over"]) == 6
     assert (folder / "page" / "index.html").is_file()
     with service_process(store.root) as service:
+        service.logged("model in use")
         there = figures(folder, "--url", service.url, *model)
         alone = figures(folder, "--url", service.url)
     assert there["subject"]["asked"] == service.url

@@ -12,6 +12,7 @@ from lentigo_trainer.evaluation import evaluate
 from lentigo_trainer.scoring.image_set import ImageSet
 from lentigo_trainer.scoring.page import write_page
 from lentigo_trainer.scoring.scorecard import Scorecard, Subject, score, write_scorecard
+from lentigo_trainer.scoring.tables import sentences
 from tests.trainer.made_up_answers import certain, made_up_answers
 
 SUBJECT = Subject(
@@ -105,6 +106,15 @@ def test_the_page_shows_every_figure_and_every_picture(card: Scorecard, tmp_path
     assert "&lt;made up&gt;" in text
     assert "<made up>" not in text
     assert json.loads((tmp_path / "page" / "evaluation.json").read_text()) == card.to_json()
+
+
+def test_sentences_say_what_was_asked_and_what_was_drawn(card: Scorecard, bare: Scorecard) -> None:
+    said, said_bare = " ".join(sentences(card)), " ".join(sentences(bare))
+    assert "asked in process (engine savedmodel) about 150 images of" in said
+    assert "bootstrap over lesions" in said
+    assert "about 10 images." in said_bare
+    assert "bootstrap over images" in said_bare
+    assert "not checked: made up" in said_bare
 
 
 def test_a_page_of_little_says_what_is_missing(bare: Scorecard, tmp_path: Path) -> None:

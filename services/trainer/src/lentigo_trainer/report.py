@@ -50,11 +50,12 @@ def write_metrics(path: Path, result: Evaluation) -> None:
     write_whole(path, lambda file: file.write(text.encode()))
 
 
-def tables(result: Evaluation) -> tuple[Table, Table]:
+def tables(result: Evaluation, lesions_known: bool = True) -> tuple[Table, Table]:
     """Lay out the figures for a terminal: those of the whole, and those of each class."""
+    lesions = f" of {result.lesions:,} lesions" if lesions_known else ""
     whole = _table(
         ("Figure", "Value (95 % interval)", "n", f"Always {result.majority}"),
-        title=f"{result.examples:,} images of {result.lesions:,} lesions",
+        title=f"{result.examples:,} images{lesions}",
     )
     for row in overall_rows(result):
         whole.add_row(*row)

@@ -83,15 +83,16 @@ def evaluate(
     from lentigo_trainer.report import tables  # noqa: PLC0415 - see cli
     from lentigo_trainer.scoring.page import write_page  # noqa: PLC0415
     from lentigo_trainer.scoring.scorecard import write_scorecard  # noqa: PLC0415
-    from lentigo_trainer.scoring.tables import laid_out, text_tables  # noqa: PLC0415
+    from lentigo_trainer.scoring.tables import laid_out, sentences, text_tables  # noqa: PLC0415
 
     with _opened(source, images, truth, metadata) as chosen:
         card = _measured(model, url, chosen)
     console = Console()
-    for table in (*tables(card.evaluation), *map(laid_out, text_tables(card))):
+    lesions_known = card.intervals_over == "lesions"
+    for table in (*tables(card.evaluation, lesions_known), *map(laid_out, text_tables(card))):
         console.print(table)
-    console.print(f"Images that trained it: {card.overlap}", markup=False, highlight=False)
-    console.print(RESEARCH_NOTICE)
+    for sentence in (*sentences(card), RESEARCH_NOTICE):
+        console.print(sentence, markup=False, highlight=False)
     if json is not None:
         write_scorecard(json, card)
     if page is not None:

@@ -1,6 +1,6 @@
 """A scorecard as a page: `index.html`, with its pictures and `evaluation.json` beside it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -10,7 +10,7 @@ from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_trainer.figure_text import overall_rows, reasons
 from lentigo_trainer.scoring.pictures import pictures
 from lentigo_trainer.scoring.scorecard import Scorecard, write_scorecard
-from lentigo_trainer.scoring.tables import TextTable, text_tables
+from lentigo_trainer.scoring.tables import TextTable, sentences, text_tables
 from lentigo_trainer.storage import write_whole
 
 PAGE_NAME: Final = "index.html"
@@ -59,7 +59,7 @@ def page(card: Scorecard, drawn: Sequence[tuple[str, str]]) -> str:
     parts = (
         f"<h1>{escape(heading)}</h1>",
         f'<p class="notice"><strong>{escape(RESEARCH_NOTICE)}</strong></p>',
-        *(f"<p>{escape(text)}</p>" for text in _opening(card)),
+        *(f"<p>{escape(text)}</p>" for text in sentences(card)),
         _table(_overall(card)),
         *(_figure(name, words) for name, words in drawn),
         *(_table(table) for table in text_tables(card)),
@@ -73,27 +73,6 @@ def page(card: Scorecard, drawn: Sequence[tuple[str, str]]) -> str:
         + "\n".join(part for part in parts if part)
         + "\n</html>\n"
     )
-
-
-def _opening(card: Scorecard) -> Iterable[str]:
-    subject, result = card.subject, card.evaluation
-    lesions = "" if card.intervals_over == "images" else f" of {result.lesions:,} lesions"
-    yield (
-        f"{subject.architecture}, trained {subject.created[:10]}, asked {subject.asked} "
-        f"(engine {subject.engine}) about {result.examples:,} images{lesions}."
-    )
-    yield (
-        f"Figures in brackets are 95 % intervals by bootstrap over {card.intervals_over} "
-        f"({result.resamples:,} resamples)."
-    )
-    yield f"Images that trained it: {card.overlap}"
-    if card.unlisted:
-        yield f"{card.unlisted:,} further images without a truth were left out."
-    if card.refused:
-        yield (
-            f"The service refused {card.refused:,} images as unfit and was told to judge them all "
-            "the same."
-        )
 
 
 def _overall(card: Scorecard) -> TextTable:

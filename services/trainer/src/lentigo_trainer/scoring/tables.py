@@ -1,6 +1,6 @@
-"""The figures of a scorecard as tables of text, for the terminal and for the page."""
+"""The figures of a scorecard as sentences and tables, for the terminal and for the page."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -29,6 +29,28 @@ class TextTable:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+
+
+def sentences(card: Scorecard) -> Iterator[str]:
+    """Say what was measured, on what, and how the intervals were made."""
+    subject, result = card.subject, card.evaluation
+    lesions = "" if card.intervals_over == "images" else f" of {result.lesions:,} lesions"
+    yield (
+        f"{subject.architecture}, trained {subject.created[:10]}, asked {subject.asked} "
+        f"(engine {subject.engine}) about {result.examples:,} images{lesions}."
+    )
+    yield (
+        f"Figures in brackets are 95 % intervals by bootstrap over {card.intervals_over} "
+        f"({result.resamples:,} resamples)."
+    )
+    yield f"Images that trained it: {card.overlap}"
+    if card.unlisted:
+        yield f"{card.unlisted:,} further images without a truth were left out."
+    if card.refused:
+        yield (
+            f"The service refused {card.refused:,} images as unfit and was told to judge them all "
+            "the same."
+        )
 
 
 def text_tables(card: Scorecard) -> list[TextTable]:
