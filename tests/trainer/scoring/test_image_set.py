@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.errors import DamagedArchiveError, SourceNotFoundError, TruthError
-from lentigo_trainer.scoring.image_set import open_held_back, open_isic_set
+from lentigo_trainer.scoring.image_set import (
+    HOLD_OUT,
+    TUNING,
+    VALIDATION,
+    open_held_back,
+    open_isic_set,
+)
 from lentigo_trainer.source import find_source
 from tests.fakes import synthetic_ham10000
 from tests.trainer.scoring.isic import (
@@ -126,3 +132,13 @@ def test_the_papers_images_come_with_their_lesions(tmp_path: Path) -> None:
         assert images.metadata is not None
         assert not images.people["lesion_id"].duplicated().any()
         assert len(images.names) == len(images.readers) == len(images.truth) > 0
+
+
+def test_parts_that_were_held_back_share_no_lesion(tmp_path: Path) -> None:
+    source = find_source(synthetic_ham10000(tmp_path, 20, size=(64, 48)))
+    found: list[str] = []
+    for part in (VALIDATION, TUNING, HOLD_OUT):
+        with open_held_back(source, part) as images:
+            assert images.people is not None
+            found += images.people["lesion_id"].unique().tolist()
+    assert len(set(found)) == len(found) > 0

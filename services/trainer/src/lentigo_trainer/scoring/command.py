@@ -2,6 +2,7 @@
 
 import os
 from contextlib import AbstractContextManager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,14 @@ from lentigo_trainer.source import find_source
 if TYPE_CHECKING:
     from lentigo_trainer.scoring.image_set import ImageSet
     from lentigo_trainer.scoring.scorecard import Scorecard
+
+
+class HeldBack(StrEnum):
+    """Images of HAM10000 that train nobody, or not every recipe."""
+
+    VALIDATION = "validation"
+    TUNING = "tuning"
+    HOLD_OUT = "hold-out"
 
 
 def evaluate(
@@ -39,10 +48,17 @@ def evaluate(
     source: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with HAM10000: measure on the paper's 938 validation images.",
+            help="Folder with HAM10000: measure on images of it that were held back.",
             show_default=False,
         ),
     ] = None,
+    part: Annotated[
+        HeldBack,
+        typer.Option(
+            help="Which images of --source: the paper's 938, or lesions that recipes with "
+            "hold_out keep from training."
+        ),
+    ] = HeldBack.VALIDATION,
     images: Annotated[
         list[Path] | None,
         typer.Option(
@@ -85,7 +101,7 @@ def evaluate(
     from lentigo_trainer.scoring.scorecard import write_scorecard  # noqa: PLC0415
     from lentigo_trainer.scoring.tables import laid_out, sentences, text_tables  # noqa: PLC0415
 
-    with _opened(source, images, truth, metadata) as chosen:
+    with _opened(source, part, images, truth, metadata) as chosen:
         card = _measured(model, url, chosen)
     console = Console()
     lesions_known = card.intervals_over == "lesions"
@@ -100,20 +116,34 @@ def evaluate(
 
 
 def _opened(
-    source: Path | None, images: list[Path] | None, truth: Path | None, metadata: Path | None
+    source: Path | None,
+    part: HeldBack,
+    images: list[Path] | None,
+    truth: Path | None,
+    metadata: Path | None,
 ) -> "AbstractContextManager[ImageSet]":
     from lentigo_trainer.scoring.image_set import (  # noqa: PLC0415 - see cli
+        HOLD_OUT,
+        TUNING,
+        VALIDATION,
         open_held_back,
         open_isic_set,
     )
 
+    if source is None and part is not HeldBack.VALIDATION:
+        raise typer.BadParameter("--part chooses images of HAM10000: give --source too.")
     if source is None and images and truth is not None:
         return open_isic_set(images, truth, metadata)
     if source is None or images or truth is not None:
         raise typer.BadParameter("Give either --source, or both --images and --truth.")
     if metadata is not None:
         raise typer.BadParameter("--metadata goes with --images; --source has its own.")
-    return open_held_back(find_source(source))
+    parts = {
+        HeldBack.VALIDATION: VALIDATION,
+        HeldBack.TUNING: TUNING,
+        HeldBack.HOLD_OUT: HOLD_OUT,
+    }
+    return open_held_back(find_source(source), parts[part])
 
 
 def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "Scorecard":

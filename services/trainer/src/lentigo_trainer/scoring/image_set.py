@@ -17,6 +17,7 @@ from lentigo_contract.errors import SourceNotFoundError, TruthError
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.answers import LabelArray
 from lentigo_trainer.ham10000 import read_metadata, require_images
+from lentigo_trainer.hold_out import Parts, parts_of
 from lentigo_trainer.listing import listed
 from lentigo_trainer.scoring.truth_table import read_truth
 from lentigo_trainer.source import ImageReader, Source, images_of, open_images
@@ -69,6 +70,16 @@ class Part:
 VALIDATION: Final = Part(
     "the paper's validation images of HAM10000", lambda records: split(records).validation
 )
+TUNING: Final = Part(
+    "the tuning part of HAM10000's training lesions", lambda records: _parts(records).tuning
+)
+HOLD_OUT: Final = Part(
+    "the hold-out of HAM10000's training lesions", lambda records: _parts(records).hold_out
+)
+
+
+def _parts(records: pd.DataFrame) -> Parts:
+    return parts_of(split(records).train, records)
 
 
 @contextmanager
