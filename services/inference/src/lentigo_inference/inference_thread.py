@@ -8,6 +8,7 @@ import numpy as np
 
 from lentigo_contract.errors import EngineError
 from lentigo_inference.engine import Images, Prediction
+from lentigo_inference.free_memory import return_free_memory
 from lentigo_inference.slot import LoadedModel
 
 
@@ -45,12 +46,17 @@ class InferenceThread:
         return waiting.result()
 
     def retire(self, model: LoadedModel) -> None:
-        """Close a model after the calls that were asked for before."""
+        """Close a model after the calls that were asked for before, and free its memory."""
+
+        def close() -> None:
+            model.engine.close()
+            return_free_memory()
+
         try:
-            self._thread.submit(model.engine.close)
+            self._thread.submit(close)
         except RuntimeError:
             # The thread has ended, so no call can be under way.
-            model.engine.close()
+            close()
 
     def close(self) -> None:
         """Finish what was asked for, and end."""

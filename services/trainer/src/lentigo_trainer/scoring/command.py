@@ -27,7 +27,7 @@ class HeldBack(StrEnum):
     HOLD_OUT = "hold-out"
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     model: Annotated[
         Path | None,
         typer.Option(
