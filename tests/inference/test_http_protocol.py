@@ -174,3 +174,11 @@ def test_what_is_no_http_is_400_and_ends_its_connection(settings: Settings, garb
             with suppress(ConnectionError):
                 answer.read()
         service.until(lambda: service.stopping.under_way == 0)
+
+
+def test_a_whole_request_in_front_of_what_is_no_http_is_answered(settings: Settings) -> None:
+    with listening(settings) as service, talking(service) as (connection, answer):
+        connection.sendall(post(SIZED) + bytes(2**20))
+        assert status_of(answer) == 200
+        with suppress(ConnectionError):
+            assert answer.read(1) == b""

@@ -8,7 +8,7 @@ import asyncio
 from typing import Final, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 # Read ahead of the application: a photograph at once. At uvicorn's own 64 KiB, most of them made it
 # pause and resume the socket.
@@ -35,6 +35,8 @@ class ImpatientProtocol(HttpToolsProtocol):
     # Behind a head, until the end of its body.
     _in_body: bool = False
     _framing: int = 0
+    # What comes is no HTTP, so none of it is read any more.
+    _deaf: bool = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -50,6 +52,8 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a head or trailers without end are refused."""
+        if self._deaf:
+            return
         self._unset_keepalive_if_required()
         self._framing += len(data)
         try:
@@ -121,22 +125,29 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP; a request whose body it was hears that its client left.
+        """Refuse what is no HTTP, and end the connection.
 
-        Left to itself, the application would try to answer on the same connection.
+        A whole request in front of it is answered first. One whose body it was hears that its
+        client left: left to itself, the application would try to answer on the same connection.
         """
-        begun = self.cycle is not None and self.cycle.response_started
-        if self._under_way():
+        self._deaf = True
+        if not self._under_way():
+            answered_already = self._in_body
+        elif self._in_body:
+            answered_already = self.cycle.response_started
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        # The answer to this very request is on its way, so there is no room for another.
-        if self._in_body and begun:
+        else:
+            self.cycle.keep_alive = False
+            return
+        if answered_already:
             self.transport.close()
         else:
             super().send_400_response(msg)
 
     def _under_way(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
 
     def _watch_for(self, seconds: float) -> None:
         self._watch = self.loop.call_later(seconds, self._look)
