@@ -1,7 +1,6 @@
 """HTTP/1.1 that waits only so long for a request, keeps only so much of it, and bears what is none.
 
-uvicorn's protocol on httptools, Node's parser in C. The one on h11, in Python, took a third of the
-event loop's time (docs/decisions/0013-refusing-costs-little.md).
+uvicorn's protocol on httptools, Node's parser in C: docs/decisions/0013-refusing-costs-little.md.
 """
 
 import asyncio
