@@ -77,9 +77,33 @@ class Calibration(Record):
 
 
 class Thresholds(Record):
-    """Probability of malignancy from which a lesion is referred, and how it was chosen."""
+    """What the answer's probabilities are held against, and how each threshold was chosen.
+
+    Attributes:
+        malignancy: probability of malignancy from which a lesion is referred.
+        abstention: probability of the most probable diagnosis below which it is not relied on and
+            the lesion is referred; None in versions that have no such threshold.
+    """
 
     malignancy: Fraction
+    source: str
+    abstention: Fraction | None = None
+    abstention_source: str = ""
+
+
+class UnlikenessLimit(Record):
+    """How unlike its training images a picture may be, and how that was chosen.
+
+    The network has a third output, `unlikeness`, float32 [n], 0 and above; see `method`.
+
+    Attributes:
+        limit: a picture above it gets no diagnosis.
+        method: what the output is, in a sentence.
+        source: how the limit was chosen, and what it does.
+    """
+
+    limit: Annotated[float, Field(gt=0)]
+    method: str
     source: str
 
 
@@ -94,10 +118,17 @@ class DatasetRecord(Record):
 
 
 class SplitRecord(Record):
-    """Images that trained and images that were held back."""
+    """Images that trained and images that were held back.
+
+    Attributes:
+        tuning: images that chose temperature and thresholds and trained nothing.
+        hold_out: images that nothing was trained on or chosen by.
+    """
 
     train: Count
     validation: Count
+    tuning: Count = 0
+    hold_out: Count = 0
     digest: Sha256
 
 
@@ -123,6 +154,7 @@ class Manifest(Record):
         version: number in the repository; 0 until `publish` gives one.
         created: when training ended, UTC.
         labels: diagnosis codes in the order of the output's columns.
+        unlikeness: None in versions whose network does not tell.
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
         recipe: the training recipe, as read.
         agreement: for each further engine, how far it agrees with the SavedModel.
@@ -141,6 +173,7 @@ class Manifest(Record):
     activation_map: MapGeometry
     calibration: Calibration
     thresholds: Thresholds
+    unlikeness: UnlikenessLimit | None = None
     metrics: JsonObject
     dataset: DatasetRecord
     split: SplitRecord

@@ -74,6 +74,8 @@ def describe(
         split=SplitRecord(
             train=len(rows.used.train),
             validation=len(rows.whole.validation),
+            tuning=len(rows.tuning),
+            hold_out=len(rows.hold_out),
             digest=split_digest({side: names[chosen] for side, chosen in sides.items()}),
         ),
         plan=PlanRecord(
