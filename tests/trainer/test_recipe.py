@@ -154,11 +154,24 @@ def test_a_fault_in_a_table_of_the_whole_network_is_found(
 
 def test_pictures_grow_from_stage_to_stage_up_to_full_size() -> None:
     settings = read_recipe(PAPER.parent / "lentigo.toml").whole_network or WholeNetwork()
-    sides = [settings.side_of(epoch) for epoch in range(1, 16)]
-    assert sides == [128] * 6 + [160] * 5 + [224] * 4
+    sides = [settings.side_of(epoch) for epoch in range(1, 28)]
+    assert sides == [128] * 6 + [160] * 5 + [224] * 4 + [192] * 8 + [224] * 4
 
 
-def test_a_quick_run_shortens_the_stages_too() -> None:
-    quick = read_recipe(PAPER.parent / "lentigo.toml").for_epochs(5).whole_network
+@pytest.mark.parametrize(
+    ("epochs", "sides", "behind"), [(9, 2 * [128] + [160, 224], 5), (1, [], 0)]
+)
+def test_a_quick_run_shortens_stages_and_restarts_too(
+    epochs: int, sides: list[int], behind: int
+) -> None:
+    quick = read_recipe(PAPER.parent / "lentigo.toml").for_epochs(epochs).whole_network
     assert quick is not None
-    assert [quick.side_of(epoch) for epoch in range(1, 6)] == [128, 128, 160, 224, 224]
+    assert [quick.side_of(epoch) for epoch in range(1, len(sides) + 1)] == sides
+    assert [restart.behind for restart in quick.restarts] == [behind] * bool(behind)
+
+
+@pytest.mark.parametrize("second", [2, 1])
+def test_restarts_that_do_not_follow_each_other_are_refused(tmp_path: Path, second: int) -> None:
+    table = f"[whole_network]\nrestarts = [{{ behind = 2 }}, {{ behind = {second} }}]\n"
+    with pytest.raises(RecipeError, match=r"line 2, .*must rise"):
+        read_recipe(written(tmp_path, table))

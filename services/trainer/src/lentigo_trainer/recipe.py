@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from lentigo_contract.errors import RecipeError
 from lentigo_trainer.architectures.registry import ARCHITECTURES
 from lentigo_trainer.recipe_table import Table
-from lentigo_trainer.whole_network.settings import Stage, Variation, WholeNetwork
+from lentigo_trainer.whole_network.settings import Restart, Stage, Variation, WholeNetwork
 
 
 class Optimizer(Table):
@@ -175,6 +175,7 @@ _TABLES: Final[dict[str, type[Table]]] = {
     "optimizer": Optimizer,
     "whole_network": WholeNetwork,
     "stages": Stage,
+    "restarts": Restart,
     "variation": Variation,
 }
 

@@ -34,7 +34,7 @@ from lentigo_trainer.whole_network.logit_adjustment import Loss, adjusted_cross_
 from lentigo_trainer.whole_network.sampling import class_shares, epoch_rows
 from lentigo_trainer.whole_network.settings import WholeNetwork
 from lentigo_trainer.whole_network.variation import Variations, draw_variations, varied
-from lentigo_trainer.whole_network.warm_cosine import WarmCosine
+from lentigo_trainer.whole_network.warm_cosine import Restarted, WarmCosine
 from lentigo_trainer.whole_network.weight_average import WeightAverage
 
 _HEAD: Final = ("hidden_", "logits")
@@ -168,19 +168,30 @@ def _optimizers(
     network: keras.Model, settings: WholeNetwork, steps: int, epochs: int
 ) -> tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer]:
     """Make one optimiser for the base and one, with its own rate, for the head."""
-    warm_up = round(min(settings.warm_up_epochs, epochs) * steps)
     made = []
     for rate, variables in zip(
         (settings.base_rate, settings.head_rate), _halves(network), strict=True
     ):
         optimizer = keras.optimizers.AdamW(
-            WarmCosine(rate, steps * epochs, warm_up), weight_decay=settings.weight_decay
+            _rates(rate, settings, steps, epochs), weight_decay=settings.weight_decay
         )
         optimizer.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
         optimizer.build(variables)
         made.append(optimizer)
     base, head = made
     return base, head
+
+
+def _rates(rate: float, settings: WholeNetwork, steps: int, epochs: int) -> Restarted:
+    restarts = [restart for restart in settings.restarts if restart.behind < epochs]
+    begins = [0, *(restart.behind for restart in restarts)]
+    lengths = [end - begin for begin, end in zip(begins, [*begins[1:], epochs], strict=True)]
+    warm_up = round(min(settings.warm_up_epochs, lengths[0]) * steps)
+    later = [
+        (restart.behind * steps, WarmCosine(restart.rate * rate, length * steps, 0))
+        for restart, length in zip(restarts, lengths[1:], strict=True)
+    ]
+    return Restarted(WarmCosine(rate, lengths[0] * steps, warm_up), later)
 
 
 def _halves(network: keras.Model) -> tuple[list[keras.Variable], list[keras.Variable]]:

@@ -2,7 +2,8 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from lentigo_contract.images import MODEL_SIDE
 from lentigo_trainer.recipe_table import Table
@@ -24,6 +25,18 @@ class Stage(Table):
 
     side: Annotated[int, Field(ge=32, le=MODEL_SIDE)]
     epochs: Annotated[int, Field(ge=0)]
+
+
+class Restart(Table):
+    """The rates start again from a part of their highest, and fall along a cosine once more.
+
+    Attributes:
+        behind: the epoch behind which they start again.
+        rate: share of the highest rate that they start from.
+    """
+
+    behind: Annotated[int, Field(ge=1)]
+    rate: Annotated[float, Field(gt=0, le=1)] = 0.5
 
 
 class Variation(Table):
@@ -69,6 +82,7 @@ class WholeNetwork(Table):
         average: decay of the weights' moving average, which is what is measured and exported.
         bfloat16: whether the arithmetic of a step may be in bfloat16, which is faster.
         stages: the first epochs, on smaller pictures; the others are at full size.
+        restarts: epochs behind which the rates start again, in rising order.
         variation: how pictures are varied.
     """
 
@@ -85,7 +99,16 @@ class WholeNetwork(Table):
     bfloat16: bool = True
     # TOML has lists; `strict` would ask for a tuple.
     stages: Annotated[tuple[Stage, ...], Field(strict=False)] = ()
+    restarts: Annotated[tuple[Restart, ...], Field(strict=False)] = ()
     variation: Variation = Variation()
+
+    @field_validator("restarts")
+    @classmethod
+    def _rise(cls, restarts: tuple[Restart, ...]) -> tuple[Restart, ...]:
+        places = [restart.behind for restart in restarts]
+        if places != sorted(set(places)):
+            raise PydanticCustomError("restarts", "their epochs must rise from one to the next")
+        return restarts
 
     def side_of(self, epoch: int) -> int:
         """Give the side of an epoch's pictures, in pixels; epochs count from 1."""
@@ -97,8 +120,14 @@ class WholeNetwork(Table):
         return MODEL_SIDE
 
     def scaled(self, share: float) -> "WholeNetwork":
-        """Shorten or stretch the stages with the run, rounding down."""
+        """Shorten or stretch stages and restarts with the run, rounding down."""
         stages = tuple(
             stage.model_copy(update={"epochs": int(stage.epochs * share)}) for stage in self.stages
         )
-        return self.model_copy(update={"stages": stages})
+        places = [(int(restart.behind * share), restart) for restart in self.restarts]
+        restarts = {
+            place: restart.model_copy(update={"behind": place})
+            for place, restart in places
+            if place
+        }
+        return self.model_copy(update={"stages": stages, "restarts": tuple(restarts.values())})

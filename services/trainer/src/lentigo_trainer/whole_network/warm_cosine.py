@@ -1,6 +1,7 @@
-"""The learning rate: up in a straight line, then down to zero along a cosine."""
+"""The learning rate: up in a straight line, then down to zero along a cosine, perhaps again."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -31,3 +32,27 @@ class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: igno
     def get_config(self) -> dict[str, float]:
         """Give the arguments again, as Keras asks of a schedule."""
         return {"rate": self._rate, "steps": self._steps, "warm_up": self._warm_up}
+
+
+class Restarted(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # untyped
+    """One schedule behind the other, each counting its own steps (SGDR's warm restarts).
+
+    Args:
+        first: holds from the first step on.
+        later: of each other one, the step it begins at, in rising order.
+    """
+
+    def __init__(self, first: WarmCosine, later: Sequence[tuple[int, WarmCosine]]) -> None:
+        self._first = first
+        self._later = tuple(later)
+
+    def __call__(self, step: keras.KerasTensor) -> keras.KerasTensor:
+        """Give the rate of a step, counted from 0."""
+        rate = self._first(step)
+        for begin, schedule in self._later:
+            rate = ops.where(step < begin, rate, schedule(step - begin))
+        return rate
+
+    def get_config(self) -> dict[str, object]:
+        """Give the arguments again, as Keras asks of a schedule."""
+        return {"first": self._first, "later": self._later}
