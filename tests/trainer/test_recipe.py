@@ -5,6 +5,8 @@ import pytest
 from lentigo_contract.errors import RecipeError
 from lentigo_trainer.architectures.registry import ARCHITECTURES
 from lentigo_trainer.benchmark.job import recipe_of
+from lentigo_trainer.cli_steps import recipe_from
+from lentigo_trainer.own_recipe import own_recipe
 from lentigo_trainer.recipe import Recipe, read_recipe
 from lentigo_trainer.whole_network.settings import WholeNetwork
 
@@ -17,8 +19,13 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_papers_recipe_is_the_default() -> None:
+def test_the_papers_recipe_is_what_a_recipe_is_that_says_nothing() -> None:
     assert read_recipe(PAPER) == Recipe()
+
+
+def test_a_run_that_is_told_no_recipe_follows_lentigos_own() -> None:
+    assert read_recipe(PAPER.parent / "lentigo.toml") == recipe_from(None, None)
+    assert recipe_from(None, 3) == own_recipe().for_epochs(3)
 
 
 def test_the_benchmarks_recipe_for_mobilenet_is_the_papers() -> None:

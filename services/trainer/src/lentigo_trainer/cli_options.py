@@ -37,7 +37,7 @@ RandomWeightsOption = Annotated[
 ]
 RecipeOption = Annotated[
     Path | None,
-    typer.Option(help="Recipe, such as recipes/paper.toml.", show_default="the paper's"),
+    typer.Option(help="Recipe, such as recipes/paper.toml.", show_default="Lentigo's own"),
 ]
 EpochsOption = Annotated[
     int | None,

@@ -7,6 +7,7 @@ import typer
 
 from lentigo_contract.cpu_limits import available_cores
 from lentigo_trainer.config import Weights
+from lentigo_trainer.own_recipe import own_recipe
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.recipe import Recipe, read_recipe
 from lentigo_trainer.source import find_source
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def recipe_from(path: Path | None, epochs: int | None) -> Recipe:
-    """Read a recipe, or take the paper's, and change its epochs if asked to."""
-    recipe = Recipe() if path is None else read_recipe(path)
+    """Read a recipe, or take Lentigo's own, and change its epochs if asked to."""
+    recipe = own_recipe() if path is None else read_recipe(path)
     return recipe if epochs is None else recipe.for_epochs(epochs)
 
 

@@ -57,12 +57,12 @@ class Variation(Table):
     rotation: Annotated[float, Field(ge=0, le=180)] = 180.0
     zoom_in: Annotated[float, Field(gt=0.1, le=1)] = 0.7
     zoom_out: Annotated[float, Field(ge=1, le=4)] = 1.2
-    stretch: Share = 0.1
+    stretch: Share = 0.15
     shift: Share = 0.1
     brightness: Share = 0.08
     contrast: Share = 0.2
     saturation: Share = 0.2
-    tint: Share = 0.06
+    tint: Share = 0.08
 
 
 class WholeNetwork(Table):
