@@ -9,13 +9,13 @@ def own_recipe() -> Recipe:
     return Recipe(
         name="lentigo",
         hold_out=True,
-        epochs=27,
+        epochs=24,
         whole_network=WholeNetwork(
             stages=(
                 Stage(side=128, epochs=6),
                 Stage(side=160, epochs=5),
                 Stage(side=224, epochs=4),
-                Stage(side=192, epochs=8),
+                Stage(side=160, epochs=5),
             ),
             restarts=(Restart(behind=15, rate=0.5),),
         ),
