@@ -161,8 +161,8 @@ def test_a_fault_in_a_table_of_the_whole_network_is_found(
 
 def test_pictures_grow_from_stage_to_stage_up_to_full_size() -> None:
     settings = read_recipe(PAPER.parent / "lentigo.toml").whole_network or WholeNetwork()
-    sides = [settings.side_of(epoch) for epoch in range(1, 25)]
-    assert sides == [128] * 6 + [160] * 5 + [224] * 4 + [160] * 5 + [224] * 4
+    sides = [settings.side_of(epoch) for epoch in range(1, 26)]
+    assert sides == [128] * 6 + [160] * 5 + [224] * 4 + [160] * 4 + [224] * 6
 
 
 @pytest.mark.parametrize(

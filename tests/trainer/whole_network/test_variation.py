@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from lentigo_trainer.whole_network.settings import Variation
-from lentigo_trainer.whole_network.variation import Variations, draw_variations, varied
+from lentigo_trainer.whole_network.variation import draw_variations, varied
 
 STILL = Variation(
     rotation=0, zoom_in=1, zoom_out=1, stretch=0, shift=0, brightness=0, contrast=0,
@@ -52,6 +54,29 @@ def test_each_picture_of_an_epoch_is_varied_in_its_own_way() -> None:
     assert len(np.unique(maps.round(4), axis=0)) == 50
 
 
+def detail(images: NDArray[np.float32]) -> float:
+    return float(np.abs(np.diff(images, axis=1)).mean())
+
+
+def test_what_turning_softens_sharpening_gives_back() -> None:
+    fine = np.random.default_rng(3).uniform(80, 170, (20, 224, 224, 3)).astype(np.float32)
+
+    def shown(sharpen: float) -> float:
+        widest = STILL.model_copy(update={"rotation": 180.0, "sharpen": sharpen})
+        drawn = draw_variations(widest, 20, 224, 0)
+        always = replace(drawn, sharpness=np.full(20, sharpen, np.float32))
+        return detail(varied(fine, always, 224).numpy())
+
+    assert shown(0.0) < 0.75 * detail(fine)
+    assert shown(0.0) < shown(0.7) < shown(1.4)
+
+
+def test_a_picture_without_detail_cannot_be_sharpened() -> None:
+    flat = np.full((2, 224, 224, 3), 90, np.float32)
+    widest = STILL.model_copy(update={"soften": 0.5, "sharpen": 2.0})
+    assert varied(flat, draw_variations(widest, 2, 224, 0), 224).numpy() == pytest.approx(flat)
+
+
 def test_values_stay_in_the_range_of_pixels() -> None:
     values = done(Variation(brightness=0.5, contrast=0.9, saturation=0.9, tint=0.5))
     assert values.min() >= 0
@@ -87,9 +112,8 @@ def test_saturation_moves_towards_grey_and_leaves_grey_alone() -> None:
 def test_contrast_and_brightness_act_about_the_mean() -> None:
     images = pictures(2)
     plain = draw_variations(STILL, 2, 224, 0)
-    changed = Variations(
-        plain.maps, plain.colours, np.full(2, 0.5, np.float32), np.full(2, 10, np.float32)
-    )
+    half, ten = np.full(2, 0.5, np.float32), np.full(2, 10, np.float32)
+    changed = replace(plain, contrast=half, brightness=ten)
     before, after = (varied(images, each, 224).numpy() for each in (plain, changed))
     assert after.mean(axis=(1, 2)) == pytest.approx(before.mean(axis=(1, 2)) + 10, abs=0.01)
     assert after.std(axis=(1, 2)) == pytest.approx(before.std(axis=(1, 2)) / 2, rel=1e-3)

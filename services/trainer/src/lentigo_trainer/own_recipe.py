@@ -1,7 +1,7 @@
 """Lentigo's own recipe, which a run follows that is told no other: `recipes/lentigo.toml`."""
 
 from lentigo_trainer.recipe import Recipe
-from lentigo_trainer.whole_network.settings import Restart, Stage, WholeNetwork
+from lentigo_trainer.whole_network.settings import Restart, Stage, Variation, WholeNetwork
 
 
 def own_recipe() -> Recipe:
@@ -9,14 +9,23 @@ def own_recipe() -> Recipe:
     return Recipe(
         name="lentigo",
         hold_out=True,
-        epochs=24,
+        epochs=25,
         whole_network=WholeNetwork(
             stages=(
                 Stage(side=128, epochs=6),
                 Stage(side=160, epochs=5),
                 Stage(side=224, epochs=4),
-                Stage(side=160, epochs=5),
+                Stage(side=160, epochs=4),
             ),
-            restarts=(Restart(behind=15, rate=0.5),),
+            restarts=(
+                Restart(
+                    behind=15,
+                    rate=0.5,
+                    mixup=0.2,
+                    variation=Variation(
+                        brightness=0.1, saturation=0.25, tint=0.12, soften=0.2, sharpen=1.4
+                    ),
+                ),
+            ),
         ),
     )

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from lentigo_contract.errors import RecipeError
 from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.labels import CODES
 from lentigo_trainer.epochs import (
     Step,
     cross_entropy,
@@ -31,6 +32,7 @@ from lentigo_trainer.progress import Progress
 from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.whole_network.bfloat16 import in_bfloat16
 from lentigo_trainer.whole_network.logit_adjustment import Loss, adjusted_cross_entropy
+from lentigo_trainer.whole_network.mixup import draw_weights, mixed
 from lentigo_trainer.whole_network.sampling import class_shares, epoch_rows
 from lentigo_trainer.whole_network.settings import WholeNetwork
 from lentigo_trainer.whole_network.variation import Variations, draw_variations, varied
@@ -94,11 +96,13 @@ def fit_whole(
         side = settings.side_of(number)
         if side not in step_at:
             step_at[side] = _training_step(at_side(network, side), optimizers, average, loss)
-        of_rows, of_pictures = np.random.SeedSequence([seed, number]).generate_state(2, np.uint64)
-        drawn = epoch_rows(labels, shares, count, int(of_rows))[: steps * batch_size]
-        variations = draw_variations(settings.variation, len(drawn), side, int(of_pictures))
+        seeds = np.random.SeedSequence([seed, number]).generate_state(3, np.uint64)
+        of_rows, of_pictures, of_mixing = map(int, seeds)
+        drawn = epoch_rows(labels, shares, count, of_rows)[: steps * batch_size]
+        variations = draw_variations(settings.variation_of(number), len(drawn), side, of_pictures)
+        weights = draw_weights(settings.mixup_of(number), len(drawn), of_mixing)
         trained, accuracy = learn_from(
-            _batches(training, drawn, variations, side, batch_size),
+            _batches(training, drawn, variations, weights, side, batch_size),
             step_at[side],
             len(drawn),
             f"Epoch {number} of {epochs} at {side} pixels",
@@ -211,17 +215,18 @@ def _training_step(
 ) -> Step:
     base, head = _halves(network)
 
-    def step(pictures: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(pictures: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             logits = network(pictures, training=True)
-            loss = loss_of(labels, logits)
+            loss = loss_of(targets, logits)
         gradients = tape.gradient(loss, [*base, *head])
         for optimizer, half, variables in zip(
             optimizers, (gradients[: len(base)], gradients[len(base) :]), (base, head), strict=True
         ):
             optimizer.apply_gradients(zip(half, variables, strict=True))
         average.follow()
-        hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1) == labels, tf.int32))
+        right = tf.argmax(logits, 1) == tf.argmax(targets, 1)
+        hits = tf.reduce_sum(tf.cast(right, tf.int32))
         return loss, hits
 
     compiled: Step = tf.function(step)
@@ -232,23 +237,27 @@ def _batches(
     training: Examples,
     drawn: npt.NDArray[np.int64],
     variations: Variations,
+    weights: npt.NDArray[np.float32],
     side: int,
     batch_size: int,
 ) -> tf.data.Dataset:
     def read(
-        rows: tf.Tensor, labels: tf.Tensor, *columns: tf.Tensor
+        rows: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *columns: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         pictures = tf.numpy_function(training.features.take, [rows], tf.float32, stateful=False)
         pictures.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
-        return varied(pictures, Variations(*columns), side), labels
+        shown = varied(pictures, Variations(*columns), side)
+        return mixed(shown, tf.one_hot(labels, len(CODES)), weights)
 
     columns = (
         drawn,
         training.labels[drawn],
+        weights,
         variations.maps,
         variations.colours,
         variations.contrast,
         variations.brightness,
+        variations.sharpness,
     )
     return (
         tf.data.Dataset.from_tensor_slices(columns)

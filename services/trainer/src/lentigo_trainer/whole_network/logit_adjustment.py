@@ -25,14 +25,15 @@ def adjusted_cross_entropy(shares: Floats, strength: float, smoothing: float) ->
         smoothing: share of a label that is spread evenly over all classes.
 
     Returns:
-        A function of class numbers [n] and logits [n, 7] that gives the mean loss, in nats.
+        A function of targets [n, 7], whose rows sum to 1, and logits [n, 7] that gives the mean
+        loss, in nats.
     """
     logarithms = np.log(np.where(shares > 0, shares, 1.0))
     adjustment = (strength * logarithms).astype(np.float32)
     classes = len(shares)
 
-    def loss(labels: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
-        wanted = ops.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+    def loss(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+        wanted = targets * (1 - smoothing) + smoothing / classes
         likelihood = ops.log_softmax(logits + adjustment, axis=-1)
         return -ops.mean(ops.sum(wanted * likelihood, axis=-1))
 

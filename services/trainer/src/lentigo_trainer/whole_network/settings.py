@@ -27,18 +27,6 @@ class Stage(Table):
     epochs: Annotated[int, Field(ge=0)]
 
 
-class Restart(Table):
-    """The rates start again from a part of their highest, and fall along a cosine once more.
-
-    Attributes:
-        behind: the epoch behind which they start again.
-        rate: share of the highest rate that they start from.
-    """
-
-    behind: Annotated[int, Field(ge=1)]
-    rate: Annotated[float, Field(gt=0, le=1)] = 0.5
-
-
 class Variation(Table):
     """How far a picture is varied each time it is seen; every value is the widest of its draw.
 
@@ -52,6 +40,8 @@ class Variation(Table):
         contrast: share by which differences from the picture's mean grow or shrink.
         saturation: share by which differences from grey grow or shrink.
         tint: share by which each of red, green and blue grows or shrinks, as between cameras.
+        soften: share of the fine detail that is taken away.
+        sharpen: multiple of it that is added.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 180.0
@@ -63,6 +53,24 @@ class Variation(Table):
     contrast: Share = 0.2
     saturation: Share = 0.2
     tint: Share = 0.08
+    soften: Annotated[float, Field(ge=0, le=1)] = 0.0
+    sharpen: Annotated[float, Field(ge=0, le=4)] = 0.0
+
+
+class Restart(Table):
+    """The rates start again from a part of their highest, and fall along a cosine once more.
+
+    Attributes:
+        behind: the epoch behind which they start again.
+        rate: share of the highest rate that they start from.
+        mixup: how much pictures are blended from there on, see `mixup.draw_weights`; 0 not at all.
+        variation: how they are varied from there on; as before if not given.
+    """
+
+    behind: Annotated[int, Field(ge=1)]
+    rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+    mixup: Annotated[float, Field(ge=0, le=4)] = 0.0
+    variation: Variation | None = None
 
 
 class WholeNetwork(Table):
@@ -118,6 +126,16 @@ class WholeNetwork(Table):
             if epoch <= behind:
                 return stage.side
         return MODEL_SIDE
+
+    def mixup_of(self, epoch: int) -> float:
+        """Give how much the pictures of an epoch are blended; epochs count from 1."""
+        before = [restart.mixup for restart in self.restarts if restart.behind < epoch]
+        return before[-1] if before else 0.0
+
+    def variation_of(self, epoch: int) -> Variation:
+        """Give how the pictures of an epoch are varied; epochs count from 1."""
+        before = [restart.variation for restart in self.restarts if restart.behind < epoch]
+        return next((given for given in reversed(before) if given), self.variation)
 
     def scaled(self, share: float) -> "WholeNetwork":
         """Shorten or stretch stages and restarts with the run, rounding down."""

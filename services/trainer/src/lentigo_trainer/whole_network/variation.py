@@ -4,6 +4,10 @@ Drawn for a whole epoch at once from its seed, so a picture's variation is a pur
 and position. The plane's map goes through `ImageProjectiveTransformV3` as the paper's augmentation
 does, and gives the picture in the wanted size by the same resampling. What lies beyond the border
 is mirrored: streaks of the nearest pixel look like nothing that a dermatoscope shows.
+
+Turning a picture between its pixels softens it. Pictures that are asked about are not turned, and a
+network that only knows soft ones takes their fine detail for something else (docs/experiments.md,
+trial 4): sharpening gives it back.
 """
 
 from dataclasses import dataclass
@@ -36,12 +40,15 @@ class Variations:
         colours: float32 [n, 3, 3], result = colour @ this, behind the contrast.
         contrast: float32 [n], factor of the differences from the picture's mean.
         brightness: float32 [n], added, in 0 to 255.
+        sharpness: float32 [n], how much of a picture's fine detail is added to it, -1 (none of it
+            is left) and above.
     """
 
     maps: Floats
     colours: Floats
     contrast: Floats
     brightness: Floats
+    sharpness: Floats
 
 
 def draw_variations(widest: Variation, count: int, side: int, seed: int) -> Variations:
@@ -73,6 +80,7 @@ def draw_variations(widest: Variation, count: int, side: int, seed: int) -> Vari
         colours=(mixed * tint).astype(np.float32),
         contrast=(1 + between(-widest.contrast, widest.contrast)).astype(np.float32),
         brightness=(255 * between(-widest.brightness, widest.brightness)).astype(np.float32),
+        sharpness=between(-widest.soften, widest.sharpen).astype(np.float32),
     )
 
 
@@ -95,6 +103,7 @@ def varied(images: tf.Tensor, variations: Variations, side: int) -> tf.Tensor:
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
+    turned += tf.reshape(variations.sharpness, (-1, 1, 1, 1)) * (turned - _softened(turned))
     mean = tf.reduce_mean(turned, axis=(1, 2), keepdims=True)
     contrast = tf.reshape(variations.contrast, (-1, 1, 1, 1))
     brightness = tf.reshape(variations.brightness, (-1, 1, 1, 1))
@@ -104,6 +113,14 @@ def varied(images: tf.Tensor, variations: Variations, side: int) -> tf.Tensor:
     factors = tf.reshape(contrast, (-1, 1, 1)) * variations.colours
     mixed = tf.matmul(flat, factors) + tf.matmul(offset, variations.colours)
     return tf.reshape(tf.clip_by_value(mixed, 0.0, 255.0), (-1, side, side, 3))
+
+
+def _softened(images: tf.Tensor) -> tf.Tensor:
+    """Take a quarter, a half and a quarter of neighbouring pixels, down and across."""
+    wide = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    down = (wide[:, :-2] + 2 * wide[:, 1:-1] + wide[:, 2:]) / 4
+    softened: tf.Tensor = (down[:, :, :-2] + 2 * down[:, :, 1:-1] + down[:, :, 2:]) / 4
+    return softened
 
 
 def _maps(
