@@ -9,8 +9,10 @@ from typing import BinaryIO, Final
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_trainer.figure_text import overall_rows, reasons
 from lentigo_trainer.scoring.pictures import pictures
-from lentigo_trainer.scoring.scorecard import Scorecard, write_scorecard
-from lentigo_trainer.scoring.tables import TextTable, sentences, text_tables
+from lentigo_trainer.scoring.scorecard import Scorecard
+from lentigo_trainer.scoring.scorecard_file import write_scorecard
+from lentigo_trainer.scoring.tables import sentences, text_tables
+from lentigo_trainer.scoring.text_table import TextTable
 from lentigo_trainer.storage import write_whole
 
 PAGE_NAME: Final = "index.html"
