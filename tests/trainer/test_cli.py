@@ -12,7 +12,7 @@ from lentigo_trainer.claim import claimed
 from tests.fakes import synthetic_ham10000
 from tests.trainer.dataverse_stub import StoredFile, dataverse
 
-COMMANDS = ("fetch", "prepare", "fit", "evaluate", "publish", "run", "benchmark")
+COMMANDS = ("fetch", "prepare", "fit", "evaluate", "card", "publish", "run", "benchmark")
 HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "httpx", "ai_edge_litert")
 
 ASK_FOR_HELP = f"""

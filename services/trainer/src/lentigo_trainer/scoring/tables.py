@@ -24,7 +24,7 @@ def sentences(card: Scorecard) -> Iterator[str]:
         f"Figures in brackets are 95 % intervals by bootstrap over {card.intervals_over} "
         f"({result.resamples:,} resamples)."
     )
-    yield f"Images among these that trained it: {card.overlap}"
+    yield overlap_text(card)
     if card.unlisted:
         yield f"{card.unlisted:,} further images without a truth were left out."
     if card.refused:
@@ -32,6 +32,14 @@ def sentences(card: Scorecard) -> Iterator[str]:
             f"The service refused {card.refused:,} images as unfit and was told to judge them all "
             "the same."
         )
+
+
+def overlap_text(card: Scorecard) -> str:
+    """Say whether any of the images trained what was measured."""
+    found, _, how = card.overlap.partition(": ")
+    if found == "none":
+        return f"None of them trained it: {how}"
+    return f"Whether any of them trained it was {found}: {how}"
 
 
 def text_tables(card: Scorecard) -> list[TextTable]:
