@@ -48,6 +48,15 @@ def test_it_opens_with_the_notice_and_says_plainly_what_it_is_not_for(text: str)
     assert "non-commercial" in text
 
 
+def test_what_may_do_harm_comes_before_the_figures(text: str) -> None:
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    places = [
+        headings.index(f"## {name}")
+        for name in ("Misuse", "Known failures", "Never tested", "How well it does")
+    ]
+    assert places == sorted(places)
+
+
 def test_every_figure_stands_beside_baseline_interval_and_n(text: str, main: Scorecard) -> None:
     _, _, value, n, baseline, _ = line_of(text, "| Accuracy").split("|")
     assert "(" in value
@@ -101,7 +110,9 @@ def test_another_version_stands_beside_it_with_the_paired_difference(main: Score
     theirs = made_card(skill=1.0, version=2)
     evidence = checked(MANIFEST, main, others=[Other("the paper's recipe", theirs)])
     text = model_card(evidence)
-    section = text.split("### Beside the paper's recipe, on 200 made-up images")[1]
+    section = text.split("### Beside the paper's recipe, on 200 made-up images")[1].split("\n### ")[
+        0
+    ]
     head = "| Figure | This version | the paper's recipe | Difference | n | Always nv |"
     assert head in section
     difference = line_of(section, "| Balanced accuracy").split("|")[4]
@@ -113,7 +124,7 @@ def test_another_version_stands_beside_it_with_the_paired_difference(main: Score
 def test_without_answers_the_difference_is_not_measured(main: Scorecard) -> None:
     theirs = made_card(skill=1.0, version=2).without_answers()
     text = model_card(checked(MANIFEST, main, others=[Other("theirs", theirs)]))
-    section = text.split("### Beside theirs")[1].split("\n## ")[0]
+    section = text.split("### Beside theirs")[1].split("\n### ")[0]
     assert line_of(section, "| Accuracy").split("|")[4].strip() == "not measured"
     assert "not measured, because the answers were not kept" in section
 

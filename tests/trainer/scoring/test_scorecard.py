@@ -93,7 +93,7 @@ def test_the_page_shows_every_figure_and_every_picture(card: Scorecard, tmp_path
     }
     assert all(f'src="{name}"' in text for name in pictures)
     assert RESEARCH_NOTICE in text
-    assert all(f"<td>{code}</td>" in text for code in CODES)
+    assert all(f'<th scope="row">{code}</th>' in text for code in CODES)
     assert "By sex" in text
     assert "bootstrap over lesions" in text
     assert "&lt;made up&gt;" in text

@@ -48,7 +48,8 @@ def comparison(ours: Scorecard, other: Other) -> str:
         f"Whether the difference is one: {NOT_MEASURED}, because the answers were not kept."
         if found is None
         else "A difference is this version minus the other, and its interval is paired: both "
-        "answer the same lesions in every resample."
+        "answer the same lesions in every resample. Of calibration error, Brier score and log "
+        "loss, less is better."
     )
     head = ("Figure", "This version", other.label, "Difference", "n", f"Always {majority}")
     return paragraphs(

@@ -1,5 +1,7 @@
 """What a version's probabilities are held against, and how each threshold was chosen."""
 
+from collections.abc import Iterator
+
 from lentigo_contract.manifest import Manifest
 from lentigo_trainer.figure_text import threshold_text
 from lentigo_trainer.markdown import bullets, paragraphs
@@ -27,6 +29,7 @@ def decisions(manifest: Manifest, main: Scorecard) -> str:
                     _malignancy(manifest),
                     _abstention(manifest),
                     _unlikeness(manifest),
+                    *_engines(manifest),
                 )
             ),
             flattered,
@@ -75,3 +78,12 @@ def _unlikeness(manifest: Manifest) -> str:
         f"Unlike images: a picture whose unlikeness is above {found.limit:.4g} gets no diagnosis. "
         f"{found.method} How the limit was chosen: {found.source}."
     )
+
+
+def _engines(manifest: Manifest) -> Iterator[str]:
+    for engine, found in (manifest.agreement or {}).items():
+        yield (
+            f"Engine {engine}: the same diagnosis as the SavedModel, of which all figures here "
+            f"speak, for {100 * found.equal_diagnoses:.1f} % of {found.images:,} images; balanced "
+            f"accuracy changes by {100 * found.balanced_accuracy_change:+.1f} points."
+        )

@@ -28,19 +28,20 @@ def model_card(evidence: Evidence, pictures: Sequence[Picture] = ()) -> str:
         pictures: to be shown beside the figures.
     """
     manifest, main = evidence.manifest, evidence.main
+    # What may do harm comes before what may please.
     parts = (
         _head(manifest),
         in_short(main),
         intended_use(),
+        failures(evidence),
+        limits(evidence),
         _data(manifest),
+        decisions(manifest, main),
         f"## How well it does\n\n{READING}",
+        "\n\n".join(f"![{words}]({address})" for address, words in pictures),
+        *(comparison(card, other) for card in evidence.sets for other in evidence.beside(card)),
         figures(main, subgroups=True),
         *(figures(each, subgroups=False) for each in evidence.further),
-        *(comparison(card, other) for card in evidence.sets for other in evidence.beside(card)),
-        "\n\n".join(f"![{words}]({address})" for address, words in pictures),
-        failures(evidence),
-        decisions(manifest, main),
-        limits(evidence),
     )
     return paragraphs(parts) + "\n"
 

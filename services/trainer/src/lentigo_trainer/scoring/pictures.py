@@ -129,7 +129,7 @@ def risk_against_coverage(card: Scorecard) -> bytes:
         label="measured",
     )
     axes.axhline(risks[-1].value or 0.0, color=FAINT, linestyle="--", label="without abstaining")
-    axes.set_xlim(0, 1)
+    axes.set_xlim(0, 1.02)
     axes.set_ylim(bottom=0)
     share_axis(axes.xaxis)
     share_axis(axes.yaxis)

@@ -96,9 +96,14 @@ def _melanoma(card: Scorecard) -> TextTable:
     found = card.melanoma_specificity
     return TextTable(
         "Specificity for melanoma at a given sensitivity",
-        ("Sensitivity", "n", "Specificity"),
+        ("Sensitivity", "n", "Specificity", "By chance"),
         tuple(
-            (f"{100 * float(wanted):.0f} %", f"{figure.n:,}", share_text(figure))
+            (
+                f"{100 * float(wanted):.0f} %",
+                f"{figure.n:,}",
+                share_text(figure),
+                f"{100 * (1 - float(wanted)):.0f} %",
+            )
             for wanted, figure in found.items()
         ),
         noted([figure.reason for figure in found.values() if figure.reason]),
@@ -108,8 +113,9 @@ def _melanoma(card: Scorecard) -> TextTable:
 def _calibration(card: Scorecard) -> TextTable:
     report = card.calibration
     rows = []
-    for name, found in (("before", report.before), ("after", report.after)):
-        if found is not None:
+    same = report.before == report.after
+    for name, found in (("before", report.before), ("as answered", report.after)):
+        if found is not None and not (same and name == "before"):
             figures = (found.expected_calibration_error, found.brier, found.log_loss)
             rows.append((name, *map(number_text, figures)))
     title = "Calibration"
