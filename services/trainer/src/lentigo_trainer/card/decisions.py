@@ -17,7 +17,7 @@ def decisions(manifest: Manifest, main: Scorecard) -> str:
     """
     flattered = (
         f"The thresholds were chosen on {main.images}: what they do there flatters them."
-        if main.images in manifest.thresholds.source
+        if chosen_on(manifest, main)
         else ""
     )
     return paragraphs(
@@ -35,6 +35,11 @@ def decisions(manifest: Manifest, main: Scorecard) -> str:
             flattered,
         )
     )
+
+
+def chosen_on(manifest: Manifest, card: Scorecard) -> bool:
+    """Whether the threshold for malignancy was chosen on the very images of these figures."""
+    return card.images in manifest.thresholds.source
 
 
 def _calibration(manifest: Manifest) -> str:

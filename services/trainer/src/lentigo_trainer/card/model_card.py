@@ -31,7 +31,7 @@ def model_card(evidence: Evidence, pictures: Sequence[Picture] = ()) -> str:
     # What may do harm comes before what may please.
     parts = (
         _head(manifest),
-        in_short(main),
+        in_short(manifest, main),
         intended_use(),
         failures(evidence),
         limits(evidence),

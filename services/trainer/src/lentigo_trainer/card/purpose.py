@@ -1,14 +1,21 @@
 """What a version is for, what it is not for, and its worth in a few lines."""
 
+from lentigo_contract.manifest import Manifest
 from lentigo_trainer.card.counts import of_text
+from lentigo_trainer.card.decisions import chosen_on
 from lentigo_trainer.evaluation import Figure
 from lentigo_trainer.figure_text import NOT_MEASURED, number_text, share_text
 from lentigo_trainer.markdown import bullets
 from lentigo_trainer.scoring.scorecard import Scorecard
 
 
-def in_short(card: Scorecard) -> str:
-    """Say what matters most, each figure with its interval, its n and what guessing would have."""
+def in_short(manifest: Manifest, card: Scorecard) -> str:
+    """Say what matters most, each figure with its interval, its n and what guessing would have.
+
+    Args:
+        manifest: of the version.
+        card: its figures on the images that the card speaks of first.
+    """
     result = card.evaluation
     classes = len(result.averaged_over)
     guess = share_text(result.majority_baseline)
@@ -26,7 +33,7 @@ def in_short(card: Scorecard) -> str:
             f"AUC of malignant against benign: {number_text(result.malignant_auc)}, on "
             f"{result.malignant_auc.n:,} malignant images; guessing has 0.500."
         ),
-        _referral(card),
+        _referral(card, chosen_on(manifest, card)),
     )
     return f"## In short\n\nOn {card.images}:\n\n{bullets(lines)}"
 
@@ -56,11 +63,16 @@ def _named(figure: Figure) -> str:
     return "undefined" if figure.value is None else f"{of_text(figure)}, {share_text(figure)}"
 
 
-def _referral(card: Scorecard) -> str:
+def _referral(card: Scorecard, flattered: bool) -> str:
     found = card.referral
     if found is None:
         return f"Referral by the version's threshold: {NOT_MEASURED}."
     return (
         f"Malignant images referred by the version's threshold: {_named(found.sensitivity)}; for "
         f"this it refers {share_text(found.referred)} of all {found.referred.n:,}."
+        + (
+            " The threshold was chosen on these very images, which flatters it."
+            if flattered
+            else ""
+        )
     )
