@@ -12,7 +12,7 @@ from lentigo_trainer.claim import claimed
 from tests.fakes import synthetic_ham10000
 from tests.trainer.dataverse_stub import StoredFile, dataverse
 
-COMMANDS = ("fetch", "prepare", "fit", "evaluate", "publish", "run", "benchmark")
+COMMANDS = ("fetch", "prepare", "fit", "evaluate", "card", "publish", "run", "benchmark")
 HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "httpx", "ai_edge_litert")
 
 ASK_FOR_HELP = f"""
@@ -221,6 +221,7 @@ def test_too_little_memory_is_told_before_anything_is_done(
         (["--url", "http://x", "--truth", "a.csv"], "both --images and --truth"),
         (["--model", "m", "--source", "a", "--images", "a", "--truth", "b"], "either --source"),
         (["--model", "m", "--source", "a", "--metadata", "b"], "goes with --images"),
+        (["--model", "m", "--source", "a", "--answers"], "the file that --json names"),
     ],
 )
 def test_what_to_evaluate_and_on_what_must_be_clear(options: list[str], told: str) -> None:

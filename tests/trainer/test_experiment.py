@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -5,12 +6,15 @@ import pytest
 
 from lentigo_contract.manifest import Manifest
 from lentigo_trainer.candidate import candidate_files, candidate_manifest
+from lentigo_trainer.card.measured import measure_candidate
+from lentigo_trainer.card.model_card import model_card
 from lentigo_trainer.config import TrainingConfig, WorkFolder
 from lentigo_trainer.experiment import TUNING_SET, Trained, train
 from lentigo_trainer.prepare import Prepared, prepare
 from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.saved_model import probabilities_of
+from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION
 from lentigo_trainer.source import find_source
 from lentigo_trainer.temperature import best_temperature
 from lentigo_trainer.training_rows import choose_rows
@@ -81,3 +85,29 @@ def test_the_manifest_counts_originals_and_nothing_frozen(
     assert manifest.plan.rows == manifest.split.train == len(rows.used.train)
     assert manifest.parameters.total == 3_236_039
     assert manifest.recipe["name"] == "tried"
+
+
+def test_its_card_speaks_of_the_hold_out_and_then_of_the_validation_images(
+    trained: Trained, config: TrainingConfig, prepared: Prepared
+) -> None:
+    card = (candidate_files(trained.folder) / "model-card.md").read_text()
+    hold_out = choose_rows(config, prepared).hold_out
+    first, second = card.index(f"### On {HOLD_OUT.description}"), card.index("### On the paper's")
+    assert first < second
+    assert f"\n{len(hold_out)} images of " in card[first:second]
+    assert "None of them trained it" in card[first:second]
+    assert "No hold-out was kept" not in card
+
+
+def test_the_card_of_a_recipe_without_a_hold_out_says_that_there_is_none(
+    trained: Trained, config: TrainingConfig, prepared: Prepared, manifest: Manifest
+) -> None:
+    whole = replace(config, recipe=RECIPE.model_copy(update={"hold_out": False}))
+    rows = choose_rows(whole, prepared)
+    counts = manifest.split.model_copy(update={"hold_out": 0, "tuning": 0})
+    described = manifest.model_copy(update={"split": counts})
+    chance = np.full((len(rows.whole.validation), 7), 1 / 7)
+    files = candidate_files(trained.folder)
+    evidence = measure_candidate(files, described, prepared, rows, chance, SilentProgress())
+    assert [card.images for card in evidence.sets] == [VALIDATION.description]
+    assert "**No hold-out was kept**" in model_card(evidence)

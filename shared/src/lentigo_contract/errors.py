@@ -30,6 +30,7 @@
     ├── EvaluationError             measuring a version or a service
     │   ├── TruthError                  a truth table that contradicts itself or its images
     │   ├── OverlapError                images or lesions that the version was trained on
+    │   ├── ScorecardError              figures in a file that cannot be read or do not fit
     │   └── RemoteServiceError          a service that does not answer, or not as ours does
     ├── MetricError                 a figure that is not defined
     │   └── EmptyClassError             a class without an example
@@ -173,6 +174,10 @@ class TruthError(EvaluationError):
 
 class OverlapError(EvaluationError):
     """Images or lesions of the evaluation are among those the version was trained on."""
+
+
+class ScorecardError(EvaluationError):
+    """A file of figures cannot be read, or does not belong to what it is set beside."""
 
 
 class RemoteServiceError(EvaluationError):

@@ -59,3 +59,13 @@ def test_a_part_that_is_the_whole_has_its_figures(found: Subgroups) -> None:
     assert whole.accuracy is not None
     assert whole.accuracy.value == pytest.approx((probabilities.argmax(axis=1) == truth).mean())
     assert whole.lesions == np.unique(lesions).size
+
+
+def test_accuracy_stands_beside_what_the_parts_own_most_frequent_answer_has(
+    found: Subgroups,
+) -> None:
+    truth, _, _ = made_up_answers(2, n=N)
+    for part, inside in (("female", slice(60)), ("male", slice(60, 111))):
+        figure = found["sex"][part].majority_baseline
+        assert figure is not None
+        assert figure.value == pytest.approx(np.bincount(truth[inside]).max() / figure.n)

@@ -11,8 +11,6 @@ from typing import Final
 from lentigo_contract.errors import WorkFolderError
 from lentigo_contract.manifest import Manifest
 from lentigo_contract.store import ModelStore, StoredVersion
-from lentigo_trainer.evaluation import Evaluation
-from lentigo_trainer.model_card import model_card
 from lentigo_trainer.storage import write_whole
 
 _FILES: Final = "candidate"
@@ -43,21 +41,17 @@ def candidate_manifest(run: Path) -> Manifest:
     return Manifest.read(run / _MANIFEST)
 
 
-def finish_candidate(
-    run: Path, manifest: Manifest, evaluation: Evaluation, measured_on: str
-) -> None:
+def finish_candidate(run: Path, manifest: Manifest, card: str) -> None:
     """Add the model card and the manifest; from here on the candidate can be published.
 
     Args:
         run: the run's folder, with the candidate's other files.
         manifest: what the candidate is.
-        evaluation: the figures of the card.
-        measured_on: what the figures were measured on, in words.
+        card: its model card, in Markdown.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
-    card = model_card(manifest, evaluation, measured_on)
     write_whole(run / _FILES / _CARD, lambda file: file.write(card.encode()))
     write_whole(run / _MANIFEST, lambda file: file.write(manifest.to_json().encode()))
 

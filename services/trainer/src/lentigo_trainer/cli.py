@@ -19,6 +19,7 @@ from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.memory_limits import require_memory
 from lentigo_trainer.benchmark.command import benchmark
+from lentigo_trainer.card.command import card
 from lentigo_trainer.cli_options import (
     EpochsOption,
     LimitOption,
@@ -107,6 +108,9 @@ def fit(
 
 
 app.command()(evaluate)
+
+
+app.command()(card)
 
 
 @app.command()

@@ -13,6 +13,8 @@ from lentigo_contract.agreement import EngineName
 from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.architectures.network import totals
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
+from lentigo_trainer.card.measured import measure_candidate
+from lentigo_trainer.card.model_card import model_card
 from lentigo_trainer.claim import claimed
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.description import Answering, describe
@@ -121,5 +123,6 @@ def train(
         manifest = describe(config, prepared, rows, totals(network), evaluation, answering, ended)
         if engines:
             manifest = engines.on_record(manifest)
-        finish_candidate(folder, manifest, evaluation, VALIDATION_SET)
+        evidence = measure_candidate(files, manifest, prepared, rows, answers, progress)
+        finish_candidate(folder, manifest, model_card(evidence))
     return Trained(folder, history, evaluation, learnt.feature_seconds)

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
+
 from lentigo_contract.labels import CODES
 from lentigo_trainer.evaluation import Evaluation, Figure
 
@@ -21,6 +23,22 @@ def share_text(figure: Figure) -> str:
 def number_text(figure: Figure) -> str:
     """Write a figure that is no share: "0.934 (0.911 to 0.955)"."""
     return _text(figure, lambda value: f"{value:.3f}", "")
+
+
+def points_text(figure: Figure) -> str:
+    """Write a difference of shares: "+14.2 points (+10.1 to +18.3)"."""
+    return _text(figure, lambda value: f"{100 * value:+.1f}", " points")
+
+
+def change_text(figure: Figure) -> str:
+    """Write a difference of figures that are no shares: "-0.034 (-0.051 to -0.016)"."""
+    return _text(figure, lambda value: f"{value:+.3f}", "")
+
+
+def threshold_text(threshold: float) -> str:
+    """Write a threshold, 0..1, with three digits that count: "0.3", "0.0000547"."""
+    # It can lie below a tenth of a per mille, where fixed decimals would say 0.
+    return np.format_float_positional(threshold, precision=3, fractional=False, trim="-")
 
 
 def overall_rows(result: Evaluation) -> list[Row]:

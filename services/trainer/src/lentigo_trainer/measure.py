@@ -12,7 +12,8 @@ from lentigo_trainer.progress import Progress
 from lentigo_trainer.scoring.image_set import ImageSet
 from lentigo_trainer.scoring.over_rest import RemoteService, ServedVersion
 from lentigo_trainer.scoring.overlap import require_no_overlap
-from lentigo_trainer.scoring.scorecard import Scorecard, Subject, score
+from lentigo_trainer.scoring.scorecard import Scorecard, score
+from lentigo_trainer.scoring.subject import Subject, subject_of
 
 # Of the bootstrap: the same images and answers give the same intervals, wherever they are measured.
 EVALUATION_SEED: Final = 0
@@ -62,15 +63,8 @@ def measure_version(version: StoredVersion, images: ImageSet, how: Measuring) ->
     overlap = require_no_overlap(version, images, how.workers, how.progress)
     answers = answers_in_process(version.path, images, how.workers, how.progress)
     manifest = version.manifest
-    subject = Subject(
-        name=manifest.name,
-        version=version.version,
-        architecture=manifest.architecture,
-        created=manifest.created.isoformat(),
-        asked="in process",
-        engine="savedmodel",
-    )
-    return score(subject, images, overlap, answers, manifest.calibration, how.seed)
+    subject = subject_of(manifest, version.version)
+    return score(subject, images, overlap, answers, manifest, how.seed)
 
 
 def measure_service(
@@ -103,9 +97,11 @@ def measure_service(
         asked=service.url,
         engine=served.engine,
     )
-    calibration = None if version is None else version.manifest.calibration
+    manifest = None if version is None else version.manifest
+    if manifest is not None:
+        subject = subject.model_copy(update={"recipe": manifest.recipe.get("name")})
     refused = len(told.refused)
-    return score(subject, images, overlap, told.probabilities, calibration, how.seed, refused)
+    return score(subject, images, overlap, told.probabilities, manifest, how.seed, refused)
 
 
 def _require_served(version: StoredVersion, served: ServedVersion) -> None:

@@ -138,19 +138,20 @@ class Calibrated(Protocol):
 def reliability(evaluation: Calibrated) -> bytes:
     """Draw the share of right answers against the confidence, and how many answers had it."""
     bars = evaluation.reliability
-    filled = [bar for bar in bars if bar.n]
+    # A line through points of a few answers would jump about and catch the eye most.
+    solid = [bar for bar in bars if bar.n >= FEW]
+    scarce = [bar for bar in bars if 0 < bar.n < FEW]
     figure = blank(height=8.0)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     top.plot((0, 1), (0, 1), color=FAINT, linestyle="--", label="as sure as right")
     top.plot(
-        [bar.confidence or 0.0 for bar in filled],
-        [bar.accuracy or 0.0 for bar in filled],
+        [bar.confidence or 0.0 for bar in solid],
+        [bar.accuracy or 0.0 for bar in solid],
         color=VERMILION,
         marker="s",
         linewidth=2,
         label="measured",
     )
-    scarce = [bar for bar in filled if bar.n < FEW]
     if scarce:
         top.plot(
             [bar.confidence or 0.0 for bar in scarce],
@@ -177,7 +178,7 @@ def reliability(evaluation: Calibrated) -> bytes:
     bottom.set_ylabel("answers", fontsize=SMALL, color=INK)
     bottom.set_xlabel("confidence: probability of the answer", fontsize=SMALL, color=INK)
     top.set_ylim(0, 1.02)
-    top.set_xlim(0, 1)
+    top.set_xlim(0, 1.02)
     top.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     bottom.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     for axes in (top, bottom):

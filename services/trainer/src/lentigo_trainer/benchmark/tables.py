@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lentigo_contract.labels import CODES
+from lentigo_trainer import markdown
 from lentigo_trainer.benchmark.records import Benchmark, Entry, Measured
 from lentigo_trainer.figure_text import NOT_MEASURED, share_text
 
@@ -11,9 +12,8 @@ MISSING: Final = "-"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table; the first column is text, the others are figures."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    """Lay out a table of figures, as a block that ends in a line feed."""
+    return markdown.table(head, rows) + "\n"
 
 
 def row_name(benchmark: Benchmark, entry: Entry) -> str:

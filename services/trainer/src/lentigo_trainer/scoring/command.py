@@ -86,6 +86,14 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     json: Annotated[
         Path | None, typer.Option(help="Also write the figures to this file.", show_default=False)
     ] = None,
+    answers: Annotated[
+        bool,
+        typer.Option(
+            "--answers",
+            help="Also keep the answer about every image, with its name, in --json: the model card "
+            "compares two versions by them.",
+        ),
+    ] = False,
     page: Annotated[
         Path | None,
         typer.Option(
@@ -96,10 +104,13 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     """Measure a published version, or a running service, on images with a known truth."""
     if model is None and url is None:
         raise _nothing_to_measure()
+    if answers and json is None:
+        raise typer.BadParameter("--answers are kept in the file that --json names; give it too.")
     from lentigo_trainer.report import tables  # noqa: PLC0415 - see cli
     from lentigo_trainer.scoring.page import write_page  # noqa: PLC0415
-    from lentigo_trainer.scoring.scorecard import write_scorecard  # noqa: PLC0415
-    from lentigo_trainer.scoring.tables import laid_out, sentences, text_tables  # noqa: PLC0415
+    from lentigo_trainer.scoring.scorecard_file import write_scorecard  # noqa: PLC0415
+    from lentigo_trainer.scoring.tables import sentences, text_tables  # noqa: PLC0415
+    from lentigo_trainer.scoring.text_table import laid_out  # noqa: PLC0415
 
     with _opened(source, part, images, truth, metadata) as chosen:
         card = _measured(model, url, chosen)
@@ -110,7 +121,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     for sentence in (*sentences(card), RESEARCH_NOTICE):
         console.print(sentence, markup=False, highlight=False)
     if json is not None:
-        write_scorecard(json, card)
+        write_scorecard(json, card, with_answers=answers)
     if page is not None:
         write_page(page, card)
 

@@ -19,6 +19,7 @@ from lentigo_trainer.answers import LabelArray
 from lentigo_trainer.ham10000 import read_metadata, require_images
 from lentigo_trainer.hold_out import Parts, parts_of
 from lentigo_trainer.listing import listed
+from lentigo_trainer.run_folder import digest_of
 from lentigo_trainer.scoring.truth_table import read_truth
 from lentigo_trainer.source import ImageReader, Source, images_of, open_images
 from lentigo_trainer.split import Rows, split
@@ -52,6 +53,12 @@ class ImageSet:
         if self.people is None:
             return np.array(self.names)
         return self.people["lesion_id"].to_numpy()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and diagnoses of the images, in any order, hex."""
+        pairs = zip(self.names, self.truth, strict=True)
+        return digest_of(f"{name} {CODES[label]}" for name, label in sorted(pairs))
 
 
 @dataclass(frozen=True, slots=True)

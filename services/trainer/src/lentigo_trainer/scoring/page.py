@@ -9,8 +9,10 @@ from typing import BinaryIO, Final
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_trainer.figure_text import overall_rows, reasons
 from lentigo_trainer.scoring.pictures import pictures
-from lentigo_trainer.scoring.scorecard import Scorecard, write_scorecard
-from lentigo_trainer.scoring.tables import TextTable, sentences, text_tables
+from lentigo_trainer.scoring.scorecard import Scorecard
+from lentigo_trainer.scoring.scorecard_file import write_scorecard
+from lentigo_trainer.scoring.tables import sentences, text_tables
+from lentigo_trainer.scoring.text_table import TextTable
 from lentigo_trainer.storage import write_whole
 
 PAGE_NAME: Final = "index.html"
@@ -19,13 +21,20 @@ FIGURES_NAME: Final = "evaluation.json"
 _STYLE: Final = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 72rem; padding: 1rem }
+h1 { font-size: clamp(1.4rem, 5vw, 2rem); line-height: 1.2 }
+h2 { font-size: 1.2rem; margin-top: 2rem }
 .notice { border-left: 4px solid #d55e00; padding-left: .75rem }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { border-bottom: 1px solid #8886; padding: .25rem .75rem .25rem 0; text-align: left }
-.note { white-space: pre-line }
-img { height: auto; max-width: 100%; width: 512px }
-figure { display: inline-block; margin: 0 1rem 1rem 0 }
+th, td { border-bottom: 1px solid #8886; padding: .25rem 1rem .25rem 0; text-align: left }
+th, td { vertical-align: top; white-space: nowrap }
+tbody th { background: Canvas; font-weight: normal; left: 0; position: sticky }
+@media (max-width: 40rem) { tbody th { min-width: 6rem; white-space: normal } }
+.note { color: color-mix(in srgb, CanvasText 75%, Canvas); white-space: pre-line }
+.pictures { align-items: start; display: grid; gap: 1rem; margin-top: 1.5rem }
+.pictures { grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }
+img { display: block; height: auto; max-width: 100%; width: 512px }
+figure { margin: 0 }
 """
 
 
@@ -61,7 +70,7 @@ def page(card: Scorecard, drawn: Sequence[tuple[str, str]]) -> str:
         f'<p class="notice"><strong>{escape(RESEARCH_NOTICE)}</strong></p>',
         *(f"<p>{escape(text)}</p>" for text in sentences(card)),
         _table(_overall(card)),
-        *(_figure(name, words) for name, words in drawn),
+        f'<div class="pictures">{"".join(_figure(*each) for each in drawn)}</div>',
         *(_table(table) for table in text_tables(card)),
         f"<p>{escape(card.subgroups_reason)}.</p>" if card.subgroups_reason else "",
         f'<p>Every figure is in <a href="{FIGURES_NAME}">{FIGURES_NAME}</a>.</p>',
@@ -88,12 +97,15 @@ def _overall(card: Scorecard) -> TextTable:
 def _table(table: TextTable) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.head)
     rows = "\n".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in table.rows
+        f'<tr><th scope="row">{escape(first)}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in others)
+        + "</tr>"
+        for first, *others in table.rows
     )
     note = f'<p class="note">{escape(table.note)}</p>' if table.note else ""
     return (
-        f'<h2>{escape(table.title)}</h2>\n<div class="wide"><table>\n<tr>{head}</tr>\n{rows}\n'
-        f"</table></div>{note}"
+        f'<h2>{escape(table.title)}</h2>\n<div class="wide" tabindex="0"><table>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>{note}"
     )
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import PercentFormatter
 
 from lentigo_trainer import plots
@@ -44,27 +46,49 @@ def pictures(card: Scorecard) -> dict[str, tuple[str, bytes]]:
 
 def diagnoses(card: Scorecard) -> bytes:
     """Draw sensitivity and specificity of each diagnosis with their intervals."""
+    found = card.diagnoses.values()
+    series = (
+        ("sensitivity", [each.sensitivity for each in found]),
+        ("specificity", [each.specificity for each in found]),
+    )
+    return png(each_diagnosis(card, series, "Each diagnosis (and how many images)"))
+
+
+def each_diagnosis(
+    card: Scorecard, series: Sequence[tuple[str, Sequence[Figure]]], heading: str
+) -> Canvas:
+    """Set one or two figures of each diagnosis beside each other, with their intervals.
+
+    Args:
+        card: whose diagnoses; how many images each has stands beside it.
+        series: a name and a figure for each diagnosis, in the card's order.
+        heading: what is seen.
+    """
     figure = blank(height=6.0)
     axes = figure.subplots()
-    codes = list(card.diagnoses)
-    _dots(
-        axes, [card.diagnoses[code].sensitivity for code in codes], -0.12, VERMILION, "sensitivity"
-    )
-    _dots(axes, [card.diagnoses[code].specificity for code in codes], 0.12, BLUE, "specificity")
-    named = [f"{code} ({card.diagnoses[code].sensitivity.n:,})" for code in codes]
-    axes.set_yticks(range(len(codes)), named)
+    marks = ((-0.12, VERMILION, "o"), (0.12, BLUE, "s"))
+    for (name, found), (shift, color, marker) in zip(series, marks, strict=False):
+        _dots(axes, found, shift, color, marker, name)
+    named = [f"{code} ({found.sensitivity.n:,})" for code, found in card.diagnoses.items()]
+    axes.set_yticks(range(len(named)), named)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.02)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    share_axis(axes.xaxis)
     axes.set_xlabel("share, with its 95 % interval", fontsize=SMALL, color=INK)
     plain(axes)
-    title(axes, "Each diagnosis (and how many images)")
+    title(axes, heading)
     legend(figure)
-    return png(figure)
+    return figure
 
 
-def _dots(axes: Axes, figures: Sequence[Figure], shift: float, color: str, name: str) -> None:
-    marker = "o" if shift < 0 else "s"
+def share_axis(axis: Axis) -> None:
+    """Write shares, 0..1, as per cent."""
+    axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+
+
+def _dots(
+    axes: Axes, figures: Sequence[Figure], shift: float, color: str, marker: str, name: str
+) -> None:
     known = [(place, each) for place, each in enumerate(figures) if each.value is not None]
     for place, each in known:
         if each.low is not None and each.high is not None:
@@ -105,10 +129,10 @@ def risk_against_coverage(card: Scorecard) -> bytes:
         label="measured",
     )
     axes.axhline(risks[-1].value or 0.0, color=FAINT, linestyle="--", label="without abstaining")
-    axes.set_xlim(0, 1)
+    axes.set_xlim(0, 1.02)
     axes.set_ylim(bottom=0)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    share_axis(axes.xaxis)
+    share_axis(axes.yaxis)
     axes.set_xlabel("coverage: share of the images that are answered", fontsize=SMALL, color=INK)
     axes.set_ylabel("wrong among the answers", fontsize=SMALL, color=INK)
     plain(axes)

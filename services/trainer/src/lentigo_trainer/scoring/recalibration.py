@@ -80,7 +80,7 @@ def calibration_report(
         )
     method, temperature = calibration.method, calibration.temperature
     if method == "none":
-        before, reason = answered, "not calibrated, so before and after are the same"
+        before, reason = answered, "not calibrated, so there is no before and after"
     elif method == "temperature":
         raw = uncalibrated(probabilities, temperature)
         made = (resampling.groups, resampling.seed, resampling.resamples)

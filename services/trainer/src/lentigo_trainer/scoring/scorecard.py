@@ -1,15 +1,13 @@
 """Everything that was measured on one set of images, as a value that can be written and read."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
-from lentigo_contract.manifest import Calibration
+from lentigo_contract.manifest import Manifest
 from lentigo_trainer.answers import FloatArray, checked
 from lentigo_trainer.evaluation import Evaluation, Figure, evaluate
 from lentigo_trainer.intervals import RESAMPLES
@@ -19,37 +17,17 @@ from lentigo_trainer.scoring.diagnoses import (
     melanoma_specificities,
 )
 from lentigo_trainer.scoring.image_set import ImageSet
+from lentigo_trainer.scoring.kept_answers import KeptAnswer, kept_answers
 from lentigo_trainer.scoring.measured import Resampling
 from lentigo_trainer.scoring.recalibration import CalibrationReport, calibration_report
+from lentigo_trainer.scoring.referral import Referral, referral
 from lentigo_trainer.scoring.selective import RiskCoverage, risk_coverage
 from lentigo_trainer.scoring.subgroups import Subgroups, subgroups
-from lentigo_trainer.storage import write_whole
+from lentigo_trainer.scoring.subject import Subject
 
 SCHEMA_VERSION: Final = 1
 
 _SUBGROUPS_UNKNOWN: Final = "HAM10000's metadata of these images is not known; see --metadata"
-
-
-class Subject(BaseModel):
-    """What was measured.
-
-    Attributes:
-        name: of the model.
-        version: its number.
-        architecture: of the network.
-        created: when training ended, UTC.
-        asked: "in process", or the address of the service.
-        engine: the runtime that computed.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    version: int
-    architecture: str
-    created: str
-    asked: str
-    engine: str
 
 
 class Scorecard(BaseModel):
@@ -60,6 +38,7 @@ class Scorecard(BaseModel):
 
     Attributes:
         images: what it was measured on, in words.
+        image_set: see `ImageSet.digest`; the same for the same images with the same truth.
         unlisted: further images that lay there without a truth.
         refused: how many images a service judged only when told to; None in process.
         intervals_over: what the bootstrap drew: whole lesions, or images where lesions are unknown.
@@ -69,8 +48,10 @@ class Scorecard(BaseModel):
         melanoma_specificity: at a sensitivity of "0.90" and "0.95".
         calibration: before and after.
         risk_coverage: how often the surest answers are wrong.
+        referral: what its thresholds do; None where they are not known.
         subgroups: by sex, age, site and confirmation; None where those are not known.
         subgroups_reason: why there are none.
+        answers: about every image; None where they were not kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +60,7 @@ class Scorecard(BaseModel):
     notice: str = RESEARCH_NOTICE
     subject: Subject
     images: str
+    image_set: str
     unlisted: int
     refused: int | None
     intervals_over: Literal["lesions", "images"]
@@ -88,12 +70,19 @@ class Scorecard(BaseModel):
     melanoma_specificity: dict[str, Figure]
     calibration: CalibrationReport
     risk_coverage: RiskCoverage
+    referral: Referral | None = None
     subgroups: Subgroups | None
     subgroups_reason: str | None = None
+    answers: tuple[KeptAnswer, ...] | None = None
+
+    def without_answers(self) -> "Scorecard":
+        """Give the figures alone."""
+        return self.model_copy(update={"answers": None})
 
     def to_json(self) -> dict[str, JsonValue]:
         """Give everything as plain values, fit for `json.dumps`."""
-        values: dict[str, JsonValue] = self.model_dump(mode="json", exclude={"evaluation"})
+        left_out = {"evaluation"} if self.answers else {"evaluation", "answers"}
+        values: dict[str, JsonValue] = self.model_dump(mode="json", exclude=left_out)
         figures = self.evaluation.to_json()
         if self.intervals_over == "images":
             figures["lesions"] = None
@@ -121,7 +110,7 @@ def score(
     images: ImageSet,
     overlap: str,
     probabilities: FloatArray,
-    calibration: Calibration | None,
+    manifest: Manifest | None,
     seed: int,
     refused: int | None = None,
     resamples: int = RESAMPLES,
@@ -133,7 +122,7 @@ def score(
         images: what it was asked about.
         overlap: what `overlap.require_no_overlap` said.
         probabilities: its answers, [n, 7]; rows sum to 1.
-        calibration: how they were calibrated; None where that is not known.
+        manifest: of what answered; None where it is not at hand.
         seed: the same seed gives the same intervals.
         refused: how many images it judged only when told to.
         resamples: how many resamples the intervals rest on.
@@ -148,6 +137,7 @@ def score(
     return Scorecard(
         subject=subject,
         images=images.description,
+        image_set=images.digest,
         unlisted=images.unlisted,
         refused=refused,
         intervals_over="images" if people is None else "lesions",
@@ -155,18 +145,18 @@ def score(
         evaluation=evaluation,
         diagnoses={code: diagnosis_figures(code, truth, answers, resampling) for code in CODES},
         melanoma_specificity=melanoma_specificities(truth, answers, resampling),
-        calibration=calibration_report(calibration, truth, answers, evaluation, resampling),
+        calibration=calibration_report(
+            None if manifest is None else manifest.calibration,
+            truth,
+            answers,
+            evaluation,
+            resampling,
+        ),
         risk_coverage=risk_coverage(truth, answers, resampling),
+        referral=None
+        if manifest is None
+        else referral(manifest.thresholds, truth, answers, resampling),
         subgroups=None if people is None else subgroups(people, truth, answers, resampling),
         subgroups_reason=_SUBGROUPS_UNKNOWN if people is None else None,
+        answers=kept_answers(images, answers),
     )
-
-
-def write_scorecard(path: Path, card: Scorecard) -> None:
-    """Write every figure as JSON.
-
-    Raises:
-        StorageError: the disk is full or not writable.
-    """
-    text = json.dumps(card.to_json(), indent=2, allow_nan=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))

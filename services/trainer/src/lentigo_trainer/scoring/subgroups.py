@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from lentigo_contract.labels import CODES
 from lentigo_trainer.answers import FloatArray, LabelArray, is_malignant, malignancy
 from lentigo_trainer.evaluation import Figure
-from lentigo_trainer.metrics import present_codes
+from lentigo_trainer.metrics import majority_code, present_codes
 from lentigo_trainer.resampled import BoolArray, auc, mean
 from lentigo_trainer.scoring.measured import FEWEST, Basis, Resampling, measured
 
@@ -31,6 +31,7 @@ class Subgroup(BaseModel):
         n: how many images.
         lesions: how many lesions they show.
         averaged_over: the diagnoses that balanced accuracy speaks of: those present.
+        majority_baseline: accuracy of always answering the part's own most frequent diagnosis.
         reason: why there are no figures, if there are none.
     """
 
@@ -40,6 +41,7 @@ class Subgroup(BaseModel):
     lesions: int
     averaged_over: tuple[str, ...]
     accuracy: Figure | None = None
+    majority_baseline: Figure | None = None
     balanced_accuracy: Figure | None = None
     melanoma_sensitivity: Figure | None = None
     malignant_auc: Figure | None = None
@@ -81,6 +83,7 @@ def _subgroup(
         reason = f"only {n} images; below {FEWEST} no figure is given"
         return Subgroup(n=n, lesions=lesions, averaged_over=present, reason=reason)
     right = probabilities.argmax(axis=1) == truth
+    frequent = truth == CODES.index(majority_code(truth))
     malignant = is_malignant(truth)
     score = malignancy(probabilities)
     places = [CODES.index(code) for code in present]
@@ -89,6 +92,7 @@ def _subgroup(
         recalls = [mean(right, weights, among=truth == place) for place in places]
         return {
             "accuracy": mean(right, weights),
+            "majority_baseline": mean(frequent, weights),
             "balanced_accuracy": np.stack(recalls).mean(axis=0),
             "melanoma_sensitivity": mean(right, weights, among=truth == CODES.index("mel")),
             "malignant_auc": auc(malignant, score, weights),
@@ -97,6 +101,7 @@ def _subgroup(
     fewer = int(min(malignant.sum(), n - malignant.sum()))
     bases = {
         "accuracy": Basis(n, ""),
+        "majority_baseline": Basis(n, ""),
         "balanced_accuracy": Basis(n, ""),
         "melanoma_sensitivity": Basis(int((truth == CODES.index("mel")).sum()), ""),
         "malignant_auc": Basis(fewer, ""),

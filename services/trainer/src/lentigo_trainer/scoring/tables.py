@@ -1,34 +1,15 @@
 """The figures of a scorecard as sentences and tables, for the terminal and for the page."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from rich.table import Table
-
-from lentigo_contract.labels import CODES
 from lentigo_trainer.evaluation import Figure
-from lentigo_trainer.figure_text import number_text, share_text
+from lentigo_trainer.figure_text import number_text, share_text, threshold_text
+from lentigo_trainer.scoring.referral import Referral
 from lentigo_trainer.scoring.scorecard import Scorecard
-from lentigo_trainer.scoring.subgroups import Subgroup
+from lentigo_trainer.scoring.subgroup_tables import subgroup_tables
+from lentigo_trainer.scoring.text_table import TextTable, noted
 
 _SHOWN_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class TextTable:
-    """A table.
-
-    Attributes:
-        title: what it shows.
-        head: the columns' names.
-        rows: as many cells each.
-        note: what else is to be said, such as why figures are missing.
-    """
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
 
 
 def sentences(card: Scorecard) -> Iterator[str]:
@@ -43,7 +24,7 @@ def sentences(card: Scorecard) -> Iterator[str]:
         f"Figures in brackets are 95 % intervals by bootstrap over {card.intervals_over} "
         f"({result.resamples:,} resamples)."
     )
-    yield f"Images that trained it: {card.overlap}"
+    yield overlap_text(card)
     if card.unlisted:
         yield f"{card.unlisted:,} further images without a truth were left out."
     if card.refused:
@@ -53,38 +34,61 @@ def sentences(card: Scorecard) -> Iterator[str]:
         )
 
 
+def overlap_text(card: Scorecard) -> str:
+    """Say whether any of the images trained what was measured."""
+    found, _, how = card.overlap.partition(": ")
+    if found == "none":
+        return f"None of them trained it: {how}"
+    return f"Whether any of them trained it was {found}: {how}"
+
+
 def text_tables(card: Scorecard) -> list[TextTable]:
     """Give every table that is not already one of `report.tables`."""
-    tables = [_diagnoses(card), _melanoma(card), _calibration(card), _coverage(card)]
-    if card.subgroups is None:
-        return tables
-    return [*tables, *(_parts(way, parts) for way, parts in card.subgroups.items())]
+    return [*figure_tables(card), *subgroup_tables(card)]
 
 
-def laid_out(table: TextTable) -> Table:
-    """Lay a table out for a terminal."""
-    laid = Table(title=table.title, title_justify="left", caption_justify="left")
-    laid.caption = table.note or None
-    for name in table.head:
-        laid.add_column(name, justify="right" if name == "n" else "left")
-    for row in table.rows:
-        laid.add_row(*row)
-    return laid
+def figure_tables(card: Scorecard) -> list[TextTable]:
+    """Give the tables of all images together."""
+    tables = [_diagnoses(card), _worth(card), _melanoma(card), _calibration(card), _coverage(card)]
+    return tables if card.referral is None else [*tables, _referral(card.referral)]
 
 
 def _diagnoses(card: Scorecard) -> TextTable:
     rows, missing = [], []
     for code, found in card.diagnoses.items():
-        shares = (found.sensitivity, found.specificity, found.ppv, found.npv)
-        numbers = (found.f1, found.auc, found.average_precision)
+        shares = (found.sensitivity, found.specificity)
+        numbers = (found.f1, found.auc)
         n = f"{found.sensitivity.n:,}"
         rows.append((code, n, *map(share_text, shares), *map(number_text, numbers)))
-        missing += [f"{code}: {each.reason}" for each in (*shares, *numbers) if each.reason]
+        missing += _missing(code, *shares, *numbers)
     return TextTable(
         "Each diagnosis against the rest",
-        ("Class", "n", "Sensitivity", "Specificity", "PPV", "NPV", "F1", "AUC", "Av. precision"),
+        ("Class", "n", "Sensitivity", "Specificity", "F1", "AUC (0.5 by chance)"),
         tuple(rows),
-        _sentences(missing),
+        noted(missing),
+    )
+
+
+def _worth(card: Scorecard) -> TextTable:
+    """Put what depends on how frequent a diagnosis is beside that frequency."""
+    rows, missing = [], []
+    total = card.evaluation.examples
+    for code, found in card.diagnoses.items():
+        values = (found.ppv, found.npv)
+        cells = (f"{100 * found.sensitivity.n / total:.1f} %", f"{found.ppv.n:,}")
+        precision = share_text(found.average_precision)
+        rows.append((code, *cells, *map(share_text, values), precision))
+        missing += _missing(code, *values, found.average_precision)
+    return TextTable(
+        "What an answer is worth, where diagnoses are as frequent as here",
+        ("Class", "Of the images", "Answers", "PPV", "NPV", "Average precision"),
+        tuple(rows),
+        noted(
+            [
+                "Guessing has a PPV and an average precision as high as the share of the images.",
+                *missing,
+            ]
+        ),
     )
 
 
@@ -92,20 +96,26 @@ def _melanoma(card: Scorecard) -> TextTable:
     found = card.melanoma_specificity
     return TextTable(
         "Specificity for melanoma at a given sensitivity",
-        ("Sensitivity", "n", "Specificity"),
+        ("Sensitivity", "n", "Specificity", "By chance"),
         tuple(
-            (f"{100 * float(wanted):.0f} %", f"{figure.n:,}", share_text(figure))
+            (
+                f"{100 * float(wanted):.0f} %",
+                f"{figure.n:,}",
+                share_text(figure),
+                f"{100 * (1 - float(wanted)):.0f} %",
+            )
             for wanted, figure in found.items()
         ),
-        _sentences([figure.reason for figure in found.values() if figure.reason]),
+        noted([figure.reason for figure in found.values() if figure.reason]),
     )
 
 
 def _calibration(card: Scorecard) -> TextTable:
     report = card.calibration
     rows = []
-    for name, found in (("before", report.before), ("after", report.after)):
-        if found is not None:
+    same = report.before == report.after
+    for name, found in (("before", report.before), ("as answered", report.after)):
+        if found is not None and not (same and name == "before"):
             figures = (found.expected_calibration_error, found.brier, found.log_loss)
             rows.append((name, *map(number_text, figures)))
     title = "Calibration"
@@ -115,49 +125,42 @@ def _calibration(card: Scorecard) -> TextTable:
         title,
         ("Probabilities", "ECE", "Brier, 0 to 2", "Log loss, nats"),
         tuple(rows),
-        _sentences([report.reason] if report.reason else []),
+        noted([report.reason] if report.reason else []),
     )
 
 
 def _coverage(card: Scorecard) -> TextTable:
     curve = card.risk_coverage
     rows = [
-        (f"surest {100 * point.coverage:.0f} %", share_text(point.risk))
+        (f"surest {100 * point.coverage:.0f} %", f"{point.risk.n:,}", share_text(point.risk))
         for point in curve.points
         if point.coverage in _SHOWN_COVERAGES
     ]
-    rows.append(("mean over all coverages", share_text(curve.area)))
-    return TextTable("Risk against coverage", ("Answers", "Wrong among them"), tuple(rows))
+    rows.append(("mean over all coverages", f"{curve.area.n:,}", share_text(curve.area)))
+    return TextTable("Risk against coverage", ("Answers", "n", "Wrong among them"), tuple(rows))
 
 
-def _parts(way: str, parts: dict[str, Subgroup]) -> TextTable:
-    rows, missing = [], []
-    for name, part in parts.items():
-        shares = (part.accuracy, part.balanced_accuracy, part.melanoma_sensitivity)
-        cells = (*(_or_dash(each, share_text) for each in shares),)
-        over = f"{len(part.averaged_over)} of {len(CODES)}"
-        rows.append((name, f"{part.n:,}", *cells, over, _or_dash(part.malignant_auc, number_text)))
-        if part.reason:
-            missing.append(f"{name}: {part.reason}")
+def _referral(found: Referral) -> TextTable:
+    named = [
+        ("malignant images referred", found.sensitivity),
+        ("benign images not referred", found.specificity),
+        ("images referred", found.referred),
+        ("melanomas answered with a benign diagnosis", found.melanomas_called_benign),
+        ("of these, referred all the same", found.called_benign_referred),
+        ("answers too unsure to be relied on", found.unsure),
+        ("wrong among the other answers", found.wrong_when_sure),
+    ]
+    title = f"Referral from a probability of malignancy of {threshold_text(found.malignancy)}"
+    if found.abstention is not None:
+        title += f", no reliance below {threshold_text(found.abstention)} for the answer"
+    known = [(name, figure) for name, figure in named if figure is not None]
     return TextTable(
-        f"By {way}",
-        (
-            way.capitalize(),
-            "n",
-            "Accuracy",
-            "Balanced accuracy",
-            "Melanoma sensitivity",
-            "Classes",
-            "AUC, malignant",
-        ),
-        tuple(rows),
-        _sentences(missing),
+        title,
+        ("Share", "n", "Value"),
+        tuple((name, f"{figure.n:,}", share_text(figure)) for name, figure in known),
+        noted([figure.reason for _, figure in known if figure.reason]),
     )
 
 
-def _or_dash(figure: Figure | None, write: Callable[[Figure], str]) -> str:
-    return "-" if figure is None or figure.value is None else write(figure)
-
-
-def _sentences(texts: Sequence[str]) -> str:
-    return "\n".join(dict.fromkeys(texts))
+def _missing(code: str, *figures: Figure) -> list[str]:
+    return [f"{code}: {figure.reason}" for figure in figures if figure.reason]

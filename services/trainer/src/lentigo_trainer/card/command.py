@@ -1,0 +1,110 @@
+"""`lentigo-train card`: parse, read the evaluations, write the card and its pictures."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
+
+import typer
+
+from lentigo_contract.labels import RESEARCH_NOTICE
+
+if TYPE_CHECKING:
+    from lentigo_trainer.card.evidence import Evidence, Other
+
+PICTURES_FOLDER: Final = "images"
+
+
+def card(
+    model: Annotated[
+        Path,
+        typer.Option(
+            help="The published version that the card is of, such as models/lentigo/1, or a "
+            "repository's newest."
+        ),
+    ],
+    evaluation: Annotated[
+        Path,
+        typer.Option(
+            help="Its figures on the images that the card speaks of first, from `evaluate --json`; "
+            "with --answers, if it shall be compared."
+        ),
+    ],
+    to: Annotated[Path, typer.Option(help="Where to write the card, such as docs/model-card.md.")],
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Its figures on further images; may be given several times.", show_default=False
+        ),
+    ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another version's figures on any of these sets of images, as FILE or NAME=FILE; "
+            "may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            help=f"Also draw sensitivity and calibration, into the folder {PICTURES_FOLDER} "
+            "beside the card."
+        ),
+    ] = True,
+) -> None:
+    """Write a version's model card from what was measured."""
+    from lentigo_trainer.card.evidence import checked  # noqa: PLC0415 - see cli
+    from lentigo_trainer.card.model_card import model_card  # noqa: PLC0415
+    from lentigo_trainer.measure import open_version  # noqa: PLC0415
+    from lentigo_trainer.scoring.scorecard_file import read_scorecard  # noqa: PLC0415
+    from lentigo_trainer.storage import write_whole  # noqa: PLC0415
+
+    evidence = checked(
+        open_version(model).manifest,
+        read_scorecard(evaluation),
+        [read_scorecard(each) for each in also or ()],
+        [_other(each) for each in beside or ()],
+    )
+    drawn = _drawn(evidence) if pictures else {}
+    shown = []
+    for name, (words, content) in drawn.items():
+        address = Path(PICTURES_FOLDER, f"{to.stem}-{name}.svg")
+        write_whole(to.parent / address, partial(_write, content))
+        shown.append((address.as_posix(), words))
+    text = model_card(evidence, shown)
+    write_whole(to, partial(_write, text.encode()))
+    typer.echo(f"{to} is written. {RESEARCH_NOTICE}")
+
+
+def _other(named: str) -> "Other":
+    """Read "NAME=FILE" or "FILE"; without a name, the version's own is taken."""
+    from lentigo_trainer.card.evidence import Other  # noqa: PLC0415 - see cli
+    from lentigo_trainer.scoring.scorecard_file import read_scorecard  # noqa: PLC0415
+
+    # A file may have the sign in its name, so what is there is a file.
+    label, _, path = ("", "", named) if Path(named).exists() else named.rpartition("=")
+    figures = read_scorecard(Path(path))
+    return Other(label.strip() or figures.subject.named, figures)
+
+
+def _drawn(evidence: "Evidence") -> dict[str, tuple[str, bytes]]:
+    """Draw every picture: name, what it shows in words, and its bytes."""
+    from lentigo_trainer.card import pictures  # noqa: PLC0415 - see cli
+
+    main = evidence.main
+    other = next(iter(evidence.beside(main)), None)
+    both = "" if other is None else f", beside {other.label}"
+    return {
+        "sensitivity": (
+            f"Sensitivity for each diagnosis on {main.images}{both}",
+            pictures.sensitivities(main, other),
+        ),
+        "reliability": (
+            f"Reliability diagram on {main.images}{both}",
+            pictures.reliability(main, other),
+        ),
+    }
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)

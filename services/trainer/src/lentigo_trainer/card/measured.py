@@ -1,0 +1,67 @@
+"""The figures of a candidate at the end of its training, on every image that was held back."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lentigo_contract.manifest import Manifest
+from lentigo_trainer.answers import FloatArray
+from lentigo_trainer.card.evidence import Evidence, checked
+from lentigo_trainer.measure import EVALUATION_SEED
+from lentigo_trainer.prepare import Prepared
+from lentigo_trainer.progress import Progress
+from lentigo_trainer.saved_model import probabilities_of
+from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION, ImageSet
+from lentigo_trainer.scoring.scorecard import Scorecard, score
+from lentigo_trainer.scoring.subject import subject_of
+from lentigo_trainer.split import Rows
+from lentigo_trainer.training_rows import TrainingRows
+
+APART: Final = "none: the split that trained it keeps these lesions apart."
+
+
+def measure_candidate(
+    files: Path,
+    manifest: Manifest,
+    prepared: Prepared,
+    rows: TrainingRows,
+    validation: FloatArray,
+    progress: Progress,
+) -> Evidence:
+    """Measure a candidate on the hold-out, if its recipe keeps one, and on the validation images.
+
+    Args:
+        files: the candidate's, with its SavedModel.
+        manifest: of the candidate.
+        prepared: the data set.
+        rows: which images trained it and which did not.
+        validation: its answers about the validation images, [n, 7].
+        progress: told how many images are done.
+
+    Returns:
+        The figures, those on the hold-out first.
+
+    Raises:
+        DamagedVersionError: the SavedModel cannot be loaded.
+    """
+    chosen = _image_set(VALIDATION.description, prepared, rows.whole.validation)
+    cards = [_scored(manifest, chosen, validation)]
+    if len(rows.hold_out):
+        answers = probabilities_of(files, prepared.images[rows.hold_out], progress)
+        held_out = _image_set(HOLD_OUT.description, prepared, rows.hold_out)
+        cards.insert(0, _scored(manifest, held_out, answers))
+    main, *further = cards
+    return checked(manifest, main, further)
+
+
+def _image_set(description: str, prepared: Prepared, rows: Rows) -> ImageSet:
+    people = prepared.records.iloc[rows]
+    # The pixels are at hand already, so nothing is read from its source again.
+    names, truth = tuple(people["image_id"]), np.asarray(prepared.labels[rows])
+    return ImageSet(description, names, truth, (), people, prepared.records)
+
+
+def _scored(manifest: Manifest, images: ImageSet, answers: FloatArray) -> Scorecard:
+    subject = subject_of(manifest, manifest.version)
+    return score(subject, images, APART, answers, manifest, EVALUATION_SEED)

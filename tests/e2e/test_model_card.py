@@ -1,0 +1,45 @@
+"""The model card by the very commands that the documentation gives."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_contract.store import ModelStore
+from lentigo_trainer import cli
+from tests.fakes import synthetic_ham10000
+from tests.models import SavedModels
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "evaluation.md"
+
+
+def documented() -> list[list[str]]:
+    """The arguments of every command in the section on the card."""
+    section = DOCUMENT.read_text().split("## The model card")[1].split("\n## ")[0]
+    commands = re.findall(r"^lentigo-train (.+)$", section, re.MULTILINE)
+    return [shlex.split(command) for command in commands]
+
+
+def test_the_documented_commands_write_a_card(
+    tmp_path: Path, saved_models: SavedModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthetic_ham10000(tmp_path / "ham10000", 12, size=(64, 48))
+    store = ModelStore(tmp_path / "models")
+    for seed in (1, 2):
+        saved_models.publish(store, seed=seed)
+    monkeypatch.chdir(tmp_path)
+    commands = documented()
+    assert [command[0] for command in commands] == ["evaluate"] * 3 + ["card"]
+    for command in commands:
+        ended = CliRunner().invoke(cli.app, command)
+        assert ended.exit_code == 0, ended.output
+        assert RESEARCH_NOTICE in ended.output
+    card = (tmp_path / "docs" / "model-card.md").read_text()
+    first = card.index("### On the hold-out")
+    assert first < card.index("### On the paper's validation images")
+    assert "### Beside the paper's recipe, on the hold-out" in card
+    for address in re.findall(r"\]\((images/\S+)\)", card):
+        assert (tmp_path / "docs" / address).is_file()

@@ -1,0 +1,216 @@
+import numpy as np
+import pytest
+
+from lentigo_contract.labels import RESEARCH_NOTICE, index_of
+from lentigo_contract.manifest import SplitRecord, Thresholds, UnlikenessLimit
+from lentigo_trainer.answers import LabelArray
+from lentigo_trainer.card.evidence import Other, checked
+from lentigo_trainer.card.model_card import model_card
+from lentigo_trainer.scoring.image_set import ImageSet
+from lentigo_trainer.scoring.scorecard import Scorecard, score
+from lentigo_trainer.scoring.subject import subject_of
+from tests.fakes import made_manifest
+from tests.trainer.made_up_answers import certain
+from tests.trainer.scoring.cards import made_card
+
+NV, MEL = index_of("nv"), index_of("mel")
+MANIFEST = made_manifest(version=3)
+
+
+@pytest.fixture(scope="module")
+def main() -> Scorecard:
+    return made_card(refused=2)
+
+
+@pytest.fixture(scope="module")
+def text(main: Scorecard) -> str:
+    return model_card(checked(MANIFEST, main))
+
+
+def scored(truth: LabelArray, answers: LabelArray) -> Scorecard:
+    """Sure answers about images of unknown lesions."""
+    images = ImageSet("few images", tuple(map(str, range(truth.size))), truth, ())
+    made = (subject_of(MANIFEST, 3), images, "none: made up", certain(*answers), MANIFEST)
+    return score(*made, seed=0, resamples=50)
+
+
+def line_of(text: str, start: str) -> str:
+    """The one line that begins so."""
+    (line,) = [line for line in text.splitlines() if line.startswith(start)]
+    return line
+
+
+def test_it_opens_with_the_notice_and_says_plainly_what_it_is_not_for(text: str) -> None:
+    assert f"> **{RESEARCH_NOTICE}**" in text
+    assert "**Not for**" in text
+    assert "a low probability of malignancy is no all-clear" in text
+    assert "CC BY-NC 4.0" in text
+    assert "non-commercial" in text
+
+
+def test_what_may_do_harm_comes_before_the_figures(text: str) -> None:
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    places = [
+        headings.index(f"## {name}")
+        for name in ("Misuse", "Known failures", "Never tested", "How well it does")
+    ]
+    assert places == sorted(places)
+
+
+def test_every_figure_stands_beside_baseline_interval_and_n(text: str, main: Scorecard) -> None:
+    _, _, value, n, baseline, _ = line_of(text, "| Accuracy").split("|")
+    assert "(" in value
+    assert int(n) == main.evaluation.examples
+    assert "(" in baseline
+    assert line_of(text, "| Balanced accuracy")
+    short = text[: text.index("## Intended use")]
+    assert "always answering nv would have" in short
+    assert "Balanced accuracy" in short
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Each diagnosis against the rest",
+        "What an answer is worth",
+        "Specificity for melanoma at a given sensitivity",
+        "Calibration",
+        "Risk against coverage",
+        "Referral from a probability of malignancy of 0.3",
+        "By sex",
+        "By age",
+        "By site",
+        "By confirmation",
+    ],
+)
+def test_the_first_set_has_every_table(title: str, text: str) -> None:
+    assert f"\n#### {title}" in text
+
+
+def test_tables_have_as_many_cells_in_every_row(text: str) -> None:
+    for block in text.split("\n\n"):
+        rows = [line.count("|") for line in block.splitlines() if line.startswith("|")]
+        assert len(set(rows)) <= 1
+
+
+def test_the_same_evidence_gives_the_same_card(text: str, main: Scorecard) -> None:
+    assert model_card(checked(MANIFEST, main)) == text
+
+
+def test_a_further_set_has_its_own_section_without_subgroups(main: Scorecard) -> None:
+    other = made_card(seed=2, named="the second set")
+    text = model_card(checked(MANIFEST, main, [other]))
+    section = text.split("### On the second set")[1].split("\n## ")[0]
+    assert "#### Calibration" in section
+    assert "#### By sex" not in section
+    assert "On the second set:\n\n- **melanomas called benign:" in text
+
+
+def test_another_version_stands_beside_it_with_the_paired_difference(main: Scorecard) -> None:
+    theirs = made_card(skill=1.0, version=2)
+    evidence = checked(MANIFEST, main, others=[Other("the paper's recipe", theirs)])
+    text = model_card(evidence)
+    section = text.split("### Beside the paper's recipe, on 200 made-up images")[1].split("\n### ")[
+        0
+    ]
+    head = "| Figure | This version | the paper's recipe | Difference | n | Always nv |"
+    assert head in section
+    difference = line_of(section, "| Balanced accuracy").split("|")[4]
+    assert difference.strip().startswith("+")
+    assert " points (" in difference
+    assert line_of(section, "| *melanomas called benign*")
+
+
+def test_without_answers_the_difference_is_not_measured(main: Scorecard) -> None:
+    theirs = made_card(skill=1.0, version=2).without_answers()
+    text = model_card(checked(MANIFEST, main, others=[Other("theirs", theirs)]))
+    section = text.split("### Beside theirs")[1].split("\n### ")[0]
+    assert line_of(section, "| Accuracy").split("|")[4].strip() == "not measured"
+    assert "not measured, because the answers were not kept" in section
+
+
+def test_melanomas_called_benign_are_counted_with_those_referred() -> None:
+    truth = np.array([NV] * 16 + [MEL] * 4)
+    card = scored(truth, np.array([NV] * 16 + [MEL, NV, NV, NV]))
+    text = model_card(checked(MANIFEST, card))
+    told = line_of(text, "- **melanomas called benign: 3 of 4**")
+    assert "refers 0 of these all the same; 3 of 4 melanomas are neither" in told
+    assert "- mel: 3 of 4 images (75.0 %) got another answer, most often nv (3)" in text
+    assert "- most frequent confusions: mel called nv, 3 of 4" in text
+
+
+def test_what_is_undefined_or_was_not_measured_is_said() -> None:
+    text = model_card(checked(MANIFEST, scored(np.array([NV] * 12), np.array([NV] * 12))))
+    assert "| df | 0 | undefined |" in text
+    assert "Melanomas named as such: undefined." in text
+    assert "- melanomas called benign: undefined, there is no image of melanoma" in text
+    assert "- images refused as unfit: not measured" in text
+    assert "By sex, age, site and confirmation: not measured." in text
+    assert "- by sex, age and site on the body: not measured" in text
+
+
+def test_the_weakest_parts_are_named_with_their_size(text: str) -> None:
+    told = line_of(text, "- lowest balanced accuracy by sex: ")
+    assert ", n = " in told
+    assert "; of all images " in told
+
+
+def test_images_refused_are_counted(text: str) -> None:
+    told = "- images refused as unfit, though each shows a lesion: 2 of 200 (1.0 %)"
+    assert told in text
+
+
+@pytest.mark.parametrize(
+    ("threshold", "told"), [(0.3, "0.3"), (0.000126018, "0.000126"), (3e-07, "0.0000003")]
+)
+def test_a_small_threshold_is_told_in_full_with_its_source(
+    threshold: float, told: str, main: Scorecard
+) -> None:
+    thresholds = Thresholds(malignancy=threshold, source="largest for savedmodel; litert-int8")
+    text = model_card(checked(made_manifest(version=3, thresholds=thresholds), main))
+    assert f"sum to at least {told}, whichever engine answers." in text
+    assert "How that was chosen: largest for savedmodel; litert-int8." in text
+
+
+def test_thresholds_that_a_version_lacks_are_said_to_be_lacking(text: str, main: Scorecard) -> None:
+    assert "- Abstention: there is no threshold" in text
+    assert "- Unlike images: this version does not tell" in text
+    assert "images that show no skin lesion: it names one of the seven for them" in text
+    manifest = made_manifest(
+        version=3,
+        thresholds=Thresholds(
+            malignancy=0.3, source="tuning", abstention=0.41, abstention_source="lowest risk"
+        ),
+        unlikeness=UnlikenessLimit(limit=1.25, method="Distance.", source="the 99th percentile"),
+    )
+    full = model_card(checked(manifest, main))
+    assert "below 0.41 is not relied on" in full
+    assert "How that was chosen: lowest risk." in full
+    assert "unlikeness is above 1.25" in full
+    assert "images that show no skin lesion" not in full
+
+
+def test_a_version_without_a_hold_out_says_so(text: str, main: Scorecard) -> None:
+    assert "**No hold-out was kept**" in text
+    split = SplitRecord(train=10, validation=4, tuning=2, hold_out=3, digest="b" * 64)
+    kept = model_card(checked(made_manifest(version=3, split=split), main))
+    assert "No hold-out was kept" not in kept
+    assert "3 are the hold-out" in kept
+
+
+def test_thresholds_chosen_on_the_very_images_are_said_to_flatter(
+    text: str, main: Scorecard
+) -> None:
+    source = f"largest on {main.images}; savedmodel"
+    manifest = made_manifest(version=3, thresholds=Thresholds(malignancy=0.3, source=source))
+    flattered = model_card(checked(manifest, main))
+    short = flattered[: flattered.index("## Intended use")]
+    assert "chosen on these very images, which flatters it" in short
+    assert "what they do there flatters them" in flattered
+    assert "flatters" not in text
+
+
+def test_a_name_with_a_bar_breaks_no_table(main: Scorecard) -> None:
+    theirs = made_card(skill=1.0, version=2)
+    text = model_card(checked(MANIFEST, main, others=[Other("a|b", theirs)]))
+    assert "| Figure | This version | a\\|b | Difference |" in text
