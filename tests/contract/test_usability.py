@@ -1,4 +1,5 @@
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image, ImageFilter
 
@@ -13,7 +14,7 @@ SIDES = (MODEL_SIDE, MODEL_SIDE)
 NOISE = np.random.default_rng(0).normal(0, 1, (*SIDES, 3))
 
 
-def found(pixels: Pixels | Image.Image) -> tuple[str, ...]:
+def found(pixels: npt.ArrayLike | Image.Image) -> tuple[str, ...]:
     return flaws_of(np.asarray(pixels, np.uint8), 600, 450)
 
 
