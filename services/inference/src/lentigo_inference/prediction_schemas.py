@@ -150,8 +150,30 @@ class PredictionAnswer(BaseModel):
 
 
 class BatchAnswer(BaseModel):
-    """Diagnoses in the order of the images; a problem in place of one that failed."""
+    """Answers in the order of the images; a problem in place of one that failed."""
 
-    model_config = example(results=[example_of(PredictionAnswer), example_of(Problem)])
+    model_config = example(
+        results=[
+            example_of(PredictionAnswer),
+            {
+                **example_of(PredictionAnswer),
+                "quality": {
+                    "accepted": False,
+                    "reasons": ["blurred"],
+                    "unlikeness": None,
+                    "unlikeness_limit": 7.5,
+                },
+                "diagnosis": None,
+                "probabilities": [],
+                "malignancy": {
+                    "probability": None,
+                    "threshold": 0.18,
+                    "refer": True,
+                    "reasons": ["unusable"],
+                },
+            },
+            example_of(Problem),
+        ]
+    )
 
     results: list[PredictionAnswer | Problem]
