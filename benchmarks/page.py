@@ -94,7 +94,7 @@ def explanations(service: ServiceProcess) -> None:
     kinds = ("false", "true", "all")
 
     def ask(explain: str) -> Callable[[], object]:
-        path = f"/v1/predictions?explain={explain}"
+        path = f"/v1/predictions?force=true&explain={explain}"
         return lambda: service.client.post(path, content=data).raise_for_status()
 
     for kind in kinds:

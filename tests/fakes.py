@@ -29,6 +29,7 @@ from lentigo_contract.manifest import (
     PlanRecord,
     SplitRecord,
     Thresholds,
+    UnlikenessLimit,
 )
 
 # Half of HAM10000's 600x450.
@@ -91,6 +92,8 @@ def _drawn(seed: int, diagnosis: str, size: tuple[int, int]) -> Image.Image:
     )
     share = np.clip(_texture(diagnosis, generator, x, y, radius / edge), 0, 1)[..., None]
     picture += inside[..., None] * (first * (1 - share) + second * share - picture)
+    # Furrows of the skin; without them it would be softer than any photograph that is in focus.
+    picture += (4 * np.sin(100 * x + 30 * y))[..., None]
     picture += 3 * generator.standard_normal((height, width, 1), dtype=np.float32)
     return Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8), "RGB")
 
@@ -205,6 +208,11 @@ def made_manifest(**changes: object) -> Manifest:
         "code_version": "0.0.0",
     }
     return Manifest.model_validate({**fields, **changes})
+
+
+def made_unlikeness(limit: float = 0.25) -> UnlikenessLimit:
+    """Give the limit of a version that tells how unlike its training images an image is."""
+    return UnlikenessLimit(limit=limit, method="made up", source="code")
 
 
 def made_agreement(**changes: object) -> EngineAgreement:

@@ -23,7 +23,7 @@ from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine, Images, Prediction
 from tests.fakes import made_agreement, made_manifest
 
-Flaw = Literal["none", "nan", "classes", "sum", "signature", "input"]
+Flaw = Literal["none", "nan", "classes", "sum", "signature", "input", "untold"]
 
 # TensorFlow has no types.
 Tensor = Any
@@ -38,14 +38,21 @@ def weights(seed: int) -> npt.NDArray[np.float32]:
     return np.random.default_rng(seed).normal(0, 3, (3, len(CODES))).astype(np.float32)
 
 
-def expected(images: Images, seed: int) -> Prediction:
-    """What the version made from `seed` says of uint8 [n, 224, 224, 3]."""
+def expected(images: Images, seed: int, *, unlikeness: bool = False) -> Prediction:
+    """What the version made from `seed` says of uint8 [n, 224, 224, 3].
+
+    With `unlikeness` it also says how much bluer than red they are, 0 to 1: no lesion is.
+    """
     shape = (len(images), _CELLS, _CELL_SIDE, _CELLS, _CELL_SIDE, 3)
     cells = (images / np.float32(255)).astype(np.float32).reshape(shape).mean(axis=(2, 4))
     activation_map = cells @ weights(seed)
     logits = activation_map.mean(axis=(1, 2))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return Prediction(powers / powers.sum(axis=1, keepdims=True), activation_map)
+    colour = cells.mean(axis=(1, 2))
+    bluer = np.maximum(colour[:, 2] - colour[:, 0], np.float32(0))
+    return Prediction(
+        powers / powers.sum(axis=1, keepdims=True), activation_map, bluer if unlikeness else None
+    )
 
 
 class PlainEngine:
@@ -55,13 +62,14 @@ class PlainEngine:
     platform = "numpy"
     lanes = 0
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, unlikeness: bool = False) -> None:
         self.seed = seed
+        self.unlikeness = unlikeness
         self.closed = False
 
     def predict(self, images: Images) -> Prediction:
         assert not self.closed, "a closed engine was run"
-        return expected(images, self.seed)
+        return expected(images, self.seed, unlikeness=self.unlikeness)
 
     def close(self) -> None:
         self.closed = True
@@ -79,7 +87,8 @@ def publish_plain(store: ModelStore, seed: int, **changes: object) -> StoredVers
 
 def load_plain(stored: StoredVersion) -> Engine:
     """Load what `publish_plain` published."""
-    return PlainEngine(int((stored.path / _SEED_FILE).read_text()))
+    seed = int((stored.path / _SEED_FILE).read_text())
+    return PlainEngine(seed, unlikeness=stored.manifest.unlikeness is not None)
 
 
 class SavedModels:
@@ -89,9 +98,17 @@ class SavedModels:
         self._folder = folder
 
     def publish(
-        self, store: ModelStore, seed: int, flaw: Flaw = "none", *, litert: bool = False
+        self,
+        store: ModelStore,
+        seed: int,
+        flaw: Flaw = "none",
+        *,
+        litert: bool = False,
+        **changes: object,
     ) -> StoredVersion:
         """Publish the version made from `seed`, with what is wrong with it.
+
+        `changes` are of the manifest. The network tells `unlikeness` in any case.
 
         With `litert` it has the files of the LiteRT engines too, both of them float32, and the
         manifest says that they agree.
@@ -100,11 +117,12 @@ class SavedModels:
         def fill(folder: Path) -> Manifest:
             shutil.copytree(self._made(seed, flaw), folder, dirs_exist_ok=True)
             if not litert:
-                return made_manifest()
+                return made_manifest(**changes)
             for file in LITERT_FILES.values():
                 (folder / file).parent.mkdir(exist_ok=True)
                 shutil.copyfile(self._converted(seed, flaw), folder / file)
-            return made_manifest(agreement=dict.fromkeys(LITERT_FILES, made_agreement()))
+            agreement = dict.fromkeys(LITERT_FILES, made_agreement())
+            return made_manifest(agreement=agreement, **changes)
 
         return store.publish(fill)
 
@@ -154,7 +172,15 @@ def _save(folder: Path, seed: int, flaw: Flaw) -> None:
             probabilities = probabilities[:, :6]
         if flaw == "sum":
             probabilities = probabilities * 2.0
-        return {"probabilities": probabilities, "activation_map": activation_map}
+        colour = tf.reduce_mean(cells, axis=(1, 2))
+        outputs = {
+            "probabilities": probabilities,
+            "activation_map": activation_map,
+            "unlikeness": tf.nn.relu(colour[:, 2] - colour[:, 0]),
+        }
+        if flaw == "untold":
+            del outputs["unlikeness"]
+        return outputs
 
     dtype = tf.float32 if flaw == "input" else tf.uint8
     image = tf.TensorSpec([None, 224, 224, 3], dtype, name="image")

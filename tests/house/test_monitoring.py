@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 
 from lentigo_contract.labels import CODES
 from lentigo_contract.store import ModelStore
+from lentigo_contract.usability import REASONS
 from lentigo_inference.admission import Admission
 from lentigo_inference.app import create_app
 from lentigo_inference.batcher import Batcher, BatchLimits
@@ -139,7 +140,8 @@ def test_every_label_that_is_asked_for_is_in_the_documents(query: str) -> None:
 
 def test_every_value_of_a_label_that_we_give_out_exists() -> None:
     given = {
-        "reason": {kind.slug for kind in (INTERNAL, INVALID_PARAMETER, *PROBLEMS.values())},
+        "reason": {kind.slug for kind in (INTERNAL, INVALID_PARAMETER, *PROBLEMS.values())}
+        | set(REASONS),
         "outcome": {"success", "failure"},
         "diagnosis": set(CODES),
     }

@@ -10,12 +10,12 @@ import pytest
 
 from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import EngineError
-from lentigo_contract.manifest import MapGeometry
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine, Images, Prediction, warm_up
 from lentigo_inference.engine_choice import engine_loader
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.slot import ModelSlot
+from tests.fakes import made_unlikeness
 from tests.models import Flaw, SavedModels, expected
 
 
@@ -24,15 +24,15 @@ from tests.models import Flaw, SavedModels, expected
 def test_it_computes_what_the_saved_model_does(
     store: ModelStore, saved_models: SavedModels, engine: EngineName, count: int, threads: int
 ) -> None:
-    stored = saved_models.publish(store, seed=1, litert=True)
+    stored = saved_models.publish(store, seed=1, litert=True, unlikeness=made_unlikeness())
     images = np.random.default_rng(2).integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
     found = engine_loader(threads, engine)(stored).predict(images)
     served = engine_loader(1, "savedmodel")(stored).predict(images)
-    truth = expected(images, seed=1)
-    assert found.probabilities.dtype == found.activation_map.dtype == np.float32
+    truth = expected(images, 1, unlikeness=True)
+    assert {values.dtype for values in found.tensors} == {np.dtype(np.float32)}
     for other in (served, truth):
-        np.testing.assert_allclose(found.probabilities, other.probabilities, atol=1e-5)
-        np.testing.assert_allclose(found.activation_map, other.activation_map, atol=1e-4)
+        for ours, theirs in zip(found.tensors, other.tensors, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,15 @@ def test_it_computes_what_the_saved_model_does(
         ("sum", "sum to 1"),
         ("signature", "cannot load"),
         ("input", "float32"),
+        ("untold", "expected is .* activation_map, unlikeness"),
     ],
 )
 def test_a_flawed_model_is_refused_with_the_reason(
     store: ModelStore, saved_models: SavedModels, flaw: Flaw, reason: str
 ) -> None:
-    stored = saved_models.publish(store, 1, flaw, litert=True)
+    stored = saved_models.publish(store, 1, flaw, litert=True, unlikeness=made_unlikeness())
     with pytest.raises(EngineError, match=reason):
-        warm_up(engine_loader(1, "litert")(stored), MapGeometry(height=7, width=7))
+        warm_up(engine_loader(1, "litert")(stored), stored.manifest)
 
 
 def test_what_is_no_model_or_not_there_is_refused(
@@ -70,7 +71,7 @@ def test_it_goes_on_when_its_file_is_gone(store: ModelStore, saved_models: Saved
     stored = saved_models.publish(store, 1, litert=True)
     engine = engine_loader(1, "litert")(stored)
     (stored.path / "litert/float32.tflite").write_bytes(b"")
-    warm_up(engine, MapGeometry(height=7, width=7))
+    warm_up(engine, stored.manifest)
 
 
 def test_the_service_runs_without_tensorflow(store: ModelStore, saved_models: SavedModels) -> None:
@@ -86,14 +87,13 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 import lentigo_inference.__main__
-from lentigo_contract.manifest import MapGeometry
 from lentigo_contract.store import ModelStore
 from lentigo_inference.engine import warm_up
 from lentigo_inference.engine_choice import engine_loader
 
 stored = ModelStore(Path({str(store.root)!r})).open(1)
 engine = engine_loader(1)(stored)
-warm_up(engine, MapGeometry(height=7, width=7))
+warm_up(engine, stored.manifest)
 print(engine.name)
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
@@ -127,7 +127,7 @@ def test_it_takes_batches_apart_so_every_lane_is_warmed_up_once(
         return predict(images)
 
     monkeypatch.setattr(engine, "predict", noted)
-    warm_up(engine, MapGeometry(height=7, width=7), (1, 2, 4, 8))
+    warm_up(engine, stored.manifest, (1, 2, 4, 8))
     assert sizes == warmed
 
 

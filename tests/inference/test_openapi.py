@@ -5,7 +5,8 @@ import jsonschema_rs
 import pytest
 
 from lentigo_inference.app import create_app
-from lentigo_inference.schemas import PredictionAnswer, Problem
+from lentigo_inference.prediction_schemas import PredictionAnswer
+from lentigo_inference.schemas import Problem
 from lentigo_inference.settings import Settings
 
 METHODS = {"get", "post"}
@@ -96,3 +97,12 @@ def test_references_lead_somewhere(document: dict[str, Any]) -> None:
 def test_the_example_of_an_answer_is_one(document: dict[str, Any]) -> None:
     (example,) = document["components"]["schemas"]["PredictionAnswer"]["examples"]
     PredictionAnswer.model_validate(example)
+
+
+def test_the_example_of_a_batch_has_an_answer_without_a_diagnosis(document: dict[str, Any]) -> None:
+    (example,) = document["components"]["schemas"]["BatchAnswer"]["examples"]
+    answered, withheld, failed = example["results"]
+    assert answered["diagnosis"]
+    assert withheld["diagnosis"] is None
+    assert PredictionAnswer.model_validate(withheld).malignancy.refer
+    Problem.model_validate(failed)

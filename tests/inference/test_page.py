@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import pytest
 
+from lentigo_contract.usability import REASONS
 from lentigo_inference.page_files import page_files
 from lentigo_inference.page_script import joined_script
 from lentigo_inference.settings import Settings
@@ -88,5 +89,12 @@ def test_every_text_is_used_and_every_text_used_is_there() -> None:
     named |= set(re.findall(r'"([a-z]+\.[\w.-]+)"', script)) & texts.keys()
     named |= set(re.findall(r'\bt\("([\w.]+)"', script)) | {"notice", "language"}
     # Put together from what the service says.
-    made = {key for key in texts if key.startswith(("problem.", "state.", "diagnosis."))}
+    made = {key for key in texts if key.startswith(("problem.", "state.", "diagnosis.", "flaw."))}
     assert named | made == set(texts)
+
+
+def test_every_reason_against_an_image_is_told_in_words_with_what_to_do() -> None:
+    folder = files("lentigo_inference").joinpath("web/locales")
+    texts = json.loads(folder.joinpath("en.json").read_text(encoding="utf-8"))
+    told = {f"flaw.{reason}.{part}" for reason in REASONS for part in ("why", "todo")}
+    assert told == {key for key in texts if key.startswith("flaw.")}

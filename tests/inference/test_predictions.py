@@ -33,6 +33,7 @@ async def test_the_answer_has_exactly_the_documented_members(
         "id",
         "model",
         "image",
+        "quality",
         "diagnosis",
         "probabilities",
         "malignancy",
@@ -46,12 +47,18 @@ async def test_the_answer_has_exactly_the_documented_members(
         "width": 300,
         "height": 225,
     }
-    assert set(answer["diagnosis"]) == {"code", "name", "probability"}
+    assert answer["quality"] == {
+        "accepted": True,
+        "reasons": [],
+        "unlikeness": None,
+        "unlikeness_limit": None,
+    }
+    assert set(answer["diagnosis"]) == {"code", "name", "probability", "confident"}
     assert all(
         set(entry) == {"code", "name", "probability", "malignant"}
         for entry in answer["probabilities"]
     )
-    assert set(answer["malignancy"]) == {"probability", "threshold", "refer"}
+    assert set(answer["malignancy"]) == {"probability", "threshold", "refer", "reasons"}
     assert answer["notice"] == "Research use only. Not a medical device."
 
 
@@ -82,6 +89,7 @@ async def test_a_lesion_is_referred_from_the_manifests_threshold_on(
         answer = (await service.predict()).json()
     assert answer["malignancy"]["threshold"] == threshold
     assert answer["malignancy"]["refer"] is refer
+    assert answer["malignancy"]["reasons"] == (["malignancy"] if refer else [])
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "IMAGE/PNG; q=1", "image/x-unheard-of"])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import EngineError
-from lentigo_contract.manifest import MapGeometry
 from lentigo_contract.store import ModelStore
 from lentigo_inference.engine import warm_up
 from lentigo_inference.engine_choice import engine_loader
+from tests.fakes import made_unlikeness
 from tests.models import Flaw, SavedModels, expected
 
 load = engine_loader(threads=1, setting="savedmodel")
@@ -19,12 +19,22 @@ load = engine_loader(threads=1, setting="savedmodel")
 def test_it_computes_what_the_network_does(
     store: ModelStore, saved_models: SavedModels, count: int
 ) -> None:
-    engine = load(saved_models.publish(store, seed=1))
+    engine = load(saved_models.publish(store, seed=1, unlikeness=made_unlikeness()))
     images = np.random.default_rng(2).integers(0, 256, (count, 224, 224, 3), dtype=np.uint8)
-    prediction, truth = engine.predict(images), expected(images, seed=1)
+    prediction, truth = engine.predict(images), expected(images, 1, unlikeness=True)
     assert prediction.probabilities.dtype == prediction.activation_map.dtype == np.float32
     np.testing.assert_allclose(prediction.probabilities, truth.probabilities, atol=1e-5)
     np.testing.assert_allclose(prediction.activation_map, truth.activation_map, atol=1e-4)
+    assert prediction.unlikeness is not None
+    assert truth.unlikeness is not None
+    np.testing.assert_allclose(prediction.unlikeness, truth.unlikeness, atol=1e-5)
+
+
+def test_an_output_that_the_manifest_does_not_name_is_not_asked_for(
+    store: ModelStore, saved_models: SavedModels
+) -> None:
+    engine = load(saved_models.publish(store, seed=1))
+    assert engine.predict(np.zeros((1, 224, 224, 3), np.uint8)).unlikeness is None
 
 
 @pytest.mark.parametrize(
@@ -35,14 +45,15 @@ def test_it_computes_what_the_network_does(
         ("sum", "sum to 1"),
         ("signature", "serving_default"),
         ("input", "float32"),
+        ("untold", "expected is .* activation_map, unlikeness"),
     ],
 )
 def test_a_flawed_model_is_refused_with_the_reason(
     store: ModelStore, saved_models: SavedModels, flaw: Flaw, reason: str
 ) -> None:
-    stored = saved_models.publish(store, 1, flaw)
+    stored = saved_models.publish(store, 1, flaw, unlikeness=made_unlikeness())
     with pytest.raises(EngineError, match=reason):
-        warm_up(load(stored), MapGeometry(height=7, width=7))
+        warm_up(load(stored), stored.manifest)
 
 
 def test_a_folder_without_a_model_is_refused(store: ModelStore, saved_models: SavedModels) -> None:

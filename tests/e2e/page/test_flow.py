@@ -71,7 +71,12 @@ def test_a_probability_and_its_threshold_never_read_the_same(
     def changed(route: Route) -> None:
         answer = route.fetch()
         refer = probability >= threshold
-        figures = {"probability": probability, "threshold": threshold, "refer": refer}
+        figures = {
+            "probability": probability,
+            "threshold": threshold,
+            "refer": refer,
+            "reasons": ["malignancy"] if refer else [],
+        }
         route.fulfill(response=answer, json={**answer.json(), "malignancy": figures})
 
     page.route(PREDICTIONS, changed)

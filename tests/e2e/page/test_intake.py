@@ -25,8 +25,9 @@ from tests.images import encoded
 
 
 def noise(width: int, height: int) -> Image.Image:
-    """What no format compresses well."""
+    """What no format compresses well; its left half is darker, so there is something to see."""
     drawn = np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    drawn[:, : width // 2] //= 2
     return Image.fromarray(drawn)
 
 
@@ -77,14 +78,14 @@ def test_an_image_is_pasted(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate(
         """async () => {
-            const canvas = new OffscreenCanvas(64, 48);
-            canvas.getContext("2d").fillRect(0, 0, 64, 48);
+            const canvas = new OffscreenCanvas(300, 225);
+            canvas.getContext("2d").fillRect(0, 0, 150, 225);
             const image = await canvas.convertToBlob({type: "image/png"});
             await navigator.clipboard.write([new ClipboardItem({"image/png": image})]);
         }"""
     )
     page.keyboard.press("Control+V")
-    expect(page.locator(".frame img")).to_have_js_property("naturalWidth", 64)
+    expect(page.locator(".frame img")).to_have_js_property("naturalWidth", 300)
     predict(page)
 
 
@@ -144,7 +145,7 @@ def test_a_photograph_is_sent_smaller_and_upright(page: Page) -> None:
 
 def test_a_photograph_of_40_megabytes_is_scaled_down(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "huge.jpg"
-    noise(4800, 3600).save(path, quality=96, subsampling=0)
+    noise(4800, 3600).save(path, quality=98, subsampling=0)
     assert path.stat().st_size > 40_000_000
     page.locator("#choose").set_input_files(path)
     assert 10_000 < len(sent(page)) < 4_000_000

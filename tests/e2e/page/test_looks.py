@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.e2e.page.conftest import Visit
@@ -20,6 +21,7 @@ from tests.e2e.page.hands import (
     violations,
 )
 from tests.e2e.service_process import ServiceProcess
+from tests.fakes import jpeg_bytes
 
 PHONE: Final = {
     "viewport": {"width": 320, "height": 640},
@@ -50,6 +52,15 @@ def states(page: Page, predict: str) -> Iterator[str]:
     yield "result"
     page.locator(".why summary").click()
     yield "result, the map's controls turned over"
+    choose(page, file("blank.jpg", jpeg_bytes(Image.new("RGB", (600, 450), "tan"))))
+    page.locator(".item").last.click()
+    button(page, predict).click()
+    expect(page.locator(".withheld")).to_be_visible()
+    yield "no diagnosis"
+    page.locator(".withheld .button").first.click()
+    see_result(page)
+    expect(page.locator("#warning")).to_be_visible()
+    yield "answered anyway"
     choose(page, file("photo.heic", HEIC))
     page.locator(".item").last.click()
     expect(page.locator(".problem")).to_be_visible()
@@ -75,7 +86,7 @@ def test_every_state_is_accessible_and_fits_the_screen(
         for state in states(page, PREDICT[options.get("locale", "en-GB")])
     }
     assert {state: seen for state, seen in found.items() if seen != ([], False)} == {}
-    assert len(found) == 8
+    assert len(found) == 10
 
 
 def test_a_phone_offers_its_camera(visit: Visit, service: ServiceProcess) -> None:

@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +32,7 @@ def answer(sure_of: str = "nv", **changes: Any) -> dict[str, Any]:
         {"code": code, "probability": 0.94 if code == sure_of else 0.01} for code in reversed(CODES)
     ]
     model = {"name": "lentigo", "version": "3"}
-    return {"model": model, "diagnosis": {"code": sure_of}, "probabilities": shares} | changes
+    return {"model": model, "quality": {"accepted": True}, "probabilities": shares} | changes
 
 
 def problem(status: int, detail: str, **headers: str) -> httpx.Response:
@@ -138,6 +137,7 @@ def test_another_list_of_models_is_told_from_ours(model: object) -> None:
         httpx.Response(200, json=[]),
         httpx.Response(200, json=answer(probabilities=[])),
         httpx.Response(200, json=answer(model=None)),
+        httpx.Response(200, json=answer(quality=None)),
     ],
 )
 def test_another_service_is_told_from_ours(strange: httpx.Response) -> None:
@@ -150,13 +150,10 @@ def test_an_error_of_the_service_is_quoted() -> None:
         ask(Stub(problem(500, "It broke.")))
 
 
-def test_a_refused_image_is_counted_and_judged_all_the_same() -> None:
-    def refuse(request: httpx.Request) -> httpx.Response:
-        forced = request.url.params.get("force") == "true"
-        said = answer() if forced else answer(diagnosis=None, probabilities=[])
-        return httpx.Response(200, content=json.dumps(said))
-
-    told = ask(Stub(refuse))
+def test_an_image_that_cannot_be_judged_is_counted_and_scored_all_the_same() -> None:
+    stub = Stub(always(quality={"accepted": False, "reasons": ["blurred"]}))
+    told = ask(stub)
+    assert {request.url.params["force"] for request in stub.asked} == {"true"}
     assert told.refused == tuple(SEVEN)
     assert len(told.probabilities) == len(SEVEN)
 

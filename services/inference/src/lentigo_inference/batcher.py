@@ -275,14 +275,11 @@ class Batcher:
 
 def _rows(prediction: Prediction, count: int) -> list[Prediction]:
     """Take a batch's answer apart; each row is a copy, so none holds the others in memory."""
-    given = (len(prediction.probabilities), len(prediction.activation_map))
-    if given != (count, count):
+    given = tuple(map(len, prediction.tensors))
+    if set(given) != {count}:
         raise EngineError(f"The model gave answers for {given} images; {count} were asked for.")
     return [
-        Prediction(
-            np.copy(prediction.probabilities[place : place + 1]),
-            np.copy(prediction.activation_map[place : place + 1]),
-        )
+        Prediction(*(np.copy(values[place : place + 1]) for values in prediction.tensors))
         for place in range(count)
     ]
 

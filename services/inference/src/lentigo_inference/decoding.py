@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from lentigo_contract.errors import ServiceBusyError
 from lentigo_contract.images import ImageLimits, ModelImage, read_image
+from lentigo_contract.usability import Flaw, flaws_of
 from lentigo_inference.request_record import RequestRecord, Step
 
 T = TypeVar("T")
@@ -22,10 +23,12 @@ class DecodedUpload:
     Attributes:
         image: pixels for the network, and what was found in the content.
         sha256: hex digest of the bytes that were sent.
+        flaws: why it cannot be judged, as far as its pixels tell.
     """
 
     image: ModelImage
     sha256: str
+    flaws: tuple[Flaw, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class DecodePool:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="lentigo-decode")
 
     async def decode(self, data: bytes, record: RequestRecord | None = None) -> DecodedUpload:
-        """Read an image as training does, and take its digest.
+        """Read an image as training does, look for flaws and take its digest.
 
         The record is told the digest and the time also of an image that cannot be read.
 
@@ -93,4 +96,4 @@ class DecodePool:
                 "There is not enough memory for this image now. Try again later, or send a smaller "
                 "one."
             ) from error
-        return DecodedUpload(image, digest)
+        return DecodedUpload(image, digest, flaws_of(image.pixels, image.width, image.height))

@@ -10,11 +10,17 @@ import numpy.typing as npt
 from lentigo_contract.errors import EngineError
 from lentigo_contract.images import MODEL_SIDE
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest import MapGeometry
+from lentigo_contract.manifest import Manifest
 from lentigo_contract.store import StoredVersion
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+
+OUTPUTS: Final = ("probabilities", "activation_map")
+"""What every version gives."""
+
+UNLIKENESS: Final = "unlikeness"
+"""What a version gives besides if its manifest has a limit for it."""
 
 # float32 softmax over seven classes sums to 1 within some 1e-7; a quantised one within 1e-2.
 _SUM_TOLERANCE: Final = 0.02
@@ -27,10 +33,24 @@ class Prediction:
     Attributes:
         probabilities: float32 [n, 7], rows sum to 1, columns in `labels.CODES` order.
         activation_map: float32 [n, h, w, 7], how far each place speaks for each diagnosis.
+        unlikeness: float32 [n], 0 and above, how unlike its training images each is; None from
+            versions that do not tell.
     """
 
     probabilities: Floats
     activation_map: Floats
+    unlikeness: Floats | None = None
+
+    @property
+    def tensors(self) -> tuple[Floats, ...]:
+        """Those there are, in the order of the fields."""
+        both = (self.probabilities, self.activation_map)
+        return both if self.unlikeness is None else (*both, self.unlikeness)
+
+
+def outputs_of(manifest: Manifest) -> tuple[str, ...]:
+    """Name the outputs of a version, in the order of `Prediction`'s fields."""
+    return (*OUTPUTS, UNLIKENESS) if manifest.unlikeness else OUTPUTS
 
 
 class Engine(Protocol):
@@ -106,7 +126,7 @@ class EngineInTurn:
         self.engine.close()
 
 
-def warm_up(engine: Engine, geometry: MapGeometry, sizes: Iterable[int] = (1, 2)) -> None:
+def warm_up(engine: Engine, manifest: Manifest, sizes: Iterable[int] = (1, 2)) -> None:
     """Run a new engine before anyone waits for it, and refuse it if what it says is impossible.
 
     The first run of each size allocates and optimises, which takes tens of times as long as the
@@ -114,25 +134,33 @@ def warm_up(engine: Engine, geometry: MapGeometry, sizes: Iterable[int] = (1, 2)
 
     Args:
         engine: the new one.
-        geometry: of its activation map, as the manifest says.
+        manifest: says what it gives, and of which shape its activation map is.
         sizes: of the batches it will be given.
 
     Raises:
         EngineError: it failed, or gave other shapes or types than the manifest says, numbers that
-            are not finite, or probabilities that are none.
+            are not finite, probabilities that are none, or an unlikeness below 0.
     """
     for count in sorted({1, engine.lanes}) if engine.lanes else sizes:
-        check_prediction(engine.predict(_test_images(count)), count, geometry)
+        check_prediction(engine.predict(_test_images(count)), count, manifest)
 
 
-def check_prediction(prediction: Prediction, count: int, geometry: MapGeometry) -> None:
+def check_prediction(prediction: Prediction, count: int, manifest: Manifest) -> None:
     """Check shapes, types and values of the answer for `count` images. Raises as `warm_up`."""
+    geometry = manifest.activation_map
     expected = {
         "probabilities": (count, len(CODES)),
         "activation_map": (count, geometry.height, geometry.width, len(CODES)),
+        UNLIKENESS: (count,),
     }
-    for name, shape in expected.items():
-        values: Floats = getattr(prediction, name)
+    for name in outputs_of(manifest):
+        shape = expected[name]
+        values: Floats | None = getattr(prediction, name)
+        if values is None:
+            raise EngineError(
+                f"The manifest has a limit for {name}, and the model does not give it. Export it "
+                "again with this release of the trainer."
+            )
         if values.shape != shape or values.dtype != np.float32:
             raise EngineError(
                 f"The model gives {name} as {values.dtype} {list(values.shape)}; expected is "
@@ -149,6 +177,8 @@ def check_prediction(prediction: Prediction, count: int, geometry: MapGeometry) 
             "The model gives probabilities that are negative or do not sum to 1. Export it again "
             "with the softmax inside."
         )
+    if prediction.unlikeness is not None and prediction.unlikeness.min(initial=0) < 0:
+        raise EngineError("The model gives an unlikeness below 0. Train or export it again.")
 
 
 def _test_images(count: int) -> Images:

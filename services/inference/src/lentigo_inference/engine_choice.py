@@ -17,6 +17,7 @@ from lentigo_inference.engine import (
     EngineLoader,
     InTurn,
     at_once,
+    outputs_of,
     warm_up,
 )
 
@@ -119,7 +120,7 @@ def _proven(engine: Engine, manifest: Manifest, in_turn: InTurn) -> Engine:
     try:
         if engine.name in LITERT_FILES:
             # The reloader warms up what it is given; here it decides whether to fall back.
-            warm_up(waiting, manifest.activation_map)
+            warm_up(waiting, manifest)
         if manifest.golden is not None:
             check_golden(waiting, manifest.golden)
     except BaseException:
@@ -149,11 +150,12 @@ def _open(engine: EngineName, stored: StoredVersion, threads: int) -> Engine:
                 "TensorFlow is not installed here, and this version needs it. "
                 "Install lentigo-inference[savedmodel]."
             ) from error
-        return SavedModelEngine(stored.path, threads)
+        return SavedModelEngine(stored.path, threads, outputs_of(stored.manifest))
     try:
         from lentigo_inference.engines.litert import LiteRTEngine  # noqa: PLC0415
     except ImportError as error:
         raise EngineError(
             "LiteRT is not installed here. Install lentigo-inference[litert]."
         ) from error
-    return LiteRTEngine(engine, stored.path / LITERT_FILES[engine], threads)
+    file = stored.path / LITERT_FILES[engine]
+    return LiteRTEngine(engine, file, threads, outputs_of(stored.manifest))

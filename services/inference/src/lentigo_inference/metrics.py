@@ -13,6 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from lentigo_contract.labels import CODES
+from lentigo_contract.usability import REASONS
 from lentigo_inference import __version__
 from lentigo_inference.batcher import BatchRecord
 from lentigo_inference.decoding import DecodeTimes
@@ -67,6 +68,12 @@ class Metrics:
             ("diagnosis",),
             registry=registry,
         )
+        self._unaccepted = Counter(
+            "lentigo_unaccepted_images_total",
+            "Images that cannot be judged, by the reason; an image may have several.",
+            ("reason",),
+            registry=registry,
+        )
         self._queue_wait = _seconds(
             "lentigo_queue_wait", "An image waited for the engine", registry
         )
@@ -111,6 +118,8 @@ class Metrics:
             self._rejections.labels(kind.slug)
         for code in CODES:
             self._predictions.labels(code)
+        for reason in REASONS:
+            self._unaccepted.labels(reason)
         for outcome in ("success", "failure"):
             self._loads.labels(outcome)
 
@@ -139,6 +148,8 @@ class Metrics:
         self._request_seconds.labels(method, route).observe(seconds)
         for slug in record.rejections:
             self._rejections.labels(slug).inc()
+        for reason in record.unaccepted:
+            self._unaccepted.labels(reason).inc()
 
     def decoded(self, times: DecodeTimes) -> None:
         """Count an image that was read, or could not be."""

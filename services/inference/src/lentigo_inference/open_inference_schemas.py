@@ -74,6 +74,7 @@ class ModelMetadata(BaseModel):
         outputs=[
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, 7]},
             {"name": "activation_map", "datatype": "FP32", "shape": [-1, 7, 7, 7]},
+            {"name": "unlikeness", "datatype": "FP32", "shape": [-1]},
         ],
     )
 

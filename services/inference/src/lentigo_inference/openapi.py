@@ -15,6 +15,7 @@ from lentigo_inference.open_inference_schemas import (
     LoadRequest,
     RepositoryIndexRequest,
 )
+from lentigo_inference.prediction_schemas import BatchAnswer
 from lentigo_inference.problems import MEDIA_TYPE
 from lentigo_inference.schemas import Problem, example_of
 
@@ -94,10 +95,13 @@ def describe(app: FastAPI) -> None:
             )
             schemas = made.setdefault("components", {}).setdefault("schemas", {})
             schemas["Problem"] = Problem.model_json_schema()
-            _, bodies = models_json_schema(
-                [(model, "validation") for model in _BODIES], ref_template=_REFERENCE + "{model}"
+            # The framework leaves out every null, also of the example of an answer without a
+            # diagnosis, which has some.
+            _, ours = models_json_schema(
+                [*((model, "validation") for model in _BODIES), (BatchAnswer, "serialization")],
+                ref_template=_REFERENCE + "{model}",
             )
-            schemas.update(bodies["$defs"])
+            schemas.update(ours["$defs"])
             made["components"]["securitySchemes"] = _SECURITY_SCHEMES
             for path, operations in made["paths"].items():
                 for operation in operations.values():

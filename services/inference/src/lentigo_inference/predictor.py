@@ -4,49 +4,23 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 
 from lentigo_contract.errors import DeadlineExceededError, EngineError, LentigoError
 from lentigo_contract.labels import CODES
 from lentigo_inference.activation_map import draw_map
+from lentigo_inference.answer import Answer, DrawnMap, Wanted, quality_of
 from lentigo_inference.batcher import Batcher
-from lentigo_inference.decoding import DecodedUpload, DecodePool
+from lentigo_inference.decoding import DecodePool
 from lentigo_inference.engine import Floats, Images, Prediction
 from lentigo_inference.request_record import RequestRecord
 from lentigo_inference.slot import LoadedModel, ModelSlot
 
 T = TypeVar("T")
 
-Explain = Literal["none", "top", "all"]
-"""Which activation maps are drawn: none, that of the most probable diagnosis, or all seven."""
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnMap:
-    """The activation map of one diagnosis code, as a PNG."""
-
-    code: str
-    png: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one model says of one image.
-
-    Attributes:
-        model: the version that answered.
-        upload: the image it saw.
-        probabilities: float32 [7], in `labels.CODES` order.
-        activation_maps: those that were asked for, the most probable diagnosis first.
-    """
-
-    model: LoadedModel
-    upload: DecodedUpload
-    probabilities: Floats
-    activation_maps: tuple[DrawnMap, ...] = ()
+_PLAIN: Final = Wanted()
 
 
 class Predictor:
@@ -79,9 +53,12 @@ class Predictor:
         self._observe = observe
 
     async def predict(
-        self, data: bytes, *, explain: Explain = "none", record: RequestRecord | None = None
+        self, data: bytes, wanted: Wanted = _PLAIN, record: RequestRecord | None = None
     ) -> Answer:
         """Answer for one image with one version, from beginning to end; the record is filled.
+
+        An image that cannot be judged gets an answer that says so and has nothing else, unless one
+        is forced.
 
         Raises:
             NotReadyError: no model is loaded.
@@ -93,13 +70,13 @@ class Predictor:
         async with self._time_limit() as deadline:
             with self._slot.lease() as model:
                 record = _opened(record, model)
-                return await self._answer(model, data, deadline, record, explain=explain)
+                return await self._answer(model, data, wanted, deadline, record)
 
     async def predict_each(
         self,
         uploads: Sequence[bytes],
+        wanted: Wanted = _PLAIN,
         *,
-        explain: Explain = "none",
         at_once: int = 1,
         record: RequestRecord | None = None,
     ) -> list[Answer | LentigoError]:
@@ -120,9 +97,7 @@ class Predictor:
                 async def one(data: bytes) -> Answer | LentigoError:
                     try:
                         async with turn:
-                            return await self._answer(
-                                model, data, deadline, record, explain=explain
-                            )
+                            return await self._answer(model, data, wanted, deadline, record)
                     except LentigoError as error:
                         return error
 
@@ -155,9 +130,8 @@ class Predictor:
                 accept(model)
                 record = _opened(record, model, len(images))
                 rows = await self._batcher.predict(model, images, deadline, record.steps.append)
-        probabilities = np.concatenate([row.probabilities for row in rows])
-        activation_map = np.concatenate([row.activation_map for row in rows])
-        answer = Prediction(_finite(probabilities, model), _finite(activation_map, model))
+        joined = map(np.concatenate, zip(*(row.tensors for row in rows), strict=True))
+        answer = Prediction(*(_finite(values, model) for values in joined))
         self._observe(answer.probabilities)
         return model, answer
 
@@ -169,25 +143,35 @@ class Predictor:
         self,
         model: LoadedModel,
         data: bytes,
+        wanted: Wanted,
         deadline: float,
         record: RequestRecord,
-        *,
-        explain: Explain,
     ) -> Answer:
         upload = await self._decoding.decode(data, record)
+        if upload.flaws and not wanted.force:
+            # Nobody is told what the network says of it, so it is not asked.
+            record.unaccepted += upload.flaws
+            return Answer(model, upload, quality_of(upload.flaws, None, None))
         (prediction,) = await self._batcher.predict(
             model, [upload.image.pixels], deadline, record.steps.append
         )
         probabilities = _finite(prediction.probabilities[0], model)
+        unlikeness = None
+        if prediction.unlikeness is not None:
+            unlikeness = float(_finite(prediction.unlikeness, model)[0])
+        quality = quality_of(upload.flaws, unlikeness, model.stored.manifest.unlikeness)
+        record.unaccepted += quality.reasons
+        if not (quality.accepted or wanted.force):
+            return Answer(model, upload, quality)
         self._observe(prediction.probabilities)
-        if explain == "none":
-            return Answer(model, upload, probabilities)
+        if wanted.explain == "none":
+            return Answer(model, upload, quality, probabilities)
         # A stable sort, so equal probabilities stay in the order of the labels.
         ranked = np.argsort(-probabilities, kind="stable").tolist()
         activation = _finite(prediction.activation_map[0], model)
-        chosen = ranked if explain == "all" else ranked[:1]
+        chosen = ranked if wanted.explain == "all" else ranked[:1]
         drawn = await self._decoding.run(lambda: _drawn(activation, chosen))
-        return Answer(model, upload, probabilities, drawn)
+        return Answer(model, upload, quality, probabilities, drawn)
 
     @asynccontextmanager
     async def _time_limit(self) -> AsyncIterator[float]:

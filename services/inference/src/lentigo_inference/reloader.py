@@ -236,7 +236,7 @@ class Reloader:
         engine = self._load(stored)
         try:
             waiting = EngineInTurn(engine, self._in_turn)
-            warm_up(waiting, stored.manifest.activation_map, self._batch_sizes)
+            warm_up(waiting, stored.manifest, self._batch_sizes)
         except BaseException:
             engine.close()
             raise

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lentigo_contract.usability import Reason
+
 StepName = Literal["decode", "queue", "inference"]
 
 
@@ -39,6 +41,7 @@ class RequestRecord:
         images: how many there are in a request for several, which have no digest here.
         problem: slug of the problem that the whole request was answered with.
         rejections: slugs of all problems, those of single images among them.
+        unaccepted: why images cannot be judged, each reason as often as there are such images.
         refused_at_once: for overload; such requests are counted in the log, not listed.
         steps: in no particular order; images of one batch share some.
     """
@@ -49,6 +52,7 @@ class RequestRecord:
     images: int | None = None
     problem: str | None = None
     rejections: list[str] = field(default_factory=list)
+    unaccepted: list[Reason] = field(default_factory=list)
     refused_at_once: bool = False
     steps: list[Step] = field(default_factory=list)
 
@@ -68,6 +72,7 @@ class RequestRecord:
             "problem": self.problem,
             "model_version": self.model_version,
             "images": self.images,
+            "unaccepted": self.unaccepted or None,
             "image_sha256": self.image_sha256 if self.images is None else None,
             "decode_milliseconds": self._longest_ms("decode"),
             "queue_milliseconds": self._longest_ms("queue"),

@@ -1,6 +1,9 @@
-"""What goes over the wire, with an example of each; the open protocol has a module of its own."""
+"""What goes over the wire, with an example of each.
 
-from typing import Annotated, Any, Literal
+Answers about images and the open protocol have modules of their own.
+"""
+
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -49,94 +52,6 @@ class ModelReference(BaseModel):
     architecture: str
 
 
-class ImageSummary(BaseModel):
-    """The image as it was received; size as a viewer shows it."""
-
-    sha256: str = Field(description="Of the bytes that were sent, in hex.")
-    format: str = Field(examples=["JPEG"])
-    width: int
-    height: int
-
-
-class DiagnosisScore(BaseModel):
-    """The most probable diagnosis."""
-
-    code: DiagnosisCode
-    name: str
-    probability: Fraction
-
-
-class ClassProbability(DiagnosisScore):
-    """One of the seven diagnoses."""
-
-    malignant: bool
-
-
-class Malignancy(BaseModel):
-    """The malignant diagnoses taken together, against the threshold of the model."""
-
-    probability: Fraction = Field(description="Sum over the malignant diagnoses.")
-    threshold: Fraction
-    refer: bool = Field(description="Whether the probability reaches the threshold.")
-
-
-class ActivationMap(BaseModel):
-    """Where in the image the network found a diagnosis."""
-
-    code: DiagnosisCode
-    media_type: Literal["image/png"] = "image/png"
-    data: str = Field(
-        description="Base64 of an 8-bit grey PNG of 56x56 that covers the whole image, squashed "
-        "to the square; scale it up smoothly. White speaks most for the diagnosis; each map has "
-        "its own scale."
-    )
-
-
-class PredictionAnswer(BaseModel):
-    """A diagnosis."""
-
-    model_config = example(
-        id="019b1f6e-4a57-7c3e-8d5c-0f8f3a2b7d10",
-        model={"name": "lentigo", "version": "1", "architecture": "mobilenet"},
-        image={"sha256": "9f86d081884c7d65...", "format": "JPEG", "width": 600, "height": 450},
-        diagnosis={"code": "nv", "name": "Melanocytic nevus", "probability": 0.93},
-        probabilities=[
-            {
-                "code": "nv",
-                "name": "Melanocytic nevus",
-                "probability": 0.93,
-                "malignant": False,
-            },
-            {"code": "mel", "name": "Melanoma", "probability": 0.03, "malignant": True},
-        ],
-        malignancy={"probability": 0.03, "threshold": 0.18, "refer": False},
-        notice="Research use only. Not a medical device.",
-    )
-
-    id: str = Field(description="UUID version 7 of this answer.")
-    model: ModelReference
-    image: ImageSummary
-    diagnosis: DiagnosisScore
-    probabilities: list[ClassProbability] = Field(description="All seven, highest first.")
-    malignancy: Malignancy
-    notice: str
-    activation_map: ActivationMap | None = Field(
-        None, description="Of the most probable diagnosis; with `explain=true` or `explain=all`."
-    )
-    activation_maps: list[ActivationMap] | None = Field(
-        None,
-        description="Of all seven, in the order of `probabilities`; only with `explain=all`.",
-    )
-
-
-class BatchAnswer(BaseModel):
-    """Diagnoses in the order of the images; a problem in place of one that failed."""
-
-    model_config = example(results=[example_of(PredictionAnswer), example_of(Problem)])
-
-    results: list[PredictionAnswer | Problem]
-
-
 class Label(BaseModel):
     """A diagnosis the model can name."""
 
@@ -144,6 +59,14 @@ class Label(BaseModel):
     name: str
     malignant: bool
     icd10: list[str]
+
+
+class UnlikenessCheck(BaseModel):
+    """How a version tells an image that is unlike those it learned from."""
+
+    limit: float = Field(gt=0, description="An image above it cannot be judged.")
+    method: str = Field(description="What the figure is.")
+    source: str = Field(description="How the limit was chosen, and what it does.")
 
 
 class ModelDetails(ModelReference):
@@ -162,6 +85,13 @@ class ModelDetails(ModelReference):
         ],
         threshold=0.18,
         threshold_source="largest with a sensitivity of at least 0.95 on 938 images",
+        abstention_threshold=0.5,
+        abstention_source="below it the diagnosis is right for less than 70% of 610 images",
+        unlikeness={
+            "limit": 7.5,
+            "method": "distance of the pooled features to the nearest training images",
+            "source": "99% of 610 images that trained nothing are below",
+        },
         metrics={"accuracy": 0.9},
         dataset={"name": "HAM10000", "images": 10015},
         parameters={"total": 4285639, "trainable": 2914823, "frozen": 1370816},
@@ -176,6 +106,14 @@ class ModelDetails(ModelReference):
     threshold_source: str = Field(
         description="How the threshold was chosen, and what it reaches.",
         examples=["largest with a sensitivity of at least 0.95 on 938 images"],
+    )
+    abstention_threshold: Fraction | None = Field(
+        description="Probability of the most probable diagnosis below which to refer, because it "
+        "is not relied on; null where the version has none."
+    )
+    abstention_source: str = Field(description="How that was chosen; empty where there is none.")
+    unlikeness: UnlikenessCheck | None = Field(
+        description="Null where the version does not tell; no image is refused for that then."
     )
     metrics: dict[str, JsonValue] = Field(description="As `lentigo-train evaluate` gave them.")
     dataset: dict[str, JsonValue]

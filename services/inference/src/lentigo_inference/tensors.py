@@ -14,13 +14,13 @@ from pydantic import ValidationError
 
 from lentigo_contract.errors import MalformedRequestError
 from lentigo_contract.images import MODEL_SIDE
-from lentigo_inference.engine import Floats, Images, Prediction
+from lentigo_contract.manifest import Manifest
+from lentigo_inference.engine import OUTPUTS, UNLIKENESS, Floats, Images, Prediction, outputs_of
 from lentigo_inference.open_inference_schemas import InferRequest, InputTensor
 
 HEADER: Final = "Inference-Header-Content-Length"
 
 INPUT: Final = "image"
-OUTPUTS: Final = ("probabilities", "activation_map")
 
 MAX_IMAGES: Final = 32
 
@@ -69,12 +69,26 @@ def parse_request(body: bytes, header_length: str | None) -> tuple[InferRequest,
     return request, list(images)
 
 
+def require_outputs(request: InferRequest, manifest: Manifest) -> None:
+    """Refuse a request for outputs that a version does not have.
+
+    Raises:
+        MalformedRequestError: it asks for one.
+    """
+    given = outputs_of(manifest)
+    if not {output.name for output in request.outputs or ()} <= set(given):
+        raise MalformedRequestError(
+            f"The outputs of version {manifest.version} are {', '.join(given)}."
+        )
+
+
 def format_answer(
     request: InferRequest, prediction: Prediction, name: str, version: str
 ) -> tuple[dict[str, Any], list[bytes]]:
     """Give the JSON of an answer, and the tensors that follow it in binary.
 
-    Without `outputs` in the request it is the probabilities alone.
+    What is asked for went through `require_outputs`. Without `outputs` in the request it is the
+    probabilities alone.
     """
     by_default = request.parameters.get("binary_data_output") is True
     wanted = (
@@ -118,8 +132,9 @@ def _header_bytes(header_length: str | None, body_bytes: int) -> int:
 
 def _check_outputs(request: InferRequest) -> None:
     names = [output.name for output in request.outputs or ()]
-    if not set(names) <= set(OUTPUTS) or len(set(names)) != len(names):
-        raise MalformedRequestError(f"The outputs are {' and '.join(OUTPUTS)}, each at most once.")
+    known = (*OUTPUTS, UNLIKENESS)
+    if not set(names) <= set(known) or len(set(names)) != len(names):
+        raise MalformedRequestError(f"The outputs are {', '.join(known)}, each at most once.")
 
 
 def _image_count(tensor: InputTensor) -> int:

@@ -1,5 +1,6 @@
 """LiteRT, which runs the version's `.tflite` files through XNNPACK."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +11,9 @@ from ai_edge_litert.interpreter import Interpreter
 from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import EngineError
 from lentigo_contract.images import MODEL_SIDE
-from lentigo_inference.engine import Images, Prediction
+from lentigo_inference.engine import OUTPUTS, Images, Prediction
 
 _SIGNATURE = "serving_default"
-_OUTPUTS = ("probabilities", "activation_map")
 
 _Answer = tuple[Any, ...]
 
@@ -31,13 +31,16 @@ class LiteRTEngine:
 
     platform = "litert_tflite"
 
-    def __init__(self, name: EngineName, file: Path, threads: int) -> None:
+    def __init__(
+        self, name: EngineName, file: Path, threads: int, outputs: Sequence[str] = OUTPUTS
+    ) -> None:
         """Load a model file.
 
         Args:
             name: the engine as manifests call it.
             file: the model; it is not needed any more afterwards.
             threads: what XNNPACK computes with.
+            outputs: what it is asked for, as `outputs_of` the version gives them.
 
         Raises:
             EngineError: it cannot be loaded, or has another signature than ours.
@@ -46,15 +49,15 @@ class LiteRTEngine:
         self.lanes = min(threads, _MAX_LANES)
         try:
             model = file.read_bytes()
-            self._alone = _Lane(model, threads)
+            self._alone = _Lane(model, threads, outputs)
             self._lanes = (
-                [_Lane(model, threads // self.lanes) for _ in range(self.lanes)]
+                [_Lane(model, threads // self.lanes, outputs) for _ in range(self.lanes)]
                 if self.lanes > 1
                 else [self._alone]
             )
         except Exception as error:
             raise EngineError(f"LiteRT cannot load {file.name}: {_first_line(error)}") from error
-        _check_signature(self._alone.run, file.name)
+        _check_signature(self._alone.run, file.name, outputs)
         self._threads = ThreadPoolExecutor(self.lanes, thread_name_prefix="lentigo-lane")
 
     def predict(self, images: Images) -> Prediction:
@@ -100,36 +103,41 @@ class LiteRTEngine:
 class _Lane:
     """An interpreter; one thread at a time asks it."""
 
-    def __init__(self, model: bytes, threads: int) -> None:
+    def __init__(self, model: bytes, threads: int, outputs: Sequence[str]) -> None:
         # The interpreter computes with these very bytes, so they live as long as it does. A mapped
         # file would end the process if its disk went away.
         self._model = model
+        self._outputs = outputs
         self._interpreter: Any = Interpreter(model_content=model, num_threads=threads)
         self.run: Any = self._interpreter.get_signature_runner(_SIGNATURE)
 
     def answer(self, image: Images) -> _Answer:
         outputs = self.run(image=image)
-        return tuple(outputs[name] for name in _OUTPUTS)
+        return tuple(outputs[name] for name in self._outputs)
 
     def close(self) -> None:
         self._interpreter = self.run = None
         self._model = b""
 
 
-def _check_signature(run: Any, file: str) -> None:  # noqa: ANN401 - LiteRT has no types
+def _check_signature(
+    run: Any,  # noqa: ANN401 - LiteRT has no types
+    file: str,
+    wanted: Sequence[str],
+) -> None:
     inputs, outputs = run.get_input_details(), run.get_output_details()
     image = inputs.get("image")
     fits = (
         set(inputs) == {"image"}
         and image["dtype"] is np.uint8
         and list(image["shape"])[1:] == [MODEL_SIDE, MODEL_SIDE, 3]
-        and set(_OUTPUTS) <= set(outputs)
+        and set(wanted) <= set(outputs)
     )
     if not fits:
         raise EngineError(
             f"{file} takes {_described(inputs)} and gives {_described(outputs)}; expected is image "
-            "uint8 [n, 224, 224, 3] to probabilities and activation_map. Export it again with this "
-            "release of the trainer."
+            f"uint8 [n, 224, 224, 3] to {', '.join(wanted)}. Export it again with this release of "
+            "the trainer."
         )
 
 

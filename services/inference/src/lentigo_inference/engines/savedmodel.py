@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.images import MODEL_SIDE
-from lentigo_inference.engine import Images, Prediction
+from lentigo_inference.engine import OUTPUTS, Images, Prediction
 
 # Before the import, which reads it: no progress reports of the C++ runtime among our log lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -18,7 +19,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf
 
 _SIGNATURE = "serving_default"
-_OUTPUTS = ("probabilities", "activation_map")
 
 
 class SavedModelEngine:
@@ -28,12 +28,13 @@ class SavedModelEngine:
     platform = "tensorflow_savedmodel"
     lanes = 0
 
-    def __init__(self, folder: Path, threads: int) -> None:
+    def __init__(self, folder: Path, threads: int, outputs: Sequence[str] = OUTPUTS) -> None:
         """Load the SavedModel in `folder`.
 
         Args:
             folder: holds `saved_model.pb` and `variables/`.
             threads: what TensorFlow computes with; the first engine of a process decides.
+            outputs: what it is asked for, as `outputs_of` the version gives them.
 
         Raises:
             EngineError: it cannot be loaded, or has another signature than ours.
@@ -45,13 +46,14 @@ class SavedModelEngine:
             self._signature: Any = self._model.signatures.get(_SIGNATURE)
         except Exception as error:
             raise EngineError(f"TensorFlow cannot load the model: {_first_line(error)}") from error
-        _check_signature(self._signature)
+        _check_signature(self._signature, outputs)
+        self._outputs = outputs
 
     def predict(self, images: Images) -> Prediction:
         """Run the network; see `engine.Engine`."""
         try:
             outputs = self._signature(image=tf.constant(images, dtype=tf.uint8))
-            return Prediction(*(np.asarray(outputs[name]) for name in _OUTPUTS))
+            return Prediction(*(np.asarray(outputs[name]) for name in self._outputs))
         except Exception as error:
             raise EngineError(f"TensorFlow cannot run the model: {_first_line(error)}") from error
 
@@ -78,7 +80,10 @@ def _prepare_runtime(threads: int) -> None:
         return
 
 
-def _check_signature(signature: Any) -> None:  # noqa: ANN401 - TensorFlow has no types
+def _check_signature(
+    signature: Any,  # noqa: ANN401 - TensorFlow has no types
+    wanted: Sequence[str],
+) -> None:
     if signature is None:
         raise EngineError(f"The SavedModel has no signature {_SIGNATURE}. Export it again.")
     inputs = signature.structured_input_signature[1]
@@ -88,13 +93,13 @@ def _check_signature(signature: Any) -> None:  # noqa: ANN401 - TensorFlow has n
         set(inputs) == {"image"}
         and image.dtype == tf.uint8
         and image.shape.is_compatible_with([None, MODEL_SIDE, MODEL_SIDE, 3])
-        and set(_OUTPUTS) <= set(outputs)
+        and set(wanted) <= set(outputs)
     )
     if not fits:
         raise EngineError(
             f"The SavedModel's {_SIGNATURE} takes {_described(inputs)} and gives "
-            f"{_described(outputs)}; expected is image uint8 [n, 224, 224, 3] to probabilities and "
-            "activation_map. Export it again with this release of the trainer."
+            f"{_described(outputs)}; expected is image uint8 [n, 224, 224, 3] to "
+            f"{', '.join(wanted)}. Export it again with this release of the trainer."
         )
 
 

@@ -7,13 +7,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from lentigo_contract.errors import LentigoError
+from lentigo_inference.answer import Answer, Wanted
 from lentigo_inference.connected import while_connected
 from lentigo_inference.multipart import FIELD
 from lentigo_inference.openapi import problem_responses
-from lentigo_inference.predictor import Answer
+from lentigo_inference.prediction_schemas import BatchAnswer, PredictionAnswer
 from lentigo_inference.problems import problem_of_error
-from lentigo_inference.routes.predictions import prediction_answer
-from lentigo_inference.schemas import BatchAnswer, PredictionAnswer, Problem
+from lentigo_inference.routes.answer_form import prediction_answer
+from lentigo_inference.routes.predictions import Force
+from lentigo_inference.schemas import Problem
 from lentigo_inference.services import ServicesOfRequest
 from lentigo_inference.uploads import read_uploads
 
@@ -48,11 +50,12 @@ _REQUEST_BODY: Final[dict[str, Any]] = {
 
 @router.post(
     "/v1/predictions:batch",
-    response_model_exclude_none=True,
     responses=problem_responses(400, 408, 413, 415, 500, 503),
     openapi_extra=_REQUEST_BODY,
 )
-async def predict_batch(request: Request, services: ServicesOfRequest) -> BatchAnswer:
+async def predict_batch(
+    request: Request, services: ServicesOfRequest, *, force: Force = False
+) -> BatchAnswer:
     """Name the most likely diagnosis of each image; an error stands in place of one that failed.
 
     All are answered by one version.
@@ -72,7 +75,10 @@ async def predict_batch(request: Request, services: ServicesOfRequest) -> BatchA
         answers = await while_connected(
             request,
             services.predictor.predict_each(
-                uploads, at_once=settings.decode_threads, record=request.state.record
+                uploads,
+                Wanted(force=force),
+                at_once=settings.decode_threads,
+                record=request.state.record,
             ),
         )
     return BatchAnswer(results=[_result(request, answer) for answer in answers])

@@ -14,7 +14,13 @@ from lentigo_inference.openapi import Responses, json_body, problem_responses
 from lentigo_inference.routes.open_inference import wanted_model
 from lentigo_inference.services import ServicesOfRequest
 from lentigo_inference.slot import LoadedModel
-from lentigo_inference.tensors import HEADER, body_limit, format_answer, parse_request
+from lentigo_inference.tensors import (
+    HEADER,
+    body_limit,
+    format_answer,
+    parse_request,
+    require_outputs,
+)
 from lentigo_inference.uploads import read_body
 
 router = APIRouter(prefix="/v2", tags=["open inference"])
@@ -62,7 +68,10 @@ _RESPONSES: Final[Responses] = {
 async def infer(
     request: Request, services: ServicesOfRequest, model: str, version: str | None = None
 ) -> Response:
-    """Run the version in use on pixels; without `outputs` it gives the probabilities alone."""
+    """Run the version in use on pixels; without `outputs` it gives the probabilities alone.
+
+    Pixels are taken as they are: nothing is refused that cannot be judged.
+    """
     # Refused before the body is read, rather than after.
     wanted_model(services, model, version)
     header = request.headers.get(HEADER)
@@ -73,6 +82,7 @@ async def infer(
         def require(loaded: LoadedModel) -> None:
             if version is not None and version != str(loaded.version):
                 raise NotReadyError(f"Version {version} is not in use any more.")
+            require_outputs(asked, loaded.stored.manifest)
 
         loaded, prediction = await while_connected(
             request, services.predictor.infer(images, require, request.state.record)

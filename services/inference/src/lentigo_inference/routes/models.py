@@ -4,7 +4,13 @@ from fastapi import APIRouter
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_inference.openapi import problem_responses
-from lentigo_inference.schemas import Label, ModelDetails, ModelList, ModelReference
+from lentigo_inference.schemas import (
+    Label,
+    ModelDetails,
+    ModelList,
+    ModelReference,
+    UnlikenessCheck,
+)
 from lentigo_inference.services import ServicesOfRequest
 from lentigo_inference.slot import LoadedModel
 
@@ -28,6 +34,7 @@ def model_reference(model: LoadedModel) -> ModelReference:
 
 def _details(model: LoadedModel) -> ModelDetails:
     manifest = model.stored.manifest
+    limit = manifest.unlikeness
     described = manifest.model_dump(mode="json", include={"created", "dataset", "parameters"})
     return ModelDetails(
         **model_reference(model).model_dump(),
@@ -45,6 +52,9 @@ def _details(model: LoadedModel) -> ModelDetails:
         ],
         threshold=manifest.thresholds.malignancy,
         threshold_source=manifest.thresholds.source,
+        abstention_threshold=manifest.thresholds.abstention,
+        abstention_source=manifest.thresholds.abstention_source,
+        unlikeness=None if limit is None else UnlikenessCheck(**limit.model_dump()),
         metrics=manifest.metrics,
         notice=RESEARCH_NOTICE,
     )

@@ -11,6 +11,7 @@ from lentigo_contract.errors import NotReadyError, VersionNotFoundError
 from lentigo_contract.labels import CODES
 from lentigo_contract.store import ModelStore
 from lentigo_inference import __version__
+from lentigo_inference.engine import UNLIKENESS, outputs_of
 from lentigo_inference.open_inference_schemas import (
     ModelMetadata,
     ModelReady,
@@ -61,15 +62,19 @@ async def model_metadata(
     geometry, cells = manifest.input, manifest.activation_map
     classes = len(CODES)
     image = [-1, geometry.height, geometry.width, geometry.channels]
-    places = [-1, cells.height, cells.width, classes]
+    shapes = {
+        "probabilities": [-1, classes],
+        "activation_map": [-1, cells.height, cells.width, classes],
+        UNLIKENESS: [-1],
+    }
     return ModelMetadata(
         name=manifest.name,
         versions=[str(manifest.version)],
         platform=loaded.engine.platform,
         inputs=[TensorMetadata(name="image", datatype="UINT8", shape=image)],
         outputs=[
-            TensorMetadata(name="probabilities", datatype="FP32", shape=[-1, classes]),
-            TensorMetadata(name="activation_map", datatype="FP32", shape=places),
+            TensorMetadata(name=name, datatype="FP32", shape=shapes[name])
+            for name in outputs_of(manifest)
         ],
     )
 

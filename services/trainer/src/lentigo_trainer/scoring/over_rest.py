@@ -42,7 +42,7 @@ class RemoteAnswers:
     Attributes:
         served: by which version.
         probabilities: float64 [n, 7], in the order of the images.
-        refused: the names of images that it judges only when told to.
+        refused: the names of images that it answers about only because it was told to.
     """
 
     served: ServedVersion
@@ -127,16 +127,13 @@ class RemoteService:
             data = read()
         except UNREADABLE:
             return "it cannot be read."
-        answer = self.connection.request("POST", "/v1/predictions", data)
+        # Every image is scored, also one that cannot be judged.
+        answer = self.connection.request("POST", "/v1/predictions?force=true", data)
         if answer.status_code in _BAD_IMAGE:
             return detail_of(answer)
         found = self.connection.values(answer)
-        refused = found.get("diagnosis") is None
-        if refused:
-            found = self.connection.values(
-                self.connection.request("POST", "/v1/predictions?force=true", data)
-            )
         try:
+            refused = not found["quality"]["accepted"]
             chances = {each["code"]: float(each["probability"]) for each in found["probabilities"]}
             reference = (str(found["model"]["name"]), int(found["model"]["version"]))
             return _Answer([chances[code] for code in CODES], reference, refused)

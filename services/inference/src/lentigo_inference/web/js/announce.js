@@ -2,6 +2,7 @@
 
 import { byId } from "./dom.js";
 import { stateText } from "./list-view.js";
+import { flawTexts, isWithheld } from "./quality-view.js";
 import { diagnosisName, probability, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
@@ -22,12 +23,17 @@ export function say(text) {
 }
 
 /** @param {Item} item */
-function resultText({ name, answer }) {
-  const { diagnosis, malignancy } = answer;
-  return `${t("result.announce", {
+function resultText(item) {
+  const { name, answer } = item;
+  const { diagnosis, malignancy, quality } = answer;
+  const flaws = flawTexts(answer).join(" ");
+  if (isWithheld(item)) return `${t("quality.announce", { name, flaws })} ${t("quality.refer")} ${t("notice")}`;
+  const warned = quality.accepted ? "" : `${t("quality.forced")}: ${flaws} `;
+  const unsure = diagnosis.confident === false ? `${t("result.unconfident")} ` : "";
+  return `${warned}${t("result.announce", {
     name,
     diagnosis: diagnosisName(diagnosis.code, diagnosis.name),
     percent: probability(diagnosis.probability),
     verdict: t(malignancy.refer ? "result.refer" : "result.noRefer"),
-  })} ${t("notice")}`;
+  })} ${unsure}${t("notice")}`;
 }

@@ -26,7 +26,7 @@ export async function predictItem(list, item) {
     await checkKind(item.file);
     const { blob, from, to } = await toSend(item.file);
     const scaled = from && to ? { from, to } : null;
-    const answer = await untilAnswered(blob, attempt, change);
+    const answer = await untilAnswered(blob, item.forced, attempt, change);
     change({ state: "done", problem: null, answer, answeredAt: new Date(), scaled, attempt: null });
   } catch (error) {
     const problem = error instanceof Problem ? error : new Problem("other", { detail: String(error) });
@@ -34,22 +34,28 @@ export async function predictItem(list, item) {
   }
 }
 
+/** Ask once more about an image that cannot be judged, for whatever the model says. @param {Worklist} list @param {Item} item */
+export function answerAnyway(list, item) {
+  list.change(item, { state: "ready", answer: null, forced: true });
+  return predictItem(list, item);
+}
+
 /** Give up the attempt under way. @param {Worklist} list @param {Item} item */
 export function cancel(list, item) {
   const attempt = item.attempt;
   if (!attempt) return;
-  list.change(item, { state: "ready", problem: null, attempt: null });
+  list.change(item, { state: "ready", problem: null, attempt: null, forced: false });
   attempt.abort();
 }
 
 /** End the wait for the next try. @param {Item} item */
 export const tryNow = (item) => item.attempt?.signal.dispatchEvent(new Event("trynow"));
 
-/** @param {Blob} blob @param {AbortController} attempt @param {(changes: Partial<Item>) => void} change */
-async function untilAnswered(blob, attempt, change) {
+/** @param {Blob} blob @param {boolean} forced @param {AbortController} attempt @param {(changes: Partial<Item>) => void} change */
+async function untilAnswered(blob, forced, attempt, change) {
   for (;;) {
     try {
-      return await predict(blob, attempt.signal);
+      return await predict(blob, forced, attempt.signal);
     } catch (problem) {
       if (attempt.signal.aborted || !(problem instanceof Problem)) throw problem;
       if (problem.kind === "key") {

@@ -2,6 +2,7 @@
 
 import { cancel, predictItem } from "./attempt.js";
 import { byId, element } from "./dom.js";
+import { isWithheld } from "./quality-view.js";
 import { diagnosisName, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
@@ -25,10 +26,11 @@ export const isOpen = (item) => !item.attempt && !item.refused && item.state !==
 
 /** What the list says of an item. @param {Item} item */
 export function stateText(item) {
-  const diagnosis = item.answer?.diagnosis;
   if (item.state === "failed" && item.problem) return t(`problem.${item.problem.kind}.title`);
-  return t(`state.${item.state}`, {
-    diagnosis: diagnosis ? diagnosisName(diagnosis.code, diagnosis.name) : "",
+  const diagnosis = item.answer?.diagnosis;
+  if (item.state !== "done" || !diagnosis) return t(`state.${isWithheld(item) ? "withheld" : item.state}`);
+  return t(item.answer.quality.accepted ? "state.done" : "state.forced", {
+    diagnosis: diagnosisName(diagnosis.code, diagnosis.name),
   });
 }
 

@@ -1,38 +1,36 @@
 /** The answer in words and bars. */
 
 import { element, setShare } from "./dom.js";
-import { measuredTexts, thresholdSource } from "./model-view.js";
-import { saveJson } from "./save.js";
-import { clockTime, compared, diagnosisName, probability, t } from "./texts.js";
+import { thresholdSource } from "./model-view.js";
+import { provenance, saveButton } from "./provenance.js";
+import { warning } from "./quality-view.js";
+import { compared, diagnosisName, probability, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 
-/** @param {Item} item an answered one @param {HTMLElement} remove */
+/** @param {Item} item one with a diagnosis @param {HTMLElement} remove */
 export function resultView(item, remove) {
   const { diagnosis, probabilities, model } = item.answer;
-  const at = item.answeredAt ?? new Date();
+  const warned = warning(item.answer);
   return element("div", { class: "result" },
+    warned,
     element("p", { class: "overline", id: "result-title" }, t("result.title")),
-    element("h2", { tabindex: -1, "data-focus": true, "aria-describedby": "result-title" },
+    element("h2", { tabindex: -1, "data-focus": true, "aria-describedby": warned ? "result-title warning" : "result-title" },
       diagnosisName(diagnosis.code, diagnosis.name)),
     element("p", { class: "probability" },
       t("result.probability", { percent: probability(diagnosis.probability) })),
+    diagnosis.confident === false && element("p", { class: "unsure" },
+      element("span", { "aria-hidden": "true" }, "▲ "), t("result.unconfident")),
     element("p", { class: "notice" }, t("notice")),
     verdict(item.answer.malignancy, thresholdSource(model.version)),
     element("h3", { id: "bars-title" }, t("result.all")),
     element("ol", { class: "bars", "aria-labelledby": "bars-title" }, ...probabilities.map(bar)),
-    element("p", { class: "provenance" },
-      t("result.answered", { time: clockTime(at), model: model.name, version: model.version }), " ",
-      item.scaled && `${scaledText(item.scaled)} `,
-      element("span", { class: "measured" }, measuredTexts(model.version).join(" "))),
+    provenance(item),
     element("div", { class: "actions" },
       element("button", { type: "button", class: "button", onclick: () => window.print() }, t("export.print")),
-      element("button", { type: "button", class: "button", onclick: () => saveJson(item) }, t("export.json")),
+      saveButton(item),
       remove));
 }
-
-/** @param {{from: string, to: string}} scaled */
-const scaledText = (scaled) => t(scaled.from === scaled.to ? "result.recoded" : "result.scaled", scaled);
 
 /** @param {any} entry one of `probabilities` */
 function bar(entry) {
@@ -44,10 +42,10 @@ function bar(entry) {
 }
 
 /**
- * @param {{probability: number, threshold: number, refer: boolean}} malignancy
+ * @param {{probability: number, threshold: number, refer: boolean, reasons: string[]}} malignancy
  * @param {string} source how the threshold was chosen
  */
-function verdict({ probability: together, threshold, refer }, source) {
+function verdict({ probability: together, threshold, refer, reasons }, source) {
   const [reached, needed] = compared(together, threshold);
   const values = { percent: reached, threshold: needed };
   const meter = element("div", { class: "meter", "aria-hidden": "true" },
@@ -58,8 +56,10 @@ function verdict({ probability: together, threshold, refer }, source) {
   return element("section", { class: refer ? "verdict refer" : "verdict", "aria-labelledby": "verdict" },
     element("h3", { id: "verdict" }, element("span", { "aria-hidden": "true" }, refer ? "▲ " : "○ "),
       t(refer ? "result.refer" : "result.noRefer")),
-    element("p", {}, t(refer ? "result.referWhy" : "result.noReferWhy", values)),
+    element("p", {}, t(reasons.includes("malignancy") ? "result.referWhy" : "result.noReferWhy", values)),
     meter,
+    reasons.includes("unconfident") && element("p", {}, t("result.referUnconfident")),
+    reasons.includes("unusable") && element("p", {}, t("result.referUnusable")),
     source !== "" && element("p", { class: "hint" },
       t("result.thresholdSource"), " ", element("span", { lang: "en" }, source)));
 }

@@ -13,13 +13,13 @@ export async function modelInUse() {
 
 /**
  * Send one image, and give the service's answer.
- * @param {Blob} image @param {AbortSignal} signal @returns {Promise<any>}
+ * @param {Blob} image @param {boolean} forced whether it answers about any image @param {AbortSignal} signal @returns {Promise<any>}
  * @throws {Problem} also when the service cannot be reached
  */
-export function predict(image, signal) {
+export function predict(image, forced, signal) {
   // The raw body: a form would send the file's name, and that may name a patient.
   const headers = { "Content-Type": "application/octet-stream" };
-  return ask("v1/predictions?explain=all", { method: "POST", body: image, headers, signal });
+  return ask(`v1/predictions?explain=all${forced ? "&force=true" : ""}`, { method: "POST", body: image, headers, signal });
 }
 
 /** @param {string} path @param {RequestInit} request */

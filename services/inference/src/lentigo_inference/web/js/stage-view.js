@@ -5,6 +5,7 @@ import { byId, element } from "./dom.js";
 import { isOpen, stateText } from "./list-view.js";
 import { mapView } from "./map-view.js";
 import { problemView } from "./problem-view.js";
+import { isWithheld, withheldView } from "./quality-view.js";
 import { resultView } from "./result-view.js";
 import { t } from "./texts.js";
 
@@ -19,9 +20,8 @@ export function showStage(list) {
   stage.hidden = item === null;
   document.body.classList.toggle("empty", item === null);
   if (!item) return stage.replaceChildren();
-  const why = item.state === "done" ? mapView(item) : null;
-  const panel = element("div", { class: "panel" },
-    ...(why ? [resultView(item, removeButton(list, item))] : pending(list, item)));
+  const why = item.state === "done" && !isWithheld(item) ? mapView(item) : null;
+  const panel = element("div", { class: "panel" }, ...beside(list, item));
   const look = element("div", { class: "look" }, picture(list, item, why?.canvas ?? null), why?.controls ?? null);
   stage.replaceChildren(look, panel);
   if (hadFocus) (panel.querySelector("[data-focus]") ?? stage).focus();
@@ -39,6 +39,13 @@ function picture(list, item, map) {
   return element("figure", {}, frame,
     element("figcaption", {}, element("span", { class: "name" }, item.name),
       place.count > 1 && element("span", {}, t("worklist.position", place))));
+}
+
+/** What stands beside an image. @param {Worklist} list @param {Item} item */
+function beside(list, item) {
+  if (item.state !== "done") return pending(list, item);
+  const remove = removeButton(list, item);
+  return [isWithheld(item) ? withheldView(list, item, remove) : resultView(item, remove)];
 }
 
 /** What stands beside an image without an answer. @param {Worklist} list @param {Item} item */

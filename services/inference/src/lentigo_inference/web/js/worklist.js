@@ -28,6 +28,8 @@ export class Item {
     this.problem = null;
     /** Whether it was refused before it was sent: trying again would not help. */
     this.refused = false;
+    /** Whether the reader wants an answer though the image cannot be judged. */
+    this.forced = false;
     /** When the next try begins, in milliseconds since 1970. */
     this.nextTry_ms = 0;
     /** Ends the attempt under way, which then can no longer change the item. @type {AbortController|null} */

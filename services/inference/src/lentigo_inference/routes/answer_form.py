@@ -1,0 +1,119 @@
+"""The wire form of an answer about an image."""
+
+import base64
+
+from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
+from lentigo_contract.manifest import Thresholds
+from lentigo_inference.answer import Answer, DrawnMap
+from lentigo_inference.engine import Floats
+from lentigo_inference.identifiers import uuid7
+from lentigo_inference.prediction_schemas import (
+    ActivationMap,
+    ClassProbability,
+    DiagnosisScore,
+    ImageSummary,
+    Malignancy,
+    PredictionAnswer,
+    Quality,
+    ReferralReason,
+)
+from lentigo_inference.routes.models import model_reference
+
+_Ranked = list[tuple[Diagnosis, float]]
+
+
+def prediction_answer(answer: Answer) -> PredictionAnswer:
+    """Give the wire form of an answer, also of one that is withheld."""
+    manifest = answer.model.stored.manifest
+    limit, upload = manifest.unlikeness, answer.upload
+    ranked = _ranked(answer.probabilities)
+    diagnosis = _diagnosis(ranked, manifest.thresholds.abstention)
+    maps = [_activation_map(drawn) for drawn in answer.activation_maps]
+    return PredictionAnswer(
+        id=str(uuid7()),
+        model=model_reference(answer.model),
+        image=ImageSummary(
+            sha256=upload.sha256,
+            format=upload.image.format,
+            width=upload.image.width,
+            height=upload.image.height,
+        ),
+        quality=Quality(
+            accepted=answer.quality.accepted,
+            reasons=list(answer.quality.reasons),
+            unlikeness=answer.quality.unlikeness,
+            unlikeness_limit=None if limit is None else limit.limit,
+        ),
+        diagnosis=diagnosis,
+        probabilities=[_class_probability(*pair) for pair in ranked],
+        malignancy=_malignancy(
+            ranked, diagnosis, manifest.thresholds, accepted=answer.quality.accepted
+        ),
+        notice=RESEARCH_NOTICE,
+        activation_map=maps[0] if maps else None,
+        activation_maps=maps if len(maps) > 1 else None,
+    )
+
+
+def _ranked(probabilities: Floats | None) -> _Ranked:
+    """Give the diagnoses, the most probable first; none where the answer is withheld."""
+    if probabilities is None:
+        return []
+    # A stable sort, so equal probabilities stay in the order of the labels.
+    return sorted(
+        zip(DIAGNOSES, map(_fraction, probabilities.tolist()), strict=True),
+        key=lambda pair: pair[1],
+        reverse=True,
+    )
+
+
+def _diagnosis(ranked: _Ranked, abstention: float | None) -> DiagnosisScore | None:
+    if not ranked:
+        return None
+    top, highest = ranked[0]
+    return DiagnosisScore(
+        code=top.code,
+        name=top.name,
+        probability=highest,
+        confident=None if abstention is None else highest >= abstention,
+    )
+
+
+def _class_probability(diagnosis: Diagnosis, probability: float) -> ClassProbability:
+    return ClassProbability(
+        code=diagnosis.code,
+        name=diagnosis.name,
+        probability=probability,
+        malignant=diagnosis.malignant,
+    )
+
+
+def _malignancy(
+    ranked: _Ranked, diagnosis: DiagnosisScore | None, thresholds: Thresholds, *, accepted: bool
+) -> Malignancy:
+    """Decide whether to refer: for what the network found, and for what it could not see."""
+    probability = None
+    reasons: list[ReferralReason] = []
+    if diagnosis is not None:
+        probability = _fraction(sum(share for each, share in ranked if each.malignant))
+        if probability >= thresholds.malignancy:
+            reasons.append("malignancy")
+        if diagnosis.confident is False:
+            reasons.append("unconfident")
+    if not accepted:
+        reasons.append("unusable")
+    return Malignancy(
+        probability=probability,
+        threshold=thresholds.malignancy,
+        refer=bool(reasons),
+        reasons=reasons,
+    )
+
+
+def _activation_map(drawn: DrawnMap) -> ActivationMap:
+    return ActivationMap(code=drawn.code, data=base64.b64encode(drawn.png).decode("ascii"))
+
+
+def _fraction(probability: float) -> float:
+    """Cut off what float32 rounding puts beyond 0 and 1."""
+    return min(max(probability, 0.0), 1.0)

@@ -1,0 +1,25 @@
+/** Where an answer comes from, and the way to keep it. */
+
+import { element } from "./dom.js";
+import { measuredTexts } from "./model-view.js";
+import { saveJson } from "./save.js";
+import { clockTime, t } from "./texts.js";
+
+/** @typedef {import("./worklist.js").Item} Item */
+
+/** When and by which model an image was answered. @param {Item} item */
+export function provenance(item) {
+  const { model } = item.answer;
+  const at = item.answeredAt ?? new Date();
+  return element("p", { class: "provenance" },
+    t("result.answered", { time: clockTime(at), model: model.name, version: model.version }), " ",
+    item.scaled && `${scaledText(item.scaled)} `,
+    element("span", { class: "measured" }, measuredTexts(model.version).join(" ")));
+}
+
+/** @param {Item} item an answered one */
+export const saveButton = (item) =>
+  element("button", { type: "button", class: "button", onclick: () => saveJson(item) }, t("export.json"));
+
+/** @param {{from: string, to: string}} scaled */
+const scaledText = (scaled) => t(scaled.from === scaled.to ? "result.recoded" : "result.scaled", scaled);

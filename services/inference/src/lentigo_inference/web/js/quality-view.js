@@ -1,0 +1,60 @@
+/** What is wrong with an image that cannot be judged, in words, with what to do. */
+
+import { answerAnyway } from "./attempt.js";
+import { element } from "./dom.js";
+import { provenance, saveButton } from "./provenance.js";
+import { hasText, t } from "./texts.js";
+
+/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("./worklist.js").Worklist} Worklist */
+
+/** Whether an image got an answer that names no diagnosis. @param {Item} item */
+export const isWithheld = (item) => item.answer !== null && item.answer.diagnosis === null;
+
+/** Why an image cannot be judged, each reason a sentence. @param {any} answer @returns {string[]} */
+export const flawTexts = ({ quality, image }) =>
+  quality.reasons.map((/** @type {string} */ reason) => textOf(reason, "why", image) || reason);
+
+/**
+ * An answer that names no diagnosis.
+ * @param {Worklist} list @param {Item} item @param {HTMLElement} remove
+ */
+export function withheldView(list, item, remove) {
+  return element("div", { class: "withheld" },
+    element("p", { class: "overline", id: "withheld-title" }, t("quality.none")),
+    element("h2", { tabindex: -1, "data-focus": true, "aria-describedby": "withheld-title" }, t("quality.title")),
+    flaws(item.answer),
+    element("p", { class: "notice" }, t("notice")),
+    element("section", { class: "verdict refer", "aria-labelledby": "verdict" },
+      element("h3", { id: "verdict" }, element("span", { "aria-hidden": "true" }, "▲ "), t("result.refer")),
+      element("p", {}, t("quality.refer"))),
+    provenance(item),
+    element("p", { class: "hint", id: "anyway" }, t("quality.anywayHint")),
+    element("div", { class: "actions" },
+      element("button", {
+        type: "button", class: "button", "aria-describedby": "anyway", onclick: () => void answerAnyway(list, item),
+      }, t("quality.anyway")),
+      saveButton(item), remove));
+}
+
+/** What stands above an answer that was given all the same. @param {any} answer */
+export function warning(answer) {
+  if (answer.quality.accepted) return null;
+  return element("section", { class: "problem", id: "warning", "aria-labelledby": "warning-title" },
+    element("h3", { id: "warning-title" }, element("span", { "aria-hidden": "true" }, "▲ "), t("quality.forced")),
+    element("p", {}, [...flawTexts(answer), t("quality.forcedWhy")].join(" ")));
+}
+
+/** @param {any} answer */
+function flaws(answer) {
+  const { quality, image } = answer;
+  const texts = flawTexts(answer);
+  return element("ul", { class: "flaws" }, ...texts.map((why, place) =>
+    element("li", {}, element("strong", {}, why), " ", textOf(quality.reasons[place], "todo", image))));
+}
+
+/** Nothing for a reason that a newer service may have. @param {string} reason @param {string} part @param {any} image */
+function textOf(reason, part, { width, height }) {
+  const key = `flaw.${reason}.${part}`;
+  return hasText(key) ? t(key, { width, height }) : "";
+}
