@@ -13,7 +13,7 @@ from lentigo_trainer.experiment import TUNING_SET, Trained, train
 from lentigo_trainer.prepare import Prepared, prepare
 from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.recipe import Recipe
-from lentigo_trainer.saved_model import probabilities_of
+from lentigo_trainer.saved_model import probabilities_of, saved_model_answers
 from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION
 from lentigo_trainer.source import find_source
 from lentigo_trainer.temperature import best_temperature
@@ -63,6 +63,20 @@ def test_temperature_and_threshold_come_from_the_tuning_part_and_say_so(
     assert manifest.calibration.method == "temperature"
     assert f"{TUNING_SET} (n = {len(tuning)})" in manifest.calibration.note
     assert TUNING_SET in manifest.thresholds.source
+    assert TUNING_SET in manifest.thresholds.abstention_source
+
+
+def test_the_limit_of_unlikeness_refuses_hardly_a_tuning_image(
+    trained: Trained, manifest: Manifest, config: TrainingConfig, prepared: Prepared
+) -> None:
+    tuning = choose_rows(config, prepared).tuning
+    files = candidate_files(trained.folder)
+    told = saved_model_answers(files, prepared.images[tuning], SilentProgress()).unlikeness
+    assert told is not None
+    assert manifest.unlikeness is not None
+    assert (told > manifest.unlikeness.limit).mean() <= 0.005
+    assert TUNING_SET in manifest.unlikeness.source
+    assert "conv_pw_11_relu" in manifest.unlikeness.method
 
 
 def test_the_temperature_is_inside_the_saved_model(

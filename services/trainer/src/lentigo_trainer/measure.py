@@ -61,10 +61,10 @@ def measure_version(version: StoredVersion, images: ImageSet, how: Measuring) ->
         )
 
     overlap = require_no_overlap(version, images, how.workers, how.progress)
-    answers = answers_in_process(version.path, images, how.workers, how.progress)
+    said = answers_in_process(version.path, images, how.workers, how.progress)
     manifest = version.manifest
     subject = subject_of(manifest, version.version)
-    return score(subject, images, overlap, answers, manifest, how.seed)
+    return score(subject, images, overlap, said.probabilities, manifest, how.seed)
 
 
 def measure_service(
