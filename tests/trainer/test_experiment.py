@@ -9,6 +9,7 @@ from lentigo_trainer.candidate import candidate_files, candidate_manifest
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
 from lentigo_trainer.config import TrainingConfig, WorkFolder
+from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.experiment import TUNING_SET, Trained, train
 from lentigo_trainer.prepare import Prepared, prepare
 from lentigo_trainer.progress import SilentProgress
@@ -110,6 +111,7 @@ def test_its_card_speaks_of_the_hold_out_and_then_of_the_validation_images(
     assert first < second
     assert f"\n{len(hold_out)} images of " in card[first:second]
     assert "None of them trained it" in card[first:second]
+    assert "of them are refused as unfit" in card[first:second]
     assert "No hold-out was kept" not in card
 
 
@@ -120,7 +122,8 @@ def test_the_card_of_a_recipe_without_a_hold_out_says_that_there_is_none(
     rows = choose_rows(whole, prepared)
     counts = manifest.split.model_copy(update={"hold_out": 0, "tuning": 0})
     described = manifest.model_copy(update={"split": counts})
-    chance = np.full((len(rows.whole.validation), 7), 1 / 7)
+    n = len(rows.whole.validation)
+    chance = EngineAnswers(np.full((n, 7), 1 / 7, np.float32), np.zeros(n, np.float32))
     files = candidate_files(trained.folder)
     evidence = measure_candidate(files, described, prepared, rows, chance, SilentProgress())
     assert [card.images for card in evidence.sets] == [VALIDATION.description]

@@ -129,6 +129,6 @@ def train(
         manifest = describe(config, prepared, rows, totals(network), evaluation, answering, ended)
         if engines:
             manifest = engines.on_record(manifest)
-        evidence = measure_candidate(files, manifest, prepared, rows, answers, progress)
+        evidence = measure_candidate(files, manifest, prepared, rows, given, progress)
         finish_candidate(folder, manifest, model_card(evidence))
     return Trained(folder, history, evaluation, learnt.feature_seconds)
