@@ -9,11 +9,12 @@ from lentigo_trainer.candidate import candidate_files, candidate_manifest
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
 from lentigo_trainer.config import TrainingConfig, WorkFolder
+from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.experiment import TUNING_SET, Trained, train
 from lentigo_trainer.prepare import Prepared, prepare
 from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.recipe import Recipe
-from lentigo_trainer.saved_model import probabilities_of
+from lentigo_trainer.saved_model import probabilities_of, saved_model_answers
 from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION
 from lentigo_trainer.source import find_source
 from lentigo_trainer.temperature import best_temperature
@@ -63,6 +64,20 @@ def test_temperature_and_threshold_come_from_the_tuning_part_and_say_so(
     assert manifest.calibration.method == "temperature"
     assert f"{TUNING_SET} (n = {len(tuning)})" in manifest.calibration.note
     assert TUNING_SET in manifest.thresholds.source
+    assert TUNING_SET in manifest.thresholds.abstention_source
+
+
+def test_the_limit_of_unlikeness_refuses_hardly_a_tuning_image(
+    trained: Trained, manifest: Manifest, config: TrainingConfig, prepared: Prepared
+) -> None:
+    tuning = choose_rows(config, prepared).tuning
+    files = candidate_files(trained.folder)
+    told = saved_model_answers(files, prepared.images[tuning], SilentProgress()).unlikeness
+    assert told is not None
+    assert manifest.unlikeness is not None
+    assert (told > manifest.unlikeness.limit).mean() <= 0.005
+    assert TUNING_SET in manifest.unlikeness.source
+    assert "conv_pw_11_relu" in manifest.unlikeness.method
 
 
 def test_the_temperature_is_inside_the_saved_model(
@@ -96,6 +111,7 @@ def test_its_card_speaks_of_the_hold_out_and_then_of_the_validation_images(
     assert first < second
     assert f"\n{len(hold_out)} images of " in card[first:second]
     assert "None of them trained it" in card[first:second]
+    assert "of them are refused as unfit" in card[first:second]
     assert "No hold-out was kept" not in card
 
 
@@ -106,7 +122,8 @@ def test_the_card_of_a_recipe_without_a_hold_out_says_that_there_is_none(
     rows = choose_rows(whole, prepared)
     counts = manifest.split.model_copy(update={"hold_out": 0, "tuning": 0})
     described = manifest.model_copy(update={"split": counts})
-    chance = np.full((len(rows.whole.validation), 7), 1 / 7)
+    n = len(rows.whole.validation)
+    chance = EngineAnswers(np.full((n, 7), 1 / 7, np.float32), np.zeros(n, np.float32))
     files = candidate_files(trained.folder)
     evidence = measure_candidate(files, described, prepared, rows, chance, SilentProgress())
     assert [card.images for card in evidence.sets] == [VALIDATION.description]

@@ -15,6 +15,9 @@ from lentigo_trainer.activation_map import class_activation, explain
 from lentigo_trainer.architectures.network import Network, build
 from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.export import export_saved_model
+from lentigo_trainer.progress import SilentProgress
+from lentigo_trainer.saved_model import saved_model_answers
+from lentigo_trainer.unlikeness.fitting import fit_unlikeness
 
 Pixels = NDArray[np.uint8]
 Served = Callable[..., dict[str, Any]]
@@ -97,6 +100,24 @@ def test_temperature_softens_the_probabilities(small: Network, tmp_path: Path) -
     found = loaded.signatures["serving_default"](image=tf.constant(pixels(1)))["probabilities"]
     logits = small.whole(pixels(1).astype(np.float32), training=False)
     np.testing.assert_allclose(found, softmax(logits / 2.5), atol=1e-5)
+
+
+def test_unlikeness_is_served_where_it_is_known(small: Network, tmp_path: Path) -> None:
+    unlikeness = fit_unlikeness(small, pixels(5), np.arange(5), 0, SilentProgress())
+    assert unlikeness.layer == small.whole.layers[1].name
+    export_saved_model(small, tmp_path, unlikeness=unlikeness)
+    told = saved_model_answers(tmp_path, pixels(3), SilentProgress()).unlikeness
+    assert told is not None
+    assert told.shape == (3,)
+    assert told.dtype == np.float32
+    colours = (pixels(3) / 127.5 - 1).mean(axis=(1, 2))
+    white = colours @ unlikeness.whitening + unlikeness.offset
+    np.testing.assert_allclose(told, (white**2).sum(axis=1), rtol=1e-4)
+
+
+def test_without_it_a_version_says_nothing_of_it(small: Network, tmp_path: Path) -> None:
+    export_saved_model(small, tmp_path)
+    assert saved_model_answers(tmp_path, pixels(1), SilentProgress()).unlikeness is None
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])

@@ -12,11 +12,12 @@ from lentigo_contract.labels import CODES
 from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.export import export_saved_model
 from lentigo_trainer.folding import chain_of, folded, network_of
-from lentigo_trainer.litert import calibration_rows, export_litert, litert_probabilities
+from lentigo_trainer.litert import calibration_rows, export_litert, litert_answers
 from lentigo_trainer.other_engines import compare_engines
 from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.quantization import quantizable
-from lentigo_trainer.saved_model import probabilities_of
+from lentigo_trainer.saved_model import probabilities_of, saved_model_answers
+from lentigo_trainer.unlikeness.fitting import fit_unlikeness
 
 SILENT = SilentProgress()
 
@@ -89,8 +90,30 @@ def test_both_models_give_what_the_saved_model_gives(folder: Path) -> None:
     expected = probabilities_of(folder, pixels(6, seed=1), SILENT)
     assert expected.std() > 0.01
     for engine, tolerance in (("litert", 1e-5), ("litert-int8", 0.05)):
-        found = litert_probabilities(folder / LITERT_FILES[engine], pixels(6, seed=1), SILENT)  # type: ignore[index]
-        np.testing.assert_allclose(found, expected, atol=tolerance)
+        found = litert_answers(folder / LITERT_FILES[engine], pixels(6, seed=1), SILENT)  # type: ignore[index]
+        np.testing.assert_allclose(found.probabilities, expected, atol=tolerance)
+        assert found.unlikeness is None
+
+
+def test_both_models_tell_unlikeness_as_the_saved_model_does(
+    network: Network, tmp_path: Path
+) -> None:
+    train = np.arange(6)
+    unlikeness = fit_unlikeness(network, pixels(6), train, 0, SILENT)
+    folder = tmp_path / "files"
+    export_saved_model(network, folder, unlikeness=unlikeness)
+    export_litert(network, folder, pixels(14), SILENT, unlikeness=unlikeness)
+    seen = np.concatenate([pixels(4, seed=1), np.full((1, 224, 224, 3), 90, np.uint8)])
+    expected = saved_model_answers(folder, seen, SILENT)
+    assert expected.unlikeness is not None
+    # What is plain is further from noise than any other noise is.
+    assert expected.unlikeness.argmax() == 4
+    for engine, tolerance in (("litert", 1e-4), ("litert-int8", 0.1)):
+        found = litert_answers(folder / LITERT_FILES[engine], seen, SILENT)  # type: ignore[index]
+        assert found.unlikeness is not None
+        assert found.unlikeness.dtype == np.float32
+        np.testing.assert_allclose(found.unlikeness, expected.unlikeness, rtol=tolerance)
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=0.05)
 
 
 def test_nothing_else_is_left_beside_them(folder: Path) -> None:
@@ -108,7 +131,7 @@ def test_agreement_and_golden_answers_are_those_of_each_model(folder: Path) -> N
     assert set(engines.agreement) == {"litert", "litert-int8"}
     assert engines.agreement["litert"].shortfall() is None
     assert engines.agreement["litert"].images == 7
-    assert {each.shape for each in engines.answers.values()} == {(7, 7)}
+    assert {each.probabilities.shape for each in engines.answers.values()} == {(7, 7)}
     assert engines.standing_in()["litert"] is engines.answers["litert"]
     assert set(engines.golden.answers) == {"savedmodel", "litert", "litert-int8"}
     drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
@@ -135,7 +158,7 @@ def test_what_is_no_model_is_said_plainly(tmp_path: Path) -> None:
     file = tmp_path / "float32.tflite"
     file.write_bytes(b"not a model")
     with pytest.raises(DamagedVersionError, match=r"float32\.tflite"):
-        litert_probabilities(file, pixels(1), SILENT)
+        litert_answers(file, pixels(1), SILENT)
 
 
 def test_calibration_takes_the_classes_in_turn_and_training_images_alone() -> None:

@@ -9,6 +9,7 @@ from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.golden import GOLDEN_SEED, Golden
 from lentigo_contract.labels import index_of
 from lentigo_trainer.answers import FloatArray, malignancy
+from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.operating_point import OperatingPoint, choose_operating_point
 from lentigo_trainer.other_engines import OtherEngines, agreement_of
 from tests.trainer.made_up_answers import made_up_answers
@@ -78,8 +79,13 @@ def for_whom_it_serves(others: dict[EngineName, FloatArray]) -> OperatingPoint:
     agreement = {
         engine: agreement_of(TRUTH, REFERENCE, answers) for engine, answers in others.items()
     }
-    engines = OtherEngines(others, agreement, Golden(seed=GOLDEN_SEED, answers={}))
-    serving: dict[EngineName, FloatArray] = {"savedmodel": REFERENCE, **engines.standing_in()}
+    said = {
+        engine: EngineAnswers(answers.astype(np.float32), None)
+        for engine, answers in others.items()
+    }
+    engines = OtherEngines(said, agreement, Golden(seed=GOLDEN_SEED, answers={}))
+    serving: dict[EngineName, FloatArray] = {"savedmodel": REFERENCE}
+    serving |= {engine: each.probabilities for engine, each in engines.standing_in().items()}
     return choose_operating_point(TRUTH, serving, "twenty made up")
 
 

@@ -59,4 +59,5 @@ def made_card(
     found = manifest or made_manifest()
     answers = made_answers(images, skill)
     subject = subject_of(found, version)
-    return score(subject, images, "none: made up", answers, found, 0, refused, resamples=60)
+    mask = None if refused is None else np.arange(n) < refused
+    return score(subject, images, "none: made up", answers, found, 0, mask, resamples=60)

@@ -52,7 +52,7 @@ def bare() -> Scorecard:
     truth = np.array([5] * 9 + [4])
     said = "not checked: made up"
     images = image_set(truth, None)
-    return score(SUBJECT, images, said, certain(*truth), None, 0, refused=2, resamples=50)
+    return score(SUBJECT, images, said, certain(*truth), None, 0, truth == 4, resamples=50)
 
 
 def test_figures_stand_under_the_names_that_the_manifest_has(card: Scorecard) -> None:
@@ -119,5 +119,5 @@ def test_a_page_of_little_says_what_is_missing(bare: Scorecard, tmp_path: Path) 
     assert "bootstrap over images" in text
     assert "Balanced accuracy (over 2 of 7 classes)" in text
     assert "undefined" in text
-    assert "refused 2 images" in text
+    assert "Refused as unfit, and judged all the same: 10.0 % (" in text
     assert not (tmp_path / "reliability-before.png").exists()

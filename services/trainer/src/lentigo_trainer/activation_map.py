@@ -20,6 +20,7 @@ import keras
 from keras import ops
 
 from lentigo_contract.errors import TrainingError
+from lentigo_trainer.architectures.opened import opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Explained:
 
     Attributes:
         model: images [n, 224, 224, 3] in 0..255 -> [feature map [n, h, w, c], the output of each
-            dense layer in order, the last being the logits [n, 7]]; shares all weights with the
-            network it was made from.
+            dense layer in order, the last being the logits [n, 7], and whatever else was asked
+            for]; shares all weights with the network it was made from.
         dense: the dense layers between feature map and logits.
         pooled: whether the feature map is averaged over its cells, rather than flattened.
     """
@@ -39,35 +40,25 @@ class Explained:
     pooled: bool
 
 
-def explain(whole: keras.Model, feature_map: str) -> Explained:
+def explain(whole: keras.Model, feature_map: str, also: Sequence[str] = ()) -> Explained:
     """Open a network between its last feature map and its logits.
 
     Args:
         whole: a functional model, images to logits.
         feature_map: the layer whose output is the last feature map; behind it may stand one
             average pooling or flattening, and dense layers with ReLU or no activation.
+        also: further layers whose outputs are wanted.
 
     Raises:
         TrainingError: a head whose gradient is not known here.
     """
-    outputs: dict[str, keras.KerasTensor] = {}
-
-    def remember(layer: keras.Layer, *args: object, **kwargs: object) -> keras.KerasTensor:
-        outputs[layer.name] = layer(*args, **kwargs)
-        return outputs[layer.name]
-
-    # The layers have been called in several models; calling the very same ones once more is
-    # Keras' public way to this model's own tensors.
-    twin = keras.models.clone_model(
-        whole, clone_function=lambda layer: layer, call_function=remember
-    )
     names = [layer.name for layer in whole.layers]
     head = whole.layers[names.index(feature_map) + 1 :]
     dense = tuple(layer for layer in head if isinstance(layer, keras.layers.Dense))
     _require_known_gradient(head, dense)
-    tensors = [outputs[name] for name in (feature_map, *(layer.name for layer in dense))]
+    model = opened(whole, [feature_map, *(layer.name for layer in dense), *also])
     pooled = any(isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in head)
-    return Explained(keras.Model(twin.inputs[0], tensors), dense, pooled)
+    return Explained(model, dense, pooled)
 
 
 def class_activation(

@@ -1,41 +1,23 @@
 """What a trained version says of itself: the manifest of a candidate."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from lentigo_contract.manifest import (
-    Calibration,
     DatasetRecord,
     Manifest,
-    MapGeometry,
     Parameters,
     PlanRecord,
     SplitRecord,
     Thresholds,
 )
 from lentigo_trainer import __version__
+from lentigo_trainer.answering import Answering
 from lentigo_trainer.architectures.registry import Totals
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.evaluation import Evaluation
-from lentigo_trainer.operating_point import OperatingPoint
 from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.run_folder import split_digest
 from lentigo_trainer.training_rows import TrainingRows
-
-
-@dataclass(frozen=True, slots=True)
-class Answering:
-    """How a version answers.
-
-    Attributes:
-        geometry: cells of its activation map.
-        calibration: of its probabilities.
-        point: from which probability of malignancy it refers.
-    """
-
-    geometry: MapGeometry
-    calibration: Calibration
-    point: OperatingPoint
 
 
 def describe(
@@ -48,7 +30,7 @@ def describe(
     created: datetime,
 ) -> Manifest:
     """Write down what a candidate is; `store` adds its number and its check sums."""
-    point = answering.point
+    point, abstention = answering.point, answering.abstention
     names = prepared.records["image_id"].to_numpy()
     sides = {
         "train": rows.used.train,
@@ -62,7 +44,13 @@ def describe(
         parameters=Parameters(total=totals.total, trainable=totals.trainable, frozen=totals.frozen),
         activation_map=answering.geometry,
         calibration=answering.calibration,
-        thresholds=Thresholds(malignancy=point.threshold, source=point.source()),
+        thresholds=Thresholds(
+            malignancy=point.threshold,
+            source=point.source(),
+            abstention=abstention.threshold,
+            abstention_source=abstention.source,
+        ),
+        unlikeness=answering.limit,
         metrics=evaluation.to_json(),
         dataset=DatasetRecord(
             name="HAM10000",

@@ -10,30 +10,31 @@ import keras
 import tensorflow as tf
 
 from lentigo_contract.agreement import EngineName
-from lentigo_trainer.answers import FloatArray
+from lentigo_trainer.answering import choose_answering
 from lentigo_trainer.architectures.network import totals
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
 from lentigo_trainer.claim import claimed
 from lentigo_trainer.config import TrainingConfig
-from lentigo_trainer.description import Answering, describe
+from lentigo_trainer.description import describe
+from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.export import export_saved_model
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.learning import learn
 from lentigo_trainer.litert import calibration_rows, export_litert
 from lentigo_trainer.measure import EVALUATION_SEED
-from lentigo_trainer.operating_point import choose_operating_point
 from lentigo_trainer.other_engines import answers_of, compare_engines
 from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.report import write_report
 from lentigo_trainer.run_folder import keep_history
-from lentigo_trainer.saved_model import probabilities_of
+from lentigo_trainer.saved_model import saved_model_answers
 from lentigo_trainer.temperature import UNCALIBRATED, calibration_on
 from lentigo_trainer.training_rows import choose_rows
 from lentigo_trainer.training_set import write_training_set
+from lentigo_trainer.unlikeness.fitting import fit_unlikeness
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"
 TUNING_SET: Final = "images of HAM10000's training lesions that were kept out of training for this"
@@ -95,22 +96,26 @@ def train(
         calibration = UNCALIBRATED
         if len(rows.tuning):
             calibration = calibration_on(*learnt.watched(), TUNING_SET)
-        geometry = export_saved_model(network, files, calibration.temperature)
+        unlikeness = fit_unlikeness(
+            network, prepared.images, rows.used.train, config.seed, progress
+        )
+        geometry = export_saved_model(network, files, calibration.temperature, unlikeness)
         write_training_set(files, prepared, rows.used.train)
         measured_on = rows.whole.validation
         truth = prepared.labels[measured_on]
         lesions = prepared.records["lesion_id"].to_numpy()[measured_on]
-        answers = probabilities_of(files, prepared.images[measured_on], progress)
+        given = saved_model_answers(files, prepared.images[measured_on], progress)
+        answers = given.probabilities
         evaluation = evaluate(truth, answers, lesions, EVALUATION_SEED)
         write_report(folder / "report", evaluation, history)
         ended = now()
-        serving: dict[EngineName, FloatArray] = {"savedmodel": answers}
+        serving: dict[EngineName, EngineAnswers] = {"savedmodel": given}
         engines = None
         if lighter:
             ranges = prepared.images[
                 calibration_rows(prepared.labels, rows.used.train, config.seed)
             ]
-            export_litert(network, files, ranges, progress, calibration.temperature)
+            export_litert(network, files, ranges, progress, calibration.temperature, unlikeness)
             engines = compare_engines(files, prepared.images[measured_on], truth, answers, progress)
             serving |= engines.standing_in()
         chosen_on = VALIDATION_SET
@@ -118,11 +123,12 @@ def train(
             pictures = prepared.images[rows.tuning]
             serving = {engine: answers_of(engine, files, pictures, progress) for engine in serving}
             truth, chosen_on = prepared.labels[rows.tuning], TUNING_SET
-        point = choose_operating_point(truth, serving, chosen_on)
-        answering = Answering(geometry, calibration, point)
+        answering = choose_answering(
+            geometry, calibration, unlikeness.method(), truth, serving, chosen_on
+        )
         manifest = describe(config, prepared, rows, totals(network), evaluation, answering, ended)
         if engines:
             manifest = engines.on_record(manifest)
-        evidence = measure_candidate(files, manifest, prepared, rows, answers, progress)
+        evidence = measure_candidate(files, manifest, prepared, rows, given, progress)
         finish_candidate(folder, manifest, model_card(evidence))
     return Trained(folder, history, evaluation, learnt.feature_seconds)

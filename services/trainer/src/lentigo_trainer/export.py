@@ -11,22 +11,30 @@ from lentigo_contract.images import MODEL_SIDE
 from lentigo_contract.manifest import MapGeometry
 from lentigo_trainer.activation_map import class_activation, explain
 from lentigo_trainer.architectures.network import Network
+from lentigo_trainer.unlikeness.distance import Unlikeness
 
 SIGNATURE: Final = "serving_default"
 
 
-def export_saved_model(network: Network, folder: Path, temperature: float = 1.0) -> MapGeometry:
+def export_saved_model(
+    network: Network,
+    folder: Path,
+    temperature: float = 1.0,
+    unlikeness: Unlikeness | None = None,
+) -> MapGeometry:
     """Write `saved_model.pb` and `variables/` into a folder.
 
     The signature `serving_default` takes `image`, uint8 [n, 224, 224, 3] RGB, any n, and gives
     `probabilities`, float32 [n, 7], the softmax of logits / temperature, and `activation_map`,
-    float32 [n, h, w, 7] (see `activation_map` for method and unit). Scaling of the pixels is part
-    of the network.
+    float32 [n, h, w, 7] (see `activation_map` for method and unit); and, if it is known,
+    `unlikeness`, float32 [n] (see `unlikeness.distance`). Scaling of the pixels is part of the
+    network.
 
     Args:
         network: the trained network; it is not changed.
         folder: where to write; made if missing.
         temperature: above 0; 1 leaves the probabilities as they are.
+        unlikeness: fitted to this network.
 
     Returns:
         The cells of the activation map, down and across.
@@ -37,14 +45,20 @@ def export_saved_model(network: Network, folder: Path, temperature: float = 1.0)
     """
     if not temperature > 0:
         raise TrainingError(f"The temperature must be above 0, not {temperature}.")
-    explained = explain(network.whole, network.feature_map)
+    also = [] if unlikeness is None else [unlikeness.layer]
+    explained = explain(network.whole, network.feature_map, also)
+    behind = 1 + len(explained.dense)
 
     def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        features, *hidden, logits = explained.model(tf.cast(image, tf.float32), training=False)
-        return {
+        seen = explained.model(tf.cast(image, tf.float32), training=False)
+        features, *hidden, logits = seen[:behind]
+        answer = {
             "probabilities": tf.nn.softmax(logits / temperature),
             "activation_map": class_activation(features, hidden, explained),
         }
+        if unlikeness is not None:
+            answer["unlikeness"] = unlikeness.of(seen[behind])
+        return answer
 
     pixels = tf.TensorSpec((None, MODEL_SIDE, MODEL_SIDE, 3), tf.uint8, name="image")
     archive = keras.export.ExportArchive()

@@ -14,10 +14,12 @@ from ai_edge_litert.interpreter import Interpreter
 from lentigo_contract.agreement import LITERT_FILES
 from lentigo_contract.errors import DamagedVersionError, TrainingError
 from lentigo_trainer.architectures.network import Network
+from lentigo_trainer.engine_answers import EngineAnswers, Pixels, answers_in, joined
 from lentigo_trainer.export import SIGNATURE, export_saved_model
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.quantization import quantizable
 from lentigo_trainer.storage import write_whole
+from lentigo_trainer.unlikeness.distance import Unlikeness
 
 CALIBRATION_PER_CLASS: Final = 29
 """Training images of each class whose activations give the ranges, 203 in all."""
@@ -26,7 +28,7 @@ ROUNDING_IMAGES: Final = 140
 """How many of them the weights are rounded for, 20 of each class."""
 
 # What is not a convolution stays in float32: the scaling of the pixels, and the head behind the
-# last feature map. It is 1 % of the arithmetic, and it is what decides.
+# feature maps. It is 1 % of the arithmetic, and it is what decides.
 _FLOAT_OPERATIONS: Final = (
     "ADD",
     "BATCH_MATMUL",
@@ -36,9 +38,8 @@ _FLOAT_OPERATIONS: Final = (
     "MUL",
     "RELU",
     "SOFTMAX",
+    "SUM",
 )
-
-Pixels = npt.NDArray[np.uint8]
 
 
 def calibration_rows(
@@ -69,6 +70,7 @@ def export_litert(
     calibration: Pixels,
     progress: Progress,
     temperature: float = 1.0,
+    unlikeness: Unlikeness | None = None,
 ) -> None:
     """Write `litert/float32.tflite` and `litert/int8.tflite` into a version's folder.
 
@@ -82,6 +84,7 @@ def export_litert(
         calibration: uint8 [n, 224, 224, 3], as `calibration_rows` chooses them.
         progress: told how far it is.
         temperature: the SavedModel's.
+        unlikeness: the SavedModel's.
 
     Raises:
         TrainingError: the network cannot be converted.
@@ -91,23 +94,18 @@ def export_litert(
     write_whole(folder / LITERT_FILES["litert"], lambda file: file.write(float32))
     rounded = quantizable(network, calibration[:ROUNDING_IMAGES], progress)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".int8-") as unfinished:
-        export_saved_model(rounded, Path(unfinished), temperature)
+        export_saved_model(rounded, Path(unfinished), temperature, unlikeness)
         int8 = _int8(Path(unfinished), calibration, progress)
     write_whole(folder / LITERT_FILES["litert-int8"], lambda file: file.write(int8))
 
 
-def litert_probabilities(
-    model: Path, images: Pixels, progress: Progress
-) -> npt.NDArray[np.float32]:
+def litert_answers(model: Path, images: Pixels, progress: Progress) -> EngineAnswers:
     """Run a LiteRT model over some images, one at a time as the service does.
 
     Args:
         model: the file.
-        images: uint8 [n, 224, 224, 3].
+        images: uint8 [n, 224, 224, 3], at least one.
         progress: told how many images are done.
-
-    Returns:
-        float32 [n, 7], in the order of `labels.CODES`.
 
     Raises:
         DamagedVersionError: LiteRT cannot load it, or it lacks the signature.
@@ -122,9 +120,9 @@ def litert_probabilities(
     rows = []
     with progress.track(f"Evaluating {model.name}", total=len(images), unit="images") as step:
         for image in images:
-            rows.append(np.array(run(image=image[None])["probabilities"][0]))
+            rows.append(answers_in(run(image=image[None])))
             step.advance()
-    return np.stack(rows)
+    return joined(rows)
 
 
 def _converter(saved_model: Path) -> tf.lite.TFLiteConverter:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from lentigo_contract.errors import RemoteServiceError
 from lentigo_contract.layout import MANIFEST_NAME
 from lentigo_contract.store import ModelStore, StoredVersion, open_version_folder
@@ -12,6 +14,7 @@ from lentigo_trainer.progress import Progress
 from lentigo_trainer.scoring.image_set import ImageSet
 from lentigo_trainer.scoring.over_rest import RemoteService, ServedVersion
 from lentigo_trainer.scoring.overlap import require_no_overlap
+from lentigo_trainer.scoring.refusals import refused_by
 from lentigo_trainer.scoring.scorecard import Scorecard, score
 from lentigo_trainer.scoring.subject import Subject, subject_of
 
@@ -52,7 +55,7 @@ def measure_version(version: StoredVersion, images: ImageSet, how: Measuring) ->
 
     Raises:
         OverlapError: an image or lesion trained it.
-        DamagedVersionError: it cannot be loaded.
+        DamagedVersionError: it cannot be loaded, or its manifest does not fit its network.
         DamagedImagesError: images that cannot be decoded, all of them named.
     """
     with quiet_tensorflow():
@@ -61,10 +64,11 @@ def measure_version(version: StoredVersion, images: ImageSet, how: Measuring) ->
         )
 
     overlap = require_no_overlap(version, images, how.workers, how.progress)
-    answers = answers_in_process(version.path, images, how.workers, how.progress)
+    said = answers_in_process(version.path, images, how.workers, how.progress)
     manifest = version.manifest
     subject = subject_of(manifest, version.version)
-    return score(subject, images, overlap, answers, manifest, how.seed)
+    refused = refused_by(manifest.unlikeness, said)
+    return score(subject, images, overlap, said.probabilities, manifest, how.seed, refused)
 
 
 def measure_service(
@@ -100,7 +104,7 @@ def measure_service(
     manifest = None if version is None else version.manifest
     if manifest is not None:
         subject = subject.model_copy(update={"recipe": manifest.recipe.get("name")})
-    refused = len(told.refused)
+    refused = np.isin(images.names, told.refused)
     return score(subject, images, overlap, told.probabilities, manifest, how.seed, refused)
 
 

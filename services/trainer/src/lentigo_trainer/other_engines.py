@@ -17,10 +17,11 @@ from lentigo_contract.golden import (
 )
 from lentigo_contract.manifest import Manifest
 from lentigo_trainer.answers import FloatArray, LabelArray, checked
-from lentigo_trainer.litert import litert_probabilities
+from lentigo_trainer.engine_answers import EngineAnswers
+from lentigo_trainer.litert import litert_answers
 from lentigo_trainer.metrics import accuracy, balanced_accuracy, present_codes
 from lentigo_trainer.progress import Progress
-from lentigo_trainer.saved_model import probabilities_of
+from lentigo_trainer.saved_model import probabilities_of, saved_model_answers
 
 GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
     # Another processor adds up in another order.
@@ -36,16 +37,16 @@ class OtherEngines:
     """What the other engines gave, and what the manifest says of them.
 
     Attributes:
-        answers: the probabilities [n, 7] by each other engine, on the validation images.
+        answers: what each other engine said of the validation images.
         agreement: how far these agree with the SavedModel's.
         golden: what all engines gave on the drawn pictures.
     """
 
-    answers: dict[EngineName, FloatArray]
+    answers: dict[EngineName, EngineAnswers]
     agreement: dict[EngineName, EngineAgreement]
     golden: Golden
 
-    def standing_in(self) -> dict[EngineName, FloatArray]:
+    def standing_in(self) -> dict[EngineName, EngineAnswers]:
         """Give the answers of those engines that may stand in for the SavedModel."""
         return {
             engine: answers
@@ -106,25 +107,24 @@ def compare_engines(
         MetricError: one gives what cannot be probabilities, such as NaN.
     """
     drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
-    answers: dict[EngineName, FloatArray] = {}
+    answers: dict[EngineName, EngineAnswers] = {}
     agreement: dict[EngineName, EngineAgreement] = {}
     golden: dict[EngineName, GoldenAnswer] = {
         "savedmodel": _golden("savedmodel", probabilities_of(folder, drawn, progress))
     }
     for engine in LITERT_FILES:
-        both = np.concatenate([images, drawn])
-        answers[engine], of_drawn = np.split(
-            answers_of(engine, folder, both, progress), [len(images)]
+        answers[engine], of_drawn = (
+            answers_of(engine, folder, each, progress) for each in (images, drawn)
         )
-        agreement[engine] = agreement_of(truth, reference, answers[engine])
-        golden[engine] = _golden(engine, of_drawn)
+        agreement[engine] = agreement_of(truth, reference, answers[engine].probabilities)
+        golden[engine] = _golden(engine, of_drawn.probabilities)
         progress.say(_line(engine, agreement[engine]))
     return OtherEngines(answers, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
 
 
 def answers_of(
     engine: EngineName, folder: Path, images: npt.NDArray[np.uint8], progress: Progress
-) -> FloatArray:
+) -> EngineAnswers:
     """Ask one engine's file of a version, by name.
 
     Args:
@@ -133,15 +133,12 @@ def answers_of(
         images: uint8 [n, 224, 224, 3].
         progress: told how far it is.
 
-    Returns:
-        Probabilities [n, 7].
-
     Raises:
         DamagedVersionError: the file cannot be loaded.
     """
     if engine == "savedmodel":
-        return probabilities_of(folder, images, progress)
-    return litert_probabilities(folder / LITERT_FILES[engine], images, progress)
+        return saved_model_answers(folder, images, progress)
+    return litert_answers(folder / LITERT_FILES[engine], images, progress)
 
 
 def _golden(engine: EngineName, answers: npt.NDArray[np.float32]) -> GoldenAnswer:

@@ -9,18 +9,19 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_contract.errors import DamagedVersionError
+from lentigo_trainer.engine_answers import EngineAnswers, Pixels, answers_in, joined
 from lentigo_trainer.progress import Progress
 
 BATCH: Final = 32
 SIGNATURE: Final = "serving_default"
 
 
-Ask = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
-"""Images, uint8 [n, 224, 224, 3], to probabilities, float32 [n, 7], in the order of the labels."""
+Ask = Callable[[Pixels], EngineAnswers]
+"""Images, uint8 [n, 224, 224, 3], to what the version says of them."""
 
 
 def open_saved_model(model: Path) -> Ask:
-    """Load a SavedModel, to be asked for probabilities.
+    """Load a SavedModel, to be asked about images.
 
     Args:
         model: folder that holds `saved_model.pb`.
@@ -36,29 +37,21 @@ def open_saved_model(model: Path) -> Ask:
             f"{model} cannot be loaded as a SavedModel with the signature {SIGNATURE}: {error}"
         ) from error
 
-    def ask(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def ask(images: Pixels) -> EngineAnswers:
         # Asked by way of `loaded`, which must live as long as its signature.
         serve = loaded.signatures[SIGNATURE]
-        answer: npt.NDArray[np.float32] = serve(image=tf.constant(images))["probabilities"].numpy()
-        return answer
+        return answers_in(serve(image=tf.constant(images)))
 
     return ask
 
 
-def probabilities_of(
-    model: Path,
-    images: npt.NDArray[np.uint8],
-    progress: Progress,
-) -> npt.NDArray[np.float32]:
+def saved_model_answers(model: Path, images: Pixels, progress: Progress) -> EngineAnswers:
     """Run a SavedModel over some images.
 
     Args:
         model: folder that holds `saved_model.pb`.
-        images: uint8 [n, 224, 224, 3].
+        images: uint8 [n, 224, 224, 3], at least one.
         progress: told how many images are done.
-
-    Returns:
-        float32 [n, 7], in the order of `labels.CODES`.
 
     Raises:
         DamagedVersionError: as `open_saved_model` does.
@@ -70,4 +63,9 @@ def probabilities_of(
             batch = images[start : start + BATCH]
             blocks.append(ask(batch))
             step.advance(len(batch))
-    return np.concatenate(blocks)
+    return joined(blocks)
+
+
+def probabilities_of(model: Path, images: Pixels, progress: Progress) -> npt.NDArray[np.float32]:
+    """Give the probabilities alone, float32 [n, 7]; see `saved_model_answers`."""
+    return saved_model_answers(model, images, progress).probabilities

@@ -144,8 +144,7 @@ def _confidence(card: Scorecard) -> str:
 def _refused(card: Scorecard) -> str:
     if card.refused is None:
         return f"images refused as unfit: {NOT_MEASURED}"
-    n = card.evaluation.examples
     return (
-        f"images refused as unfit, though each shows a lesion: {card.refused:,} of {n:,} "
-        f"({100 * card.refused / n:.1f} %)"
+        f"images refused as unfit, though each shows a lesion: {share_text(card.refused)} of "
+        f"{card.refused.n:,}"
     )

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lentigo_trainer.figure_text import NOT_MEASURED, overall_rows, reasons
+from lentigo_trainer.figure_text import NOT_MEASURED, overall_rows, reasons, share_text
 from lentigo_trainer.markdown import bullets, paragraphs, table
 from lentigo_trainer.scoring.scorecard import Scorecard
 from lentigo_trainer.scoring.subgroup_tables import subgroup_tables
@@ -56,7 +56,8 @@ def _how(card: Scorecard) -> str:
     refused = (
         f"Images refused as unfit: {NOT_MEASURED}."
         if card.refused is None
-        else f"{card.refused:,} of them are refused as unfit; the figures hold them all the same."
+        else f"{share_text(card.refused)} of them are refused as unfit; the figures hold them all "
+        "the same."
     )
     return (
         f"{result.examples:,} images {drawn}, asked {asked} (engine {subject.engine}); "

@@ -6,13 +6,14 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.manifest import Manifest
-from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.card.evidence import Evidence, checked
+from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.measure import EVALUATION_SEED
 from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.progress import Progress
-from lentigo_trainer.saved_model import probabilities_of
+from lentigo_trainer.saved_model import saved_model_answers
 from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION, ImageSet
+from lentigo_trainer.scoring.refusals import refused_by
 from lentigo_trainer.scoring.scorecard import Scorecard, score
 from lentigo_trainer.scoring.subject import subject_of
 from lentigo_trainer.split import Rows
@@ -26,7 +27,7 @@ def measure_candidate(
     manifest: Manifest,
     prepared: Prepared,
     rows: TrainingRows,
-    validation: FloatArray,
+    validation: EngineAnswers,
     progress: Progress,
 ) -> Evidence:
     """Measure a candidate on the hold-out, if its recipe keeps one, and on the validation images.
@@ -36,7 +37,7 @@ def measure_candidate(
         manifest: of the candidate.
         prepared: the data set.
         rows: which images trained it and which did not.
-        validation: its answers about the validation images, [n, 7].
+        validation: what it said of the validation images.
         progress: told how many images are done.
 
     Returns:
@@ -48,9 +49,9 @@ def measure_candidate(
     chosen = _image_set(VALIDATION.description, prepared, rows.whole.validation)
     cards = [_scored(manifest, chosen, validation)]
     if len(rows.hold_out):
-        answers = probabilities_of(files, prepared.images[rows.hold_out], progress)
+        said = saved_model_answers(files, prepared.images[rows.hold_out], progress)
         held_out = _image_set(HOLD_OUT.description, prepared, rows.hold_out)
-        cards.insert(0, _scored(manifest, held_out, answers))
+        cards.insert(0, _scored(manifest, held_out, said))
     main, *further = cards
     return checked(manifest, main, further)
 
@@ -62,6 +63,7 @@ def _image_set(description: str, prepared: Prepared, rows: Rows) -> ImageSet:
     return ImageSet(description, names, truth, (), people, prepared.records)
 
 
-def _scored(manifest: Manifest, images: ImageSet, answers: FloatArray) -> Scorecard:
+def _scored(manifest: Manifest, images: ImageSet, said: EngineAnswers) -> Scorecard:
     subject = subject_of(manifest, manifest.version)
-    return score(subject, images, APART, answers, manifest, EVALUATION_SEED)
+    refused = refused_by(manifest.unlikeness, said)
+    return score(subject, images, APART, said.probabilities, manifest, EVALUATION_SEED, refused)

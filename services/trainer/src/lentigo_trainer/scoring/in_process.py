@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.decoding import decode
+from lentigo_trainer.engine_answers import EngineAnswers, joined
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.saved_model import BATCH, open_saved_model
 from lentigo_trainer.scoring.image_set import ImageSet
@@ -14,7 +14,7 @@ from lentigo_trainer.scoring.image_set import ImageSet
 
 def answers_in_process(
     version: Path, images: ImageSet, workers: int, progress: Progress
-) -> FloatArray:
+) -> EngineAnswers:
     """Decode and ask, a batch at a time; no more than a few hundred images are in memory.
 
     Args:
@@ -24,14 +24,14 @@ def answers_in_process(
         progress: told how many images are done.
 
     Returns:
-        Probabilities, float32 [n, 7], in the order of the images.
+        What it said, in the order of the images.
 
     Raises:
         DamagedVersionError: the version cannot be loaded.
         DamagedImagesError: images that cannot be decoded, all of them named.
     """
     ask = open_saved_model(version)
-    blocks: list[npt.NDArray[np.float32]] = []
+    blocks: list[EngineAnswers] = []
     waiting: list[npt.NDArray[np.uint8]] = []
     chosen = list(zip(images.names, images.readers, strict=True))
     for _, pixels in decode(chosen, workers, progress):
@@ -41,4 +41,4 @@ def answers_in_process(
             waiting.clear()
     if waiting:
         blocks.append(ask(np.stack(waiting)))
-    return np.concatenate(blocks)
+    return joined(blocks)

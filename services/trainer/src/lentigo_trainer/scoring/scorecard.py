@@ -21,6 +21,7 @@ from lentigo_trainer.scoring.kept_answers import KeptAnswer, kept_answers
 from lentigo_trainer.scoring.measured import Resampling
 from lentigo_trainer.scoring.recalibration import CalibrationReport, calibration_report
 from lentigo_trainer.scoring.referral import Referral, referral
+from lentigo_trainer.scoring.refusals import Refused, refused_share
 from lentigo_trainer.scoring.selective import RiskCoverage, risk_coverage
 from lentigo_trainer.scoring.subgroups import Subgroups, subgroups
 from lentigo_trainer.scoring.subject import Subject
@@ -40,7 +41,9 @@ class Scorecard(BaseModel):
         images: what it was measured on, in words.
         image_set: see `ImageSet.digest`; the same for the same images with the same truth.
         unlisted: further images that lay there without a truth.
-        refused: how many images a service judged only when told to; None in process.
+        refused: share of the images that get a diagnosis only when it is asked for all the same:
+            unlike what the version learnt from, or, by a service, unusable too; None for a version
+            that refuses nothing. All other figures speak of these images as well.
         intervals_over: what the bootstrap drew: whole lesions, or images where lesions are unknown.
         overlap: how it was checked that none of them trained the version, or why it was not.
         evaluation: see there.
@@ -62,7 +65,7 @@ class Scorecard(BaseModel):
     images: str
     image_set: str
     unlisted: int
-    refused: int | None
+    refused: Figure | None
     intervals_over: Literal["lesions", "images"]
     overlap: str
     evaluation: Evaluation
@@ -112,7 +115,7 @@ def score(
     probabilities: FloatArray,
     manifest: Manifest | None,
     seed: int,
-    refused: int | None = None,
+    refused: Refused | None = None,
     resamples: int = RESAMPLES,
 ) -> Scorecard:
     """Measure everything, with 95 % intervals.
@@ -124,7 +127,8 @@ def score(
         probabilities: its answers, [n, 7]; rows sum to 1.
         manifest: of what answered; None where it is not at hand.
         seed: the same seed gives the same intervals.
-        refused: how many images it judged only when told to.
+        refused: for each image, whether it was judged only when told to, bool [n]; None where
+            it refuses nothing.
         resamples: how many resamples the intervals rest on.
 
     Raises:
@@ -139,7 +143,7 @@ def score(
         images=images.description,
         image_set=images.digest,
         unlisted=images.unlisted,
-        refused=refused,
+        refused=None if refused is None else refused_share(refused, resampling),
         intervals_over="images" if people is None else "lesions",
         overlap=overlap,
         evaluation=evaluation,

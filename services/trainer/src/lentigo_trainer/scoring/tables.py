@@ -27,10 +27,10 @@ def sentences(card: Scorecard) -> Iterator[str]:
     yield overlap_text(card)
     if card.unlisted:
         yield f"{card.unlisted:,} further images without a truth were left out."
-    if card.refused:
+    if card.refused is not None:
         yield (
-            f"The service refused {card.refused:,} images as unfit and was told to judge them all "
-            "the same."
+            f"Refused as unfit, and judged all the same: {share_text(card.refused)} of "
+            f"{card.refused.n:,} images."
         )
 
 

@@ -1,0 +1,108 @@
+"""How many pictures without a lesion a version refuses as unlike what it learnt from.
+
+    .venv/bin/python benchmarks/refusing.py --model models --photographs /usr/share/backgrounds
+
+Draws pages, charts, patterns and noise, and reads every image below the folders given, each folder
+a kind of its own: photographs of anything but lesions. Asks every engine that may serve, as the
+service would, and says what telling costs. Which packages have photographs that were used, and what
+came out, is in docs/decisions/0014-unlike-what-it-learnt.md.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lentigo_contract.agreement import LITERT_FILES, EngineName
+from lentigo_contract.errors import ImageError
+from lentigo_contract.images import read_image
+from lentigo_contract.manifest import Manifest
+from lentigo_trainer.engine_answers import Pixels
+from lentigo_trainer.measure import open_version
+from lentigo_trainer.other_engines import answers_of
+from lentigo_trainer.progress import SilentProgress
+from refusing_cost import cost_of_telling
+from refusing_pictures import KINDS, drawn
+
+SEED: Final = 7
+_SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+
+
+def main() -> None:
+    """Measure one version."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AsWritten)
+    parser.add_argument("--model", type=Path, default=Path("models"), help="a version, or models")
+    parser.add_argument("--photographs", type=Path, nargs="*", default=[], metavar="FOLDER")
+    parser.add_argument("--most", type=int, default=100, help="images of a folder, at most")
+    parser.add_argument("--drawn", type=int, default=25, help="pictures of each kind drawn")
+    parser.add_argument("--runs", type=int, default=300, help="timed runs of each engine")
+    given = parser.parse_args()
+    version = open_version(given.model)
+    if version.manifest.unlikeness is None:
+        parser.error(f"{version.path} does not tell how unlike its training images a picture is.")
+    kinds = {kind: as_read(drawn(draw, given.drawn, SEED)) for kind, draw in KINDS.items()}
+    for folder in given.photographs:
+        kinds[str(folder)] = as_read(photographs(folder, given.most))
+    for engine in engines_of(version.manifest):
+        report(engine, version.path, version.manifest.unlikeness.limit, kinds)
+        print(cost_of_telling(engine, version.path, given.runs))
+
+
+class _AsWritten(argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of the description."""
+
+
+def engines_of(manifest: Manifest) -> list[EngineName]:
+    """The SavedModel, and what agrees with it."""
+    agreement = manifest.agreement or {}
+    return ["savedmodel", *(name for name, each in agreement.items() if each.shortfall() is None)]
+
+
+def photographs(folder: Path, most: int) -> Iterator[bytes]:
+    """Some of the images below a folder, drawn by chance if there are more."""
+    files = sorted(each for each in folder.rglob("*") if each.suffix.lower() in _SUFFIXES)
+    for place in np.sort(np.random.default_rng(SEED).permutation(len(files))[:most]):
+        yield files[place].read_bytes()
+
+
+def as_read(encoded: Iterator[bytes]) -> Pixels:
+    """What of it the service would read; it refuses the others for another reason."""
+    pixels = []
+    for data in encoded:
+        try:
+            pixels.append(read_image(data).pixels)
+        except ImageError as error:
+            print(f"left out: {error}")
+    return np.stack(pixels) if pixels else np.empty((0, 224, 224, 3), np.uint8)
+
+
+def report(engine: EngineName, path: Path, limit: float, kinds: dict[str, Pixels]) -> None:
+    """Print how many of each kind an engine refuses."""
+    file = LITERT_FILES.get(engine, "saved_model.pb")
+    print(f"\n{engine} ({file}), limit {limit:.3f}\n")
+    print("| Kind | Pictures | Refused | Share, 95 % interval |\n| --- | ---: | ---: | --- |")
+    total = refused = 0
+    for kind, pixels in kinds.items():
+        if not len(pixels):
+            continue
+        told = answers_of(engine, path, pixels, SilentProgress()).unlikeness
+        if told is None:
+            raise SystemExit(f"{path / file} lacks the output unlikeness that its manifest names.")
+        above = int(np.count_nonzero(told > limit))
+        print(f"| {kind} | {len(pixels)} | {above} | {share(above, len(pixels))} |")
+        total, refused = total + len(pixels), refused + above
+    print(f"| all | {total} | {refused} | {share(refused, total)} |\n")
+
+
+def share(part: int, n: int) -> str:
+    """A share with its interval by Wilson's score (JASA 22, 1927), which holds at 0 and 1 too."""
+    z = 1.96
+    centre = (part + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * np.sqrt(part * (n - part) / n + z**2 / 4)
+    return f"{part / n:.1%} ({centre - half:.1%} to {centre + half:.1%})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How unlike the images that it learnt from a picture looks to a network."""
