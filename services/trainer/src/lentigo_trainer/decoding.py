@@ -7,11 +7,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
 from lentigo_contract.errors import DamagedImagesError, ImageError
-from lentigo_contract.images import read_image
+from lentigo_contract.images import ModelImage, read_image
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.source import ImageReader
 
@@ -21,12 +18,10 @@ _CHUNK: Final = 256
 # The archive's directory is whole, but a member is not, or is locked with a password.
 UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
 
-Pixels = npt.NDArray[np.uint8]
-
 
 def decode(
     chosen: Sequence[tuple[str, ImageReader]], workers: int, progress: Progress
-) -> Iterator[tuple[str, Pixels]]:
+) -> Iterator[tuple[str, ModelImage]]:
     """Read and decode images, in their order.
 
     Args:
@@ -35,7 +30,7 @@ def decode(
         progress: told how many images are done.
 
     Yields:
-        SHA-256 of the encoded bytes, hex, and uint8 [224, 224, 3].
+        SHA-256 of the encoded bytes, hex, and the image.
 
     Raises:
         DamagedImagesError: after the last image, naming every one that cannot be decoded.
@@ -59,11 +54,11 @@ def decode(
         )
 
 
-def _decode_one(item: tuple[str, ImageReader]) -> tuple[str, Pixels] | str:
+def _decode_one(item: tuple[str, ImageReader]) -> tuple[str, ModelImage] | str:
     name, read = item
     try:
         data = read()
-        return hashlib.sha256(data).hexdigest(), read_image(data).pixels
+        return hashlib.sha256(data).hexdigest(), read_image(data)
     except ImageError:
         return name
     except UNREADABLE:

@@ -64,10 +64,10 @@ def measure_version(version: StoredVersion, images: ImageSet, how: Measuring) ->
         )
 
     overlap = require_no_overlap(version, images, how.workers, how.progress)
-    said = answers_in_process(version.path, images, how.workers, how.progress)
+    said, flawed = answers_in_process(version.path, images, how.workers, how.progress)
     manifest = version.manifest
     subject = subject_of(manifest, version.version)
-    refused = refused_by(manifest.unlikeness, said)
+    refused = refused_by(manifest.unlikeness, said, flawed)
     return score(subject, images, overlap, said.probabilities, manifest, how.seed, refused)
 
 

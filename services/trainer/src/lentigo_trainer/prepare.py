@@ -123,9 +123,9 @@ def _write_images(
 
     def write(file: BinaryIO) -> None:
         np.lib.format.write_array_header_1_0(file, _header(len(chosen)))
-        for digest, pixels in decode(chosen, workers, progress):
+        for digest, image in decode(chosen, workers, progress):
             digests.append(digest)
-            file.write(pixels.tobytes())
+            file.write(image.pixels.tobytes())
         # From here on an earlier summary would vouch for other images than its own.
         path.with_name(_SUMMARY).unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.manifest import Manifest
+from lentigo_contract.usability import LEAST_SIDE, flaws_of
 from lentigo_trainer.card.evidence import Evidence, checked
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.measure import EVALUATION_SEED
@@ -13,7 +14,7 @@ from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.saved_model import saved_model_answers
 from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION, ImageSet
-from lentigo_trainer.scoring.refusals import refused_by
+from lentigo_trainer.scoring.refusals import Refused, refused_by
 from lentigo_trainer.scoring.scorecard import Scorecard, score
 from lentigo_trainer.scoring.subject import subject_of
 from lentigo_trainer.split import Rows
@@ -47,11 +48,11 @@ def measure_candidate(
         DamagedVersionError: the SavedModel cannot be loaded.
     """
     chosen = _image_set(VALIDATION.description, prepared, rows.whole.validation)
-    cards = [_scored(manifest, chosen, validation)]
+    cards = [_scored(manifest, chosen, validation, _flawed(prepared, rows.whole.validation))]
     if len(rows.hold_out):
         said = saved_model_answers(files, prepared.images[rows.hold_out], progress)
         held_out = _image_set(HOLD_OUT.description, prepared, rows.hold_out)
-        cards.insert(0, _scored(manifest, held_out, said))
+        cards.insert(0, _scored(manifest, held_out, said, _flawed(prepared, rows.hold_out)))
     main, *further = cards
     return checked(manifest, main, further)
 
@@ -63,7 +64,15 @@ def _image_set(description: str, prepared: Prepared, rows: Rows) -> ImageSet:
     return ImageSet(description, names, truth, (), people, prepared.records)
 
 
-def _scored(manifest: Manifest, images: ImageSet, said: EngineAnswers) -> Scorecard:
+def _flawed(prepared: Prepared, rows: Rows) -> Refused:
+    # How large they were was not kept; an image too small to be judged is none of HAM10000.
+    pictures = (prepared.images[row] for row in rows)
+    return np.array([bool(flaws_of(each, LEAST_SIDE, LEAST_SIDE)) for each in pictures])
+
+
+def _scored(
+    manifest: Manifest, images: ImageSet, said: EngineAnswers, flawed: Refused
+) -> Scorecard:
     subject = subject_of(manifest, manifest.version)
-    refused = refused_by(manifest.unlikeness, said)
+    refused = refused_by(manifest.unlikeness, said, flawed)
     return score(subject, images, APART, said.probabilities, manifest, EVALUATION_SEED, refused)

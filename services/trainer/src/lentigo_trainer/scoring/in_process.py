@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from lentigo_contract.usability import flaws_of
 from lentigo_trainer.decoding import decode
 from lentigo_trainer.engine_answers import EngineAnswers, joined
 from lentigo_trainer.progress import Progress
@@ -14,7 +15,7 @@ from lentigo_trainer.scoring.image_set import ImageSet
 
 def answers_in_process(
     version: Path, images: ImageSet, workers: int, progress: Progress
-) -> EngineAnswers:
+) -> tuple[EngineAnswers, npt.NDArray[np.bool_]]:
     """Decode and ask, a batch at a time; no more than a few hundred images are in memory.
 
     Args:
@@ -24,7 +25,8 @@ def answers_in_process(
         progress: told how many images are done.
 
     Returns:
-        What it said, in the order of the images.
+        What it said, in the order of the images, and of each, bool [n], whether it cannot be judged
+        by its size and pixels.
 
     Raises:
         DamagedVersionError: the version cannot be loaded.
@@ -32,13 +34,15 @@ def answers_in_process(
     """
     ask = open_saved_model(version)
     blocks: list[EngineAnswers] = []
+    flawed: list[bool] = []
     waiting: list[npt.NDArray[np.uint8]] = []
     chosen = list(zip(images.names, images.readers, strict=True))
-    for _, pixels in decode(chosen, workers, progress):
-        waiting.append(pixels)
+    for _, image in decode(chosen, workers, progress):
+        waiting.append(image.pixels)
+        flawed.append(bool(flaws_of(image.pixels, image.width, image.height)))
         if len(waiting) == BATCH:
             blocks.append(ask(np.stack(waiting)))
             waiting.clear()
     if waiting:
         blocks.append(ask(np.stack(waiting)))
-    return joined(blocks)
+    return joined(blocks), np.array(flawed)

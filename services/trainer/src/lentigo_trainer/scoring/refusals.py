@@ -13,27 +13,26 @@ from lentigo_trainer.scoring.measured import Basis, Resampling, measured
 Refused = NDArray[np.bool_]
 
 
-def refused_by(limit: UnlikenessLimit | None, said: EngineAnswers) -> Refused | None:
-    """Tell for each image whether it is too unlike what the version learnt from.
+def refused_by(limit: UnlikenessLimit | None, said: EngineAnswers, flawed: Refused) -> Refused:
+    """Tell for each image whether it is unusable, or too unlike what the version learnt from.
 
     Args:
-        limit: from the version's manifest.
+        limit: from the version's manifest; without one nothing is too unlike.
         said: what the version said of n images.
-
-    Returns:
-        bool [n]; None for a version that has no limit and refuses nothing.
+        flawed: bool [n], whether size and pixels tell that an image cannot be judged.
 
     Raises:
         DamagedVersionError: the manifest has a limit, and the network does not tell.
     """
     if limit is None:
-        return None
+        return flawed
     if said.unlikeness is None:
         raise DamagedVersionError(
             "The manifest has a limit of unlikeness, but the network does not tell how unlike its "
             "training images a picture is. Publish the version again."
         )
-    return said.unlikeness > limit.limit
+    refused: Refused = flawed | (said.unlikeness > limit.limit)
+    return refused
 
 
 def refused_share(refused: Refused, resampling: Resampling) -> Figure:
