@@ -10,8 +10,8 @@ from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import MetricError
 from lentigo_contract.manifest import UnlikenessLimit
 
-REFUSED_SHARE: Final = 0.005
-"""Of images that are lesions, at most one in 200 may be refused where the limit is chosen; other
+REFUSED_SHARE: Final = 0.0075
+"""Of images that are lesions, at most three in 400 may be refused where the limit is chosen; other
 lesions are refused a little more often, and the service may refuse 2 % for any reason."""
 
 
