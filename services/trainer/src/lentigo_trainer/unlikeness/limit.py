@@ -50,7 +50,7 @@ def choose_limit(
     return UnlikenessLimit(
         limit=limit,
         method=method,
-        source=f"lowest limit that refuses at most {share:.1%} by each engine named here, "
+        source=f"lowest limit that refuses at most {share:.2%} by each engine named here, "
         f"on {chosen_on}; {did}",
     )
 
