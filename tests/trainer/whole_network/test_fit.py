@@ -1,3 +1,4 @@
+from contextlib import suppress
 from pathlib import Path
 
 import keras
@@ -88,6 +89,12 @@ def state(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
         return {name: kept[name] for name in kept.files if name != "history"}
 
 
+def average_in(checkpoint: Path, network: keras.Model) -> list[NDArray[np.float32]]:
+    """The moving average of the weights, which a checkpoint keeps last."""
+    kept = list(state(checkpoint).values())
+    return kept[-len(network.weights) :]
+
+
 def test_it_learns_on_small_pictures_and_on_large_ones(tmp_path: Path) -> None:
     history = trained(tmp_path / "c.npz")
     assert [figures.epoch for figures in history] == [1, 2, 3]
@@ -120,6 +127,25 @@ def test_a_restart_changes_nothing_before_it(tmp_path: Path) -> None:
     for figures, expected in zip(after, before, strict=False):
         assert figures == pytest.approx(expected, rel=1e-4)
     assert after[4] != after[3] != after[2]
+
+
+def test_the_rounds_averaged_are_the_mean_of_their_ends(tmp_path: Path) -> None:
+    once = SETTINGS.model_copy(update={"restarts": (Restart(behind=2),), "stages": ()})
+    both = once.model_copy(update={"average_rounds": True})
+    ends = []
+    for epochs in (2, 3):
+        network = small()
+        recipe = RECIPE.model_copy(update={"whole_network": once})
+        with suppress(KilledError):
+            trained(tmp_path / f"{epochs}.npz", stop_after=epochs, network=network, recipe=recipe)
+        ends.append(average_in(tmp_path / f"{epochs}.npz", network))
+    network = small()
+    recipe = RECIPE.model_copy(update={"whole_network": both})
+    with pytest.raises(KilledError):
+        trained(tmp_path / "both.npz", stop_after=2, recipe=recipe)
+    trained(tmp_path / "both.npz", network=network, recipe=recipe)
+    for found, *expected in zip(network.get_weights(), *ends, strict=True):
+        assert found == pytest.approx(np.mean(expected, axis=0), abs=1e-5)
 
 
 def test_the_seed_decides_the_result(tmp_path: Path) -> None:

@@ -27,5 +27,6 @@ def own_recipe() -> Recipe:
                     ),
                 ),
             ),
+            average_rounds=True,
         ),
     )

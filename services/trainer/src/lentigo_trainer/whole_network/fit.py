@@ -1,8 +1,8 @@
 """The training loop of a network that learns as a whole; a killed run resumes with the same result.
 
 What an epoch shows, how it is varied and what dropout drops are pure functions of the seed and the
-epoch. What is measured behind each epoch, and what the network holds in the end, is the weights'
-moving average.
+epoch. What is measured behind each epoch is the weights' moving average; that, or its
+mean over the rounds, is what the network holds in the end.
 """
 
 from collections.abc import Callable
@@ -33,6 +33,7 @@ from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.whole_network.bfloat16 import in_bfloat16
 from lentigo_trainer.whole_network.logit_adjustment import Loss, adjusted_cross_entropy
 from lentigo_trainer.whole_network.mixup import draw_weights, mixed
+from lentigo_trainer.whole_network.round_average import RoundAverage
 from lentigo_trainer.whole_network.sampling import class_shares, epoch_rows
 from lentigo_trainer.whole_network.settings import WholeNetwork
 from lentigo_trainer.whole_network.variation import Variations, draw_variations, varied
@@ -88,6 +89,8 @@ def fit_whole(
     steps = max(1, len(epoch_rows(labels, shares, count, seed)) // batch_size)
     optimizers = _optimizers(network, settings, steps, epochs)
     average = WeightAverage(network.weights, settings.average)
+    rounds = RoundAverage(network.weights)
+    ends = {*(restart.behind for restart in settings.restarts), epochs}
     step_at: dict[int, Step] = {}
 
     def epoch(number: int) -> EpochFigures:
@@ -111,6 +114,8 @@ def fit_whole(
         with average.used():
             seen = Shrunk(watched.features, side)
             measured = logits_of(at_side(network, side), seen, len(watched.labels))
+            if number in ends:
+                rounds.take_in()
         return EpochFigures(
             epoch=number,
             accuracy=accuracy,
@@ -127,10 +132,11 @@ def fit_whole(
         *network.variables,
         *(variable for optimizer in optimizers for variable in optimizer.variables),
         *average.variables,
+        *(rounds.variables if settings.average_rounds else ()),
     ]
     with in_bfloat16(settings.bfloat16):
         history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
-    average.use()
+    (rounds if settings.average_rounds else average).use()
     return history
 
 

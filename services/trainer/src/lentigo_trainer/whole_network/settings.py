@@ -91,6 +91,8 @@ class WholeNetwork(Table):
         bfloat16: whether the arithmetic of a step may be in bfloat16, which is faster.
         stages: the first epochs, on smaller pictures; the others are at full size.
         restarts: epochs behind which the rates start again, in rising order.
+        average_rounds: whether what is exported is the mean of what the network was at the end of
+            each round, from one restart to the next; else it is as the last round left it.
         variation: how pictures are varied.
     """
 
@@ -108,6 +110,7 @@ class WholeNetwork(Table):
     # TOML has lists; `strict` would ask for a tuple.
     stages: Annotated[tuple[Stage, ...], Field(strict=False)] = ()
     restarts: Annotated[tuple[Restart, ...], Field(strict=False)] = ()
+    average_rounds: bool = False
     variation: Variation = Variation()
 
     @field_validator("restarts")
