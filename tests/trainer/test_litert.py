@@ -116,6 +116,19 @@ def test_both_models_tell_unlikeness_as_the_saved_model_does(
         np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=0.05)
 
 
+def test_in_int8_the_first_layers_stay_in_float32(network: Network, folder: Path) -> None:
+    first = first_layers(network)
+    kinds = {"CONV_2D": [], "DEPTHWISE_CONV_2D": []}  # type: dict[str, list[type]]
+    model = Interpreter(model_path=str(folder / LITERT_FILES["litert-int8"]))
+    for tensor in model.get_tensor_details():
+        if re.search(r"Relu6", tensor["name"]) and len(tensor["shape"]) == 4:
+            of_first = any(re.search(rf"/{name}(_\d+)?/", tensor["name"]) for name in first)
+            kinds["DEPTHWISE_CONV_2D" if of_first else "CONV_2D"].append(tensor["dtype"])
+    assert len(first) == 2
+    assert set(kinds["DEPTHWISE_CONV_2D"]) >= {np.float32}
+    assert np.int8 in kinds["CONV_2D"]
+
+
 def test_nothing_else_is_left_beside_them(folder: Path) -> None:
     assert {path.name for path in (folder / "litert").iterdir()} == {
         "float32.tflite",

@@ -1,11 +1,14 @@
 """The network as LiteRT models, float32 and int8, for the lighter engine and for phones."""
 
 import os
+import re
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -16,6 +19,7 @@ from lentigo_contract.errors import DamagedVersionError, TrainingError
 from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.engine_answers import EngineAnswers, Pixels, answers_in, joined
 from lentigo_trainer.export import SIGNATURE, export_saved_model
+from lentigo_trainer.folding import CONVOLUTIONS
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.quantization import quantizable
 from lentigo_trainer.storage import write_whole
@@ -95,7 +99,7 @@ def export_litert(
     rounded = quantizable(network, calibration[:ROUNDING_IMAGES], progress)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".int8-") as unfinished:
         export_saved_model(rounded, Path(unfinished), temperature, unlikeness)
-        int8 = _int8(Path(unfinished), calibration, progress)
+        int8 = _int8(Path(unfinished), calibration, first_layers(network), progress)
     write_whole(folder / LITERT_FILES["litert-int8"], lambda file: file.write(int8))
 
 
@@ -144,7 +148,24 @@ def float32_model(saved_model: Path) -> bytes:
     return model
 
 
-def _int8(saved_model: Path, calibration: Pixels, progress: Progress) -> bytes:
+def first_layers(network: Network) -> tuple[str, ...]:
+    """Name the first convolution, and the depthwise one behind it if there is one.
+
+    They are 3 % of MobileNet's arithmetic. All later layers see what they let through, so in int8
+    they cost more agreement than any others, and in float32 no time that could be measured
+    (docs/decisions/0008-int8-by-gptq.md).
+    """
+    found = [layer for layer in network.whole.layers if isinstance(layer, CONVOLUTIONS)][:2]
+    return tuple(
+        layer.name
+        for place, layer in enumerate(found)
+        if place == 0 or isinstance(layer, keras.layers.DepthwiseConv2D)
+    )
+
+
+def _int8(
+    saved_model: Path, calibration: Pixels, in_float: Sequence[str], progress: Progress
+) -> bytes:
     converter = _converter(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
@@ -152,22 +173,35 @@ def _int8(saved_model: Path, calibration: Pixels, progress: Progress) -> bytes:
         return [{"image": image[None]} for image in calibration]
 
     converter.representative_dataset = representative
+
+    def quantized(nodes: Sequence[str]) -> bytes:
+        # The only public way to leave some operations in float32; it debugs nothing here.
+        model: bytes = tf.lite.experimental.QuantizationDebugger(
+            converter=converter,
+            debug_dataset=representative,
+            debug_options=tf.lite.experimental.QuantizationDebugOptions(
+                denylisted_ops=list(_FLOAT_OPERATIONS), denylisted_nodes=list(nodes)
+            ),
+        ).get_nondebug_quantized_model()
+        return model
+
     progress.say(f"Quantising to int8 on {len(calibration)} training images")
     try:
         with warnings.catch_warnings():
             # It warns of the interpreter that it makes itself.
             warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter", UserWarning)
-            # The only public way to leave some operations in float32; it debugs nothing here.
-            model: bytes = tf.lite.experimental.QuantizationDebugger(
-                converter=converter,
-                debug_dataset=representative,
-                debug_options=tf.lite.experimental.QuantizationDebugOptions(
-                    denylisted_ops=list(_FLOAT_OPERATIONS)
-                ),
-            ).get_nondebug_quantized_model()
+            # What the converter calls a layer is only known when it has converted it.
+            model = quantized(_tensors_of(quantized(()), in_float))
     except Exception as error:
         raise _not_convertible(error) from error
     return model
+
+
+def _tensors_of(model: bytes, layers: Sequence[str]) -> list[str]:
+    """Name a model's tensors that come from some layers; Keras may have numbered their names."""
+    of_layer = re.compile("|".join(rf"/{re.escape(layer)}(_\d+)?/" for layer in layers))
+    details = Interpreter(model_content=model).get_tensor_details()
+    return [each["name"] for each in details if of_layer.search(each["name"])]
 
 
 def _not_convertible(error: Exception) -> TrainingError:

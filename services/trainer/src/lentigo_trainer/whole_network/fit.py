@@ -31,7 +31,11 @@ from lentigo_trainer.metrics import balanced_accuracy
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.whole_network.bfloat16 import in_bfloat16
-from lentigo_trainer.whole_network.logit_adjustment import Loss, adjusted_cross_entropy
+from lentigo_trainer.whole_network.logit_adjustment import (
+    Loss,
+    adjusted_cross_entropy,
+    put_back,
+)
 from lentigo_trainer.whole_network.mixup import draw_weights, mixed
 from lentigo_trainer.whole_network.round_average import RoundAverage
 from lentigo_trainer.whole_network.sampling import class_shares, epoch_rows
@@ -60,7 +64,8 @@ def fit_whole(
 
     Args:
         network: pictures [n, 224, 224, 3] -> logits [n, 7]; changed in place. It is left with the
-            average of its weights.
+            average of its weights, and with the classes' frequencies in its biases as the recipe
+            has it.
         training: original pictures that are learnt from.
         watched: pictures that are measured after every epoch, in the size that it learnt from, and
             never learnt from.
@@ -137,6 +142,7 @@ def fit_whole(
     with in_bfloat16(settings.bfloat16):
         history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
     (rounds if settings.average_rounds else average).use()
+    put_back(network.get_layer("logits"), labels, settings.frequency_power)
     return history
 
 

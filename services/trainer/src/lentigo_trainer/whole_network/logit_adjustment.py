@@ -9,8 +9,10 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
+from lentigo_contract.labels import CODES
 from lentigo_trainer.whole_network.sampling import Floats
 
 Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
@@ -38,3 +40,20 @@ def adjusted_cross_entropy(shares: Floats, strength: float, smoothing: float) ->
         return -ops.mean(ops.sum(wanted * likelihood, axis=-1))
 
     return loss
+
+
+def put_back(logits: keras.layers.Dense, labels: npt.NDArray[np.int64], power: float) -> None:
+    """Add to a layer's biases what makes frequent classes more probable again.
+
+    With the loss above, the answers are those for classes that are all alike often. A power of 1
+    would make them those for the frequencies of the training images; what lies between weighs right
+    answers against right answers in every class (section 4 of the same paper, backwards).
+
+    Args:
+        logits: the layer that gives them; its biases, [7], are changed in place.
+        labels: class of every training image; a class without one is left alone.
+        power: of the frequency.
+    """
+    counts = np.bincount(labels, minlength=len(CODES))
+    frequencies = np.where(counts > 0, counts, counts.sum()) / counts.sum()
+    logits.bias.assign(logits.bias + (power * np.log(frequencies)).astype(np.float32))

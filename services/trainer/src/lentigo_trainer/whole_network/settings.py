@@ -81,6 +81,8 @@ class WholeNetwork(Table):
         class_power: a class is drawn in proportion to its images to this power; 1 as they come,
             0 all classes alike, 0.5 by the square root.
         logit_adjustment: strength of the adjustment by how often a class is drawn; 0 for none.
+        frequency_power: how much of the classes' frequencies is put back into the logits in the
+            end, as a power of the frequency; see `logit_adjustment.put_back`.
         label_smoothing: share of a label that is spread over all classes.
         dropout: share of the pooled features that is dropped.
         base_rate: learning rate of the base, at its highest.
@@ -99,6 +101,7 @@ class WholeNetwork(Table):
     rows: Annotated[int, Field(ge=2, le=1_000_000)] = 7_000
     class_power: Annotated[float, Field(ge=0, le=1)] = 0.5
     logit_adjustment: Annotated[float, Field(ge=0, le=4)] = 1.0
+    frequency_power: Annotated[float, Field(ge=0, le=2)] = 0.0
     label_smoothing: Share = 0.05
     dropout: Share = 0.25
     base_rate: Annotated[float, Field(gt=0, le=1)] = 6e-4
