@@ -3,6 +3,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from lentigo_contract.agreement import LITERT_FILES
@@ -15,7 +16,7 @@ from lentigo_trainer.folding import chain_of, folded, network_of
 from lentigo_trainer.litert import calibration_rows, export_litert, litert_answers
 from lentigo_trainer.other_engines import compare_engines
 from lentigo_trainer.progress import SilentProgress
-from lentigo_trainer.quantization import quantizable
+from lentigo_trainer.quantization import quantizable, stays_in_float
 from lentigo_trainer.saved_model import probabilities_of, saved_model_answers
 from lentigo_trainer.unlikeness.fitting import fit_unlikeness
 
@@ -116,17 +117,19 @@ def test_both_models_tell_unlikeness_as_the_saved_model_does(
         np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=0.05)
 
 
-def test_in_int8_the_first_layers_stay_in_float32(network: Network, folder: Path) -> None:
-    first = first_layers(network)
-    kinds = {"CONV_2D": [], "DEPTHWISE_CONV_2D": []}  # type: dict[str, list[type]]
+def test_in_int8_the_first_layer_and_depthwise_ones_stay_in_float32(
+    network: Network, folder: Path
+) -> None:
     model = Interpreter(model_path=str(folder / LITERT_FILES["litert-int8"]))
-    for tensor in model.get_tensor_details():
-        if re.search(r"Relu6", tensor["name"]) and len(tensor["shape"]) == 4:
-            of_first = any(re.search(rf"/{name}(_\d+)?/", tensor["name"]) for name in first)
-            kinds["DEPTHWISE_CONV_2D" if of_first else "CONV_2D"].append(tensor["dtype"])
-    assert len(first) == 2
-    assert set(kinds["DEPTHWISE_CONV_2D"]) >= {np.float32}
-    assert np.int8 in kinds["CONV_2D"]
+    first, depthwise, pointwise = (
+        {each["dtype"] for each in model.get_tensor_details() if f"/{layer.name}/" in each["name"]}
+        for layer in network.whole.layers
+        if "conv2d" in layer.name
+    )
+    assert len(stays_in_float(network.whole.layers)) == 2
+    assert np.int8 not in depthwise
+    assert np.int8 in pointwise
+    assert np.float32 in first
 
 
 def test_nothing_else_is_left_beside_them(folder: Path) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -19,9 +18,8 @@ from lentigo_contract.errors import DamagedVersionError, TrainingError
 from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.engine_answers import EngineAnswers, Pixels, answers_in, joined
 from lentigo_trainer.export import SIGNATURE, export_saved_model
-from lentigo_trainer.folding import CONVOLUTIONS
 from lentigo_trainer.progress import Progress
-from lentigo_trainer.quantization import quantizable
+from lentigo_trainer.quantization import quantizable, stays_in_float
 from lentigo_trainer.storage import write_whole
 from lentigo_trainer.unlikeness.distance import Unlikeness
 
@@ -79,8 +77,8 @@ def export_litert(
     """Write `litert/float32.tflite` and `litert/int8.tflite` into a version's folder.
 
     Both have the SavedModel's signature, whose first dimension can be resized. In int8, weights
-    have a scale for each channel and everything up to the last convolution computes in whole
-    numbers.
+    have a scale for each channel, and the convolutions compute in whole numbers, but for the first
+    and the depthwise ones.
 
     Args:
         network: the trained network; it is not changed.
@@ -99,7 +97,7 @@ def export_litert(
     rounded = quantizable(network, calibration[:ROUNDING_IMAGES], progress)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".int8-") as unfinished:
         export_saved_model(rounded, Path(unfinished), temperature, unlikeness)
-        int8 = _int8(Path(unfinished), calibration, first_layers(network), progress)
+        int8 = _int8(Path(unfinished), calibration, stays_in_float(network.whole.layers), progress)
     write_whole(folder / LITERT_FILES["litert-int8"], lambda file: file.write(int8))
 
 
@@ -146,21 +144,6 @@ def float32_model(saved_model: Path) -> bytes:
     except Exception as error:
         raise _not_convertible(error) from error
     return model
-
-
-def first_layers(network: Network) -> tuple[str, ...]:
-    """Name the first convolution, and the depthwise one behind it if there is one.
-
-    They are 3 % of MobileNet's arithmetic. All later layers see what they let through, so in int8
-    they cost more agreement than any others, and in float32 no time that could be measured
-    (docs/decisions/0008-int8-by-gptq.md).
-    """
-    found = [layer for layer in network.whole.layers if isinstance(layer, CONVOLUTIONS)][:2]
-    return tuple(
-        layer.name
-        for place, layer in enumerate(found)
-        if place == 0 or isinstance(layer, keras.layers.DepthwiseConv2D)
-    )
 
 
 def _int8(

@@ -11,7 +11,7 @@ def own_recipe() -> Recipe:
         hold_out=True,
         epochs=25,
         whole_network=WholeNetwork(
-            frequency_power=0.25,
+            frequency_power=0.2,
             stages=(
                 Stage(side=128, epochs=6),
                 Stage(side=160, epochs=5),

@@ -8,6 +8,7 @@ Through Weight Equalization and Bias Correction", ICCV 2019). The
 figures are in docs/decisions/0008-int8-by-gptq.md.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import keras
@@ -30,8 +31,26 @@ _BATCH: Final = 16
 _PLACES: Final = 20_000
 
 
+def stays_in_float(layers: Sequence[keras.Layer]) -> tuple[str, ...]:
+    """Name the layers that are neither rounded nor computed in int8: the first, and depthwise ones.
+
+    They are 4 % of MobileNet's arithmetic, and in float32 they cost no time that could be measured.
+    A depthwise kernel has nine weights to make up for what rounding each of them does, and what the
+    first layer loses is lost to all others; docs/decisions/0008-int8-by-gptq.md has the figures.
+
+    Args:
+        layers: of a network, in order.
+    """
+    found = [layer for layer in layers if isinstance(layer, CONVOLUTIONS)]
+    return tuple(
+        layer.name
+        for place, layer in enumerate(found)
+        if place == 0 or isinstance(layer, keras.layers.DepthwiseConv2D)
+    )
+
+
 def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progress) -> Network:
-    """Round a network's convolutions to int8, by what they do to some pictures.
+    """Round a network's convolutions to int8, but for those that stay in float32.
 
     Memory: four feature maps of all the pictures, 13 MB a picture for MobileNet. A network that
     would need more than 2 GB has far larger maps than those this method was made for, and is left
@@ -44,8 +63,8 @@ def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progr
         progress: told how many layers are done.
 
     Returns:
-        A network for inference alone; its convolutions have float32 kernels that int8 holds
-        exactly, and its dense layers are those of the other one.
+        A network for inference alone; those convolutions have float32 kernels that int8 holds
+        exactly, and all other layers compute as those of the other one.
     """
     layers = chain_of(network.whole)
     if layers is None or _maps_bytes(layers, len(images)) > _MEMORY_BYTES:
@@ -54,6 +73,7 @@ def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progr
     exact = rough = images.astype(np.float32)
     done: list[keras.Layer] = []
     layers = folded(layers)
+    in_float = stays_in_float(layers)
     with progress.track("Rounding to int8", total=len(layers), unit="layers") as step:
         for layer in layers:
             if isinstance(layer, CONVOLUTIONS):
@@ -61,7 +81,10 @@ def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progr
                 linear = with_weights(layer, *_weights(layer), activation="linear")
                 wanted = _run(linear, exact)
                 kernel, bias = _weights(layer)
-                kernel = _rounded(linear, kernel, exact, rough, draw)
+                # One that stays in float32 is refitted all the same: it makes up for the rounding
+                # of those in front of it.
+                to_grid = layer.name not in in_float
+                kernel = _refitted(linear, kernel, exact, rough, draw, to_grid=to_grid)
                 found = _run(with_weights(linear, kernel, bias), rough)
                 correction = (wanted - found).mean(axis=tuple(range(found.ndim - 1)))
                 done.append(with_weights(layer, kernel, bias + correction))
@@ -102,14 +125,16 @@ def _in_steps(values: Values) -> Values:
     return np.round(values / scale) * scale if scale > 0 else values
 
 
-def _rounded(
+def _refitted(
     layer: keras.Layer,
     kernel: npt.NDArray[np.float64],
     exact: Values,
     rough: Values,
     draw: np.random.Generator,
+    *,
+    to_grid: bool,
 ) -> npt.NDArray[np.float64]:
-    """Round a kernel for the inputs `rough`, towards what it gives for `exact`."""
+    """Fit a kernel to the inputs `rough`, towards what it gives for `exact`."""
     wanted, seen = _inputs(layer, exact, rough, draw)
     depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
     if depthwise:
@@ -128,7 +153,9 @@ def _rounded(
     covariance, cross = (
         (turned @ each).astype(np.float64) / seen.shape[-2] for each in (seen, wanted)
     )
-    result = rounded_weights(refitted_weights(flat, covariance, cross), covariance)
+    result = refitted_weights(flat, covariance, cross)
+    if to_grid:
+        result = rounded_weights(result, covariance)
     return (result[..., 0].T if depthwise else result).reshape(kernel.shape)
 
 
