@@ -34,6 +34,7 @@ from lentigo_trainer.cli_options import (
 from lentigo_trainer.cli_steps import prepared_from, recipe_from, weights_from
 from lentigo_trainer.config import TrainingConfig, Weights, WorkFolder
 from lentigo_trainer.native_output import quiet_tensorflow
+from lentigo_trainer.own_recipe import OWN_NAME
 from lentigo_trainer.progress import progress_for
 from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.scoring.command import evaluate
@@ -119,7 +120,10 @@ def publish(
     models: ModelsOption = _MODELS,
     architecture: Annotated[
         str | None,
-        typer.Option(help="Which of the work folder's runs.", show_default="mobilenet"),
+        typer.Option(
+            help="Which of the work folder's runs, by its folder's name.",
+            show_default=f"{OWN_NAME}, Lentigo's own recipe",
+        ),
     ] = None,
     best: Annotated[
         bool,
@@ -143,7 +147,7 @@ def publish(
     if (force or by is not Yardstick.ACCURACY) and not best:
         raise typer.BadParameter("--by and --force say how to choose, so they need --best.")
     if not best:
-        _publish(work / (architecture or "mobilenet"), models)
+        _publish(work / (architecture or OWN_NAME), models)
         return
     from lentigo_trainer.choice import best_run, require_no_worse  # noqa: PLC0415 - see the module
 

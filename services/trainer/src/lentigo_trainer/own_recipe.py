@@ -1,13 +1,18 @@
 """Lentigo's own recipe, which a run follows that is told no other: `recipes/lentigo.toml`."""
 
+from typing import Final
+
 from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.whole_network.settings import Restart, Stage, Variation, WholeNetwork
+
+OWN_NAME: Final = "lentigo"
+"""Of the recipe, and so of its run's folder."""
 
 
 def own_recipe() -> Recipe:
     """Give the recipe; docs/experiments.md says how it came about."""
     return Recipe(
-        name="lentigo",
+        name=OWN_NAME,
         hold_out=True,
         epochs=25,
         whole_network=WholeNetwork(
