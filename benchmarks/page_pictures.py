@@ -2,10 +2,12 @@
 
     .venv/bin/python -m benchmarks.page_pictures
 
-Writes `docs/images/page-*.png`. The lesions are drawn by code; what the model says of them means
-nothing. No picture may ever show an image of HAM10000.
+Writes `docs/images/page-*.png`. The lesions are drawn by code, so the model finds them unlike what
+it learnt from and is asked to answer anyway; what it says of them means nothing. No picture may
+ever show an image of HAM10000.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from tests.e2e.service_process import ServiceProcess, service_process
 from tests.fakes import jpeg_bytes, lesion_image
 
 FOLDER = Path(__file__).parents[1] / "docs/images"
+ANYWAY = re.compile("Answer anyway|Trotzdem antworten")
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -30,16 +33,15 @@ def main() -> None:
         save("desktop", answered(browser, service, viewport={"width": 1280, "height": 1060}))
         save("dark", answered(browser, service, color_scheme="dark", viewport=DESKTOP))
         save("phone", answered(browser, service, locale="de-DE", **PHONE))
-        save("error", refused(browser, service))
+        save("refused", refused(browser, service))
+        save("error", unreadable(browser, service))
         browser.close()
 
 
 def answered(browser: Browser, service: ServiceProcess, **options: Any) -> Page:  # noqa: ANN401
-    """Three images, all of them answered."""
-    page = opened(browser, service, **options)
-    choose(page, lesion("bkl", 5), lesion("nv", 2), lesion("vasc", 0))
-    page.locator("#predict-all").click()
-    page.locator(".item.done").nth(2).wait_for()
+    """Two images without a diagnosis, and one that was answered anyway."""
+    page = judged(browser, service, **options)
+    page.get_by_role("button", name=ANYWAY).click()
     see_result(page)
     page.mouse.move(0, 0)
     page.evaluate("() => window.scrollTo(0, 0)")
@@ -47,6 +49,21 @@ def answered(browser: Browser, service: ServiceProcess, **options: Any) -> Page:
 
 
 def refused(browser: Browser, service: ServiceProcess) -> Page:
+    """Three images that are unlike what the model learnt from."""
+    return judged(browser, service, viewport={"width": 1280, "height": 760})
+
+
+def judged(browser: Browser, service: ServiceProcess, **options: Any) -> Page:  # noqa: ANN401
+    """Three images, all of them judged, the first one open."""
+    page = opened(browser, service, **options)
+    choose(page, lesion("bkl", 5), lesion("nv", 2), lesion("vasc", 0))
+    page.locator("#predict-all").click()
+    page.locator(".item.done").nth(2).wait_for()
+    page.locator(".withheld h2").wait_for()
+    return page
+
+
+def unreadable(browser: Browser, service: ServiceProcess) -> Page:
     """A photograph of a kind that cannot be read, beside one that can."""
     page = opened(browser, service, viewport={"width": 1280, "height": 640})
     choose(page, lesion("nv", 2), file("IMG_0042.HEIC", HEIC))

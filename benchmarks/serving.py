@@ -1,6 +1,6 @@
 """How fast the service answers, beside what one would otherwise install: one command, one run.
 
-    python benchmarks/serving.py [--seconds 10] [--model models/lentigo/1] [--rivals VENV]
+    python benchmarks/serving.py [--seconds 10] [--model models/lentigo/2] [--rivals VENV]
 
 Each server in turn gets the same 600x450 JPEGs from 1, 8 and 32 clients in a process of their own,
 on the same processors; every answer is checked. Then come the same work inside one process, reloads
@@ -167,7 +167,7 @@ class Bench:
 def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=Path("models/lentigo/1"), help="a version")
+    parser.add_argument("--model", type=Path, default=Path("models/lentigo/2"), help="a version")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--rivals", type=Path, default=Path(".venv-rivals"), help="their venv")
     parser.add_argument("--plot", type=Path, help="write memory over reloads to this SVG file")
