@@ -146,7 +146,7 @@ def test_a_full_volume_is_one_line_and_the_service_goes_on(
 ) -> None:
     assert swap.published.returncode == 0
     name = f"{running.name}-full"
-    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=70m,uid=10001,gid=10001"}
+    options = {"type": "tmpfs", "device": "tmpfs", "o": "size=48m,uid=10001,gid=10001"}
     small = running.docker.volumes.create(name, driver_opts=options)
     service = running.docker.containers.run(
         SLIM,
