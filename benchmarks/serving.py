@@ -32,6 +32,8 @@ from PIL import Image
 
 from lentigo_contract.golden import golden_images
 from lentigo_contract.images import read_image
+from lentigo_contract.layout import MANIFEST_NAME
+from lentigo_contract.manifest import Manifest
 from serving_figures import HEAD, Measured, Row, at_least, at_most, draw_memory, row, summary
 from serving_load import Outcome
 from serving_servers import HERE, Recipe, Running, ours, plain_keras, rivals, running
@@ -48,11 +50,13 @@ class Bench:
     """The story, and the rows it has gathered so far."""
 
     def __init__(self, version: Path, seconds: float, folder: Path) -> None:
-        """Draw pictures, and copy the version into a repository of its own, as version 1."""
+        """Draw pictures, and copy the version into a repository of its own."""
         self.seconds = seconds
         self.folder = folder
         self.processors = len(os.sched_getaffinity(0))
-        self.version = folder / "models" / "lentigo" / "1"
+        # It is only served under the number that its manifest has.
+        number = Manifest.read(version / MANIFEST_NAME).version
+        self.version = folder / "models" / "lentigo" / str(number)
         shutil.copytree(version, self.version)
         self.pictures = folder / "pictures"
         draw_pictures(self.pictures)

@@ -88,7 +88,8 @@ class Target:
             )
         fields = {"Host": parts.netloc, "Content-Type": kind, "Content-Length": len(body)}
         lines = "".join(f"{name}: {value}\r\n" for name, value in (fields | self.headers).items())
-        return f"POST {parts.path} HTTP/1.1\r\n{lines}\r\n".encode() + body
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
 @dataclass

@@ -118,12 +118,13 @@ class Running:
 def running(
     recipe: Recipe, folder: Path, headers: dict[str, str] | None = None
 ) -> Iterator[Running]:
-    """Start a server with the version 1 of the repository `folder`/models; its log lies beside."""
+    """Start a server with the only version in `folder`/models; its log lies beside."""
     port = _free_port()
     repository = folder / "models"
+    (version,) = (repository / "lentigo").iterdir()
     fill = {
         "port": str(port),
-        "model": str(repository / "lentigo" / "1"),
+        "model": str(version),
         "repository": str(repository),
     }
     environment = {name: value.format(**fill) for name, value in recipe.environment.items()}
