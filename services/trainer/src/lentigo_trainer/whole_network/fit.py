@@ -37,12 +37,11 @@ from lentigo_trainer.whole_network.logit_adjustment import (
     put_back,
 )
 from lentigo_trainer.whole_network.mixup import draw_weights, mixed
-from lentigo_trainer.whole_network.round_average import RoundAverage
 from lentigo_trainer.whole_network.sampling import class_shares, epoch_rows
 from lentigo_trainer.whole_network.settings import WholeNetwork
 from lentigo_trainer.whole_network.variation import Variations, draw_variations, varied
 from lentigo_trainer.whole_network.warm_cosine import Restarted, WarmCosine
-from lentigo_trainer.whole_network.weight_average import WeightAverage
+from lentigo_trainer.whole_network.weight_average import WeightAverage, of_all_alike, warming_up
 
 _HEAD: Final = ("hidden_", "logits")
 """How the names of the head's layers begin."""
@@ -93,8 +92,8 @@ def fit_whole(
     # How many are drawn depends on the shares alone, so it is the same in every epoch.
     steps = max(1, len(epoch_rows(labels, shares, count, seed)) // batch_size)
     optimizers = _optimizers(network, settings, steps, epochs)
-    average = WeightAverage(network.weights, settings.average)
-    rounds = RoundAverage(network.weights)
+    average = WeightAverage(network.weights, warming_up(settings.average))
+    rounds = WeightAverage(network.weights, of_all_alike)
     ends = {*(restart.behind for restart in settings.restarts), epochs}
     step_at: dict[int, Step] = {}
 
@@ -120,7 +119,7 @@ def fit_whole(
             seen = Shrunk(watched.features, side)
             measured = logits_of(at_side(network, side), seen, len(watched.labels))
             if number in ends:
-                rounds.take_in()
+                rounds.follow()
         return EpochFigures(
             epoch=number,
             accuracy=accuracy,
@@ -142,7 +141,7 @@ def fit_whole(
     with in_bfloat16(settings.bfloat16):
         history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
     (rounds if settings.average_rounds else average).use()
-    put_back(network.get_layer("logits"), labels, settings.frequency_power)
+    put_back(network.get_layer("logits"), class_shares(labels, 1), settings.frequency_power)
     return history
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from lentigo_contract.labels import CODES
 from lentigo_trainer.whole_network.sampling import Floats
 
 Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
@@ -30,8 +29,7 @@ def adjusted_cross_entropy(shares: Floats, strength: float, smoothing: float) ->
         A function of targets [n, 7], whose rows sum to 1, and logits [n, 7] that gives the mean
         loss, in nats.
     """
-    logarithms = np.log(np.where(shares > 0, shares, 1.0))
-    adjustment = (strength * logarithms).astype(np.float32)
+    adjustment = _logarithms(shares, strength)
     classes = len(shares)
 
     def loss(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
@@ -42,7 +40,7 @@ def adjusted_cross_entropy(shares: Floats, strength: float, smoothing: float) ->
     return loss
 
 
-def put_back(logits: keras.layers.Dense, labels: npt.NDArray[np.int64], power: float) -> None:
+def put_back(logits: keras.layers.Dense, frequencies: Floats, power: float) -> None:
     """Add to a layer's biases what makes frequent classes more probable again.
 
     With the loss above, the answers are those for classes that are all alike often. A power of 1
@@ -51,9 +49,12 @@ def put_back(logits: keras.layers.Dense, labels: npt.NDArray[np.int64], power: f
 
     Args:
         logits: the layer that gives them; its biases, [7], are changed in place.
-        labels: class of every training image; a class without one is left alone.
+        frequencies: each class's share of the training images, [7]; one without any is left alone.
         power: of the frequency.
     """
-    counts = np.bincount(labels, minlength=len(CODES))
-    frequencies = np.where(counts > 0, counts, counts.sum()) / counts.sum()
-    logits.bias.assign(logits.bias + (power * np.log(frequencies)).astype(np.float32))
+    logits.bias.assign(logits.bias + _logarithms(frequencies, power))
+
+
+def _logarithms(shares: Floats, strength: float) -> npt.NDArray[np.float32]:
+    """Give so many times the logarithm of each share, 0 for a class without any."""
+    return (strength * np.log(np.where(shares > 0, shares, 1.0))).astype(np.float32)

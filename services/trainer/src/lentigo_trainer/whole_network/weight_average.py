@@ -1,28 +1,46 @@
-"""A moving average of the weights, which is what is measured and exported."""
+"""Averages of the weights, which are what is measured and exported."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import keras
 from keras import ops
 
+Decay = Callable[[keras.KerasTensor], keras.KerasTensor]
+"""From how often an average has followed to the share of it that is kept when it follows again."""
+
+
+def warming_up(decay: float) -> Decay:
+    """Keep a share, and less early on, so that the values the network started from do not linger.
+
+    The share is min(decay, (1 + steps) / (10 + steps)), as TensorFlow's own average has it (Polyak
+    and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992, for the idea).
+    """
+    return lambda steps: ops.minimum(decay, (1 + steps) / (10 + steps))
+
+
+def of_all_alike(steps: keras.KerasTensor) -> keras.KerasTensor:
+    """Keep what makes the average the mean of all that it followed.
+
+    For the ends of a learning rate's rounds: they lie in different places of the same valley, and
+    the middle between them does better than either (Izmailov et al., "Averaging Weights Leads to
+    Wider Optima and Better Generalization", UAI 2018; figures in docs/experiments.md).
+    """
+    return steps / (1 + steps)
+
 
 class WeightAverage:
-    """An exponential moving average of weights, the normalisations' statistics included.
-
-    Early on it follows faster, so that the values the network started from do not linger:
-    decay = min(decay, (1 + steps) / (10 + steps)), as TensorFlow's own average does it (Polyak and
-    Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992, for the idea).
+    """An average of weights, the normalisations' statistics included, that follows them.
 
     Args:
         weights: what is averaged.
-        decay: share of the average that one step keeps.
+        decay: see `Decay`.
 
     Attributes:
         variables: what a checkpoint keeps.
     """
 
-    def __init__(self, weights: Sequence[keras.Variable], decay: float) -> None:
+    def __init__(self, weights: Sequence[keras.Variable], decay: Decay) -> None:
         self._weights = list(weights)
         self._decay = decay
         self._steps = keras.Variable(0.0, dtype="float32", trainable=False, name="averaged_steps")
@@ -34,8 +52,8 @@ class WeightAverage:
         self.variables: list[keras.Variable] = [self._steps, *self._averages]
 
     def follow(self) -> None:
-        """Take in the weights as they are after a step."""
-        decay = ops.minimum(self._decay, (1 + self._steps) / (10 + self._steps))
+        """Take in the weights as they are now."""
+        decay = self._decay(self._steps)
         self._steps.assign(self._steps + 1)
         for average, weight in zip(self._averages, self._weights, strict=True):
             average.assign(weight + decay * (average - weight))
