@@ -13,7 +13,16 @@ from tests.fakes import synthetic_ham10000
 from tests.trainer.dataverse_stub import StoredFile, dataverse
 
 COMMANDS = ("fetch", "prepare", "fit", "evaluate", "card", "publish", "run", "benchmark")
-HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "matplotlib", "httpx", "ai_edge_litert")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "httpx",
+    "ai_edge_litert",
+)
 
 ASK_FOR_HELP = f"""
 import sys

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import StorageError, TrainingError
+from lentigo_contract.errors import StorageError
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest import MapGeometry
+from lentigo_contract.manifest import Calibration, MapGeometry
 from lentigo_trainer.activation_map import class_activation, explain
 from lentigo_trainer.architectures.network import Network, build
 from lentigo_trainer.architectures.registry import architecture
@@ -95,7 +95,7 @@ def test_every_weight_is_written_once(network: Network, served: Served) -> None:
 
 
 def test_temperature_softens_the_probabilities(small: Network, tmp_path: Path) -> None:
-    export_saved_model(small, tmp_path, temperature=2.5)
+    export_saved_model(small, tmp_path, Calibration(method="temperature", temperature=2.5))
     loaded = tf.saved_model.load(str(tmp_path))
     found = loaded.signatures["serving_default"](image=tf.constant(pixels(1)))["probabilities"]
     logits = small.whole(pixels(1).astype(np.float32), training=False)
@@ -118,14 +118,6 @@ def test_unlikeness_is_served_where_it_is_known(small: Network, tmp_path: Path) 
 def test_without_it_a_version_says_nothing_of_it(small: Network, tmp_path: Path) -> None:
     export_saved_model(small, tmp_path)
     assert saved_model_answers(tmp_path, pixels(1), SilentProgress()).unlikeness is None
-
-
-@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
-def test_an_impossible_temperature_is_refused(
-    small: Network, tmp_path: Path, temperature: float
-) -> None:
-    with pytest.raises(TrainingError, match="temperature"):
-        export_saved_model(small, tmp_path, temperature)
 
 
 def test_a_place_that_cannot_be_written_is_said_plainly(small: Network, tmp_path: Path) -> None:

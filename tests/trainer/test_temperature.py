@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import MetricError
-from lentigo_trainer.temperature import HOTTEST, best_temperature, calibration_on
+from lentigo_trainer.temperature import HOTTEST, best_temperature
 
 
 def drawn(temperature: float, rows: int = 20_000) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -42,12 +42,6 @@ def test_answers_that_are_all_wrong_are_not_made_surer() -> None:
 def test_huge_logits_do_not_overflow() -> None:
     logits, labels = drawn(400.0, rows=200)
     assert best_temperature(logits, labels) == pytest.approx(HOTTEST)
-
-
-def test_the_manifest_is_told_what_it_was_fitted_on() -> None:
-    found = calibration_on(*drawn(2.0, rows=300), fitted_on="three hundred made up")
-    assert found.method == "temperature"
-    assert "three hundred made up (n = 300)" in found.note
 
 
 def test_logits_of_a_diverged_network_are_refused() -> None:

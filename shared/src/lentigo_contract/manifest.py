@@ -33,6 +33,9 @@ SCHEMA_VERSION: Final = 1
 MAX_MANIFEST_BYTES: Final = 4 * 2**20
 
 
+Temperature = Annotated[float, Field(gt=0)]
+
+
 class Parameters(Record):
     """Number of weights of the network: all, those that learned, those that were frozen."""
 
@@ -66,14 +69,34 @@ class MapGeometry(Record):
 
 
 class Calibration(Record):
-    """How the probabilities were calibrated: logits are divided by `temperature` (1 = not at all).
+    """How the probabilities were calibrated: logits are divided by a temperature (1 = not at all).
 
-    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017).
+    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017). Where
+    each diagnosis has a temperature of its own, logits z are multiplied by the mean of 1 / T over
+    the diagnoses, weighted by softmax(z). It is one factor for all seven, so either way the most
+    probable diagnosis stays the same.
+
+    Attributes:
+        method: which of these.
+        temperature: the one for all; where each has its own, what a single one would have been.
+        by_diagnosis: each diagnosis' own, in the order of the labels; None where all share one.
+        note: how it was chosen.
     """
 
-    method: Literal["none", "temperature"]
-    temperature: float = Field(gt=0)
+    method: Literal["none", "temperature", "temperature by diagnosis"]
+    temperature: Temperature
+    by_diagnosis: Annotated[
+        tuple[Temperature, ...] | None, Field(strict=False, min_length=7, max_length=7)
+    ] = None
     note: str = ""
+
+    @model_validator(mode="after")
+    def _has_what_its_method_takes(self) -> Self:
+        if (self.by_diagnosis is None) == (self.method == "temperature by diagnosis"):
+            raise ValueError(
+                "temperatures by diagnosis belong to the method of that name, and to no other"
+            )
+        return self
 
 
 class Thresholds(Record):

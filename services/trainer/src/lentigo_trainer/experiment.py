@@ -12,6 +12,7 @@ import tensorflow as tf
 from lentigo_contract.agreement import EngineName
 from lentigo_trainer.answering import choose_answering
 from lentigo_trainer.architectures.network import totals
+from lentigo_trainer.calibration import UNCALIBRATED, calibration_on
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
@@ -31,7 +32,6 @@ from lentigo_trainer.progress import Progress
 from lentigo_trainer.report import write_report
 from lentigo_trainer.run_folder import keep_history
 from lentigo_trainer.saved_model import saved_model_answers
-from lentigo_trainer.temperature import UNCALIBRATED, calibration_on
 from lentigo_trainer.training_rows import choose_rows
 from lentigo_trainer.training_set import write_training_set
 from lentigo_trainer.unlikeness.fitting import fit_unlikeness
@@ -99,7 +99,7 @@ def train(
         unlikeness = fit_unlikeness(
             network, prepared.images, rows.used.train, config.seed, progress
         )
-        geometry = export_saved_model(network, files, calibration.temperature, unlikeness)
+        geometry = export_saved_model(network, files, calibration, unlikeness)
         write_training_set(files, prepared, rows.used.train)
         measured_on = rows.whole.validation
         truth = prepared.labels[measured_on]
@@ -115,7 +115,7 @@ def train(
             ranges = prepared.images[
                 calibration_rows(prepared.labels, rows.used.train, config.seed)
             ]
-            export_litert(network, files, ranges, progress, calibration.temperature, unlikeness)
+            export_litert(network, files, ranges, progress, calibration, unlikeness)
             engines = compare_engines(files, prepared.images[measured_on], truth, answers, progress)
             serving |= engines.standing_in()
         chosen_on = VALIDATION_SET

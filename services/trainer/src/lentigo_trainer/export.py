@@ -6,11 +6,12 @@ from typing import Final
 import keras
 import tensorflow as tf
 
-from lentigo_contract.errors import StorageError, TrainingError
+from lentigo_contract.errors import StorageError
 from lentigo_contract.images import MODEL_SIDE
-from lentigo_contract.manifest import MapGeometry
+from lentigo_contract.manifest import Calibration, MapGeometry
 from lentigo_trainer.activation_map import class_activation, explain
 from lentigo_trainer.architectures.network import Network
+from lentigo_trainer.calibration import UNCALIBRATED, calibrated
 from lentigo_trainer.unlikeness.distance import Unlikeness
 
 SIGNATURE: Final = "serving_default"
@@ -19,13 +20,13 @@ SIGNATURE: Final = "serving_default"
 def export_saved_model(
     network: Network,
     folder: Path,
-    temperature: float = 1.0,
+    calibration: Calibration = UNCALIBRATED,
     unlikeness: Unlikeness | None = None,
 ) -> MapGeometry:
     """Write `saved_model.pb` and `variables/` into a folder.
 
     The signature `serving_default` takes `image`, uint8 [n, 224, 224, 3] RGB, any n, and gives
-    `probabilities`, float32 [n, 7], the softmax of logits / temperature, and `activation_map`,
+    `probabilities`, float32 [n, 7], see `calibration.calibrated`, and `activation_map`,
     float32 [n, h, w, 7] (see `activation_map` for method and unit); and, if it is known,
     `unlikeness`, float32 [n] (see `unlikeness.distance`). Scaling of the pixels is part of the
     network.
@@ -33,18 +34,16 @@ def export_saved_model(
     Args:
         network: the trained network; it is not changed.
         folder: where to write; made if missing.
-        temperature: above 0; 1 leaves the probabilities as they are.
+        calibration: of the probabilities.
         unlikeness: fitted to this network.
 
     Returns:
         The cells of the activation map, down and across.
 
     Raises:
-        TrainingError: an impossible temperature, or a head whose gradient is not known.
+        TrainingError: a head whose gradient is not known.
         StorageError: the folder cannot be written, or the disk is full.
     """
-    if not temperature > 0:
-        raise TrainingError(f"The temperature must be above 0, not {temperature}.")
     also = [] if unlikeness is None else [unlikeness.layer]
     explained = explain(network.whole, network.feature_map, also)
     behind = 1 + len(explained.dense)
@@ -53,7 +52,7 @@ def export_saved_model(
         seen = explained.model(tf.cast(image, tf.float32), training=False)
         features, *hidden, logits = seen[:behind]
         answer = {
-            "probabilities": tf.nn.softmax(logits / temperature),
+            "probabilities": calibrated(logits, calibration),
             "activation_map": class_activation(features, hidden, explained),
         }
         if unlikeness is not None:

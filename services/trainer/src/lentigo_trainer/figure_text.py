@@ -1,6 +1,6 @@
 """Figures as people read them: a value with its interval and its n, or why there is none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -39,6 +39,12 @@ def threshold_text(threshold: float) -> str:
     """Write a threshold, 0..1, with three digits that count: "0.3", "0.0000547"."""
     # It can lie below a tenth of a per mille, where fixed decimals would say 0.
     return np.format_float_positional(threshold, precision=3, fractional=False, trim="-")
+
+
+def temperatures_text(by_diagnosis: Sequence[float]) -> str:
+    """Write each diagnosis' temperature behind its code."""
+    pairs = zip(CODES, by_diagnosis, strict=True)
+    return ", ".join(f"{code} {temperature:.2f}" for code, temperature in pairs)
 
 
 def overall_rows(result: Evaluation) -> list[Row]:

@@ -15,7 +15,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.agreement import LITERT_FILES
 from lentigo_contract.errors import DamagedVersionError, TrainingError
+from lentigo_contract.manifest import Calibration
 from lentigo_trainer.architectures.network import Network
+from lentigo_trainer.calibration import UNCALIBRATED
 from lentigo_trainer.engine_answers import EngineAnswers, Pixels, answers_in, joined
 from lentigo_trainer.export import SIGNATURE, export_saved_model
 from lentigo_trainer.progress import Progress
@@ -69,9 +71,9 @@ def calibration_rows(
 def export_litert(
     network: Network,
     folder: Path,
-    calibration: Pixels,
+    ranges: Pixels,
     progress: Progress,
-    temperature: float = 1.0,
+    calibration: Calibration = UNCALIBRATED,
     unlikeness: Unlikeness | None = None,
 ) -> None:
     """Write `litert/float32.tflite` and `litert/int8.tflite` into a version's folder.
@@ -83,9 +85,10 @@ def export_litert(
     Args:
         network: the trained network; it is not changed.
         folder: holds its SavedModel already.
-        calibration: uint8 [n, 224, 224, 3], as `calibration_rows` chooses them.
+        ranges: uint8 [n, 224, 224, 3], as `calibration_rows` chooses them; they tell how far the
+            network's values reach.
         progress: told how far it is.
-        temperature: the SavedModel's.
+        calibration: of the SavedModel's probabilities.
         unlikeness: the SavedModel's.
 
     Raises:
@@ -94,10 +97,10 @@ def export_litert(
     """
     float32 = float32_model(folder)
     write_whole(folder / LITERT_FILES["litert"], lambda file: file.write(float32))
-    rounded = quantizable(network, calibration[:ROUNDING_IMAGES], progress)
+    rounded = quantizable(network, ranges[:ROUNDING_IMAGES], progress)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".int8-") as unfinished:
-        export_saved_model(rounded, Path(unfinished), temperature, unlikeness)
-        int8 = _int8(Path(unfinished), calibration, stays_in_float(network.whole.layers), progress)
+        export_saved_model(rounded, Path(unfinished), calibration, unlikeness)
+        int8 = _int8(Path(unfinished), ranges, stays_in_float(network.whole.layers), progress)
     write_whole(folder / LITERT_FILES["litert-int8"], lambda file: file.write(int8))
 
 

@@ -1,4 +1,4 @@
-"""Calibration by temperature: one number that makes probabilities mean what they say.
+"""The temperature of all diagnoses alike: one number that makes probabilities mean what they say.
 
 Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017): logits are divided by the
 temperature with the least cross-entropy on images that taught the network nothing. It changes no
@@ -11,15 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lentigo_contract.errors import MetricError
-from lentigo_contract.manifest import Calibration
 
 HOTTEST: Final = 20.0
 """Both ends of the search: 20, and one twentieth. Without an end, a set on which every answer is
 right would ask for a temperature of 0."""
 
 _HALVINGS: Final = 60
-
-UNCALIBRATED: Final = Calibration(method="none", temperature=1.0, note="")
 
 
 def best_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]) -> float:
@@ -54,23 +51,3 @@ def best_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.in
         middle = float(np.sqrt(low * high))
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)
     return 1 / float(np.sqrt(low * high))
-
-
-def calibration_on(
-    logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], fitted_on: str
-) -> Calibration:
-    """Calibrate on some images.
-
-    Args:
-        logits: [n, 7].
-        labels: class numbers, [n].
-        fitted_on: the images, in words.
-
-    Raises:
-        MetricError: see `best_temperature`.
-    """
-    return Calibration(
-        method="temperature",
-        temperature=best_temperature(logits, labels),
-        note=f"It was fitted by cross-entropy on {fitted_on} (n = {len(labels)}).",
-    )

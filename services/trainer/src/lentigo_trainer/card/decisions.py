@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lentigo_contract.manifest import Manifest
-from lentigo_trainer.figure_text import threshold_text
+from lentigo_trainer.figure_text import temperatures_text, threshold_text
 from lentigo_trainer.markdown import bullets, paragraphs
 from lentigo_trainer.scoring.scorecard import Scorecard
 
@@ -44,11 +44,16 @@ def chosen_on(manifest: Manifest, card: Scorecard) -> bool:
 
 def _calibration(manifest: Manifest) -> str:
     found = manifest.calibration
-    how = (
-        "the probabilities are the network's own; they were not calibrated."
-        if found.method == "none"
-        else f"logits are divided by a temperature of {found.temperature:.3f}."
-    )
+    if found.by_diagnosis is not None:
+        how = (
+            "each diagnosis has a temperature of its own "
+            f"({temperatures_text(found.by_diagnosis)}), and logits are divided by their mean, "
+            "weighted by how probable the network finds each diagnosis."
+        )
+    elif found.method == "temperature":
+        how = f"logits are divided by a temperature of {found.temperature:.3f}."
+    else:
+        how = "the probabilities are the network's own; they were not calibrated."
     return f"Calibration: {how} {found.note}"
 
 

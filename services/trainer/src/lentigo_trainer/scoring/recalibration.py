@@ -2,8 +2,11 @@
 
 Calibrated probabilities are softmax(z / T), so p ** T is proportional to exp(z): raised to the
 temperature and scaled to sum to 1 again, they are softmax(z). Guo et al., "On Calibration of Modern
-Neural Networks" (ICML 2017).
+Neural Networks" (ICML 2017). Where each diagnosis has its own, T depends on softmax(z) in turn, and
+is found by halving.
 """
+
+from typing import Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +16,14 @@ from lentigo_trainer.answers import FloatArray, LabelArray
 from lentigo_trainer.evaluation import Evaluation, Figure, evaluate
 from lentigo_trainer.reliability import ReliabilityBin
 from lentigo_trainer.scoring.measured import Resampling
+
+_HALVINGS: Final = 60
+
+_WIDEST: Final = 4.0
+"""Ratio of the highest to the lowest temperature up to which there is one answer. With factor f and
+shares s = softmax(z), f - s @ (1 / T) must grow with f, which is f more than sum s (1/T - f) log s.
+Of seven diagnoses that sum is lowest where one of them is far from the six others; it outweighs f
+from a ratio of 4.9 on."""
 
 
 class CalibrationFigures(BaseModel):
@@ -39,6 +50,7 @@ class CalibrationReport(BaseModel):
     Attributes:
         method: as the manifest has it; None where there is no manifest.
         temperature: by which the logits are divided; None where that is not known.
+        by_diagnosis: each diagnosis' own temperature, if they have any; see `Calibration`.
         before: without calibration; None where that cannot be recovered.
         after: as answered.
         reason: why `before` is missing or the same.
@@ -48,6 +60,7 @@ class CalibrationReport(BaseModel):
 
     method: str | None
     temperature: float | None
+    by_diagnosis: tuple[float, ...] | None = None
     before: CalibrationFigures | None
     after: CalibrationFigures
     reason: str | None = None
@@ -78,32 +91,54 @@ def calibration_report(
             after=answered,
             reason="a service does not tell its temperature; name its version with --model",
         )
-    method, temperature = calibration.method, calibration.temperature
-    if method == "none":
+    if calibration.method == "none":
         before, reason = answered, "not calibrated, so there is no before and after"
-    elif method == "temperature":
-        raw = uncalibrated(probabilities, temperature)
+    elif _ratio(calibration) > _WIDEST:
+        before, reason = None, "temperatures so far apart cannot be undone"
+    else:
+        raw = uncalibrated(probabilities, calibration)
         made = (resampling.groups, resampling.seed, resampling.resamples)
         before, reason = _figures(evaluate(truth, raw, *made)), None
-    else:
-        before, reason = None, f"the probabilities before {method} cannot be recovered"
     return CalibrationReport(
-        method=method, temperature=temperature, before=before, after=answered, reason=reason
+        method=calibration.method,
+        temperature=calibration.temperature,
+        by_diagnosis=calibration.by_diagnosis,
+        before=before,
+        after=answered,
+        reason=reason,
     )
 
 
-def uncalibrated(probabilities: FloatArray, temperature: float) -> FloatArray:
-    """Undo a temperature: [n, 7] to [n, 7], rows sum to 1.
+def _ratio(calibration: Calibration) -> float:
+    temperatures = calibration.by_diagnosis or (calibration.temperature,)
+    return max(temperatures) / min(temperatures)
+
+
+def uncalibrated(probabilities: FloatArray, calibration: Calibration) -> FloatArray:
+    """Undo a calibration: [n, 7] to [n, 7], rows sum to 1.
 
     Args:
-        probabilities: softmax(logits / temperature), rows sum to 1.
-        temperature: above 0.
+        probabilities: as answered, rows sum to 1.
+        calibration: how they were calibrated; with temperatures at most `_WIDEST` apart.
     """
     # A probability of 0 has lost its logit; the smallest number stands in for it.
-    logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) * temperature
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    if calibration.by_diagnosis is None:
+        return _softmax(logs * calibration.temperature)
+    sharpness = 1 / np.array(calibration.by_diagnosis)
+    # The factor of each answer is a mean of these, so it lies between the least and the greatest.
+    low, high = (np.full((len(logs), 1), end) for end in (sharpness.min(), sharpness.max()))
+    for _ in range(_HALVINGS):
+        factor = (low + high) / 2
+        too_low = (_softmax(logs / factor) @ sharpness)[:, None] > factor
+        low, high = np.where(too_low, factor, low), np.where(too_low, high, factor)
+    return _softmax(logs / ((low + high) / 2))
+
+
+def _softmax(logs: FloatArray) -> FloatArray:
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
-    raw: FloatArray = powers / powers.sum(axis=1, keepdims=True)
-    return raw
+    shares: FloatArray = powers / powers.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _figures(result: Evaluation) -> CalibrationFigures:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lentigo_trainer.evaluation import Figure
-from lentigo_trainer.figure_text import number_text, share_text, threshold_text
+from lentigo_trainer.figure_text import number_text, share_text, temperatures_text, threshold_text
 from lentigo_trainer.scoring.referral import Referral
 from lentigo_trainer.scoring.scorecard import Scorecard
 from lentigo_trainer.scoring.subgroup_tables import subgroup_tables
@@ -119,8 +119,10 @@ def _calibration(card: Scorecard) -> TextTable:
             figures = (found.expected_calibration_error, found.brier, found.log_loss)
             rows.append((name, *map(number_text, figures)))
     title = "Calibration"
-    if report.temperature is not None:
-        title += f" ({report.method}, temperature {report.temperature:.3f})"
+    if report.by_diagnosis is not None:
+        title += f" ({report.method}, {temperatures_text(report.by_diagnosis)})"
+    elif report.temperature is not None:
+        title += f" ({report.method}, {report.temperature:.3f})"
     return TextTable(
         title,
         ("Probabilities", "ECE", "Brier, 0 to 2", "Log loss, nats"),

@@ -1,0 +1,129 @@
+"""What calibration does to answers, and what it is fitted to."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from lentigo_contract.manifest import Calibration
+from lentigo_trainer.answers import FloatArray
+from lentigo_trainer.calibration import UNCALIBRATED, calibrated, calibration_on
+from lentigo_trainer.temperatures_by_diagnosis import temperatures_by_diagnosis
+
+Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: FloatArray = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def drawn(sharpness: FloatArray, rows: int = 4_000) -> Answers:
+    """Logits that are too large by another factor for each diagnosis that comes first."""
+    draw = np.random.default_rng(0)
+    honest = draw.normal(0, 2, (rows, 7))
+    labels = np.argmax(honest + draw.gumbel(size=honest.shape), axis=1)
+    return (honest * sharpness[honest.argmax(axis=1)][:, None]).astype(np.float32), labels
+
+
+def gap(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
+    """How far confidence is from how often it is right, in the mean over the diagnoses given."""
+    given = probabilities.argmax(axis=1)
+    gaps = [
+        probabilities[given == code].max(axis=1).mean() - np.mean(labels[given == code] == code)
+        for code in range(7)
+    ]
+    return float(np.abs(gaps).mean())
+
+
+@pytest.mark.parametrize("method", ["one", "each"])
+def test_the_most_probable_diagnosis_stays_the_same(method: str) -> None:
+    logits, _ = drawn(np.ones(7))
+    known = Calibration(method="temperature", temperature=3.0)
+    if method == "each":
+        own = (0.3, 3.0, 1.0, 2.0, 0.5, 0.2, 5.0)
+        known = Calibration(method="temperature by diagnosis", temperature=1.0, by_diagnosis=own)
+    answers = np.asarray(calibrated(logits, known))
+    assert (answers.argmax(axis=1) == logits.argmax(axis=1)).all()
+    assert answers.sum(axis=1) == pytest.approx(1)
+    assert answers != pytest.approx(softmax(logits), abs=0.01)
+
+
+def test_temperatures_that_are_all_the_same_are_one_temperature() -> None:
+    logits, _ = drawn(np.ones(7))
+    one = Calibration(method="temperature", temperature=1.7)
+    each = Calibration(method="temperature by diagnosis", temperature=1.7, by_diagnosis=(1.7,) * 7)
+    assert np.asarray(calibrated(logits, each)) == pytest.approx(
+        np.asarray(calibrated(logits, one)), abs=1e-6
+    )
+
+
+def test_without_calibration_the_answer_is_the_softmax() -> None:
+    logits, _ = drawn(np.ones(7))
+    assert np.asarray(calibrated(logits, UNCALIBRATED)) == pytest.approx(softmax(logits), abs=1e-6)
+
+
+def test_a_diagnosis_given_too_surely_gets_a_higher_temperature_than_one_given_too_timidly() -> (
+    None
+):
+    logits, labels = drawn(np.array([3, 1, 1, 1, 1, 0.4, 1]))
+    found = calibration_on(logits, labels, "made up")
+    assert found.by_diagnosis is not None
+    too_sure, *others, too_timid, last = found.by_diagnosis
+    assert too_sure > max(*others, last) > min(*others, last) > too_timid
+    one = Calibration(method="temperature", temperature=found.temperature)
+    after, with_one = (np.asarray(calibrated(logits, known)) for known in (found, one))
+    assert gap(after, labels) < gap(with_one, labels) / 2
+
+
+def test_what_was_sure_enough_keeps_about_the_one_temperature() -> None:
+    logits, labels = drawn(np.full(7, 2.0))
+    found = calibration_on(logits, labels, "made up")
+    assert found.by_diagnosis == pytest.approx((found.temperature,) * 7, rel=0.15)
+    assert found.temperature == pytest.approx(2.0, rel=0.1)
+
+
+def test_a_diagnosis_that_is_never_given_keeps_the_temperature_of_all() -> None:
+    logits, labels = drawn(np.full(7, 2.0))
+    logits[:, 3] -= 200
+    found = temperatures_by_diagnosis(logits, labels, shared=2.0)
+    assert found[3] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_few_answers_that_are_all_right_or_all_wrong_give_no_wild_temperatures(
+    *, right: bool
+) -> None:
+    logits, _ = drawn(np.ones(7), rows=9)
+    first = logits.argmax(axis=1)
+    found = temperatures_by_diagnosis(logits, first if right else (first + 1) % 7, shared=1.0)
+    assert np.isfinite(found).all()
+    assert (found > 0.01).all()
+    assert (found < 100).all()
+
+
+def test_the_manifest_is_told_what_it_was_fitted_on() -> None:
+    logits, labels = drawn(np.ones(7), rows=300)
+    found = calibration_on(logits, labels, fitted_on="three hundred made up")
+    assert "three hundred made up (n = 300)" in found.note
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_an_impossible_temperature_is_refused(temperature: float) -> None:
+    with pytest.raises(ValidationError, match="temperature"):
+        Calibration(method="temperature", temperature=temperature)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"method": "temperature", "by_diagnosis": (1.0,) * 7},
+        {"method": "temperature by diagnosis"},
+        {"method": "temperature by diagnosis", "by_diagnosis": (1.0,) * 6},
+        {"method": "temperature by diagnosis", "by_diagnosis": (0.0,) * 7},
+    ],
+)
+def test_temperatures_that_do_not_fit_their_method_are_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Calibration.model_validate({"temperature": 1.0} | fields)
