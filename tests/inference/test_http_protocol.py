@@ -182,3 +182,27 @@ def test_a_whole_request_in_front_of_what_is_no_http_is_answered(settings: Setti
         assert status_of(answer) == 200
         with suppress(ConnectionError):
             assert answer.read(1) == b""
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/v2/health/ready", 200), ("/", 200), ("/nothing", 404), (PREDICTIONS, 405)],
+)
+def test_head_gives_the_head_that_get_gives_and_the_connection_goes_on(
+    settings: Settings, path: str, status: int
+) -> None:
+    request = f"{{}} {path} HTTP/1.1\r\nHost: x\r\nX-Request-ID: r1\r\n\r\n"
+    with listening(settings) as service, talking(service) as (connection, answer):
+        heads = []
+        for method in ("GET", "HEAD"):
+            connection.sendall(request.format(method).encode())
+            lines = list(iter(lambda: answer.readline().strip(), b""))
+            length = next(int(each[15:]) for each in lines if each.startswith(b"content-length:"))
+            assert length > 0
+            while method == "GET" and length > 0:
+                length -= len(answer.read(length) or b"")
+            heads.append({each for each in lines if not each.startswith(b"date:")})
+        assert heads[0] == heads[1]
+        assert any(each.startswith(f"HTTP/1.1 {status} ".encode()) for each in heads[1])
+        connection.sendall(LIVE)
+        assert status_of(answer) == 200

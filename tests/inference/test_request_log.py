@@ -94,3 +94,15 @@ async def test_a_request_that_is_no_prediction_has_none_of_that(settings: Settin
             await service.client.get("/v2")
     (line,) = (entry for entry in logs if entry["event"] == "request")
     assert set(line) == {"event", "log_level", "method", "route", "status", "milliseconds"}
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v2/health/live", 200), ("/v2/health/ready", 503)])
+async def test_the_log_says_head_where_a_head_was_asked_for(
+    settings: Settings, path: str, status: int
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with running(settings) as service:
+            answer = await service.client.head(path)
+    (line,) = [each for each in logs if each["event"] == "request"]
+    assert (line["method"], line["route"], line["status"]) == ("HEAD", path, status)
+    assert (answer.status_code, answer.content) == (status, b"")

@@ -20,6 +20,7 @@ from lentigo_inference.decoding import DecodePool
 from lentigo_inference.engine import EngineLoader
 from lentigo_inference.engine_choice import engine_loader
 from lentigo_inference.gatekeeper import Gatekeeper
+from lentigo_inference.head import Head
 from lentigo_inference.inference_thread import InferenceThread
 from lentigo_inference.metrics import Metrics
 from lentigo_inference.openapi import describe
@@ -114,7 +115,7 @@ def create_app(
 
 def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -> list[Middleware]:
     """Give what stands around every request, the outermost first."""
-    middleware = [Middleware(RequestLog, metrics, tracing)]
+    middleware = [Middleware(RequestLog, metrics, tracing), Middleware(Head)]
     if settings.cors_origins:
         middleware.append(
             Middleware(

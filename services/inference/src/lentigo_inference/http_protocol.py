@@ -97,8 +97,9 @@ class ImpatientProtocol(HttpToolsProtocol):
             return
         self._in_body = True
         super().on_headers_complete()
-        # Its task has not begun yet.
-        self.cycle.transport = cast(asyncio.Transport, _HeadWithBody(self.transport))
+        if self.parser.get_method() != b"HEAD":
+            # Its task has not begun yet.
+            self.cycle.transport = cast(asyncio.Transport, _HeadWithBody(self.transport))
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body; what comes behind a refusal is dropped unread."""
