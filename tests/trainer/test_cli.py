@@ -145,7 +145,7 @@ def test_random_and_given_weights_exclude_each_other(tmp_path: Path) -> None:
     [
         (["--by", "balanced_accuracy"], "need --best"),
         (["--force"], "need --best"),
-        (["--best", "--architecture", "cnn"], "not both"),
+        (["--best", "--run", "cnn"], "not both"),
     ],
 )
 def test_ways_to_choose_that_contradict_each_other_are_refused(

@@ -118,10 +118,11 @@ app.command()(card)
 def publish(
     work: WorkOption = _WORK,
     models: ModelsOption = _MODELS,
-    architecture: Annotated[
+    finished: Annotated[
         str | None,
         typer.Option(
-            help="Which of the work folder's runs, by its folder's name.",
+            "--run",
+            help="Which of the work folder's runs, by the name of its recipe or architecture.",
             show_default=f"{OWN_NAME}, Lentigo's own recipe",
         ),
     ] = None,
@@ -142,12 +143,12 @@ def publish(
     ] = False,
 ) -> None:
     """Publish a finished run as the repository's next version."""
-    if best and architecture is not None:
-        raise typer.BadParameter("Give either --best or --architecture, not both.")
+    if best and finished is not None:
+        raise typer.BadParameter("Give either --best or --run, not both.")
     if (force or by is not Yardstick.ACCURACY) and not best:
         raise typer.BadParameter("--by and --force say how to choose, so they need --best.")
     if not best:
-        _publish(work / (architecture or OWN_NAME), models)
+        _publish(work / (finished or OWN_NAME), models)
         return
     from lentigo_trainer.choice import best_run, require_no_worse  # noqa: PLC0415 - see the module
 
