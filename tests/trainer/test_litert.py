@@ -11,6 +11,7 @@ from lentigo_contract.agreement import LITERT_FILES
 from lentigo_contract.errors import DamagedVersionError, MetricError
 from lentigo_contract.golden import GOLDEN_IMAGES, GOLDEN_SEED, golden_images
 from lentigo_contract.labels import CODES
+from lentigo_contract.manifest import Calibration
 from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.export import export_saved_model
 from lentigo_trainer.folding import chain_of, folded, network_of
@@ -97,14 +98,19 @@ def test_both_models_give_what_the_saved_model_gives(folder: Path) -> None:
         assert found.unlikeness is None
 
 
-def test_both_models_tell_unlikeness_as_the_saved_model_does(
+def test_both_models_calibrate_and_tell_unlikeness_as_the_saved_model_does(
     network: Network, tmp_path: Path
 ) -> None:
+    calibration = Calibration(
+        method="temperature by diagnosis",
+        temperature=0.9,
+        by_diagnosis=(1.3, 0.9, 1.2, 1.0, 1.6, 0.5, 1.4),
+    )
     train = np.arange(6)
     unlikeness = fit_unlikeness(network, pixels(6), train, 0, SILENT)
     folder = tmp_path / "files"
-    export_saved_model(network, folder, unlikeness=unlikeness)
-    export_litert(network, folder, pixels(14), SILENT, unlikeness=unlikeness)
+    export_saved_model(network, folder, calibration, unlikeness)
+    export_litert(network, folder, pixels(14), SILENT, calibration, unlikeness)
     seen = np.concatenate([pixels(4, seed=1), np.full((1, 224, 224, 3), 90, np.uint8)])
     expected = saved_model_answers(folder, seen, SILENT)
     assert expected.unlikeness is not None
@@ -115,7 +121,7 @@ def test_both_models_tell_unlikeness_as_the_saved_model_does(
         assert found.unlikeness is not None
         assert found.unlikeness.dtype == np.float32
         np.testing.assert_allclose(found.unlikeness, expected.unlikeness, rtol=tolerance)
-        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=0.05)
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=tolerance)
 
 
 def test_in_int8_the_first_layer_and_depthwise_ones_stay_in_float32(
