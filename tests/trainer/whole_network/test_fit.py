@@ -129,23 +129,6 @@ def test_a_restart_changes_nothing_before_it(tmp_path: Path) -> None:
     assert after[4] != after[3] != after[2]
 
 
-def test_statistics_measured_anew_are_all_that_changes(tmp_path: Path) -> None:
-    fresh = RECIPE.model_copy(
-        update={"whole_network": SETTINGS.model_copy(update={"fresh_statistics": True})}
-    )
-    followed, measured, again = small(), small(), small()
-    trained(tmp_path / "followed.npz", network=followed)
-    trained(tmp_path / "measured.npz", network=measured, recipe=fresh)
-    trained(tmp_path / "measured.npz", network=again, recipe=fresh)
-    changed = {
-        one.path.split("/")[-1]
-        for one, other in zip(followed.weights, measured.weights, strict=True)
-        if not np.array_equal(one, other)
-    }
-    assert changed == {"moving_mean", "moving_variance"}
-    assert all(map(np.array_equal, measured.get_weights(), again.get_weights()))
-
-
 def test_the_rounds_averaged_are_the_mean_of_their_ends(tmp_path: Path) -> None:
     once = SETTINGS.model_copy(update={"restarts": (Restart(behind=2),), "stages": ()})
     both = once.model_copy(update={"average_rounds": True})

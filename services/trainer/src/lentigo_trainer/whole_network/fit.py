@@ -39,7 +39,6 @@ from lentigo_trainer.whole_network.logit_adjustment import (
 from lentigo_trainer.whole_network.mixup import draw_weights, mixed
 from lentigo_trainer.whole_network.sampling import class_shares, epoch_rows
 from lentigo_trainer.whole_network.settings import WholeNetwork
-from lentigo_trainer.whole_network.statistics import measure_anew
 from lentigo_trainer.whole_network.variation import Variations, draw_variations, varied
 from lentigo_trainer.whole_network.warm_cosine import Restarted, WarmCosine
 from lentigo_trainer.whole_network.weight_average import WeightAverage, of_all_alike, warming_up
@@ -91,22 +90,12 @@ def fit_whole(
     loss = adjusted_cross_entropy(shares, settings.logit_adjustment, settings.label_smoothing)
     count = min(settings.rows, len(labels))
     # How many are drawn depends on the shares alone, so it is the same in every epoch.
-    drawn_rows = len(epoch_rows(labels, shares, count, seed))
-    steps = max(1, drawn_rows // batch_size)
-    shown_rows = min(drawn_rows, steps * batch_size)
+    steps = max(1, len(epoch_rows(labels, shares, count, seed)) // batch_size)
     optimizers = _optimizers(network, settings, steps, epochs)
     average = WeightAverage(network.weights, warming_up(settings.average))
     rounds = WeightAverage(network.weights, of_all_alike)
     ends = {*(restart.behind for restart in settings.restarts), epochs}
     step_at: dict[int, Step] = {}
-
-    def batches_of(number: int, side: int, mixup: float) -> tf.data.Dataset:
-        seeds = np.random.SeedSequence([seed, number]).generate_state(3, np.uint64)
-        of_rows, of_pictures, of_mixing = map(int, seeds)
-        drawn = epoch_rows(labels, shares, count, of_rows)[:shown_rows]
-        variations = draw_variations(settings.variation_of(number), shown_rows, side, of_pictures)
-        weights = draw_weights(mixup, shown_rows, of_mixing)
-        return _batches(training, drawn, variations, weights, side, batch_size)
 
     def epoch(number: int) -> EpochFigures:
         started = monotonic()
@@ -114,10 +103,15 @@ def fit_whole(
         side = settings.side_of(number)
         if side not in step_at:
             step_at[side] = _training_step(at_side(network, side), optimizers, average, loss)
+        seeds = np.random.SeedSequence([seed, number]).generate_state(3, np.uint64)
+        of_rows, of_pictures, of_mixing = map(int, seeds)
+        drawn = epoch_rows(labels, shares, count, of_rows)[: steps * batch_size]
+        variations = draw_variations(settings.variation_of(number), len(drawn), side, of_pictures)
+        weights = draw_weights(settings.mixup_of(number), len(drawn), of_mixing)
         trained, accuracy = learn_from(
-            batches_of(number, side, settings.mixup_of(number)),
+            _batches(training, drawn, variations, weights, side, batch_size),
             step_at[side],
-            shown_rows,
+            len(drawn),
             f"Epoch {number} of {epochs} at {side} pixels",
             progress,
         )
@@ -147,11 +141,6 @@ def fit_whole(
     with in_bfloat16(settings.bfloat16):
         history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
     (rounds if settings.average_rounds else average).use()
-    if settings.fresh_statistics:
-        # Another epoch's pictures, at the size that the network is asked about, none blended.
-        shown = batches_of(epochs + 1, MODEL_SIDE, mixup=0.0).map(lambda pictures, _: pictures)
-        with progress.track("Measuring statistics anew", total=shown_rows) as told:
-            measure_anew(network, shown, told)
     put_back(network.get_layer("logits"), class_shares(labels, 1), settings.frequency_power)
     return history
 

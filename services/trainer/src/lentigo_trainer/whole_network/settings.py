@@ -95,8 +95,6 @@ class WholeNetwork(Table):
         restarts: epochs behind which the rates start again, in rising order.
         average_rounds: whether what is exported is the mean of what the network was at the end of
             each round, from one restart to the next; else it is as the last round left it.
-        fresh_statistics: whether the normalisations' means and variances are measured anew for what
-            is exported; see `statistics`.
         variation: how pictures are varied.
     """
 
@@ -116,7 +114,6 @@ class WholeNetwork(Table):
     stages: Annotated[tuple[Stage, ...], Field(strict=False)] = ()
     restarts: Annotated[tuple[Restart, ...], Field(strict=False)] = ()
     average_rounds: bool = False
-    fresh_statistics: bool = False
     variation: Variation = Variation()
 
     @field_validator("restarts")
