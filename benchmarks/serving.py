@@ -1,6 +1,6 @@
 """How fast the service answers, beside what one would otherwise install: one command, one run.
 
-    python benchmarks/serving.py [--seconds 10] [--model models/lentigo/2] [--rivals VENV]
+    python benchmarks/serving.py [--seconds 10] [--model models/lentigo/3] [--rivals VENV]
 
 Each server in turn gets the same 600x450 JPEGs from 1, 8 and 32 clients in a process of their own,
 on the same processors; every answer is checked. Then come the same work inside one process, reloads
@@ -34,6 +34,7 @@ from lentigo_contract.golden import golden_images
 from lentigo_contract.images import read_image
 from lentigo_contract.layout import MANIFEST_NAME
 from lentigo_contract.manifest import Manifest
+from lentigo_contract.store import ModelStore
 from serving_figures import HEAD, Measured, Row, at_least, at_most, draw_memory, row, summary
 from serving_load import Outcome
 from serving_servers import HERE, Recipe, Running, ours, plain_keras, rivals, running
@@ -168,17 +169,23 @@ class Bench:
         return at_most("start to ready, litert, s", took, 2)
 
 
+def shipped() -> Path:
+    """The newest version in the repository of models."""
+    store = ModelStore(HERE.parent / "models")
+    return store.folder / str(store.latest())
+
+
 def main() -> None:
     """Parse, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, default=Path("models/lentigo/2"), help="a version")
+    parser.add_argument("--model", type=Path, help="a version; by default the one that ships")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--rivals", type=Path, default=Path(".venv-rivals"), help="their venv")
     parser.add_argument("--plot", type=Path, help="write memory over reloads to this SVG file")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(arguments.model, arguments.seconds, Path(folder))
+        bench = Bench(arguments.model or shipped(), arguments.seconds, Path(folder))
         measured = measure(bench, arguments.rivals.absolute() / "bin" / "python", arguments.plot)
     print("\n| Figure | Measured | Bound | Met |\n| --- | ---: | ---: | --- |")
     print(*measured, sep="\n")
