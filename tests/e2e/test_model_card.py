@@ -27,12 +27,12 @@ def test_the_documented_commands_write_a_card(
     tmp_path: Path, saved_models: SavedModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synthetic_ham10000(tmp_path / "ham10000", 12, size=(64, 48))
-    store = ModelStore(tmp_path / "models")
-    for seed in (1, 2):
-        saved_models.publish(store, seed=seed)
+    for repository, versions in (("paper", 1), ("models", 3)):
+        for seed in range(versions):
+            saved_models.publish(ModelStore(tmp_path / repository), seed=seed)
     monkeypatch.chdir(tmp_path)
     commands = documented()
-    assert [command[0] for command in commands] == ["evaluate"] * 3 + ["card"]
+    assert [command[0] for command in commands] == ["evaluate"] * 4 + ["card"]
     for command in commands:
         ended = CliRunner().invoke(cli.app, command)
         assert ended.exit_code == 0, ended.output
@@ -40,6 +40,7 @@ def test_the_documented_commands_write_a_card(
     card = (tmp_path / "docs" / "model-card.md").read_text()
     first = card.index("### On the hold-out")
     assert first < card.index("### On the paper's validation images")
-    assert "### Beside the paper's recipe, on the hold-out" in card
+    for images in ("the hold-out", "the paper's validation images"):
+        assert f"### Beside the paper's recipe, on {images}" in card
     for address in re.findall(r"\]\((images/\S+)\)", card):
         assert (tmp_path / "docs" / address).is_file()
