@@ -20,10 +20,10 @@ from lentigo_trainer.scoring.measured import Resampling
 _HALVINGS: Final = 60
 
 _WIDEST: Final = 4.0
-"""Ratio of the highest to the lowest temperature up to which there is one answer. With factor f and
-shares s = softmax(z), f - s @ (1 / T) must grow with f, which is f more than sum s (1/T - f) log s.
-Of seven diagnoses that sum is lowest where one of them is far from the six others; it outweighs f
-from a ratio of 4.9 on."""
+"""Ratio of the highest to the lowest temperature up to which there is one answer. That is where
+f - s @ (1 / T) grows with the factor f whatever the shares s = softmax(z), so where
+f + sum(s * (1 / T - f) * log s) is above 0 with f = s @ (1 / T). A search over shares and
+temperatures of seven diagnoses found it to be so up to a ratio of 4.2."""
 
 
 class CalibrationFigures(BaseModel):
