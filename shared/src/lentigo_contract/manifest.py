@@ -86,7 +86,8 @@ class Calibration(Record):
     method: Literal["none", "temperature", "temperature by diagnosis"]
     temperature: Temperature
     by_diagnosis: Annotated[
-        tuple[Temperature, ...] | None, Field(strict=False, min_length=7, max_length=7)
+        tuple[Temperature, ...] | None,
+        Field(strict=False, min_length=len(CODES), max_length=len(CODES)),
     ] = None
     note: str = ""
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from lentigo_contract.manifest import Calibration
 from lentigo_trainer.answers import FloatArray
@@ -14,12 +15,6 @@ from lentigo_trainer.scoring.recalibration import (
 from tests.trainer.made_up_answers import made_up_answers
 
 
-def softmax(logits: FloatArray) -> FloatArray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: FloatArray = powers / powers.sum(axis=1, keepdims=True)
-    return shares
-
-
 def by_diagnosis(temperatures: FloatArray) -> Calibration:
     return Calibration(
         method="temperature by diagnosis",
@@ -31,7 +26,7 @@ def by_diagnosis(temperatures: FloatArray) -> Calibration:
 def report(calibration: Calibration | None, temperature: float = 1.0) -> CalibrationReport:
     """The report on made-up answers that were divided by a temperature."""
     truth, raw, lesions = made_up_answers(1)
-    answers = softmax(np.log(raw) / temperature)
+    answers = softmax(np.log(raw) / temperature, axis=1)
     after = evaluate(truth, answers, lesions, 0, 50)
     return calibration_report(calibration, truth, answers, after, Resampling(lesions, 0, 50))
 
@@ -40,7 +35,9 @@ def report(calibration: Calibration | None, temperature: float = 1.0) -> Calibra
 def test_a_temperature_can_be_undone(temperature: float) -> None:
     logits = np.random.default_rng(0).normal(0, 4, (50, 7))
     known = Calibration(method="temperature", temperature=temperature)
-    assert uncalibrated(softmax(logits / temperature), known) == pytest.approx(softmax(logits))
+    assert uncalibrated(softmax(logits / temperature, axis=1), known) == pytest.approx(
+        softmax(logits, axis=1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +50,7 @@ def test_temperatures_by_diagnosis_can_be_undone(temperatures: tuple[float, ...]
     known = by_diagnosis(np.array(temperatures))
     answers = np.asarray(calibrated(logits.astype(np.float32), known))
     found = uncalibrated(answers.astype(np.float64), known)
-    assert found == pytest.approx(softmax(logits), abs=1e-4)
+    assert found == pytest.approx(softmax(logits, axis=1), abs=1e-4)
 
 
 def test_a_probability_of_nothing_stays_a_number() -> None:

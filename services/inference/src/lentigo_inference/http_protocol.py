@@ -98,7 +98,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._in_body = True
         super().on_headers_complete()
         if self.parser.get_method() != b"HEAD":
-            # Its task has not begun yet.
+            # There is a body to wait for, and the task that answers has not begun yet.
             self.cycle.transport = cast(asyncio.Transport, _HeadWithBody(self.transport))
 
     def on_body(self, body: bytes) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from lentigo_contract.errors import MetricError
 
@@ -40,9 +41,7 @@ def best_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.in
     right = values[np.arange(len(labels)), labels].mean()
 
     def slope(inverse: float) -> float:
-        scaled = values * inverse
-        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        shares = powers / powers.sum(axis=1, keepdims=True)
+        shares = softmax(values * inverse, axis=1)
         return float((shares * values).sum(axis=1).mean() - right)
 
     low, high = 1 / HOTTEST, HOTTEST

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import scipy.optimize
+from scipy.optimize import minimize
+from scipy.special import softmax
 
 PULL: Final = 0.01
 """How strongly the temperatures are held together: a diagnosis with few answers keeps about the one
@@ -39,13 +40,13 @@ def temperatures_by_diagnosis(
         Temperatures, [7], each above 0.
     """
     values = logits.astype(np.float64)
-    weights = _softmax(values)
+    weights = softmax(values, axis=1)
     first = values.argmax(axis=1)
     right = first == labels
 
     def loss(steps: Floats) -> tuple[float, Floats]:
         sharpness = np.exp(-steps) / shared
-        answers = _softmax(values * (weights @ sharpness)[:, None])
+        answers = softmax(values * (weights @ sharpness)[:, None], axis=1)
         confidence = np.clip(answers.max(axis=1), _LEAST, 1 - _LEAST)
         spent = -np.where(right, np.log(confidence), np.log(1 - confidence))
         # By how much a logarithm of the confidence grows with an answer's factor, and the factor
@@ -55,12 +56,6 @@ def temperatures_by_diagnosis(
         slope = -(of_factor @ weights) * sharpness / len(labels)
         return float(spent.mean() + PULL * steps @ steps), slope + 2 * PULL * steps
 
-    found = scipy.optimize.minimize(loss, np.zeros(values.shape[1]), jac=True, method="L-BFGS-B")
+    found = minimize(loss, np.zeros(values.shape[1]), jac=True, method="L-BFGS-B")
     temperatures: Floats = shared * np.exp(found.x)
     return temperatures
-
-
-def _softmax(values: Floats) -> Floats:
-    powers = np.exp(values - values.max(axis=1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return shares

@@ -47,8 +47,8 @@ def _calibration(manifest: Manifest) -> str:
     if found.by_diagnosis is not None:
         how = (
             "each diagnosis has a temperature of its own "
-            f"({temperatures_text(found.by_diagnosis)}), and logits are divided by their mean, "
-            "weighted by how probable the network finds each diagnosis."
+            f"({temperatures_text(found.by_diagnosis)}), and logits are divided by their "
+            "harmonic mean, weighted by how probable the network finds each diagnosis."
         )
     elif found.method == "temperature":
         how = f"logits are divided by a temperature of {found.temperature:.3f}."

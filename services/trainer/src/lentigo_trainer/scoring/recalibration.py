@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+from scipy.special import softmax
 
 from lentigo_contract.manifest import Calibration
 from lentigo_trainer.answers import FloatArray, LabelArray
@@ -123,22 +124,23 @@ def uncalibrated(probabilities: FloatArray, calibration: Calibration) -> FloatAr
     """
     # A probability of 0 has lost its logit; the smallest number stands in for it.
     logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    raw: FloatArray = softmax(logs / _factors(logs, calibration), axis=1)
+    return raw
+
+
+def _factors(logs: FloatArray, calibration: Calibration) -> FloatArray:
+    """Find what the logits of each answer were multiplied by, from its logarithms: [n, 1]."""
     if calibration.by_diagnosis is None:
-        return _softmax(logs * calibration.temperature)
+        return np.full((len(logs), 1), 1 / calibration.temperature)
     sharpness = 1 / np.array(calibration.by_diagnosis)
-    # The factor of each answer is a mean of these, so it lies between the least and the greatest.
+    # It is a mean of these, so it lies between the least and the greatest.
     low, high = (np.full((len(logs), 1), end) for end in (sharpness.min(), sharpness.max()))
     for _ in range(_HALVINGS):
         factor = (low + high) / 2
-        too_low = (_softmax(logs / factor) @ sharpness)[:, None] > factor
+        too_low = (softmax(logs / factor, axis=1) @ sharpness)[:, None] > factor
         low, high = np.where(too_low, factor, low), np.where(too_low, high, factor)
-    return _softmax(logs / ((low + high) / 2))
-
-
-def _softmax(logs: FloatArray) -> FloatArray:
-    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
-    shares: FloatArray = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    found: FloatArray = (low + high) / 2
+    return found
 
 
 def _figures(result: Evaluation) -> CalibrationFigures:
