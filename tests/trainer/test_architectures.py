@@ -76,6 +76,13 @@ def test_parts_of_branches_or_none_make_up_the_whole(networks: Networks, name: s
     np.testing.assert_allclose(parts, built.whole(pictures()), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_only_plain_convolutions_are_computed_in_bfloat16(networks: Networks, name: str) -> None:
+    layers = networks(name).whole.layers
+    depthwise = any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in layers)
+    assert architecture(name).bfloat16 is not depthwise
+
+
 def test_only_the_cnn_learns_from_pictures(networks: Networks) -> None:
     assert [name for name in ARCHITECTURES if networks(name).learns_from_pictures] == ["cnn"]
 

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lentigo_contract.errors import WeightsError
 from lentigo_trainer.architectures.network import Network, build
@@ -28,14 +29,20 @@ def test_it_gives_keras_features_whatever_the_batch(network: Network) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), [("mobilenet_v3_small", (14, 14, 48)), ("resnet50", (2048,))]
+    ("name", "shape", "off"),
+    [("mobilenet_v3_small", (14, 14, 48), 1e-3), ("resnet50", (2048,), 1e-2)],
 )
-def test_branches_gates_and_pooled_bases_agree_too(name: str, shape: tuple[int, ...]) -> None:
-    built = build(architecture(name), "random", seed=0)
-    trunk = FrozenTrunk(built.trunk, threads=1)
+def test_branches_gates_and_pooled_bases_agree_too(
+    name: str, shape: tuple[int, ...], off: float
+) -> None:
+    chosen = architecture(name)
+    built = build(chosen, "random", seed=0)
+    trunk = FrozenTrunk(built.trunk, threads=1, bfloat16=chosen.bfloat16)
     assert trunk.shape == shape
-    expected = np.asarray(built.trunk(pictures(2)))
-    np.testing.assert_allclose(trunk(pictures(2)), expected, atol=1e-3 * np.abs(expected).max())
+    for rows in (2, 3):
+        expected = np.asarray(built.trunk(pictures(rows)))
+        found = trunk(pictures(rows))
+        np.testing.assert_allclose(found, expected, atol=off * np.abs(expected).max())
 
 
 def test_its_digest_tells_the_values_apart(network: Network) -> None:
@@ -44,8 +51,18 @@ def test_its_digest_tells_the_values_apart(network: Network) -> None:
     assert same != FrozenTrunk(lively_mobilenet(7).trunk, threads=1).digest
 
 
-def test_a_trunk_that_gives_no_numbers_is_refused() -> None:
+def test_its_digest_tells_the_arithmetic_apart_and_leaves_it_behind() -> None:
+    image = keras.Input((8, 8, 3))
+    small = keras.Model(image, keras.layers.Conv2D(2, 3)(image))
+    digests = {FrozenTrunk(small, 1, bfloat16).digest for bfloat16 in (False, True)}
+    assert len(digests) == 2
+    options = tf.config.optimizer.get_experimental_options()
+    assert not options.get("auto_mixed_precision_onednn_bfloat16")
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_a_trunk_that_gives_no_numbers_is_refused(bfloat16: bool) -> None:
     image = keras.Input((8, 8, 3))
     broken = keras.Model(image, keras.layers.Rescaling(float("nan"))(image))
-    with pytest.raises(WeightsError, match="other numbers on LiteRT"):
-        FrozenTrunk(broken, threads=1)
+    with pytest.raises(WeightsError, match="other numbers in the fast pass"):
+        FrozenTrunk(broken, 1, bfloat16)

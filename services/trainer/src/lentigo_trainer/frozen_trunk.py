@@ -1,10 +1,12 @@
-"""The frozen trunk on LiteRT: the same numbers as Keras gives, at twice the rate on a CPU.
+"""The frozen trunk, faster than Keras runs it: on LiteRT, or on TensorFlow in bfloat16.
 
-LiteRT runs float32 through XNNPACK, whose depthwise convolutions suit MobileNet; the figures are
-in docs/decisions/0004-frozen-trunk-on-litert.md.
+LiteRT runs float32 through XNNPACK, whose depthwise convolutions suit MobileNet and its
+successors: docs/decisions/0004-frozen-trunk-on-litert.md. Plain convolutions are fastest on
+TensorFlow in bfloat16: docs/decisions/0018-plain-convolutions.md.
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import Final
 
 import keras
@@ -14,13 +16,18 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.errors import WeightsError
+from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.native_output import held_back
 
 BATCH: Final = 16
 
-# Largest difference between the two runtimes, relative to the largest feature; they round and sum
-# in another order, which comes to some 1e-5.
+# Largest difference from Keras, relative to the largest feature. Runtimes in float32 round and sum
+# in another order, which comes to some 1e-5; in bfloat16 VGG16 came to 3e-3.
 TOLERANCE: Final = 1e-3
+BFLOAT16_TOLERANCE: Final = 2e-2
+
+Pictures = npt.NDArray[np.float32]
+Features = npt.NDArray[np.float32]
 
 
 class FrozenTrunk:
@@ -28,30 +35,25 @@ class FrozenTrunk:
 
     Args:
         trunk: pictures [n, 224, 224, 3] -> features, without anything that learns.
-        threads: how many cores to use.
+        threads: how many cores LiteRT uses; TensorFlow has settings of its own.
+        bfloat16: whether to run on TensorFlow in bfloat16, rather than on LiteRT in float32.
 
     Attributes:
         shape: of one row's features.
-        digest: SHA-256 over the trunk's layers and values, hex.
+        digest: SHA-256 over the trunk's layers and values, hex; and the arithmetic, if it is not
+            float32.
 
     Raises:
         WeightsError: the trunk gives other numbers here than in Keras.
     """
 
-    def __init__(self, trunk: keras.Model, threads: int) -> None:
+    def __init__(self, trunk: keras.Model, threads: int, bfloat16: bool = False) -> None:
         self.shape: tuple[int, ...] = tuple(trunk.output_shape[1:])
-        self.digest = trunk_digest(trunk)
-        # The interpreter reads the model where it lies, so it has to stay.
-        self._model = _converted(trunk)
-        with held_back():
-            self._interpreter = Interpreter(model_content=self._model, num_threads=threads)
-            self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-        self._rows = BATCH
-        self._require_agreement(trunk)
+        self.digest = trunk_digest(trunk) + (" in bfloat16" if bfloat16 else "")
+        self._run = _on_tensorflow(trunk) if bfloat16 else _OnLiteRT(trunk, threads)
+        self._require_agreement(trunk, BFLOAT16_TOLERANCE if bfloat16 else TOLERANCE)
 
-    def __call__(self, pictures: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def __call__(self, pictures: Pictures) -> Features:
         """Compute features.
 
         Args:
@@ -60,25 +62,54 @@ class FrozenTrunk:
         Returns:
             float32 [n, *shape].
         """
+        return self._run(pictures)
+
+    def _require_agreement(self, trunk: keras.Model, tolerance: float) -> None:
+        noise = np.random.default_rng(0).uniform(0, 255, (BATCH, *trunk.input_shape[1:]))
+        pictures = noise.astype(np.float32)
+        expected = np.asarray(trunk(pictures, training=False))
+        difference = float(np.max(np.abs(self(pictures) - expected)))
+        if not difference <= tolerance * float(np.max(np.abs(expected))):
+            raise WeightsError(
+                f"The frozen layers give other numbers in the fast pass than in Keras (off by "
+                f"{difference}). Check the weights; if they are sound, report this as a bug."
+            )
+
+
+def _on_tensorflow(trunk: keras.Model) -> Callable[[Pictures], Features]:
+    forward = tf.function(
+        lambda pictures: trunk(pictures, training=False),
+        input_signature=[tf.TensorSpec((None, *trunk.input_shape[1:]), tf.float32)],
+    )
+
+    def run(pictures: Pictures) -> Features:
+        with in_bfloat16(True):
+            features: Features = forward(pictures).numpy()
+        return features
+
+    return run
+
+
+class _OnLiteRT:
+    def __init__(self, trunk: keras.Model, threads: int) -> None:
+        # The interpreter reads the model where it lies, so it has to stay.
+        self._model = _converted(trunk)
+        with held_back():
+            self._interpreter = Interpreter(model_content=self._model, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+        self._rows = BATCH
+
+    def __call__(self, pictures: Pictures) -> Features:
         if len(pictures) != self._rows:
             self._interpreter.resize_tensor_input(self._input, pictures.shape)
             self._interpreter.allocate_tensors()
             self._rows = len(pictures)
         self._interpreter.set_tensor(self._input, pictures)
         self._interpreter.invoke()
-        features: npt.NDArray[np.float32] = self._interpreter.get_tensor(self._output)
+        features: Features = self._interpreter.get_tensor(self._output)
         return features
-
-    def _require_agreement(self, trunk: keras.Model) -> None:
-        noise = np.random.default_rng(0).uniform(0, 255, (BATCH, *trunk.input_shape[1:]))
-        pictures = noise.astype(np.float32)
-        expected = np.asarray(trunk(pictures, training=False))
-        difference = float(np.max(np.abs(self(pictures) - expected)))
-        if not difference <= TOLERANCE * float(np.max(np.abs(expected))):
-            raise WeightsError(
-                f"The frozen layers give other numbers on LiteRT than in Keras (off by "
-                f"{difference}). Check the weights; if they are sound, report this as a bug."
-            )
 
 
 def _converted(trunk: keras.Model) -> bytes:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lentigo_trainer.architectures.network import Network, build
 from lentigo_trainer.architectures.registry import architecture, learning_wholly
+from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.checkpoint import finished_epochs
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.epoch_log import EpochLog
@@ -87,20 +88,21 @@ def learn(
             for plan in (rows.plan, held_back)
         )
     else:
-        trunk = FrozenTrunk(network.trunk, config.cores)
+        trunk = FrozenTrunk(network.trunk, config.cores, chosen.bfloat16)
         training = _examples("train", trunk, prepared, rows.plan, folder, progress)
         validation = _examples("validation", trunk, prepared, held_back, folder, progress)
     checkpoint = folder / "checkpoint.npz"
-    history = (fit_whole if whole else fit)(
-        network.tail,
-        training,
-        validation,
-        config.recipe,
-        config.seed,
-        checkpoint,
-        progress,
-        EpochLog(folder, finished_epochs(checkpoint)).add,
-    )
+    with in_bfloat16(chosen.bfloat16 and network.learns_from_pictures):
+        history = (fit_whole if whole else fit)(
+            network.tail,
+            training,
+            validation,
+            config.recipe,
+            config.seed,
+            checkpoint,
+            progress,
+            EpochLog(folder, finished_epochs(checkpoint)).add,
+        )
     passes = features_of(folder, "train")
     spent = 0.0 if network.learns_from_pictures else seconds_of(passes, len(rows.plan))
     return Learnt(network, history, validation, spent)

@@ -42,6 +42,7 @@ def measure(job: Job, progress: Progress) -> Measured:
         parameters=manifest.parameters,
         weights=_origin(config),
         recipe=config.recipe.model_dump(mode="json"),
+        bfloat16=architecture(config.recipe.architecture).bfloat16,
         images=manifest.split.train,
         rows=manifest.plan.per_class,
         history=trained.history,

@@ -123,13 +123,21 @@ def _method(benchmark: Benchmark) -> str:
     ]
     on = "; ".join(sorted(machines)) or "nothing yet"
     busy = f" The system's load was then: {', '.join(loads)}." if loads else ""
+    rounded = [entry.title for entry, found in measured_of(benchmark) if found.bfloat16]
+    arithmetic = (
+        f"- What takes longest in training was computed in bfloat16 for {', '.join(rounded)}: the pass\n"
+        "  through the frozen layers, or every step where nothing is frozen. What is exported is\n"
+        "  float32.\n"
+        if rounded
+        else ""
+    )
     return f"""## How it was measured
 
 - Made by `lentigo-train benchmark` {benchmark.code_version}, seed {benchmark.seed}, last added to
   on {benchmark.created:%Y-%m-%d}. Everything here comes from [benchmark.json](benchmark.json).
 - Each network follows its recipe; all see the same rows, and accuracy is that of the exported
   SavedModel.
-- Intervals: percentile bootstrap over lesions. Where few images stand behind a figure they are
+{arithmetic}- Intervals: percentile bootstrap over lesions. Where few images stand behind a figure they are
   wide, and a share of 0 or 100 % has one of no width.
 - Machine: {on}.{busy}
 - Data: {benchmark.images:,} images, digest `{benchmark.dataset[:16]}`.

@@ -65,6 +65,8 @@ class Measured(_Record):
         weights: where the frozen values come from: `imagenet`, `random`, or `none` where all is
             learnt from nothing.
         recipe: as it was followed.
+        bfloat16: whether what takes longest was computed in bfloat16: the pass through the frozen
+            layers, or every step where nothing is frozen.
         images: training images.
         rows: training rows, replicas included, by diagnosis code.
         history: every epoch.
@@ -82,6 +84,7 @@ class Measured(_Record):
     parameters: Parameters
     weights: Literal["imagenet", "random", "none"]
     recipe: dict[str, JsonValue]
+    bfloat16: bool = False
     images: int
     rows: dict[str, int]
     history: tuple[EpochFigures, ...]

@@ -30,7 +30,7 @@ from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.metrics import balanced_accuracy
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.recipe import Recipe
-from lentigo_trainer.whole_network.bfloat16 import in_bfloat16
+from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.whole_network.logit_adjustment import (
     Loss,
     adjusted_cross_entropy,
