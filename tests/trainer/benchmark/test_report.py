@@ -89,7 +89,7 @@ def test_rows_say_what_they_had_less_of(benchmark: Benchmark) -> None:
 def test_what_was_trained_in_bfloat16_is_named(benchmark: Benchmark) -> None:
     assert "bfloat16" not in page(benchmark)
     rounded = made_benchmark({"cnn": made_measured(1, bfloat16=True), "vgg16": made_measured(2)})
-    assert "in bfloat16 for CNN: the pass" in page(rounded)
+    assert "in bfloat16 for CNN. What" in page(rounded)
 
 
 def test_the_baselines_are_told(benchmark: Benchmark) -> None:

@@ -125,11 +125,9 @@ def _method(benchmark: Benchmark) -> str:
     busy = f" The system's load was then: {', '.join(loads)}." if loads else ""
     rounded = [entry.title for entry, found in measured_of(benchmark) if found.bfloat16]
     arithmetic = (
-        f"- What takes longest in training was computed in bfloat16 for {', '.join(rounded)}: the pass\n"
-        "  through the frozen layers, or every step where nothing is frozen. What is exported is\n"
+        "- What takes longest in training, the pass through the frozen layers or every step where\n"
+        f"  nothing is frozen, was computed in bfloat16 for {', '.join(rounded)}. What is exported is\n"
         "  float32.\n"
-        if rounded
-        else ""
     )
     return f"""## How it was measured
 
@@ -137,8 +135,8 @@ def _method(benchmark: Benchmark) -> str:
   on {benchmark.created:%Y-%m-%d}. Everything here comes from [benchmark.json](benchmark.json).
 - Each network follows its recipe; all see the same rows, and accuracy is that of the exported
   SavedModel.
-{arithmetic}- Intervals: percentile bootstrap over lesions. Where few images stand behind a figure they are
-  wide, and a share of 0 or 100 % has one of no width.
+{arithmetic if rounded else ""}- Intervals: percentile bootstrap over lesions. Where few images
+  stand behind a figure they are wide, and a share of 0 or 100 % has one of no width.
 - Machine: {on}.{busy}
 - Data: {benchmark.images:,} images, digest `{benchmark.dataset[:16]}`.
 """

@@ -18,6 +18,7 @@ import tensorflow as tf
 from lentigo_contract.errors import RecipeError
 from lentigo_contract.images import MODEL_SIDE
 from lentigo_contract.labels import CODES
+from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.epochs import (
     Step,
     cross_entropy,
@@ -30,7 +31,6 @@ from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.metrics import balanced_accuracy
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.recipe import Recipe
-from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.whole_network.logit_adjustment import (
     Loss,
     adjusted_cross_entropy,
