@@ -123,10 +123,10 @@ def _method(benchmark: Benchmark) -> str:
     ]
     on = "; ".join(sorted(machines)) or "nothing yet"
     busy = f" The system's load was then: {', '.join(loads)}." if loads else ""
-    rounded = [entry.title for entry, found in measured_of(benchmark) if found.bfloat16]
+    rounded = ", ".join(entry.title for entry, found in measured_of(benchmark) if found.bfloat16)
     arithmetic = (
         "- What takes longest in training, the pass through the frozen layers or every step where\n"
-        f"  nothing is frozen, was computed in bfloat16 for {', '.join(rounded)}. What is exported is\n"
+        f"  nothing is frozen, was computed in bfloat16 for {rounded}. What is exported is in\n"
         "  float32.\n"
     )
     return f"""## How it was measured
