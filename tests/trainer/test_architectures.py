@@ -77,10 +77,10 @@ def test_parts_of_branches_or_none_make_up_the_whole(networks: Networks, name: s
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_only_plain_convolutions_are_computed_in_bfloat16(networks: Networks, name: str) -> None:
+def test_an_entry_says_whether_its_convolutions_are_plain(networks: Networks, name: str) -> None:
     layers = networks(name).whole.layers
     depthwise = any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in layers)
-    assert architecture(name).bfloat16 is not depthwise
+    assert architecture(name).plain is not depthwise
 
 
 def test_only_the_cnn_learns_from_pictures(networks: Networks) -> None:

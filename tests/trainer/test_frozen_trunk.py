@@ -37,7 +37,7 @@ def test_branches_gates_and_pooled_bases_agree_too(
 ) -> None:
     chosen = architecture(name)
     built = build(chosen, "random", seed=0)
-    trunk = FrozenTrunk(built.trunk, threads=1, bfloat16=chosen.bfloat16)
+    trunk = FrozenTrunk(built.trunk, threads=1, bfloat16=chosen.plain)
     assert trunk.shape == shape
     for rows in (2, 3):
         expected = np.asarray(built.trunk(pictures(rows)))

@@ -12,6 +12,8 @@ import tensorflow as tf
 from lentigo_contract.agreement import EngineName
 from lentigo_trainer.answering import choose_answering
 from lentigo_trainer.architectures.network import totals
+from lentigo_trainer.architectures.registry import architecture
+from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.calibration import UNCALIBRATED, calibration_on
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.card.measured import measure_candidate
@@ -96,9 +98,10 @@ def train(
         calibration = UNCALIBRATED
         if len(rows.tuning):
             calibration = calibration_on(*learnt.watched(), TUNING_SET)
-        unlikeness = fit_unlikeness(
-            network, prepared.images, rows.used.train, config.seed, progress
-        )
+        with in_bfloat16(architecture(config.recipe.architecture).plain):
+            unlikeness = fit_unlikeness(
+                network, prepared.images, rows.used.train, config.seed, progress
+            )
         geometry = export_saved_model(network, files, calibration, unlikeness)
         write_training_set(files, prepared, rows.used.train)
         measured_on = rows.whole.validation

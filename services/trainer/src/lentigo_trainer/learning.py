@@ -88,11 +88,12 @@ def learn(
             for plan in (rows.plan, held_back)
         )
     else:
-        trunk = FrozenTrunk(network.trunk, config.cores, chosen.bfloat16)
+        trunk = FrozenTrunk(network.trunk, config.cores, chosen.plain)
         training = _examples("train", trunk, prepared, rows.plan, folder, progress)
         validation = _examples("validation", trunk, prepared, held_back, folder, progress)
     checkpoint = folder / "checkpoint.npz"
-    with in_bfloat16(chosen.bfloat16 and network.learns_from_pictures):
+    # Of a whole network the recipe says which arithmetic it learns in.
+    with in_bfloat16(chosen.plain and network.learns_from_pictures and not whole):
         history = (fit_whole if whole else fit)(
             network.tail,
             training,

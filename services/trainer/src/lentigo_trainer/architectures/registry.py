@@ -40,9 +40,10 @@ class Architecture:
         hidden: units of the dense layers between the last feature map and the output.
         dropout: share of the last hidden layer dropped while training.
         epochs: how many its recipe has.
-        bfloat16: whether what takes longest is computed in bfloat16: the pass through the frozen
-            layers, or every step where nothing is frozen. Plain convolutions gain twice the
-            speed, depthwise ones next to nothing: docs/decisions/0018-plain-convolutions.md.
+        plain: whether its convolutions are plain ones rather than depthwise. They are fastest on
+            TensorFlow in bfloat16, so what takes longest is computed that way: the pass through the
+            frozen layers, or every step where nothing is frozen. LiteRT does not suit them. See
+            docs/decisions/0018-plain-convolutions.md.
         pooled: whether the last feature map is averaged over its cells, or else flattened.
         published: the totals that the paper gives, if it gives any.
     """
@@ -56,7 +57,7 @@ class Architecture:
     hidden: tuple[int, ...]
     dropout: float
     epochs: int
-    bfloat16: bool = False
+    plain: bool = False
     pooled: bool = True
     published: Totals | None = None
 
@@ -76,7 +77,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         hidden=(),
         dropout=0.0,
         epochs=10,
-        bfloat16=True,
+        plain=True,
         pooled=False,
         published=Totals(total=646_471, trainable=646_471, frozen=0),
     ),
@@ -90,7 +91,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         hidden=(128, 64, 32),
         dropout=0.0,
         epochs=10,
-        bfloat16=True,
+        plain=True,
         published=Totals(total=14_790_919, trainable=76_231, frozen=14_714_688),
     ),
     Architecture(
@@ -103,7 +104,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         hidden=(128, 64, 32),
         dropout=0.0,
         epochs=20,
-        bfloat16=True,
+        plain=True,
         published=Totals(total=23_860_551, trainable=272_839, frozen=23_587_712),
     ),
     Architecture(
@@ -170,17 +171,8 @@ def architecture(name: str) -> Architecture:
 def learning_wholly(chosen: Architecture, dropout: float) -> Architecture:
     """Give an architecture without a frozen layer, and with a head of one dense layer.
 
-    Whether its steps are in bfloat16 is then the recipe's to say.
-
     Args:
         chosen: one whose first layer scales the pixels.
         dropout: share of the pooled features dropped while training.
     """
-    return replace(
-        chosen,
-        boundary="rescaling",
-        hidden=(),
-        dropout=dropout,
-        bfloat16=False,
-        published=None,
-    )
+    return replace(chosen, boundary="rescaling", hidden=(), dropout=dropout, published=None)

@@ -22,15 +22,22 @@ def measure(job: Job, progress: Progress) -> Measured:
     """Do a job from where it was left, and keep its figures.
 
     With a limit the candidate has no LiteRT models: they take longer than the quick run that a
-    limit is for, and it is worth nothing anyway.
+    limit is for, and it is worth nothing anyway. Nor has one of plain convolutions, which LiteRT
+    does not suit: those of VGG16 take longer than its epochs.
 
     Raises:
         LentigoError: see `experiment.train`.
     """
     config = job.config
+    chosen = architecture(config.recipe.architecture)
+    whole = config.recipe.whole_network
     prepared = open_prepared(config.work.prepared)
     trained = train(
-        config, prepared, lambda: datetime.now(UTC), progress, lighter=config.limit is None
+        config,
+        prepared,
+        lambda: datetime.now(UTC),
+        progress,
+        lighter=config.limit is None and not chosen.plain,
     )
     files = candidate_files(trained.folder)
     manifest = candidate_manifest(trained.folder)
@@ -42,7 +49,7 @@ def measure(job: Job, progress: Progress) -> Measured:
         parameters=manifest.parameters,
         weights=_origin(config),
         recipe=config.recipe.model_dump(mode="json"),
-        bfloat16=architecture(config.recipe.architecture).bfloat16,
+        bfloat16=whole.bfloat16 if whole else chosen.plain,
         images=manifest.split.train,
         rows=manifest.plan.per_class,
         history=trained.history,
