@@ -36,6 +36,24 @@ def test_every_image_stands_in_its_row(tmp_path: Path) -> None:
     assert found.labels.tolist() == [index_of(code) for code in found.records["dx"]]
 
 
+def test_images_are_no_longer_held_once_they_are_let_go(tmp_path: Path) -> None:
+    found = prepared(source(tmp_path), tmp_path / "work")
+    total = int(found.images.sum(dtype=np.int64))
+    file = tmp_path / "work" / "images.npy"
+    assert resident_bytes(file) > found.images.nbytes // 2
+    found.let_go()
+    assert resident_bytes(file) == 0
+    assert int(found.images.sum(dtype=np.int64)) == total
+
+
+def resident_bytes(file: Path) -> int:
+    """How much of a mapped file this process holds."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    start = next(place for place, line in enumerate(lines) if line.endswith(str(file)))
+    held = next(line for line in lines[start:] if line.startswith("Rss:"))
+    return int(held.split()[1]) * 1024
+
+
 def test_archives_and_folders_are_the_same_data_set(tmp_path: Path) -> None:
     first = prepared(source(tmp_path / "a"), tmp_path / "one")
     second = prepared(source(tmp_path / "b", "folders"), tmp_path / "two")

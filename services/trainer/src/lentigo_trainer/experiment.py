@@ -102,6 +102,8 @@ def train(
             unlikeness = fit_unlikeness(
                 network, prepared.images, rows.used.train, config.seed, progress
             )
+        # What training has read is 1.5 GB of the whole data set, and rounding needs as much again.
+        prepared.let_go()
         geometry = export_saved_model(network, files, calibration, unlikeness)
         write_training_set(files, prepared, rows.used.train)
         measured_on = rows.whole.validation

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import mmap
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,6 +50,14 @@ class Prepared:
     labels: npt.NDArray[np.int64]
     digests: tuple[str, ...]
     digest: str
+
+    def let_go(self) -> None:
+        """Give back the pages of the images that were read: until then they count as ours.
+
+        They are read from disk, or from the kernel's cache, when they are asked for again.
+        """
+        if isinstance(self.images.base, mmap.mmap):
+            self.images.base.madvise(mmap.MADV_DONTNEED)
 
 
 def prepare(source: Source, folder: Path, workers: int, progress: Progress) -> Prepared:

@@ -8,6 +8,7 @@ Through Weight Equalization and Bias Correction", ICCV 2019). The
 figures are in docs/decisions/0008-int8-by-gptq.md.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -23,7 +24,7 @@ from lentigo_trainer.rounding import refitted_weights, rounded_weights
 
 Values = npt.NDArray[np.float32]
 
-# Four feature maps of all the pictures at once, at most. MobileNet needs 1.8 GB.
+# Three feature maps of all the pictures at once, at most. MobileNet needs 1.3 GB.
 _MEMORY_BYTES: Final = 2 * 10**9
 
 # Pictures run at once, and places of a feature map that a covariance is computed from.
@@ -52,7 +53,7 @@ def stays_in_float(layers: Sequence[keras.Layer]) -> tuple[str, ...]:
 def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progress) -> Network:
     """Round a network's convolutions to int8, but for those that stay in float32.
 
-    Memory: four feature maps of all the pictures, 13 MB a picture for MobileNet. A network that
+    Memory: three feature maps of all the pictures, 10 MB a picture for MobileNet. A network that
     would need more than 2 GB has far larger maps than those this method was made for, and is left
     to the converter's own rounding.
 
@@ -77,31 +78,32 @@ def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progr
     with progress.track("Rounding to int8", total=len(layers), unit="layers") as step:
         for layer in layers:
             if isinstance(layer, CONVOLUTIONS):
-                activation = layer.activation
                 linear = with_weights(layer, *_weights(layer), activation="linear")
-                wanted = _run(linear, exact)
                 kernel, bias = _weights(layer)
                 # One that stays in float32 is refitted all the same: it makes up for the rounding
                 # of those in front of it.
                 to_grid = layer.name not in in_float
                 kernel = _refitted(linear, kernel, exact, rough, draw, to_grid=to_grid)
-                found = _run(with_weights(linear, kernel, bias), rough)
-                correction = (wanted - found).mean(axis=tuple(range(found.ndim - 1)))
+                # Each map takes the place of the one it is computed from: few are there at once.
+                exact = _run(linear, exact)
+                rough = _run(with_weights(linear, kernel, bias), rough)
+                correction = (exact - rough).mean(axis=tuple(range(rough.ndim - 1)))
                 done.append(with_weights(layer, kernel, bias + correction))
-                exact = np.asarray(activation(wanted))
-                rough = np.asarray(activation(found + correction))
+                rough += correction
+                exact, rough = (np.asarray(layer.activation(each)) for each in (exact, rough))
             else:
                 done.append(layer)
-                exact, rough = _run(layer, exact), _run(layer, rough)
+                exact = _run(layer, exact)
+                rough = _run(layer, rough)
                 if isinstance(layer, keras.layers.ReLU):
-                    rough = _in_steps(rough)
+                    _to_steps(rough)
             step.advance()
     return network_of(done, network)
 
 
 def _maps_bytes(layers: list[keras.Layer], pictures: int) -> int:
     largest = max(int(np.prod(layer.output.shape[1:])) for layer in layers)
-    return 4 * pictures * largest * np.dtype(np.float32).itemsize
+    return 3 * pictures * largest * np.dtype(np.float32).itemsize
 
 
 def _weights(layer: keras.Layer) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -112,17 +114,19 @@ def _weights(layer: keras.Layer) -> tuple[npt.NDArray[np.float64], npt.NDArray[n
 
 
 def _run(layer: keras.Layer, values: Values) -> Values:
-    blocks = [
-        np.asarray(layer(values[start : start + _BATCH], training=False))
-        for start in range(0, len(values), _BATCH)
-    ]
-    return np.concatenate(blocks)
+    result = np.empty(layer.compute_output_shape(values.shape), np.float32)
+    for start in range(0, len(values), _BATCH):
+        result[start : start + _BATCH] = layer(values[start : start + _BATCH], training=False)
+    return result
 
 
-def _in_steps(values: Values) -> Values:
-    """Round what a ReLU gives to the 256 values that int8 leaves it."""
+def _to_steps(values: Values) -> None:
+    """Round what a ReLU gives to the 256 values that int8 leaves it, in place."""
     scale = values.max() / np.float32(255)
-    return np.round(values / scale) * scale if scale > 0 else values
+    if scale > 0:
+        values /= scale
+        np.round(values, out=values)
+        values *= scale
 
 
 def _refitted(
@@ -169,11 +173,11 @@ def _inputs(
     blocks: tuple[list[Values], list[Values]] = ([], [])
     share = max(1, _PLACES // len(rough))
     for start in range(0, len(rough), _BATCH):
-        rows = [_patches(layer, values[start : start + _BATCH]) for values in (exact, rough)]
-        count = share * len(rough[start : start + _BATCH])
-        chosen = draw.permutation(len(rows[0]))[:count]
-        for block, each in zip(blocks, rows, strict=True):
-            block.append(each[chosen])
+        batch = slice(start, start + _BATCH)
+        places = math.prod(layer.compute_output_shape(rough[batch].shape)[:-1])
+        chosen = draw.permutation(places)[: share * len(rough[batch])]
+        for block, values in zip(blocks, (exact, rough), strict=True):
+            block.append(_patches(layer, values[batch])[chosen])
     return np.concatenate(blocks[0]), np.concatenate(blocks[1])
 
 
