@@ -10,6 +10,7 @@ from rich.console import Console
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer import plots
+from lentigo_trainer.canvas import blank, in_per_cent
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.report import tables, write_report
@@ -93,3 +94,10 @@ def test_the_terminal_shows_every_figure_beside_its_baseline(two_classes: Evalua
     assert "Balanced accuracy (over 2 of 7 classes)" in text
     assert "Recall of df: There is no example of df, so its recall is undefined." in text
     assert all(code in text for code in CODES)
+
+
+def test_a_tick_in_per_cent_has_the_digits_that_it_has() -> None:
+    axis = blank(2.0).subplots().yaxis
+    in_per_cent(axis)
+    labels = axis.get_major_formatter().format_ticks([0.725, 0.8, 0.07])
+    assert labels == ["72.5 %", "80 %", "7 %"]

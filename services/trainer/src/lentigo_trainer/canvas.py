@@ -10,6 +10,7 @@ from typing import Final
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -45,6 +46,11 @@ def legend(figure: Figure, columns: int = 3) -> None:
     figure.legend(
         loc="outside lower center", ncols=columns, fontsize=SMALL, labelcolor=INK, frameon=False
     )
+
+
+def in_per_cent(axis: Axis) -> None:
+    """Label an axis of shares in per cent, each tick with the digits that it has."""
+    axis.set_major_formatter(lambda share, _: f"{round(100 * share, 6):g} %")
 
 
 def plain(axes: Axes) -> None:

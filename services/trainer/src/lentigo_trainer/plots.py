@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
@@ -20,6 +20,7 @@ from lentigo_trainer.canvas import (
     SMALL,
     VERMILION,
     blank,
+    in_per_cent,
     legend,
     plain,
     png,
@@ -71,7 +72,7 @@ def curves(epochs: Sequence[EpochFigures], baseline: float, majority: str) -> by
     )
     title(top, f"Accuracy: {100 * last.validation_accuracy:.1f} % on validation at the end")
     title(bottom, f"Loss: {last.validation_loss:.3f} on validation at the end")
-    top.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    in_per_cent(top.yaxis)
     bottom.set_ylim(bottom=0)
     bottom.set_xlabel("epoch", fontsize=SMALL, color=INK)
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=(1, 2, 5, 10)))
@@ -179,8 +180,8 @@ def reliability(evaluation: Calibrated) -> bytes:
     bottom.set_xlabel("confidence: probability of the answer", fontsize=SMALL, color=INK)
     top.set_ylim(0, 1.02)
     top.set_xlim(0, 1.02)
-    top.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
-    bottom.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    in_per_cent(top.yaxis)
+    in_per_cent(bottom.xaxis)
     for axes in (top, bottom):
         plain(axes)
     legend(figure)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark.records import Measured
-from lentigo_trainer.canvas import FAINT, INK, SMALL, blank, plain, png, title
+from lentigo_trainer.canvas import FAINT, INK, SMALL, blank, in_per_cent, plain, png, title
 from lentigo_trainer.evaluation import Figure
 
 # Okabe and Ito's colours that stand out from the ground, each with a mark of its own.
@@ -51,7 +51,7 @@ def accuracy_by_latency(rows: Sequence[Row]) -> bytes:
     bottom.set_xlabel("one picture, milliseconds, LiteRT float32", fontsize=SMALL, color=INK)
     _logarithmic(bottom)
     for axes in (top, bottom):
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+        in_per_cent(axes.yaxis)
         plain(axes)
     _legend_of(top)
     return png(figure)
@@ -91,7 +91,7 @@ def recalls(rows: Sequence[Row]) -> bytes:
     axes.set_yticks(range(len(CODES)), named)
     axes.invert_yaxis()
     axes.set_xlim(-0.02, 1.02)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    in_per_cent(axes.xaxis)
     axes.set_ylabel("diagnosis, and how many images", fontsize=SMALL, color=INK)
     title(axes, "Recall, with 95 % intervals")
     plain(axes)
