@@ -128,7 +128,8 @@ def test_pictures_of_an_earlier_report_do_not_stay(tmp_path: Path) -> None:
 def test_pictures_are_wide_enough_for_a_phone_and_opaque(draw: object, count: int) -> None:
     assert callable(draw)
     found: list[tuple[str, Measured]] = [
-        (f"Network {n}", made_measured(n)) for n in range(1, count + 1)
+        (f"Network {n} (1 of 20 epochs; 1,234 rows)"[: 10 * count], made_measured(n))
+        for n in range(1, count + 1)
     ]
     image = Image.open(io.BytesIO(draw(found)))
     assert image.width == 1024

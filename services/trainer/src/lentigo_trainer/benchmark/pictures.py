@@ -17,7 +17,10 @@ _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4
 _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
 
 Row = tuple[str, Measured]
-"""An architecture's title, and its figures."""
+"""What an architecture is called, with what it had less of, and its figures."""
+
+_WIDE: Final = 30
+"""Letters of a name above which the legend has a single column."""
 
 
 def accuracy_by_latency(rows: Sequence[Row]) -> bytes:
@@ -142,7 +145,7 @@ def _legend_of(axes: Axes) -> None:
         handles,
         labels,
         loc="outside lower center",
-        ncols=2,
+        ncols=1 if max(map(len, labels)) > _WIDE else 2,
         fontsize=SMALL,
         labelcolor=INK,
         frameon=False,

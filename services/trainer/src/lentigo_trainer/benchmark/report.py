@@ -8,7 +8,7 @@ from lentigo_trainer import plots
 from lentigo_trainer.benchmark import pictures
 from lentigo_trainer.benchmark.page import page
 from lentigo_trainer.benchmark.records import Benchmark
-from lentigo_trainer.benchmark.tables import measured_of
+from lentigo_trainer.benchmark.tables import measured_of, row_name
 from lentigo_trainer.storage import storage_errors, write_whole
 
 RECORD: Final = "benchmark.json"
@@ -38,7 +38,7 @@ def _pictures(benchmark: Benchmark) -> dict[str, bytes]:
     found = measured_of(benchmark)
     if not found:
         return {}
-    rows = [(entry.title, measured) for entry, measured in found]
+    rows = [(row_name(benchmark, entry), measured) for entry, measured in found]
     drawn = {
         "recalls.png": pictures.recalls(rows),
         "accuracy-latency.png": pictures.accuracy_by_latency(rows),
