@@ -14,8 +14,8 @@ def in_bfloat16(wanted: bool) -> Iterator[None]:
     """Let TensorFlow rewrite what it compiles in here to bfloat16, weights and sums excepted.
 
     On two cores with AVX-512 BF16 MobileNet learns 1.4 times as fast by it, a network of plain
-    convolutions about twice as fast; a processor without gains nothing. The option is global, so
-    it is taken back: what is exported must not be rounded.
+    convolutions about twice as fast; processors without were not measured. The option is global,
+    so it is taken back: what is exported must not be rounded.
     """
     if not wanted:
         yield

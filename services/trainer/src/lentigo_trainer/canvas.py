@@ -41,10 +41,15 @@ def title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=LARGE, color=INK, pad=10)
 
 
-def legend(figure: Figure, columns: int = 3) -> None:
-    """Explain the marks below all panels."""
+def legend(figure: Figure, columns: int = 3, panel: Axes | None = None) -> None:
+    """Explain the marks below all panels: those of one, if the others have the same."""
     figure.legend(
-        loc="outside lower center", ncols=columns, fontsize=SMALL, labelcolor=INK, frameon=False
+        *(panel.get_legend_handles_labels() if panel else ()),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=SMALL,
+        labelcolor=INK,
+        frameon=False,
     )
 
 

@@ -78,8 +78,8 @@ def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progr
     with progress.track("Rounding to int8", total=len(layers), unit="layers") as step:
         for layer in layers:
             if isinstance(layer, CONVOLUTIONS):
-                linear = with_weights(layer, *_weights(layer), activation="linear")
                 kernel, bias = _weights(layer)
+                linear = with_weights(layer, kernel, bias, activation="linear")
                 # One that stays in float32 is refitted all the same: it makes up for the rounding
                 # of those in front of it.
                 to_grid = layer.name not in in_float

@@ -23,7 +23,7 @@ def measure(job: Job, progress: Progress) -> Measured:
 
     With a limit the candidate has no LiteRT models: they take longer than the quick run that a
     limit is for, and it is worth nothing anyway. Nor has one of plain convolutions, which LiteRT
-    does not suit: those of VGG16 take longer than its epochs.
+    does not suit.
 
     Raises:
         LentigoError: see `experiment.train`.

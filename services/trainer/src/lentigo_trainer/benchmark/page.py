@@ -125,18 +125,19 @@ def _method(benchmark: Benchmark) -> str:
     busy = f" The system's load was then: {', '.join(loads)}." if loads else ""
     rounded = ", ".join(entry.title for entry, found in measured_of(benchmark) if found.bfloat16)
     arithmetic = (
-        "- What takes longest in training, the pass through the frozen layers or every step where\n"
-        f"  nothing is frozen, was computed in bfloat16 for {rounded}. What is exported is in\n"
-        "  float32.\n"
+        f" In bfloat16 while training: {rounded}; the pass through the frozen layers,\n"
+        "  or every step where nothing is frozen. What is exported is in float32."
+        if rounded
+        else ""
     )
     return f"""## How it was measured
 
 - Made by `lentigo-train benchmark` {benchmark.code_version}, seed {benchmark.seed}, last added to
   on {benchmark.created:%Y-%m-%d}. Everything here comes from [benchmark.json](benchmark.json).
 - Each network follows its recipe; all see the same rows, and accuracy is that of the exported
-  SavedModel.
-{arithmetic if rounded else ""}- Intervals: percentile bootstrap over lesions. Where few images
-  stand behind a figure they are wide, and a share of 0 or 100 % has one of no width.
+  SavedModel.{arithmetic}
+- Intervals: percentile bootstrap over lesions. Where few images stand behind a figure they are
+  wide, and a share of 0 or 100 % has one of no width.
 - Machine: {on}.{busy}
 - Data: {benchmark.images:,} images, digest `{benchmark.dataset[:16]}`.
 """

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark.records import Measured
-from lentigo_trainer.canvas import FAINT, INK, SMALL, blank, in_per_cent, plain, png, title
+from lentigo_trainer.canvas import FAINT, INK, SMALL, blank, in_per_cent, legend, plain, png, title
 from lentigo_trainer.evaluation import Figure
 
 # Okabe and Ito's colours that stand out from the ground, each with a mark of its own.
@@ -56,7 +56,7 @@ def accuracy_by_latency(rows: Sequence[Row]) -> bytes:
     for axes in (top, bottom):
         in_per_cent(axes.yaxis)
         plain(axes)
-    _legend_of(top)
+    legend(figure, _columns(rows), top)
     return png(figure)
 
 
@@ -98,7 +98,7 @@ def recalls(rows: Sequence[Row]) -> bytes:
     axes.set_ylabel("diagnosis, and how many images", fontsize=SMALL, color=INK)
     title(axes, "Recall, with 95 % intervals")
     plain(axes)
-    _legend_of(axes)
+    legend(figure, _columns(rows), axes)
     return png(figure)
 
 
@@ -138,15 +138,5 @@ def _logarithmic(axes: Axes) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend_of(axes: Axes) -> None:
-    figure = axes.figure
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=1 if max(map(len, labels)) > _WIDE else 2,
-        fontsize=SMALL,
-        labelcolor=INK,
-        frameon=False,
-    )
+def _columns(rows: Sequence[Row]) -> int:
+    return 1 if any(len(name) > _WIDE for name, _ in rows) else 2
