@@ -37,7 +37,7 @@ def test_branches_gates_and_pooled_bases_agree_too(
 ) -> None:
     chosen = architecture(name)
     built = build(chosen, "random", seed=0)
-    trunk = FrozenTrunk(built.trunk, threads=1, bfloat16=chosen.plain)
+    trunk = FrozenTrunk(built.trunk, threads=1, plain=chosen.plain)
     assert trunk.shape == shape
     for rows in (2, 3):
         expected = np.asarray(built.trunk(pictures(rows)))
@@ -51,18 +51,36 @@ def test_its_digest_tells_the_values_apart(network: Network) -> None:
     assert same != FrozenTrunk(lively_mobilenet(7).trunk, threads=1).digest
 
 
-def test_its_digest_tells_the_arithmetic_apart_and_leaves_it_behind() -> None:
+@pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])
+def has_bfloat16(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    has: bool = request.param
+    for module in ("bfloat16", "frozen_trunk"):
+        monkeypatch.setattr(f"lentigo_trainer.{module}.pays", lambda: has)
+    return has
+
+
+def test_its_digest_tells_the_arithmetic_apart_and_leaves_it_behind(has_bfloat16: bool) -> None:
     image = keras.Input((8, 8, 3))
     small = keras.Model(image, keras.layers.Conv2D(2, 3)(image))
-    digests = {FrozenTrunk(small, 1, bfloat16).digest for bfloat16 in (False, True)}
-    assert len(digests) == 2
+    lite, plain = (FrozenTrunk(small, 1, plain).digest for plain in (False, True))
+    assert (lite != plain) is has_bfloat16
     options = tf.config.optimizer.get_experimental_options()
     assert not options.get("auto_mixed_precision_onednn_bfloat16")
 
 
-@pytest.mark.parametrize("bfloat16", [False, True])
-def test_a_trunk_that_gives_no_numbers_is_refused(bfloat16: bool) -> None:
+def test_it_rounds_only_on_a_processor_that_has_bfloat16(has_bfloat16: bool) -> None:
+    image = keras.Input((32, 32, 3))
+    convolved = keras.layers.Conv2D(16, 3)(keras.layers.Conv2D(16, 3)(image))
+    network = keras.Model(image, convolved)
+    shown = np.random.default_rng(0).uniform(0, 255, (BATCH, 32, 32, 3)).astype(np.float32)
+    expected = np.asarray(network(shown))
+    found = FrozenTrunk(network, 1, plain=True)(shown)
+    assert np.allclose(found, expected, atol=1e-4 * np.abs(expected).max()) is not has_bfloat16
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_trunk_that_gives_no_numbers_is_refused(plain: bool) -> None:
     image = keras.Input((8, 8, 3))
     broken = keras.Model(image, keras.layers.Rescaling(float("nan"))(image))
     with pytest.raises(WeightsError, match="other numbers in the fast pass"):
-        FrozenTrunk(broken, 1, bfloat16)
+        FrozenTrunk(broken, 1, plain)

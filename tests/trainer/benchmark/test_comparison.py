@@ -37,10 +37,9 @@ class Measuring:
         keep(job, measured)
         return measured
 
-    def run(self, config: BenchmarkConfig) -> Benchmark:
-        return compare(
-            config, made_prepared(), self, self.written.append, lambda: NOW, SilentProgress()
-        )
+    def run(self, config: BenchmarkConfig, reported: Benchmark | None = None) -> Benchmark:
+        write, progress = self.written.append, SilentProgress()
+        return compare(config, made_prepared(), self, write, lambda: NOW, progress, reported)
 
 
 def reasons(benchmark: Benchmark) -> dict[str, str]:
@@ -103,6 +102,24 @@ def test_a_report_holds_what_earlier_sittings_measured_on_the_same_rows(tmp_path
     (cnn,) = (entry for entry in result.entries if entry.name == "cnn")
     assert cnn.measured is not None
     assert (cnn.measured.epochs, cnn.recipe_epochs) == (3, 10)
+
+
+def test_a_report_is_added_to_from_another_work_folder(tmp_path: Path) -> None:
+    first = Measuring().run(made_config(tmp_path / "there", "cnn", "vgg16", epochs=3))
+    later = Measuring()
+    result = later.run(made_config(tmp_path / "here", "vgg16", "mobilenet"), first)
+    assert later.turns == ["vgg16", "mobilenet"]
+    found = {entry.name: entry.measured.epochs for entry in result.entries if entry.measured}
+    assert found == {"cnn": 3, "vgg16": 10, "mobilenet": 20}
+
+
+@pytest.mark.parametrize(
+    "other", [{"dataset": "e" * 64}, {"seed": 1}, {"limit": 60}, {"code_version": "0.0.0"}]
+)
+def test_a_report_of_other_rows_is_not_added_to(tmp_path: Path, other: dict[str, object]) -> None:
+    first = Measuring().run(made_config(tmp_path / "there", "cnn"))
+    later = made_config(tmp_path / "here", "mobilenet")
+    assert "cnn" in reasons(Measuring().run(later, first.model_copy(update=other)))
 
 
 def test_figures_of_other_rows_stay_out(tmp_path: Path) -> None:

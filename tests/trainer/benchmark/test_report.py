@@ -11,7 +11,7 @@ from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark import pictures
 from lentigo_trainer.benchmark.page import page
 from lentigo_trainer.benchmark.records import Benchmark, Measured
-from lentigo_trainer.benchmark.report import write_report
+from lentigo_trainer.benchmark.report import read_report, write_report
 from tests.trainer.benchmark.made_up import made_benchmark, made_measured
 
 
@@ -90,6 +90,38 @@ def test_what_was_trained_in_bfloat16_is_named(benchmark: Benchmark) -> None:
     assert "bfloat16" not in page(benchmark)
     rounded = made_benchmark({"cnn": made_measured(1, bfloat16=True), "vgg16": made_measured(2)})
     assert "In bfloat16 while training: CNN; the pass" in page(rounded)
+
+
+def test_times_of_different_machines_are_told_apart(benchmark: Benchmark, tmp_path: Path) -> None:
+    assert "achine A" not in page(benchmark)
+    assert "Machine: 2 cores of Made-up 1, Linux" in page(benchmark)
+    there = made_measured(2).machine.model_copy(update={"processor": "Made-up 2"})
+    mixed = made_benchmark(
+        {
+            "cnn": made_measured(1, machine=there),
+            "vgg16": made_measured(2),
+            "mobilenet": made_measured(3),
+        }
+    )
+    text = page(mixed)
+    assert "Compare times only where the letter is" in text
+    assert "Machine A: 2 cores of Made-up 2, Linux" in text
+    assert "Machine B: 2 cores of Made-up 1, Linux" in text
+    costs = {row[0]: row[1] for row in rows(text[text.index("## Size") :], "")}
+    assert {name: costs[name] for name in ("CNN", "VGG16", "MobileNet")} == {
+        "CNN": "A",
+        "VGG16": "B",
+        "MobileNet": "B",
+    }
+    write_report(mixed, tmp_path)
+    assert read_report(tmp_path) == mixed
+
+
+def test_a_folder_without_a_report_has_none_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
+    assert read_report(tmp_path / "absent") is None
+    (tmp_path / "benchmark.json").write_text("{")
+    with pytest.raises(MetricError, match="Move it away"):
+        read_report(tmp_path)
 
 
 def test_the_baselines_are_told(benchmark: Benchmark) -> None:

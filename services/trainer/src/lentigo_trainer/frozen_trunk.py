@@ -1,8 +1,8 @@
-"""The frozen trunk, faster than Keras runs it: on LiteRT, or on TensorFlow in bfloat16.
+"""The frozen trunk, faster than Keras runs it: on LiteRT, or on TensorFlow compiled.
 
 LiteRT runs float32 through XNNPACK, whose depthwise convolutions suit MobileNet and its
 successors: docs/decisions/0004-frozen-trunk-on-litert.md. Plain convolutions are fastest on
-TensorFlow in bfloat16: docs/decisions/0018-plain-convolutions.md.
+TensorFlow, in bfloat16 if the processor has it: docs/decisions/0018-plain-convolutions.md.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.errors import WeightsError
-from lentigo_trainer.bfloat16 import in_bfloat16
+from lentigo_trainer.bfloat16 import in_bfloat16, pays
 from lentigo_trainer.native_output import held_back
 
 BATCH: Final = 16
@@ -36,7 +36,8 @@ class FrozenTrunk:
     Args:
         trunk: pictures [n, 224, 224, 3] -> features, without anything that learns.
         threads: how many cores LiteRT uses; TensorFlow has settings of its own.
-        bfloat16: whether to run on TensorFlow in bfloat16, rather than on LiteRT in float32.
+        plain: whether to run on TensorFlow, and in bfloat16 where that pays, rather than on LiteRT
+            in float32.
 
     Attributes:
         shape: of one row's features.
@@ -47,10 +48,11 @@ class FrozenTrunk:
         WeightsError: the trunk gives other numbers here than in Keras.
     """
 
-    def __init__(self, trunk: keras.Model, threads: int, bfloat16: bool = False) -> None:
+    def __init__(self, trunk: keras.Model, threads: int, plain: bool = False) -> None:
         self.shape: tuple[int, ...] = tuple(trunk.output_shape[1:])
+        bfloat16 = plain and pays()
         self.digest = trunk_digest(trunk) + (" in bfloat16" if bfloat16 else "")
-        self._run = _on_tensorflow(trunk) if bfloat16 else _OnLiteRT(trunk, threads)
+        self._run = _on_tensorflow(trunk) if plain else _OnLiteRT(trunk, threads)
         self._require_agreement(trunk, BFLOAT16_TOLERANCE if bfloat16 else TOLERANCE)
 
     def __call__(self, pictures: Pictures) -> Features:

@@ -40,10 +40,10 @@ class Architecture:
         hidden: units of the dense layers between the last feature map and the output.
         dropout: share of the last hidden layer dropped while training.
         epochs: how many its recipe has.
-        plain: whether its convolutions are plain ones rather than depthwise. They are fastest on
-            TensorFlow in bfloat16, so what takes longest is computed that way: the pass through the
-            frozen layers, or every step where nothing is frozen. LiteRT does not suit them. See
-            docs/decisions/0018-plain-convolutions.md.
+        plain: whether its convolutions are plain ones rather than depthwise. LiteRT does not suit
+            them, and bfloat16 does where the processor has it, so what takes longest is computed
+            that way: the pass through the frozen layers, or every step where nothing is frozen.
+            See docs/decisions/0018-plain-convolutions.md.
         pooled: whether the last feature map is averaged over its cells, or else flattened.
         published: the totals that the paper gives, if it gives any.
     """

@@ -54,20 +54,22 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
     report_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for benchmark.json, README.md and pictures.",
+            help="Folder for benchmark.json, README.md and pictures; a report that is there on the "
+            "same rows is added to.",
             show_default="WORK/benchmark/report",
         ),
     ] = None,
 ) -> None:
     """Train every architecture by its recipe and report how they compare; resumable.
 
-    What an earlier sitting on the same rows has measured is in the report too. Exit code 1 if an
-    architecture failed; one whose weights are missing has not failed.
+    What an earlier sitting on the same rows has measured is in the report too, if its work folder
+    or its report is given again. Exit code 1 if an architecture failed; one whose weights are
+    missing has not failed.
     """
     from lentigo_trainer.benchmark.apart import measure_apart  # noqa: PLC0415 - see cli
     from lentigo_trainer.benchmark.comparison import BenchmarkConfig, compare  # noqa: PLC0415
     from lentigo_trainer.benchmark.job import recipe_of  # noqa: PLC0415
-    from lentigo_trainer.benchmark.report import write_report  # noqa: PLC0415
+    from lentigo_trainer.benchmark.report import read_report, write_report  # noqa: PLC0415
 
     chosen = _chosen(only or [], skip or [])
     followed = {name: recipe_of(name, recipes) for name in ARCHITECTURES}
@@ -85,6 +87,7 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
         cores=available_cores(),
     )
     folder = report_dir or work / "benchmark" / "report"
+    reported = read_report(folder)
     result = compare(
         config,
         prepared_from(source, work, progress),
@@ -92,6 +95,7 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
         lambda record: write_report(record, folder),
         lambda: datetime.now(UTC),
         progress,
+        reported,
     )
     typer.echo(f"The report is in {folder}")
     if any(entry.failed for entry in result.entries):

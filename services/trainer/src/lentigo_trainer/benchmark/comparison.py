@@ -14,7 +14,7 @@ from lentigo_trainer.architectures.registry import ARCHITECTURES, Architecture
 from lentigo_trainer.benchmark.apart import NotMeasured, Outcome
 from lentigo_trainer.benchmark.job import Job, finished, finished_by_any_recipe
 from lentigo_trainer.benchmark.published import PAPER
-from lentigo_trainer.benchmark.records import Benchmark, Entry
+from lentigo_trainer.benchmark.records import Benchmark, Entry, Measured
 from lentigo_trainer.claim import claimed
 from lentigo_trainer.config import TrainingConfig, Weights, WorkFolder
 from lentigo_trainer.prepare import Prepared
@@ -65,6 +65,7 @@ def compare(
     write: Callable[[Benchmark], None],
     now: Callable[[], datetime],
     progress: Progress,
+    reported: Benchmark | None = None,
 ) -> Benchmark:
     """Measure the chosen architectures; one that fails is reported, and the next gets its turn.
 
@@ -75,6 +76,8 @@ def compare(
         write: writes a report; called after every architecture.
         now: gives the time, UTC.
         progress: told which architecture has its turn.
+        reported: the report that is to be added to. What it holds of the same rows stays, even if
+            it was measured on another machine and is not in this work folder.
 
     Raises:
         WorkFolderError: another benchmark, or another run of a chosen architecture, is using the
@@ -87,7 +90,8 @@ def compare(
             # Better now than after the hours that those before it take.
             with claimed(jobs[name].folder):
                 pass
-        outcomes = {name: _earlier(name, job, config) for name, job in jobs.items()}
+        kept = {} if reported is None else _same_rows(reported, config, prepared)
+        outcomes = {name: _earlier(name, job, config, kept) for name, job in jobs.items()}
         for place, name in enumerate(config.chosen, start=1):
             title = f"{ARCHITECTURES[name].title} ({place} of {len(config.chosen)})"
             found = finished(jobs[name])
@@ -103,11 +107,22 @@ def compare(
         return _record(config, prepared, outcomes, now())
 
 
-def _earlier(name: str, job: Job, config: BenchmarkConfig) -> Outcome:
+def _earlier(
+    name: str, job: Job, config: BenchmarkConfig, reported: dict[str, Measured]
+) -> Outcome:
     if name in config.chosen:
         return NotMeasured("its turn had not come when this was written", failed=False)
     left_out = NotMeasured("left out of this benchmark", failed=False)
-    return finished_by_any_recipe(job) or left_out
+    return finished_by_any_recipe(job) or reported.get(name) or left_out
+
+
+def _same_rows(
+    reported: Benchmark, config: BenchmarkConfig, prepared: Prepared
+) -> dict[str, Measured]:
+    expected = (prepared.digest, config.seed, config.limit, __version__)
+    if (reported.dataset, reported.seed, reported.limit, reported.code_version) != expected:
+        return {}
+    return {entry.name: entry.measured for entry in reported.entries if entry.measured is not None}
 
 
 def _record(

@@ -5,19 +5,17 @@ import platform
 import resource
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 import tensorflow as tf
 
 from lentigo_trainer.benchmark.records import Machine
-
-_CPU_INFO = Path("/proc/cpuinfo")
+from lentigo_trainer.processor import cpu_info, name_of
 
 
 def this_machine(cores: int) -> Machine:
     """Describe the machine; it names no host and no user."""
     return Machine(
-        processor=_processor(),
+        processor=name_of(cpu_info()) or platform.processor() or platform.machine(),
         cores=cores,
         system=f"{platform.system()} {platform.machine()}",
         tensorflow=tf.__version__,
@@ -37,12 +35,3 @@ def peak_memory_bytes() -> int:
     """Most memory that this process had resident so far."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _processor() -> str:
-    try:
-        lines = _CPU_INFO.read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

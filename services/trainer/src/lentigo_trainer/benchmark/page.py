@@ -7,6 +7,7 @@ from lentigo_trainer.benchmark.tables import (
     baselines,
     class_table,
     cost_table,
+    machines,
     measured_of,
     paper_table,
     recall_table,
@@ -69,17 +70,26 @@ Recall, per cent; in brackets how many images the class has. Their intervals are
 ## Size and speed
 
 Latency is the median time of one picture, activation map included, on the processor alone.
-
+{_apart(benchmark)}
 {cost_table(benchmark)}
 ![Accuracy and balanced accuracy against latency](accuracy-latency.png)
 """
+
+
+def _apart(benchmark: Benchmark) -> str:
+    if len(machines(benchmark)) < 2:
+        return ""
+    return (
+        "Not all networks were timed on the same machine. Compare times only where the letter is\n"
+        'the same; "How it was measured" says what it stands for.\n'
+    )
 
 
 def _published(benchmark: Benchmark) -> str:
     return f"""## The paper's table, and ours
 
 The last epoch of each network. The paper's minutes are those of an Apple M1's GPU, ours those of
-the processor named below. Training figures are taken while learning, with augmentation and dropout
+the processors named below. Training figures are taken while learning, with augmentation and dropout
 at work. {_majority_of_rows(benchmark)}
 
 {paper_table(benchmark)}"""
@@ -111,17 +121,11 @@ def _one(benchmark: Benchmark, entry: Entry, found: Measured) -> str:
 
 
 def _method(benchmark: Benchmark) -> str:
-    machines = {
-        f"{found.machine.cores} cores of {found.machine.processor}, {found.machine.system}, "
-        f"TensorFlow {found.machine.tensorflow}, LiteRT {found.machine.litert}"
-        for _, found in measured_of(benchmark)
-    }
     loads = [
         f"{entry.title} {found.latency['litert'].load}"
         for entry, found in measured_of(benchmark)
         if found.latency["litert"].load is not None
     ]
-    on = "; ".join(sorted(machines)) or "nothing yet"
     busy = f" The system's load was then: {', '.join(loads)}." if loads else ""
     rounded = ", ".join(entry.title for entry, found in measured_of(benchmark) if found.bfloat16)
     arithmetic = (
@@ -138,6 +142,19 @@ def _method(benchmark: Benchmark) -> str:
   SavedModel.{arithmetic}
 - Intervals: percentile bootstrap over lesions. Where few images stand behind a figure they are
   wide, and a share of 0 or 100 % has one of no width.
-- Machine: {on}.{busy}
+- {_machines(benchmark)}{busy}
 - Data: {benchmark.images:,} images, digest `{benchmark.dataset[:16]}`.
 """
+
+
+def _machines(benchmark: Benchmark) -> str:
+    told = {
+        machine: f"{machine.cores} cores of {machine.processor}, {machine.system}, "
+        f"TensorFlow {machine.tensorflow}, LiteRT {machine.litert}"
+        for machine in machines(benchmark)
+    }
+    if len(told) < 2:
+        return f"Machine: {next(iter(told.values()), 'nothing yet')}."
+    return " ".join(
+        f"Machine {letter}: {told[machine]}." for machine, letter in machines(benchmark).items()
+    )

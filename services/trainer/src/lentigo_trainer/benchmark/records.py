@@ -181,4 +181,7 @@ class Benchmark(_Record):
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
-            raise MetricError(f"{path} is no record of a benchmark: {error}") from error
+            raise MetricError(
+                f"{path} is no record of a benchmark that this version can read: {error}. Move it "
+                "away or name another folder."
+            ) from error

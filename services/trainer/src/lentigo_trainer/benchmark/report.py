@@ -8,11 +8,20 @@ from lentigo_trainer import plots
 from lentigo_trainer.benchmark import pictures
 from lentigo_trainer.benchmark.page import page
 from lentigo_trainer.benchmark.records import Benchmark
-from lentigo_trainer.benchmark.tables import measured_of, row_name
+from lentigo_trainer.benchmark.tables import measured_of, row_name, timed_name
 from lentigo_trainer.storage import storage_errors, write_whole
 
 RECORD: Final = "benchmark.json"
 PAGE: Final = "README.md"
+
+
+def read_report(folder: Path) -> Benchmark | None:
+    """Read the report that a folder holds, if it holds one.
+
+    Raises:
+        MetricError: its record cannot be read.
+    """
+    return Benchmark.read(folder / RECORD) if (folder / RECORD).exists() else None
 
 
 def write_report(benchmark: Benchmark, folder: Path) -> None:
@@ -39,9 +48,10 @@ def _pictures(benchmark: Benchmark) -> dict[str, bytes]:
     if not found:
         return {}
     rows = [(row_name(benchmark, entry), measured) for entry, measured in found]
+    timed = [(timed_name(benchmark, entry), measured) for entry, measured in found]
     drawn = {
         "recalls.png": pictures.recalls(rows),
-        "accuracy-latency.png": pictures.accuracy_by_latency(rows),
+        "accuracy-latency.png": pictures.accuracy_by_latency(timed),
     }
     for entry, measured in found:
         evaluation = measured.evaluation

@@ -1,11 +1,12 @@
 """Tables in Markdown, and figures as their cells have them."""
 
 from collections.abc import Sequence
+from string import ascii_uppercase
 from typing import Final
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer import markdown
-from lentigo_trainer.benchmark.records import Benchmark, Entry, Measured
+from lentigo_trainer.benchmark.records import Benchmark, Entry, Machine, Measured
 from lentigo_trainer.figure_text import NOT_MEASURED, share_text
 
 MISSING: Final = "-"
@@ -29,6 +30,20 @@ def row_name(benchmark: Benchmark, entry: Entry) -> str:
     if found.weights == "random":
         notes.append("random frozen weights")
     return f"{entry.title} ({'; '.join(notes)})" if notes else entry.title
+
+
+def machines(benchmark: Benchmark) -> dict[Machine, str]:
+    """Letter the machines that networks were measured on, in the order of their first network."""
+    different = dict.fromkeys(found.machine for _, found in measured_of(benchmark))
+    return dict(zip(different, ascii_uppercase, strict=False))
+
+
+def timed_name(benchmark: Benchmark, entry: Entry) -> str:
+    """Name an architecture where times are compared: with its machine, if there are several."""
+    name, lettered = row_name(benchmark, entry), machines(benchmark)
+    if entry.measured is None or len(lettered) < 2:
+        return name
+    return f"{name}, machine {lettered[entry.measured.machine]}"
 
 
 def accuracy_table(benchmark: Benchmark) -> str:
@@ -101,10 +116,12 @@ def paper_table(benchmark: Benchmark) -> str:
 
 
 def cost_table(benchmark: Benchmark) -> str:
-    """Size and speed of every network."""
+    """Size and speed of every network, and what it was timed on if that differs."""
+    lettered = machines(benchmark)
     rows = [
         [
             entry.title,
+            *([lettered[found.machine]] if len(lettered) > 1 else []),
             f"{found.parameters.total:,}",
             f"{found.parameters.trainable:,}",
             f"{found.saved_model_bytes / 1e6:.1f} MB",
@@ -117,6 +134,7 @@ def cost_table(benchmark: Benchmark) -> str:
     ]
     head = (
         "",
+        *(["Machine"] if len(lettered) > 1 else []),
         "Parameters",
         "learnt",
         "SavedModel",

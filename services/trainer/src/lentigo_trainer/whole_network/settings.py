@@ -90,7 +90,7 @@ class WholeNetwork(Table):
         weight_decay: of AdamW, on kernels alone.
         warm_up_epochs: over which the rates rise; behind them they fall along a cosine.
         average: decay of the weights' moving average, which is what is measured and exported.
-        bfloat16: whether the arithmetic of a step may be in bfloat16, which is faster.
+        bfloat16: whether the arithmetic of a step may be in bfloat16; it is where that is faster.
         stages: the first epochs, on smaller pictures; the others are at full size.
         restarts: epochs behind which the rates start again, in rising order.
         average_rounds: whether what is exported is the mean of what the network was at the end of

@@ -1,0 +1,31 @@
+"""What the system tells of its processor."""
+
+from pathlib import Path
+from typing import Final
+
+_CPU_INFO: Final = Path("/proc/cpuinfo")
+_BFLOAT16: Final = {"avx512_bf16", "amx_bf16"}
+
+
+def cpu_info() -> str:
+    """Read what Linux tells of every core; empty on a system that has no such file."""
+    try:
+        return _CPU_INFO.read_text()
+    except OSError:
+        return ""
+
+
+def name_of(cpu_info: str) -> str | None:
+    """Find the maker's name of the first core."""
+    return next(iter(_values(cpu_info, "model name")), None)
+
+
+def multiplies_bfloat16(cpu_info: str) -> bool:
+    """Say whether every core has x86 instructions that multiply in bfloat16."""
+    flags = [set(value.split()) for value in _values(cpu_info, "flags")]
+    return bool(flags) and all(each & _BFLOAT16 for each in flags)
+
+
+def _values(cpu_info: str, key: str) -> list[str]:
+    pairs = (line.partition(":") for line in cpu_info.splitlines())
+    return [value.strip() for name, _, value in pairs if name.strip() == key]

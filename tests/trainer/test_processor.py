@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from lentigo_trainer.processor import cpu_info, multiplies_bfloat16, name_of
+
+CORE = "processor\t: 0\nmodel name\t: Made Up 9000 @ 2.50GHz\nflags\t\t: fpu sse2 {}\n\n"
+AMD = CORE.format("avx512f avx512_bf16")
+XEON = CORE.format("avx512f avx512_vnni")
+SAPPHIRE = CORE.format("avx512f amx_bf16 amx_tile")
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (AMD, True),
+        (SAPPHIRE + SAPPHIRE, True),
+        (XEON, False),
+        (AMD + XEON, False),
+        (CORE.format("not_avx512_bf16"), False),
+        ("processor\t: 0\nFeatures\t: fp asimd bf16\n", False),
+        ("", False),
+    ],
+)
+def test_bfloat16_is_found_among_the_flags_of_every_core(told: str, expected: bool) -> None:
+    assert multiplies_bfloat16(told) is expected
+
+
+def test_its_name_is_the_makers() -> None:
+    assert name_of(AMD + XEON) == "Made Up 9000 @ 2.50GHz"
+    assert name_of("") is None
+
+
+def test_a_system_without_the_file_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lentigo_trainer.processor._CPU_INFO", tmp_path / "absent")
+    assert cpu_info() == ""
