@@ -61,6 +61,6 @@ SeedOption = Annotated[
     typer.Option(
         min=0,
         max=2**31 - 1,
-        help="The same seed, recipe and number of cores give the same model.",
+        help="The same seed, recipe, processor and number of cores give the same model.",
     ),
 ]
