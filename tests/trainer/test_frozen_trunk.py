@@ -55,7 +55,7 @@ def test_its_digest_tells_the_values_apart(network: Network) -> None:
 def has_bfloat16(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     has: bool = request.param
     for module in ("bfloat16", "frozen_trunk"):
-        monkeypatch.setattr(f"lentigo_trainer.{module}.pays", lambda: has)
+        monkeypatch.setattr(f"lentigo_trainer.{module}.bfloat16_pays", lambda: has)
     return has
 
 

@@ -13,7 +13,7 @@ _REWRITE: Final = "auto_mixed_precision_onednn_bfloat16"
 
 
 @cache
-def pays() -> bool:
+def bfloat16_pays() -> bool:
     """Say whether this machine's processor multiplies in bfloat16.
 
     Without such instructions it is imitated: on an Intel Xeon with plain AVX-512 VGG16 and the CNN
@@ -30,7 +30,7 @@ def in_bfloat16(wanted: bool) -> Iterator[None]:
     convolutions about twice as fast; where it does not pay, all stays in float32. The option is
     global, so it is taken back: what is exported must not be rounded.
     """
-    if not (wanted and pays()):
+    if not (wanted and bfloat16_pays()):
         yield
         return
     tf.config.optimizer.set_experimental_options({_REWRITE: True})

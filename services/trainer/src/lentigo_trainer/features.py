@@ -175,8 +175,8 @@ def _read_journal(journal: Path, key: FeatureKey) -> list[int]:
         raise _damaged(journal) from error
     if found != header:
         raise WorkFolderError(
-            f"{journal.parent} holds features made of other images, rows or weights. Choose "
-            "another --work, or delete that folder."
+            f"{journal.parent} holds features made of other images, rows or weights, "
+            "or on another kind of processor. Choose another --work, or delete that folder."
         )
     if len(crcs) + 1 < len(lines):
         write_whole(journal, lambda file: file.write(b"".join(_whole_lines(lines))))

@@ -16,7 +16,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.errors import WeightsError
-from lentigo_trainer.bfloat16 import in_bfloat16, pays
+from lentigo_trainer.bfloat16 import bfloat16_pays, in_bfloat16
 from lentigo_trainer.native_output import held_back
 
 BATCH: Final = 16
@@ -50,7 +50,7 @@ class FrozenTrunk:
 
     def __init__(self, trunk: keras.Model, threads: int, plain: bool = False) -> None:
         self.shape: tuple[int, ...] = tuple(trunk.output_shape[1:])
-        bfloat16 = plain and pays()
+        bfloat16 = plain and bfloat16_pays()
         self.digest = trunk_digest(trunk) + (" in bfloat16" if bfloat16 else "")
         self._run = _on_tensorflow(trunk) if plain else _OnLiteRT(trunk, threads)
         self._require_agreement(trunk, BFLOAT16_TOLERANCE if bfloat16 else TOLERANCE)

@@ -10,7 +10,7 @@ from lentigo_trainer.benchmark.job import Job, keep
 from lentigo_trainer.benchmark.latency import litert_latency, saved_model_latency
 from lentigo_trainer.benchmark.machine import peak_memory_bytes, this_machine
 from lentigo_trainer.benchmark.records import Measured
-from lentigo_trainer.bfloat16 import pays
+from lentigo_trainer.bfloat16 import bfloat16_pays
 from lentigo_trainer.candidate import candidate_files, candidate_manifest
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.experiment import train
@@ -50,7 +50,7 @@ def measure(job: Job, progress: Progress) -> Measured:
         parameters=manifest.parameters,
         weights=_origin(config),
         recipe=config.recipe.model_dump(mode="json"),
-        bfloat16=pays() and (whole.bfloat16 if whole else chosen.plain),
+        bfloat16=bfloat16_pays() and (whole.bfloat16 if whole else chosen.plain),
         images=manifest.split.train,
         rows=manifest.plan.per_class,
         history=trained.history,
