@@ -15,17 +15,17 @@ def cpu_info() -> str:
         return ""
 
 
-def name_of(cpu_info: str) -> str | None:
-    """Find the maker's name of the first core."""
-    return next(iter(_values(cpu_info, "model name")), None)
+def name_of(told: str) -> str | None:
+    """Find the maker's name of the first core in what `cpu_info` read."""
+    return next(iter(_values(told, "model name")), None)
 
 
-def multiplies_bfloat16(cpu_info: str) -> bool:
+def multiplies_bfloat16(told: str) -> bool:
     """Say whether every core has x86 instructions that multiply in bfloat16."""
-    flags = [set(value.split()) for value in _values(cpu_info, "flags")]
+    flags = [set(value.split()) for value in _values(told, "flags")]
     return bool(flags) and all(each & _BFLOAT16 for each in flags)
 
 
-def _values(cpu_info: str, key: str) -> list[str]:
-    pairs = (line.partition(":") for line in cpu_info.splitlines())
+def _values(told: str, key: str) -> list[str]:
+    pairs = (line.partition(":") for line in told.splitlines())
     return [value.strip() for name, _, value in pairs if name.strip() == key]
