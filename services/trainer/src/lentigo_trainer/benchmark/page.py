@@ -111,7 +111,7 @@ def _majority_of_rows(benchmark: Benchmark) -> str:
 def _one(benchmark: Benchmark, entry: Entry, found: Measured) -> str:
     return f"""## {row_name(benchmark, entry)}
 
-{found.epochs} epochs on {sum(found.rows.values()):,} rows made of {found.images:,} images.
+{found.epochs} epoch{"" if found.epochs == 1 else "s"} on {sum(found.rows.values()):,} rows made of {found.images:,} images.
 
 ![Accuracy and loss of {entry.title} by epoch](curves-{entry.name}.png)
 
