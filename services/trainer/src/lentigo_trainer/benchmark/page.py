@@ -109,9 +109,10 @@ def _majority_of_rows(benchmark: Benchmark) -> str:
 
 
 def _one(benchmark: Benchmark, entry: Entry, found: Measured) -> str:
+    epochs = "1 epoch" if found.epochs == 1 else f"{found.epochs} epochs"
     return f"""## {row_name(benchmark, entry)}
 
-{found.epochs} epoch{"" if found.epochs == 1 else "s"} on {sum(found.rows.values()):,} rows made of {found.images:,} images.
+{epochs} on {sum(found.rows.values()):,} rows made of {found.images:,} images.
 
 ![Accuracy and loss of {entry.title} by epoch](curves-{entry.name}.png)
 
