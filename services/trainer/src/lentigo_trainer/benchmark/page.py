@@ -149,13 +149,13 @@ def _method(benchmark: Benchmark) -> str:
 
 
 def _machines(benchmark: Benchmark) -> str:
-    told = {
-        machine: f"{machine.cores} cores of {machine.processor}, {machine.system}, "
-        f"TensorFlow {machine.tensorflow}, LiteRT {machine.litert}"
-        for machine in machines(benchmark)
-    }
-    if len(told) < 2:
-        return f"Machine: {next(iter(told.values()), 'nothing yet')}."
-    return " ".join(
-        f"Machine {letter}: {told[machine]}." for machine, letter in machines(benchmark).items()
+    lettered = machines(benchmark)
+    return (
+        " ".join(
+            f"Machine{f' {letter}' if len(lettered) > 1 else ''}: {machine.cores} cores of "
+            f"{machine.processor}, {machine.system}, TensorFlow {machine.tensorflow}, "
+            f"LiteRT {machine.litert}."
+            for machine, letter in lettered.items()
+        )
+        or "Machine: nothing yet."
     )
