@@ -30,9 +30,9 @@ import tensorflow as tf
 from lentigo_contract.cpu_limits import available_cores
 from lentigo_contract.images import MODEL_SIDE
 from lentigo_trainer.architectures.network import Network, build
-from lentigo_trainer.architectures.registry import architecture
+from lentigo_trainer.architectures.registry import Weights, architecture
 from lentigo_trainer.augmentation import augment, maps_of
-from lentigo_trainer.config import TrainingConfig, Weights, WorkFolder
+from lentigo_trainer.config import TrainingConfig, WorkFolder
 from lentigo_trainer.features import FeatureKey, compute_features
 from lentigo_trainer.fit import Examples, fit
 from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk

@@ -9,9 +9,8 @@ import tensorflow as tf
 
 from lentigo_contract.errors import TrainingError, WeightsError, WeightsUnavailableError
 from lentigo_trainer.architectures.network import Network, build, totals
-from lentigo_trainer.architectures.registry import ARCHITECTURES, Totals, architecture
+from lentigo_trainer.architectures.registry import ARCHITECTURES, Totals, Weights, architecture
 from lentigo_trainer.architectures.scaling import CaffeScaling
-from lentigo_trainer.config import Weights
 from lentigo_trainer.normalization import FusedBatchNormalization
 from tests.trainer.networks import lively_mobilenet
 

@@ -10,12 +10,12 @@ import pandas as pd
 
 from lentigo_contract.labels import CODES, index_of
 from lentigo_contract.manifest import Parameters
-from lentigo_trainer.architectures.registry import ARCHITECTURES
+from lentigo_trainer.architectures.registry import ARCHITECTURES, Weights
 from lentigo_trainer.benchmark.comparison import BenchmarkConfig
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.benchmark.published import PAPER
 from lentigo_trainer.benchmark.records import Benchmark, Entry, Latency, Machine, Measured
-from lentigo_trainer.config import Weights, WorkFolder
+from lentigo_trainer.config import WorkFolder
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.prepare import Prepared

@@ -18,6 +18,7 @@ from lentigo_contract.cpu_limits import available_cores
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.memory_limits import require_memory
+from lentigo_trainer.architectures.registry import Weights
 from lentigo_trainer.benchmark.command import benchmark
 from lentigo_trainer.card.command import card
 from lentigo_trainer.cli_options import (
@@ -32,7 +33,7 @@ from lentigo_trainer.cli_options import (
     WorkOption,
 )
 from lentigo_trainer.cli_steps import prepared_from, recipe_from, weights_from
-from lentigo_trainer.config import TrainingConfig, Weights, WorkFolder
+from lentigo_trainer.config import TrainingConfig, WorkFolder
 from lentigo_trainer.native_output import quiet_tensorflow
 from lentigo_trainer.own_recipe import OWN_NAME
 from lentigo_trainer.progress import progress_for

@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from lentigo_trainer.architectures.registry import Weights
 from lentigo_trainer.recipe import Recipe
-
-# `imagenet` lets Keras download, `random` is for smoke tests, a path names a folder of files.
-Weights = Path | Literal["imagenet", "random"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from lentigo_trainer.architectures.registry import Totals
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.evaluation import Evaluation
 from lentigo_trainer.prepare import Prepared
-from lentigo_trainer.run_folder import split_digest
 from lentigo_trainer.training_rows import TrainingRows
+from lentigo_trainer.training_set import split_digest
 
 
 def describe(

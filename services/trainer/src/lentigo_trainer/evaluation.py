@@ -9,49 +9,19 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     JsonValue,
-    SerializerFunctionWrapHandler,
-    model_serializer,
 )
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer import metrics
 from lentigo_trainer.answers import FloatArray, LabelArray, checked, is_malignant
-from lentigo_trainer.intervals import RESAMPLES, Interval, bootstrap
+from lentigo_trainer.intervals import RESAMPLES, Figure, Interval, bootstrap
 from lentigo_trainer.reliability import (
     ReliabilityBin,
     expected_calibration_error,
     reliability_diagram,
 )
 from lentigo_trainer.resampled import statistics_of
-
-
-class Figure(BaseModel):
-    """One figure, or why there is none.
-
-    Attributes:
-        value: the figure; None when the data do not define it.
-        low: lower end of its 95 % interval; None when that cannot be told.
-        high: upper end.
-        n: the examples it rests on: of a recall the class's examples, of a precision the answers
-            naming the class, of an AUC the positive examples, otherwise all.
-        reason: why value or interval is missing.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    reason: str | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_empty_reason(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields: dict[str, Any] = handler(self)
-        if self.reason is None:
-            del fields["reason"]
-        return fields
 
 
 class ClassFigures(BaseModel):

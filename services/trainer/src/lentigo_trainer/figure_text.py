@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation import Evaluation, Figure
+from lentigo_trainer.evaluation import Evaluation
+from lentigo_trainer.intervals import Figure
 
 NOT_MEASURED: Final = "not measured"
 

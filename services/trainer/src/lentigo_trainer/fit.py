@@ -31,7 +31,7 @@ from lentigo_trainer.recipe import Recipe
 _EVALUATION_BATCH: Final = 64
 
 
-class Features(Protocol):
+class FeatureRows(Protocol):
     """Rows of features, read by number."""
 
     def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.floating[Any]]:
@@ -48,7 +48,7 @@ class Examples:
         labels: int64 [n], indices into `labels.CODES`.
     """
 
-    features: Features
+    features: FeatureRows
     labels: Labels
 
 
@@ -106,7 +106,7 @@ def fit(
     return run_epochs(recipe.epochs, state, epoch, checkpoint, progress, finished)
 
 
-def logits_of(tail: keras.Model, features: Features, rows: int) -> npt.NDArray[np.float32]:
+def logits_of(tail: keras.Model, features: FeatureRows, rows: int) -> npt.NDArray[np.float32]:
     """Run the tail over the first rows of some features, without dropout: float32 [rows, 7]."""
     run = tf.function(lambda batch: tail(tf.cast(batch, tf.float32), training=False))
     blocks = [

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from lentigo_contract.errors import MetricError
 from lentigo_trainer.answers import FloatArray
@@ -94,3 +95,31 @@ def percentile_interval(values: FloatArray) -> Interval:
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(defined, (tail, 1 - tail))
     return Interval(float(low), float(high))
+
+
+class Figure(BaseModel):
+    """One figure, or why there is none.
+
+    Attributes:
+        value: the figure; None when the data do not define it.
+        low: lower end of its 95 % interval; None when that cannot be told.
+        high: upper end.
+        n: the examples it rests on: of a recall the class's examples, of a precision the answers
+            naming the class, of an AUC the positive examples, otherwise all.
+        reason: why value or interval is missing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    reason: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_empty_reason(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = handler(self)
+        if self.reason is None:
+            del fields["reason"]
+        return fields

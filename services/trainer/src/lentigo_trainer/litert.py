@@ -14,11 +14,11 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.agreement import LITERT_FILES
-from lentigo_contract.errors import DamagedVersionError, TrainingError
+from lentigo_contract.errors import TrainingError
 from lentigo_contract.manifest import Calibration
 from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.calibration import UNCALIBRATED
-from lentigo_trainer.engine_answers import EngineAnswers, Pixels, answers_in, joined
+from lentigo_trainer.engine_answers import Pixels
 from lentigo_trainer.export import SIGNATURE, export_saved_model
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.quantization import quantizable, stays_in_float
@@ -102,32 +102,6 @@ def export_litert(
         export_saved_model(rounded, Path(unfinished), calibration, unlikeness)
         int8 = _int8(Path(unfinished), ranges, stays_in_float(network.whole.layers), progress)
     write_whole(folder / LITERT_FILES["litert-int8"], lambda file: file.write(int8))
-
-
-def litert_answers(model: Path, images: Pixels, progress: Progress) -> EngineAnswers:
-    """Run a LiteRT model over some images, one at a time as the service does.
-
-    Args:
-        model: the file.
-        images: uint8 [n, 224, 224, 3], at least one.
-        progress: told how many images are done.
-
-    Raises:
-        DamagedVersionError: LiteRT cannot load it, or it lacks the signature.
-    """
-    try:
-        interpreter = Interpreter(model_path=os.fspath(model), num_threads=os.cpu_count())
-        run = interpreter.get_signature_runner(SIGNATURE)
-    except (ValueError, RuntimeError) as error:
-        raise DamagedVersionError(
-            f"{model} cannot be loaded by LiteRT with the signature {SIGNATURE}: {error}"
-        ) from error
-    rows = []
-    with progress.track(f"Evaluating {model.name}", total=len(images), unit="images") as step:
-        for image in images:
-            rows.append(answers_in(run(image=image[None])))
-            step.advance()
-    return joined(rows)
 
 
 def _converter(saved_model: Path) -> tf.lite.TFLiteConverter:

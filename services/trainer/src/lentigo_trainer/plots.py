@@ -26,8 +26,9 @@ from lentigo_trainer.canvas import (
     png,
     title,
 )
-from lentigo_trainer.evaluation import Evaluation, Figure
+from lentigo_trainer.evaluation import Evaluation
 from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.reliability import ReliabilityBin
 
 FEW: Final = 10

@@ -1,8 +1,6 @@
 """The folder of one run: made by one recipe on one data set."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -65,16 +63,3 @@ def keep_history(folder: Path, history: tuple[EpochFigures, ...]) -> None:
     """Write every epoch's figures beside the run's other results."""
     rows = [epoch.row() for epoch in history]
     write_whole(folder / _HISTORY, lambda file: file.write(json.dumps(rows, indent=2).encode()))
-
-
-def digest_of(lines: Iterator[str]) -> str:
-    """SHA-256 over lines of text, hex."""
-    total = hashlib.sha256()
-    for line in lines:
-        total.update(line.encode() + b"\n")
-    return total.hexdigest()
-
-
-def split_digest(sides: Mapping[str, Iterable[str]]) -> str:
-    """SHA-256 over the names of the images on each side of a split, in any order, hex."""
-    return digest_of(f"{side} {name}" for side, names in sides.items() for name in sorted(names))

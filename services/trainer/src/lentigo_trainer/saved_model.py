@@ -1,5 +1,6 @@
 """Ask an exported model by its signature, as a service would."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_trainer.engine_answers import EngineAnswers, Pixels, answers_in, joined
@@ -69,3 +71,29 @@ def saved_model_answers(model: Path, images: Pixels, progress: Progress) -> Engi
 def probabilities_of(model: Path, images: Pixels, progress: Progress) -> npt.NDArray[np.float32]:
     """Give the probabilities alone, float32 [n, 7]; see `saved_model_answers`."""
     return saved_model_answers(model, images, progress).probabilities
+
+
+def litert_answers(model: Path, images: Pixels, progress: Progress) -> EngineAnswers:
+    """Run a LiteRT model over some images, one at a time as the service does.
+
+    Args:
+        model: the file.
+        images: uint8 [n, 224, 224, 3], at least one.
+        progress: told how many images are done.
+
+    Raises:
+        DamagedVersionError: LiteRT cannot load it, or it lacks the signature.
+    """
+    try:
+        interpreter = Interpreter(model_path=os.fspath(model), num_threads=os.cpu_count())
+        run = interpreter.get_signature_runner(SIGNATURE)
+    except (ValueError, RuntimeError) as error:
+        raise DamagedVersionError(
+            f"{model} cannot be loaded by LiteRT with the signature {SIGNATURE}: {error}"
+        ) from error
+    rows = []
+    with progress.track(f"Evaluating {model.name}", total=len(images), unit="images") as step:
+        for image in images:
+            rows.append(answers_in(run(image=image[None])))
+            step.advance()
+    return joined(rows)

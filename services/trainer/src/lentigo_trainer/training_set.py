@@ -6,8 +6,10 @@ bytes, the lesion, and the name. Its own check sum stands in the manifest, as ev
 
 import csv
 import gzip
+import hashlib
 import io
 import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -73,3 +75,16 @@ def read_training_set(folder: Path) -> TrainingSet | None:
             f"{path} cannot be read as a list of training images. Publish the version again."
         ) from error
     return TrainingSet(digests=digests, lesions=lesions, names=names)
+
+
+def digest_of(lines: Iterator[str]) -> str:
+    """SHA-256 over lines of text, hex."""
+    total = hashlib.sha256()
+    for line in lines:
+        total.update(line.encode() + b"\n")
+    return total.hexdigest()
+
+
+def split_digest(sides: Mapping[str, Iterable[str]]) -> str:
+    """SHA-256 over the names of the images on each side of a split, in any order, hex."""
+    return digest_of(f"{side} {name}" for side, names in sides.items() for name in sorted(names))

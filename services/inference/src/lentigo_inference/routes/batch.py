@@ -23,7 +23,7 @@ router = APIRouter(tags=["predictions"])
 
 MAX_IMAGES: Final = 32
 
-_REQUEST_BODY: Final[dict[str, Any]] = {
+_BATCH_REQUEST_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": f"A form with 1 to {MAX_IMAGES} parts named {FIELD}.",
@@ -51,7 +51,7 @@ _REQUEST_BODY: Final[dict[str, Any]] = {
 @router.post(
     "/v1/predictions:batch",
     responses=problem_responses(400, 408, 413, 415, 500, 503),
-    openapi_extra=_REQUEST_BODY,
+    openapi_extra=_BATCH_REQUEST_BODY,
 )
 async def predict_batch(
     request: Request, services: ServicesOfRequest, *, force: Force = False

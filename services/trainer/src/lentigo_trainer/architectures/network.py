@@ -7,10 +7,9 @@ import keras
 
 from lentigo_contract.images import MODEL_SIDE
 from lentigo_contract.labels import CODES
-from lentigo_trainer.architectures.registry import Architecture, Totals
+from lentigo_trainer.architectures.registry import Architecture, Totals, Weights
 from lentigo_trainer.architectures.scaling import scaled
 from lentigo_trainer.architectures.weights import load_base
-from lentigo_trainer.config import Weights
 from lentigo_trainer.normalization import FusedBatchNormalization
 
 

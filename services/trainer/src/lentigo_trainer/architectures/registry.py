@@ -6,6 +6,7 @@ docs/decisions/0010-one-registry-of-architectures.md.
 """
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
 from lentigo_contract.errors import TrainingError
@@ -176,3 +177,7 @@ def learning_wholly(chosen: Architecture, dropout: float) -> Architecture:
         dropout: share of the pooled features dropped while training.
     """
     return replace(chosen, boundary="rescaling", hidden=(), dropout=dropout, published=None)
+
+
+# `imagenet` lets Keras download, `random` is for smoke tests, a path names a folder of files.
+Weights = Path | Literal["imagenet", "random"]

@@ -5,8 +5,7 @@ from pathlib import Path
 import keras
 
 from lentigo_contract.errors import WeightsError, WeightsUnavailableError
-from lentigo_trainer.architectures.registry import Architecture
-from lentigo_trainer.config import Weights
+from lentigo_trainer.architectures.registry import Architecture, Weights
 
 
 def load_base(

@@ -89,7 +89,7 @@ def _other(named: str) -> "Other":
 
 def _drawn(evidence: "Evidence") -> dict[str, tuple[str, bytes]]:
     """Draw every picture: name, what it shows in words, and its bytes."""
-    from lentigo_trainer.card import pictures  # noqa: PLC0415 - see cli
+    from lentigo_trainer.card.pictures import reliability_beside, sensitivities  # noqa: PLC0415 - see cli
 
     main = evidence.main
     other = next(iter(evidence.beside(main)), None)
@@ -97,11 +97,11 @@ def _drawn(evidence: "Evidence") -> dict[str, tuple[str, bytes]]:
     return {
         "sensitivity": (
             f"Sensitivity for each diagnosis on {main.images}{both}",
-            pictures.sensitivities(main, other),
+            sensitivities(main, other),
         ),
         "reliability": (
             f"Reliability diagram on {main.images}{both}",
-            pictures.reliability(main, other),
+            reliability_beside(main, other),
         ),
     }
 

@@ -1,7 +1,6 @@
 """Another version's figures beside this one's, on the same images."""
 
 from lentigo_trainer.card.evidence import Other
-from lentigo_trainer.evaluation import Figure
 from lentigo_trainer.figure_text import (
     NOT_MEASURED,
     change_text,
@@ -9,6 +8,7 @@ from lentigo_trainer.figure_text import (
     points_text,
     share_text,
 )
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.markdown import paragraphs, table
 from lentigo_trainer.scoring.paired import COMPARED, paired_differences
 from lentigo_trainer.scoring.scorecard import Scorecard

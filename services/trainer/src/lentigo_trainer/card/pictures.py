@@ -31,7 +31,7 @@ def sensitivities(ours: Scorecard, other: Other | None = None) -> bytes:
     return svg(each_diagnosis(ours, series, "Sensitivity for each diagnosis (and n)"))
 
 
-def reliability(ours: Scorecard, other: Other | None = None) -> bytes:
+def reliability_beside(ours: Scorecard, other: Other | None = None) -> bytes:
     """Draw the share of right answers against the confidence, of one version or of both."""
     figure = blank(height=5.6)
     axes = figure.subplots()

@@ -3,8 +3,8 @@
 from lentigo_contract.manifest import Manifest
 from lentigo_trainer.card.counts import of_text
 from lentigo_trainer.card.decisions import chosen_on
-from lentigo_trainer.evaluation import Figure
 from lentigo_trainer.figure_text import NOT_MEASURED, number_text, share_text
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.markdown import bullets
 from lentigo_trainer.scoring.scorecard import Scorecard
 

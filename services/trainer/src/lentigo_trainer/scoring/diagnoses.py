@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.answers import FloatArray, LabelArray
-from lentigo_trainer.evaluation import Figure
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.resampled import auc, mean, ratio
 from lentigo_trainer.scoring.measured import Basis, Resampling, measured
 from lentigo_trainer.scoring.ranking import average_precision, specificity_at

@@ -19,10 +19,10 @@ from lentigo_trainer.answers import LabelArray
 from lentigo_trainer.ham10000 import read_metadata, require_images
 from lentigo_trainer.hold_out import Parts, parts_of
 from lentigo_trainer.listing import listed
-from lentigo_trainer.run_folder import digest_of
 from lentigo_trainer.scoring.truth_table import read_truth
 from lentigo_trainer.source import ImageReader, Source, images_of, open_images
 from lentigo_trainer.split import Rows, split
+from lentigo_trainer.training_set import digest_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lentigo_trainer.evaluation import Figure
-from lentigo_trainer.intervals import RESAMPLES, Statistics, bootstrap
+from lentigo_trainer.intervals import RESAMPLES, Figure, Statistics, bootstrap
 
 FEWEST: Final = 10
 """Examples below which a subgroup gets no figure."""

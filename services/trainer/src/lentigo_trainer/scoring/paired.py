@@ -10,7 +10,7 @@ from typing import Final
 
 from lentigo_contract.errors import ScorecardError
 from lentigo_trainer.answers import FloatArray, checked
-from lentigo_trainer.evaluation import Figure
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.resampled import statistics_of
 from lentigo_trainer.scoring.kept_answers import groups_of, probabilities_of, truth_of
 from lentigo_trainer.scoring.measured import Basis, Resampling, measured

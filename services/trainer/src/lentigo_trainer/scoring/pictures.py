@@ -7,7 +7,6 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import PercentFormatter
 
-from lentigo_trainer import plots
 from lentigo_trainer.canvas import (
     BLUE,
     FAINT,
@@ -20,18 +19,19 @@ from lentigo_trainer.canvas import (
     png,
     title,
 )
-from lentigo_trainer.evaluation import Figure
+from lentigo_trainer.intervals import Figure
+from lentigo_trainer.plots import confusion, reliability
 from lentigo_trainer.scoring.scorecard import Scorecard
 
 
 def pictures(card: Scorecard) -> dict[str, tuple[str, bytes]]:
     """Draw every picture: file name, what it shows in words, and its bytes."""
     found = {
-        "confusion.png": ("Truths against answers", plots.confusion(card.evaluation)),
+        "confusion.png": ("Truths against answers", confusion(card.evaluation)),
         "diagnoses.png": ("Sensitivity and specificity of each diagnosis", diagnoses(card)),
         "reliability.png": (
             "Reliability diagram of the answers",
-            plots.reliability(card.calibration.after),
+            reliability(card.calibration.after),
         ),
         "risk-coverage.png": ("Risk against coverage", risk_against_coverage(card)),
     }
@@ -39,7 +39,7 @@ def pictures(card: Scorecard) -> dict[str, tuple[str, bytes]]:
     if before is not None and before != card.calibration.after:
         found["reliability-before.png"] = (
             "Reliability diagram before calibration",
-            plots.reliability(before),
+            reliability(before),
         )
     return found
 

@@ -14,7 +14,8 @@ from scipy.special import softmax
 
 from lentigo_contract.manifest import Calibration
 from lentigo_trainer.answers import FloatArray, LabelArray
-from lentigo_trainer.evaluation import Evaluation, Figure, evaluate
+from lentigo_trainer.evaluation import Evaluation, evaluate
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.reliability import ReliabilityBin
 from lentigo_trainer.scoring.measured import Resampling
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest import Thresholds
 from lentigo_trainer.answers import FloatArray, LabelArray, is_malignant, malignancy
-from lentigo_trainer.evaluation import Figure
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.resampled import mean
 from lentigo_trainer.scoring.measured import Basis, Resampling, measured
 

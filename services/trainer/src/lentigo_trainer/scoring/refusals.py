@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.manifest import UnlikenessLimit
 from lentigo_trainer.engine_answers import EngineAnswers
-from lentigo_trainer.evaluation import Figure
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.resampled import mean
 from lentigo_trainer.scoring.measured import Basis, Resampling, measured
 

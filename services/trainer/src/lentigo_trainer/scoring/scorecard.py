@@ -9,8 +9,8 @@ from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
 from lentigo_contract.manifest import Manifest
 from lentigo_trainer.answers import FloatArray, checked
-from lentigo_trainer.evaluation import Evaluation, Figure, evaluate
-from lentigo_trainer.intervals import RESAMPLES
+from lentigo_trainer.evaluation import Evaluation, evaluate
+from lentigo_trainer.intervals import RESAMPLES, Figure
 from lentigo_trainer.scoring.diagnoses import (
     DiagnosisFigures,
     diagnosis_figures,

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from lentigo_trainer.answers import FloatArray, LabelArray
-from lentigo_trainer.evaluation import Figure
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.scoring.measured import Basis, Resampling, measured
 from lentigo_trainer.scoring.ranking import area_under_risk, risk_at
 

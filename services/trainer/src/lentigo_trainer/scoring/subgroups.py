@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.answers import FloatArray, LabelArray, is_malignant, malignancy
-from lentigo_trainer.evaluation import Figure
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.metrics import majority_code, present_codes
 from lentigo_trainer.resampled import BoolArray, auc, mean
 from lentigo_trainer.scoring.measured import FEWEST, Basis, Resampling, measured

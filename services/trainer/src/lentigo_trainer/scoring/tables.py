@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from lentigo_trainer.evaluation import Figure
 from lentigo_trainer.figure_text import number_text, share_text, temperatures_text, threshold_text
+from lentigo_trainer.intervals import Figure
 from lentigo_trainer.scoring.referral import Referral
 from lentigo_trainer.scoring.scorecard import Scorecard
 from lentigo_trainer.scoring.subgroup_tables import subgroup_tables

@@ -56,15 +56,15 @@ def read_truth(path: Path) -> TruthTable:
     if not rows:
         raise TruthError(f"{path} lists no image. It needs a row for each, under {_HEAD}.")
     uneven = [line for line, row in rows if len(row) != len(header)]
-    _refuse(path, f"rows without {len(header)} values", _lines(uneven))
+    _refuse_rows(path, f"rows without {len(header)} values", _lines(uneven))
     place = {name: header.index(name) for name in (IMAGE, *CODE_OF_COLUMN)}
     names = [row[place[IMAGE]].strip() for _, row in rows]
-    _refuse(
+    _refuse_rows(
         path,
         "rows that name no image",
         _lines([line for (line, _), name in zip(rows, names, strict=True) if not name]),
     )
-    _refuse(
+    _refuse_rows(
         path, "images listed twice", [name for name, times in Counter(names).items() if times > 1]
     )
     marks = [
@@ -72,7 +72,7 @@ def read_truth(path: Path) -> TruthTable:
         for name, (_, row) in zip(names, rows, strict=True)
     ]
     for wrong, what in ((0, "without a diagnosis"), (2, "with more than one diagnosis")):
-        _refuse(
+        _refuse_rows(
             path,
             f"rows {what}; each needs a 1 for one of the seven and a 0 for the others",
             [name for name, of in zip(names, marks, strict=True) if min(sum(of), 2) == wrong],
@@ -130,6 +130,6 @@ def _lines(lines: Sequence[int]) -> list[str]:
     return [f"line {line}" for line in lines]
 
 
-def _refuse(path: Path, what: str, items: Sequence[str]) -> None:
+def _refuse_rows(path: Path, what: str, items: Sequence[str]) -> None:
     if items:
         raise TruthError(f"{path} has {len(items):,} {what}: {listed(items)}.")

@@ -26,7 +26,7 @@ from lentigo_trainer.epochs import (
     reseed_dropout,
     run_epochs,
 )
-from lentigo_trainer.fit import Examples, Features, logits_of
+from lentigo_trainer.fit import Examples, FeatureRows, logits_of
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.metrics import balanced_accuracy
 from lentigo_trainer.progress import Progress
@@ -153,7 +153,7 @@ class Shrunk:
         side: in pixels.
     """
 
-    def __init__(self, pictures: Features, side: int) -> None:
+    def __init__(self, pictures: FeatureRows, side: int) -> None:
         self._pictures = pictures
         self._side = side
 

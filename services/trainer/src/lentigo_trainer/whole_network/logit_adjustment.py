@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from lentigo_trainer.whole_network.sampling import Floats
+from lentigo_trainer.whole_network.sampling import Shares
 
 Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
 
 
-def adjusted_cross_entropy(shares: Floats, strength: float, smoothing: float) -> Loss:
+def adjusted_cross_entropy(shares: Shares, strength: float, smoothing: float) -> Loss:
     """Make the loss.
 
     Args:
@@ -40,7 +40,7 @@ def adjusted_cross_entropy(shares: Floats, strength: float, smoothing: float) ->
     return loss
 
 
-def put_back(logits: keras.layers.Dense, frequencies: Floats, power: float) -> None:
+def put_back(logits: keras.layers.Dense, frequencies: Shares, power: float) -> None:
     """Add to a layer's biases what makes frequent classes more probable again.
 
     With the loss above, the answers are those for classes that are all alike often. A power of 1
@@ -55,6 +55,6 @@ def put_back(logits: keras.layers.Dense, frequencies: Floats, power: float) -> N
     logits.bias.assign(logits.bias + _logarithms(frequencies, power))
 
 
-def _logarithms(shares: Floats, strength: float) -> npt.NDArray[np.float32]:
+def _logarithms(shares: Shares, strength: float) -> npt.NDArray[np.float32]:
     """Give so many times the logarithm of each share, 0 for a class without any."""
     return (strength * np.log(np.where(shares > 0, shares, 1.0))).astype(np.float32)

@@ -5,10 +5,10 @@ import numpy.typing as npt
 
 from lentigo_contract.labels import CODES
 
-Floats = npt.NDArray[np.float64]
+Shares = npt.NDArray[np.float64]
 
 
-def class_shares(labels: npt.NDArray[np.int64], power: float) -> Floats:
+def class_shares(labels: npt.NDArray[np.int64], power: float) -> Shares:
     """Give each class's share of what is drawn: its images to a power, over the sum of all.
 
     Args:
@@ -21,12 +21,12 @@ def class_shares(labels: npt.NDArray[np.int64], power: float) -> Floats:
     """
     counts = np.bincount(labels, minlength=len(CODES)).astype(np.float64)
     weights = np.where(counts > 0, counts**power, 0.0)
-    shares: Floats = weights / weights.sum()
+    shares: Shares = weights / weights.sum()
     return shares
 
 
 def epoch_rows(
-    labels: npt.NDArray[np.int64], shares: Floats, count: int, seed: int
+    labels: npt.NDArray[np.int64], shares: Shares, count: int, seed: int
 ) -> npt.NDArray[np.int64]:
     """Draw one epoch's images, shuffled.
 
