@@ -17,7 +17,7 @@ import numpy as np
 
 from lentigo_contract.agreement import LITERT_FILES, EngineName
 from lentigo_contract.errors import ImageError
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest import Manifest
 from lentigo_trainer.engine_answers import Pixels
 from lentigo_trainer.measure import open_version

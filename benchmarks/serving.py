@@ -31,7 +31,7 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from lentigo_contract.golden import golden_images
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.layout import MANIFEST_NAME
 from lentigo_contract.manifest import Manifest
 from lentigo_contract.store import ModelStore

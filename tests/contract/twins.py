@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from tests.fakes import lesion_image
 
 Pixels = npt.NDArray[np.uint8]

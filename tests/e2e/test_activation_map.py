@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from lentigo_contract.agreement import LITERT_FILES
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest import Manifest
 from lentigo_contract.store import ModelStore, StoredVersion

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest import Manifest
 from lentigo_contract.store import ModelStore

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tritonclient.http as triton
 
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.store import ModelStore
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.store import ModelStore
 from tests.e2e.service_process import (

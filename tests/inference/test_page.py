@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from lentigo_contract.usability import REASONS
+from lentigo_contract.imaging.quality import REASONS
 from lentigo_inference.page_files import page_files
 from lentigo_inference.page_script import joined_script
 from lentigo_inference.settings import Settings

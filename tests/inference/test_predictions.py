@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES, DIAGNOSES, MALIGNANT
 from lentigo_contract.manifest import Thresholds
 from lentigo_contract.store import ModelStore

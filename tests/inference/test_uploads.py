@@ -12,7 +12,7 @@ import structlog
 from PIL import Image
 from starlette.types import Message
 
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.store import ModelStore
 from lentigo_inference.settings import Settings

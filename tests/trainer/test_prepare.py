@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import DamagedImagesError, WorkFolderError
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import index_of
 from lentigo_trainer import prepare as preparing
 from lentigo_trainer.claim import claimed

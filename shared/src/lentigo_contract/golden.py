@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from lentigo_contract.agreement import EngineName
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest_fields import Fraction, Record
 

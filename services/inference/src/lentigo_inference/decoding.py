@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lentigo_contract.errors import ServiceBusyError
-from lentigo_contract.images import ImageLimits, ModelImage, read_image
-from lentigo_contract.usability import Flaw, flaws_of
+from lentigo_contract.imaging.quality import Flaw, flaws_of
+from lentigo_contract.imaging.read import ImageLimits, ModelImage, read_image
 from lentigo_inference.request_record import RequestRecord, Step
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class DecodePool:
         The record is told the digest and the time also of an image that cannot be read.
 
         Raises:
-            ImageError: as `lentigo_contract.images.read_image`.
+            ImageError: as `lentigo_contract.imaging.read.read_image`.
             ServiceBusyError: there is no memory for it now.
         """
         asked = time.monotonic()

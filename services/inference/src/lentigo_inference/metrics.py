@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
-from lentigo_contract.usability import REASONS
 from lentigo_inference import __version__
 from lentigo_inference.batcher import BatchRecord
 from lentigo_inference.decoding import DecodeTimes

@@ -86,7 +86,7 @@ class ModelMetadata(BaseModel):
 
 
 class InputTensor(BaseModel):
-    """Images as the network takes them; `lentigo_contract.images` gives the same from a file."""
+    """Images as the network takes them; `lentigo_contract.imaging.read` makes them from a file."""
 
     name: str
     shape: list[int] = Field(max_length=8)

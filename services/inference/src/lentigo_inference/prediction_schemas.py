@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat
 
-from lentigo_contract.usability import Reason
+from lentigo_contract.imaging.quality import Reason
 from lentigo_inference.schemas import (
     DiagnosisCode,
     Fraction,

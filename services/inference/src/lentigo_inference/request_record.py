@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lentigo_contract.usability import Reason
+from lentigo_contract.imaging.quality import Reason
 
 StepName = Literal["decode", "queue", "inference"]
 

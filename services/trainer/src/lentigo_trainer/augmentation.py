@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.plan import Plan
 
 ROTATION_DEGREES: Final = 180.0

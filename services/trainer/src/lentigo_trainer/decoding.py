@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from lentigo_contract.errors import DamagedImagesError, ImageError
-from lentigo_contract.images import ModelImage, read_image
+from lentigo_contract.imaging.read import ModelImage, read_image
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.source import ImageReader
 

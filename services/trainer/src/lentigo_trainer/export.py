@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from lentigo_contract.errors import StorageError
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest import Calibration, MapGeometry
 from lentigo_trainer.activation_map import class_activation, explain
 from lentigo_trainer.architectures.network import Network

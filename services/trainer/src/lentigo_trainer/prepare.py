@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lentigo_contract.errors import WorkFolderError
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import index_of
 from lentigo_trainer.claim import claimed
 from lentigo_trainer.decoding import decode

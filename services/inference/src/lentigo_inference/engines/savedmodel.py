@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lentigo_contract.errors import EngineError
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_inference.engine import OUTPUTS, Images, Prediction
 
 # Before the import, which reads it: no progress reports of the C++ runtime among our log lines.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_trainer.architectures.registry import Architecture, Totals, Weights
 from lentigo_trainer.architectures.scaling import scaled

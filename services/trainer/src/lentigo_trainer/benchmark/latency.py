@@ -10,7 +10,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.benchmark.machine import load
 from lentigo_trainer.benchmark.records import Latency
 from lentigo_trainer.export import SIGNATURE

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_contract.usability import flaws_of
+from lentigo_contract.imaging.quality import flaws_of
 from lentigo_trainer.decoding import decode
 from lentigo_trainer.engine_answers import EngineAnswers, joined
 from lentigo_trainer.progress import Progress

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_contract.errors import RecipeError
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.epochs import (

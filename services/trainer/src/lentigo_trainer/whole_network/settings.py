@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.recipe_table import Table
 
 Share = Annotated[float, Field(ge=0, lt=1)]

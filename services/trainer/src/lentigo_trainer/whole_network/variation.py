@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.whole_network.settings import Variation
 
 Floats = npt.NDArray[np.float32]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lentigo_contract.errors import ImageError, UndecodableImageError, UnsupportedImageError
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 from tests.contract.twins import PLAIN, lossless
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import (
@@ -268,7 +268,7 @@ def test_exif_orientation_is_found_among_many_entries() -> None:
 TIGHT = """
 import resource, sys
 from lentigo_contract.errors import ImageError
-from lentigo_contract.images import read_image
+from lentigo_contract.imaging.read import read_image
 data = sys.stdin.buffer.read()
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 60 * 2**20,) * 2)

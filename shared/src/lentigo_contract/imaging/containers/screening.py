@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from lentigo_contract.containers import bmp, jpeg, png, tiff, webp
 from lentigo_contract.errors import UnsupportedImageError
+from lentigo_contract.imaging.containers import bmp, jpeg, png, tiff, webp
 
 ImageKind = Literal["JPEG", "PNG", "WEBP", "BMP", "TIFF"]
 

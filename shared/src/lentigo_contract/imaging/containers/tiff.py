@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from lentigo_contract.containers import exif
 from lentigo_contract.errors import UndecodableImageError, UnsupportedImageError
+from lentigo_contract.imaging.containers import exif
 
 SIGNATURES: Final = (b"II*\x00", b"MM\x00*")
 

@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from lentigo_contract.containers import exif
 from lentigo_contract.errors import UndecodableImageError
+from lentigo_contract.imaging.containers import exif
 
 SIGNATURE: Final = b"\xff\xd8\xff"
 

@@ -4,8 +4,8 @@ import struct
 import zlib
 from typing import Final
 
-from lentigo_contract.containers import exif
 from lentigo_contract.errors import UndecodableImageError, UnsupportedImageError
+from lentigo_contract.imaging.containers import exif
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 

@@ -3,7 +3,7 @@
 import struct
 from typing import Final
 
-from lentigo_contract.containers import exif
+from lentigo_contract.imaging.containers import exif
 
 _MAX_CHUNKS: Final = 1000
 

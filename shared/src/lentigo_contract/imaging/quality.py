@@ -16,7 +16,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_contract.images import MODEL_SIDE
+from lentigo_contract.imaging.read import MODEL_SIDE
 
 Flaw = Literal["too-small", "too-dark", "too-bright", "blank", "blurred"]
 """What can be wrong with a picture."""

@@ -3,8 +3,8 @@
 import struct
 from typing import Final
 
-from lentigo_contract.containers import exif
 from lentigo_contract.errors import UnsupportedImageError
+from lentigo_contract.imaging.containers import exif
 
 # As they stand in the file: OS/2 1 and 2, Windows 3 and its extensions to version 5.
 HEADER_SIZES: Final = tuple(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124))
