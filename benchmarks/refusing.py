@@ -15,10 +15,10 @@ from typing import Final
 
 import numpy as np
 
-from lentigo_contract.agreement import LITERT_FILES, EngineName
 from lentigo_contract.errors import ImageError
 from lentigo_contract.imaging.read import read_image
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.engine_answers import Pixels
 from lentigo_trainer.measure import open_version
 from lentigo_trainer.other_engines import answers_of

@@ -11,8 +11,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from tensorflow.lite.tools import flatbuffer_utils
 
-from lentigo_contract.agreement import LITERT_FILES, EngineName
-from lentigo_contract.golden import golden_images
+from lentigo_contract.manifest.engines import LITERT_FILES, EngineName, golden_images
 
 _OUTPUT: Final = "unlikeness"
 _SIGNATURE: Final = "serving_default"

@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lentigo_contract.agreement import EngineAgreement
-from lentigo_contract.golden import Golden, GoldenAnswer
 from lentigo_contract.labels import CODES, index_of
-from lentigo_contract.manifest import (
+from lentigo_contract.manifest.engines import EngineAgreement, Golden, GoldenAnswer
+from lentigo_contract.manifest.manifest import (
     Calibration,
     DatasetRecord,
     Manifest,

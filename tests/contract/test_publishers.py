@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.store import ModelStore
 from tests.contract import killed_publisher
 from tests.contract.versions import (

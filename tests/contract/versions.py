@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lentigo_contract.errors import LentigoError
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.store import ModelStore
 from tests.fakes import made_manifest
 

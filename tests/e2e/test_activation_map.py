@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from lentigo_contract.agreement import LITERT_FILES
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.engines import LITERT_FILES
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine_choice import EngineSetting, engine_loader
 from tests.fakes import jpeg_bytes, lesion_image, made_manifest

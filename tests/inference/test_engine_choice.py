@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 import structlog
 
-from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import EngineError
-from lentigo_contract.golden import Golden, GoldenAnswer, golden_images
-from lentigo_contract.manifest import FileRecord, Manifest
+from lentigo_contract.manifest.engines import EngineName, Golden, GoldenAnswer, golden_images
+from lentigo_contract.manifest.manifest import FileRecord, Manifest
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine, Images, Prediction
 from lentigo_inference.engine_choice import EngineSetting, check_golden, choose, engine_loader

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import EngineError
+from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine, Images, Prediction, warm_up
 from lentigo_inference.engine_choice import engine_loader

@@ -8,7 +8,7 @@ import structlog
 from PIL import Image
 
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest import Thresholds
+from lentigo_contract.manifest.manifest import Thresholds
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine
 from lentigo_inference.settings import Settings

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from scipy.special import softmax
 
-from lentigo_contract.manifest import Calibration
+from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.calibration import UNCALIBRATED, calibrated, calibration_on
 from lentigo_trainer.temperatures_by_diagnosis import temperatures_by_diagnosis

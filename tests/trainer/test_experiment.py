@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.candidate import candidate_files, candidate_manifest
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lentigo_contract.errors import StorageError
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest import Calibration, MapGeometry
+from lentigo_contract.manifest.manifest import Calibration, MapGeometry
 from lentigo_trainer.activation_map import class_activation, explain
 from lentigo_trainer.architectures.network import Network, build
 from lentigo_trainer.architectures.registry import architecture

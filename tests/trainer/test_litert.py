@@ -7,11 +7,15 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from lentigo_contract.agreement import LITERT_FILES
 from lentigo_contract.errors import DamagedVersionError, MetricError
-from lentigo_contract.golden import GOLDEN_IMAGES, GOLDEN_SEED, golden_images
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest import Calibration
+from lentigo_contract.manifest.engines import (
+    GOLDEN_IMAGES,
+    GOLDEN_SEED,
+    LITERT_FILES,
+    golden_images,
+)
+from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.export import export_saved_model
 from lentigo_trainer.folding import chain_of, folded, network_of

@@ -4,10 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import EmptyClassError, MetricError
-from lentigo_contract.golden import GOLDEN_SEED, Golden
 from lentigo_contract.labels import index_of
+from lentigo_contract.manifest.engines import GOLDEN_SEED, EngineName, Golden
 from lentigo_trainer.answers import FloatArray, malignancy
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.operating_point import OperatingPoint, choose_operating_point

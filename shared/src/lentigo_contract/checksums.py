@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lentigo_contract.errors import DamagedVersionError, PublishError
 from lentigo_contract.layout import MANIFEST_NAME
-from lentigo_contract.manifest import FileRecord
+from lentigo_contract.manifest.manifest import FileRecord
 from lentigo_contract.plain_files import open_plain
 
 _RESTORE = "Remove the version or publish it again."

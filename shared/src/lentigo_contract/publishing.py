@@ -21,7 +21,7 @@ from lentigo_contract.layout import (
     is_version_name,
     version_names,
 )
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.staging import clear_stale_staging, staging_folder
 
 _NUMBER_TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lentigo_contract.errors import NoVersionError
 from lentigo_contract.layout import version_names
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.store import ModelStore, StoredVersion
 
 

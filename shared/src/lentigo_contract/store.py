@@ -12,7 +12,7 @@ from pathlib import Path
 from lentigo_contract.checksums import check_files
 from lentigo_contract.errors import DamagedVersionError, VersionNotFoundError
 from lentigo_contract.layout import MANIFEST_NAME, is_version_name, version_names
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.publishing import publish_version
 
 

@@ -3,10 +3,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageFilter
 
-from lentigo_contract.golden import golden_images
 from lentigo_contract.imaging.quality import FLAWS, LEAST_SIDE, REASONS, flaws_of
 from lentigo_contract.imaging.read import MODEL_SIDE, read_image
 from lentigo_contract.labels import CODES
+from lentigo_contract.manifest.engines import golden_images
 from tests.contract.twins import Pixels
 from tests.fakes import jpeg_bytes, lesion_image
 

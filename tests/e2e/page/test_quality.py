@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageFilter
 from playwright.sync_api import FilePayload, Page, expect
 
-from lentigo_contract.manifest import Thresholds
+from lentigo_contract.manifest.manifest import Thresholds
 from lentigo_contract.store import ModelStore
 from tests.e2e.page.conftest import Visit
 from tests.e2e.page.hands import PREDICTIONS, button, choose, file, lesion, see_result, violations

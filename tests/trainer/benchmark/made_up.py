@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lentigo_contract.labels import CODES, index_of
-from lentigo_contract.manifest import Parameters
+from lentigo_contract.manifest.manifest import Parameters
 from lentigo_trainer.architectures.registry import ARCHITECTURES, Weights
 from lentigo_trainer.benchmark.comparison import BenchmarkConfig
 from lentigo_trainer.benchmark.job import recipe_of

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import RESEARCH_NOTICE, index_of
-from lentigo_contract.manifest import SplitRecord, Thresholds, UnlikenessLimit
+from lentigo_contract.manifest.manifest import SplitRecord, Thresholds, UnlikenessLimit
 from lentigo_trainer.answers import LabelArray
 from lentigo_trainer.card.evidence import Other, checked
 from lentigo_trainer.card.model_card import model_card

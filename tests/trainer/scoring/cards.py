@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.scoring.image_set import ImageSet
 from lentigo_trainer.scoring.scorecard import Scorecard, score

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lentigo_contract.errors import OverlapError
-from lentigo_contract.manifest import Manifest, SplitRecord
+from lentigo_contract.manifest.manifest import Manifest, SplitRecord
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_trainer.prepare import Prepared, prepare
 from lentigo_trainer.progress import SilentProgress

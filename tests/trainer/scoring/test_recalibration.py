@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from lentigo_contract.manifest import Calibration
+from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.calibration import calibrated
 from lentigo_trainer.evaluation import evaluate

@@ -1,7 +1,7 @@
 import numpy as np
 
 from lentigo_contract.labels import index_of
-from lentigo_contract.manifest import Thresholds
+from lentigo_contract.manifest.manifest import Thresholds
 from lentigo_trainer.answers import LabelArray
 from lentigo_trainer.scoring.measured import Resampling
 from lentigo_trainer.scoring.referral import Referral, referral

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import DamagedVersionError
-from lentigo_contract.manifest import UnlikenessLimit
+from lentigo_contract.manifest.manifest import UnlikenessLimit
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.scoring.measured import Resampling
 from lentigo_trainer.scoring.refusals import refused_by, refused_share

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
-from lentigo_contract.manifest import Calibration
+from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.evaluation import evaluate
 from lentigo_trainer.scoring.image_set import ImageSet
 from lentigo_trainer.scoring.page import write_page

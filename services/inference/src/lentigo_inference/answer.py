@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lentigo_contract.imaging.quality import Flaw, Reason
-from lentigo_contract.manifest import UnlikenessLimit
+from lentigo_contract.manifest.manifest import UnlikenessLimit
 from lentigo_inference.decoding import DecodedUpload
 from lentigo_inference.engine import Floats
 from lentigo_inference.slot import LoadedModel

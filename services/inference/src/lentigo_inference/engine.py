@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.store import StoredVersion
 
 Images = npt.NDArray[np.uint8]

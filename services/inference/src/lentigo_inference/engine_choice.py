@@ -6,10 +6,9 @@ from typing import Final, Literal, Protocol
 import numpy as np
 import structlog
 
-from lentigo_contract.agreement import LITERT_FILES, EngineName
 from lentigo_contract.errors import EngineError
-from lentigo_contract.golden import Golden, golden_images
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.engines import LITERT_FILES, EngineName, Golden, golden_images
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.store import StoredVersion
 from lentigo_inference.engine import (
     Engine,

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import MetricError
+from lentigo_contract.manifest.engines import EngineName
 from lentigo_trainer.answers import FloatArray, LabelArray, checked, checked_truth
 from lentigo_trainer.metrics import accuracy, balanced_accuracy, present_codes
 

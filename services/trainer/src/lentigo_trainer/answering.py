@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lentigo_contract.agreement import EngineName
-from lentigo_contract.manifest import Calibration, MapGeometry, UnlikenessLimit
+from lentigo_contract.manifest.engines import EngineName
+from lentigo_contract.manifest.manifest import Calibration, MapGeometry, UnlikenessLimit
 from lentigo_trainer.abstention import Abstention, choose_abstention
 from lentigo_trainer.answers import LabelArray
 from lentigo_trainer.engine_answers import EngineAnswers

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from lentigo_contract.manifest import Calibration
+from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.temperature import best_temperature
 from lentigo_trainer.temperatures_by_diagnosis import temperatures_by_diagnosis
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lentigo_contract.errors import WorkFolderError
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.store import ModelStore, StoredVersion
 from lentigo_trainer.storage import write_whole
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from lentigo_contract.manifest import (
+from lentigo_contract.manifest.manifest import (
     DatasetRecord,
     Manifest,
     Parameters,

@@ -9,7 +9,7 @@ from typing import Final
 import keras
 import tensorflow as tf
 
-from lentigo_contract.agreement import EngineName
+from lentigo_contract.manifest.engines import EngineName
 from lentigo_trainer.answering import choose_answering
 from lentigo_trainer.architectures.network import totals
 from lentigo_trainer.architectures.registry import architecture

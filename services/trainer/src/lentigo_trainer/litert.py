@@ -13,9 +13,9 @@ import numpy.typing as npt
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from lentigo_contract.agreement import LITERT_FILES
 from lentigo_contract.errors import TrainingError
-from lentigo_contract.manifest import Calibration
+from lentigo_contract.manifest.engines import LITERT_FILES
+from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.calibration import UNCALIBRATED
 from lentigo_trainer.engine_answers import Pixels

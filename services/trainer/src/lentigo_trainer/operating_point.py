@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import EmptyClassError, MetricError
+from lentigo_contract.manifest.engines import EngineName
 from lentigo_trainer.answers import (
     FloatArray,
     LabelArray,

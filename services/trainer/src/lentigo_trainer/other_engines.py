@@ -7,15 +7,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_contract.agreement import LITERT_FILES, EngineAgreement, EngineName
-from lentigo_contract.golden import (
+from lentigo_contract.manifest.engines import (
     GOLDEN_IMAGES,
     GOLDEN_SEED,
+    LITERT_FILES,
+    EngineAgreement,
+    EngineName,
     Golden,
     GoldenAnswer,
     golden_images,
 )
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.answers import FloatArray, LabelArray, checked
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.metrics import accuracy, balanced_accuracy, present_codes

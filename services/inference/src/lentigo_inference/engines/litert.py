@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
+from lentigo_contract.manifest.engines import EngineName
 from lentigo_inference.engine import OUTPUTS, Images, Prediction
 
 _SIGNATURE = "serving_default"

@@ -3,7 +3,7 @@
 import base64
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
-from lentigo_contract.manifest import Thresholds
+from lentigo_contract.manifest.manifest import Thresholds
 from lentigo_inference.answer import Answer, DrawnMap
 from lentigo_inference.engine import Floats
 from lentigo_inference.identifiers import uuid7

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from lentigo_contract.agreement import LITERT_FILES
+from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.benchmark.job import Job, keep
 from lentigo_trainer.benchmark.latency import litert_latency, saved_model_latency

@@ -10,7 +10,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
 from lentigo_contract.errors import MetricError
-from lentigo_contract.manifest import Parameters
+from lentigo_contract.manifest.manifest import Parameters
 from lentigo_trainer.benchmark.published import PaperFigures
 from lentigo_trainer.evaluation import Evaluation
 from lentigo_trainer.history import EpochFigures

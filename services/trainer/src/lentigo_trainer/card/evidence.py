@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lentigo_contract.errors import ScorecardError
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.scoring.scorecard import Scorecard
 
 

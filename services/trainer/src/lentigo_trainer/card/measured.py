@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.imaging.quality import LEAST_SIDE, flaws_of
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.card.evidence import Evidence, checked
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.measure import EVALUATION_SEED

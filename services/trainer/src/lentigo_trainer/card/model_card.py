@@ -6,7 +6,7 @@ After Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019).
 from collections.abc import Sequence
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.card.comparison import comparison
 from lentigo_trainer.card.decisions import decisions
 from lentigo_trainer.card.evidence import Evidence

@@ -1,6 +1,6 @@
 """What a version is for, what it is not for, and its worth in a few lines."""
 
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.card.counts import of_text
 from lentigo_trainer.card.decisions import chosen_on
 from lentigo_trainer.figure_text import NOT_MEASURED, number_text, share_text

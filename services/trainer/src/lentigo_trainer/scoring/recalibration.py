@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.special import softmax
 
-from lentigo_contract.manifest import Calibration
+from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.answers import FloatArray, LabelArray
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.intervals import Figure

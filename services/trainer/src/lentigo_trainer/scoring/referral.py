@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest import Thresholds
+from lentigo_contract.manifest.manifest import Thresholds
 from lentigo_trainer.answers import FloatArray, LabelArray, is_malignant, malignancy
 from lentigo_trainer.intervals import Figure
 from lentigo_trainer.resampled import mean

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import DamagedVersionError
-from lentigo_contract.manifest import UnlikenessLimit
+from lentigo_contract.manifest.manifest import UnlikenessLimit
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.intervals import Figure
 from lentigo_trainer.resampled import mean

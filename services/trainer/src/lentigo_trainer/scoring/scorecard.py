@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.answers import FloatArray, checked
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.intervals import RESAMPLES, Figure

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 
 
 class Subject(BaseModel):

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_contract.agreement import EngineName
 from lentigo_contract.errors import MetricError
-from lentigo_contract.manifest import UnlikenessLimit
+from lentigo_contract.manifest.engines import EngineName
+from lentigo_contract.manifest.manifest import UnlikenessLimit
 
 REFUSED_SHARE: Final = 0.0075
 """Of images that are lesions, at most three in 400 may be refused where the limit is chosen; other

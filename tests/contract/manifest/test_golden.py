@@ -3,7 +3,7 @@ import hashlib
 import pytest
 from pydantic import ValidationError
 
-from lentigo_contract.golden import Golden, GoldenAnswer, golden_images
+from lentigo_contract.manifest.engines import Golden, GoldenAnswer, golden_images
 from tests.fakes import made_golden
 
 

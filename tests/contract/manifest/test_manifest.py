@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest import MAX_MANIFEST_BYTES, FileRecord, Manifest
+from lentigo_contract.manifest.manifest import MAX_MANIFEST_BYTES, FileRecord, Manifest
 from tests.fakes import made_agreement, made_golden, made_manifest
 
 Document = dict[str, Any]

@@ -11,12 +11,11 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from lentigo_contract.agreement import EngineAgreement, EngineName
 from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
-from lentigo_contract.golden import Golden
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest_fields import (
+from lentigo_contract.manifest.engines import EngineAgreement, EngineName, Golden
+from lentigo_contract.manifest.fields import (
     Count,
     Fraction,
     JsonObject,

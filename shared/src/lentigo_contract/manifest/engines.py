@@ -1,0 +1,118 @@
+"""How far a version's other engines agree with its SavedModel, and which may stand in for it.
+
+The golden answer: what a version said, when it was made, of pictures that code can draw again.
+
+A reader draws the same pictures, runs the version on them and compares, so that a runtime which
+computes something else than the trainer measured is found out before it answers anyone.
+"""
+
+import hashlib
+from typing import Annotated, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from lentigo_contract.imaging.read import MODEL_SIDE
+from lentigo_contract.labels import CODES
+from lentigo_contract.manifest.fields import Count, Fraction, Record
+
+EngineName = Literal["savedmodel", "litert", "litert-int8"]
+"""A way to run a version: `saved_model.pb`, `litert/float32.tflite` or `litert/int8.tflite`."""
+
+LITERT_FILES: Final[dict[EngineName, str]] = {
+    "litert": "litert/float32.tflite",
+    "litert-int8": "litert/int8.tflite",
+}
+"""Where a version keeps its LiteRT models, by the engine that runs them."""
+
+MAX_BALANCED_ACCURACY_CHANGE: Final = 0.005
+MIN_EQUAL_DIAGNOSES: Final = 0.99
+
+
+class EngineAgreement(Record):
+    """An engine beside the SavedModel, on all validation images.
+
+    Attributes:
+        images: how many images were compared.
+        accuracy: share of right diagnoses by this engine.
+        balanced_accuracy: mean of its recalls over the classes that have images.
+        balanced_accuracy_change: that figure minus the SavedModel's, -1 to 1.
+        largest_difference: of any of the probabilities, in absolute value.
+        mean_difference: over all images and classes, in absolute value.
+        equal_diagnoses: share of the images on which both name the same diagnosis.
+    """
+
+    images: Count
+    accuracy: Fraction
+    balanced_accuracy: Fraction
+    balanced_accuracy_change: Annotated[float, Field(ge=-1, le=1)]
+    largest_difference: Fraction
+    mean_difference: Fraction
+    equal_diagnoses: Fraction
+
+    def shortfall(self) -> str | None:
+        """Say why this engine may not stand in for the SavedModel unasked, or give None."""
+        if self.images == 0:
+            return "it was compared on no image"
+        if abs(self.balanced_accuracy_change) > MAX_BALANCED_ACCURACY_CHANGE:
+            return (
+                f"it changes balanced accuracy by {self.balanced_accuracy_change:+.4f}, more than "
+                f"{MAX_BALANCED_ACCURACY_CHANGE}"
+            )
+        if self.equal_diagnoses < MIN_EQUAL_DIAGNOSES:
+            return (
+                f"it names the same diagnosis on {self.equal_diagnoses:.2%} of the images, less "
+                f"than {MIN_EQUAL_DIAGNOSES:.0%}"
+            )
+        return None
+
+
+GOLDEN_SEED: Final = 1
+GOLDEN_IMAGES: Final = 3
+
+_Row = Annotated[
+    tuple[Fraction, ...], Field(strict=False, min_length=len(CODES), max_length=len(CODES))
+]
+
+
+class GoldenAnswer(Record):
+    """One engine's answer to the golden pictures.
+
+    Attributes:
+        probabilities: a row of seven for each picture, in the order of the labels.
+        tolerance: largest difference of a probability that another machine may show.
+    """
+
+    probabilities: Annotated[tuple[_Row, ...], Field(strict=False, min_length=1)]
+    tolerance: Fraction
+
+
+class Golden(Record):
+    """The golden answers of a version, by engine, to `golden_images(seed, n)`."""
+
+    seed: Annotated[int, Field(ge=0)]
+    answers: dict[EngineName, GoldenAnswer]
+
+
+def golden_images(seed: int, count: int) -> npt.NDArray[np.uint8]:
+    """Draw pictures by whole numbers alone, so that they are the same everywhere, for ever.
+
+    Picture i is made from the bytes b of SHA-256 of the text "lentigo golden <seed> <i>": skin of
+    the colour 180 + b[0..2] % 50, on it a disc of the colour 40 + b[3..5] % 100 about the centre
+    (72 + b[6] % 80, 72 + b[7] % 80) with the radius 30 + b[8] % 60, and over both, at row y and
+    column x, the grain (b[9] * y + b[10] * x + x * y) % 24 - 12.
+
+    Returns:
+        uint8 [count, 224, 224, 3] RGB.
+    """
+    y, x = np.mgrid[0:MODEL_SIDE, 0:MODEL_SIDE]
+    pictures = np.empty((count, MODEL_SIDE, MODEL_SIDE, 3), np.uint8)
+    for place in range(count):
+        drawn = hashlib.sha256(f"lentigo golden {seed} {place}".encode()).digest()
+        b = np.frombuffer(drawn, np.uint8).astype(np.int64)
+        inside = (y - 72 - b[6] % 80) ** 2 + (x - 72 - b[7] % 80) ** 2 <= (30 + b[8] % 60) ** 2
+        colour = np.where(inside[..., None], 40 + b[3:6] % 100, 180 + b[0:3] % 50)
+        grain = (b[9] * y + b[10] * x + x * y) % 24 - 12
+        pictures[place] = colour + grain[..., None]
+    return pictures
