@@ -31,10 +31,10 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from lentigo_contract.imaging.read import read_image
-from lentigo_contract.layout import MANIFEST_NAME
 from lentigo_contract.manifest.engines import golden_images
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.layout import MANIFEST_NAME
+from lentigo_contract.repository.store import ModelStore
 from serving_figures import HEAD, Measured, Row, at_least, at_most, draw_memory, row, summary
 from serving_load import Outcome
 from serving_servers import HERE, Recipe, Running, ours, plain_keras, rivals, running

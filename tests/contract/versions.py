@@ -9,7 +9,7 @@ from typing import Final
 
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.fakes import made_manifest
 
 NOBODY: Final = 65534

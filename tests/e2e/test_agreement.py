@@ -8,7 +8,7 @@ import pytest
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image, made_manifest
 from tests.inference.serving import running

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lentigo_contract.labels import CODES
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.e2e.service_process import service_process
 from tests.models import SavedModels
 from tests.trainer.scoring.isic import Shown, write_archive, write_truth

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer import cli
 from tests.fakes import synthetic_ham10000
 from tests.models import SavedModels

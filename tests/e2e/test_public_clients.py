@@ -9,7 +9,7 @@ import tritonclient.http as triton
 
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
 from tests.fakes import jpeg_bytes, lesion_image
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.e2e.service_process import service_process
 from tests.fakes import lesion_image, made_unlikeness
 from tests.images import encoded

@@ -11,7 +11,7 @@ import pytest
 
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.e2e.service_process import (
     COMMAND,
     DEADLINE_S,

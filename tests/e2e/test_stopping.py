@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
 from tests.fakes import jpeg_bytes
 from tests.models import SavedModels

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.admission import Admission
 from lentigo_inference.app import create_app
 from lentigo_inference.batcher import Batcher, BatchLimits

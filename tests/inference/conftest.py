@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.models import saved_models
 

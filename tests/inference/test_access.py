@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from lentigo_contract.errors import RateLimitedError
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.api_keys import KeyRecord, Scope, make_key
 from lentigo_inference.key_file import add_key, remove_key
 from lentigo_inference.rate_limit import RateLimit

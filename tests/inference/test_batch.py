@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.inference.serving import Running, problem_of, running

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import DeadlineExceededError, EngineError, ServiceBusyError
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.batcher import Batcher, BatchLimits, BatchRecord
 from lentigo_inference.engine import Images, Prediction
 from lentigo_inference.slot import LoadedModel

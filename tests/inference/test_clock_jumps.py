@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.inference.serving import running
 from tests.models import publish_plain

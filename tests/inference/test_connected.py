@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.batcher import BatchLimits
 from lentigo_inference.connected import while_connected
 from lentigo_inference.engine import Images, Prediction

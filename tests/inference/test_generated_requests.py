@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.api_keys import Scope, make_key
 from lentigo_inference.key_file import add_key
 from lentigo_inference.settings import Settings

@@ -7,7 +7,7 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.network import DEADLINE_S, Listening, listening

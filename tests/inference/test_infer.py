@@ -8,7 +8,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from lentigo_inference.tensors import HEADER, IMAGE_BYTES, MAX_JSON_BYTES
 from tests.inference.network import listening

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import EngineError
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.engine import EngineInTurn, Images, Prediction
 from lentigo_inference.inference_thread import InferenceThread
 from lentigo_inference.slot import LoadedModel

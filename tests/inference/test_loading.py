@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from lentigo_contract.errors import VersionNotFoundError, VersionRefusedError
-from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.access import admit
 from lentigo_inference.engine import Engine, Images, Prediction
 from lentigo_inference.low_priority import at_low_priority

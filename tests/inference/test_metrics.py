@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.labels import CODES
-from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.app import create_app
 from lentigo_inference.engine import Engine, Images, Prediction
 from lentigo_inference.errors import PROBLEMS

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine, Images, Prediction
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image

@@ -1,6 +1,6 @@
 import pytest
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
 from lentigo_inference.settings import Settings
 from tests.inference.serving import PREDICTIONS, problem_of, running

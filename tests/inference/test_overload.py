@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.api_keys import Scope, make_key
 from lentigo_inference.gatekeeper import Gatekeeper
 from lentigo_inference.key_file import add_key, remove_key

@@ -10,7 +10,7 @@ from PIL import Image
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES, DIAGNOSES, MALIGNANT
 from lentigo_contract.manifest.manifest import Thresholds
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import encoded

@@ -10,7 +10,7 @@ from lentigo_contract.errors import (
     ServingError,
     UnavailableError,
 )
-from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Images, Prediction
 from lentigo_inference.errors import PROBLEMS, problem_type
 from lentigo_inference.settings import Settings

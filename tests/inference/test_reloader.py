@@ -5,7 +5,7 @@ import pytest
 import structlog
 
 from lentigo_contract.errors import EngineError
-from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.engine import Engine
 from lentigo_inference.reloader import Reloader, VersionStatus
 from lentigo_inference.slot import LoadedModel, ModelSlot

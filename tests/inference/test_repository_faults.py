@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.inference.serving import Running, running
 from tests.models import Flaw, SavedModels, publish_plain

@@ -4,7 +4,7 @@ import uuid
 import pytest
 import structlog
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.serving import PREDICTIONS, running

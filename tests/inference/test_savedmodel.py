@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import EngineError
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.engine import warm_up
 from lentigo_inference.engine_choice import engine_loader
 from tests.fakes import made_unlikeness

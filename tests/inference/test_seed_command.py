@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.__main__ import main
 from tests.contract.versions import fill_made_version
 

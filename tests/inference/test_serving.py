@@ -10,7 +10,7 @@ import pytest
 
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
-from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference import decoding
 from lentigo_inference.batcher import BatchLimits
 from lentigo_inference.engine import Engine, Images, Prediction

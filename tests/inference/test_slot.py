@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lentigo_contract.errors import NotReadyError
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.slot import LoadedModel, ModelSlot
 from tests.models import PlainEngine, publish_plain
 

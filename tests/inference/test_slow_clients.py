@@ -9,7 +9,7 @@ import httpx
 import pytest
 import structlog
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.held_engine import HeldEngine

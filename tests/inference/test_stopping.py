@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from lentigo_contract.errors import StoppingError
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.server import Server
 from lentigo_inference.settings import Settings
 from lentigo_inference.stopping import Stopping

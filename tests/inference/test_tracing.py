@@ -10,7 +10,7 @@ import pytest
 import structlog
 from starlette.datastructures import Headers
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.logs import Seldom
 from lentigo_inference.settings import Settings
 from lentigo_inference.trace_context import parent_of

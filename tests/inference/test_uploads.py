@@ -14,7 +14,7 @@ from starlette.types import Message
 
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import encoded, exif_block, png_chunk, png_file, png_header, png_pixels

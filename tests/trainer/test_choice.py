@@ -4,7 +4,7 @@ import pytest
 
 from lentigo_contract.errors import PublishError, WorkFolderError
 from lentigo_contract.manifest.manifest import DatasetRecord, Manifest
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.choice import best_run, require_no_worse
 from lentigo_trainer.intervals import Figure
 from lentigo_trainer.yardstick import Yardstick

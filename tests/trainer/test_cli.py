@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lentigo_contract.errors import StorageError, TooLittleMemoryError
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer import cli
 from lentigo_trainer.claim import claimed
 from tests.fakes import synthetic_ham10000

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from lentigo_contract.errors import RemoteServiceError, VersionNotFoundError
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.measure import Measuring, measure_service, open_version
 from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.retrying import Patience

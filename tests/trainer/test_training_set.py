@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import DamagedVersionError
-from lentigo_contract.layout import TRAINING_SET_NAME
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.layout import TRAINING_SET_NAME
+from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.prepare import Prepared, prepare
 from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.source import find_source, open_images

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from lentigo_contract.errors import UnsupportedImageError
-from tests.contract.twins import PLAIN, difference, lossless, pixels_of, plain_pixels
+from tests.contract.repository.twins import PLAIN, difference, lossless, pixels_of, plain_pixels
 from tests.fakes import jpeg_bytes
 from tests.images import (
     Tags,

@@ -16,7 +16,7 @@ from PIL import Image
 
 from lentigo_contract.errors import ImageError, UndecodableImageError, UnsupportedImageError
 from lentigo_contract.imaging.read import read_image
-from tests.contract.twins import PLAIN, lossless
+from tests.contract.repository.twins import PLAIN, lossless
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import (
     Tags,

@@ -16,7 +16,7 @@ from lentigo_contract.errors import (
     UnsupportedImageError,
 )
 from lentigo_contract.imaging.read import ImageLimits, read_image
-from tests.contract.twins import PLAIN, lossless
+from tests.contract.repository.twins import PLAIN, lossless
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import encoded, png_chunk, png_file, png_header, tiff_file
 

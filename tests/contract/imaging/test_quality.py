@@ -7,7 +7,7 @@ from lentigo_contract.imaging.quality import FLAWS, LEAST_SIDE, REASONS, flaws_o
 from lentigo_contract.imaging.read import MODEL_SIDE, read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import golden_images
-from tests.contract.twins import Pixels
+from tests.contract.repository.twins import Pixels
 from tests.fakes import jpeg_bytes, lesion_image
 
 SIDES = (MODEL_SIDE, MODEL_SIDE)

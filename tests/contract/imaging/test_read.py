@@ -6,7 +6,14 @@ import pytest
 from PIL import Image
 
 from lentigo_contract.imaging.read import MODEL_SIDE, ImageLimits, ModelImage, read_image
-from tests.contract.twins import PLAIN, Pixels, difference, lossless, pixels_of, plain_pixels
+from tests.contract.repository.twins import (
+    PLAIN,
+    Pixels,
+    difference,
+    lossless,
+    pixels_of,
+    plain_pixels,
+)
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import encoded, exif_block, png_chunk, with_jpeg_segments, with_png_chunks
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
 from tests.models import SavedModels
 

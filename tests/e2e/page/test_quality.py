@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from playwright.sync_api import FilePayload, Page, expect
 
 from lentigo_contract.manifest.manifest import Thresholds
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.e2e.page.conftest import Visit
 from tests.e2e.page.hands import PREDICTIONS, button, choose, file, lesion, see_result, violations
 from tests.e2e.service_process import ServiceProcess, service_process

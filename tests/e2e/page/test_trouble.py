@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Dialog, Page, expect
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.e2e.page.conftest import Visit
 from tests.e2e.page.hands import (
     PREDICTIONS,

@@ -6,7 +6,7 @@ from typer.testing import CliRunner, Result
 
 from lentigo_contract.errors import ScorecardError
 from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer import cli
 from lentigo_trainer.scoring.scorecard_file import write_scorecard
 from tests.models import publish_plain

@@ -6,7 +6,7 @@ import pytest
 
 from lentigo_contract.errors import OverlapError
 from lentigo_contract.manifest.manifest import Manifest, SplitRecord
-from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.prepare import Prepared, prepare
 from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.scoring.image_set import ImageSet, open_held_back, open_isic_set

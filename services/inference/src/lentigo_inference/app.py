@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
 from lentigo_inference.access import admit
 from lentigo_inference.admission import Admission

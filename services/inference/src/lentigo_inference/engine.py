@@ -11,7 +11,7 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.store import StoredVersion
+from lentigo_contract.repository.store import StoredVersion
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

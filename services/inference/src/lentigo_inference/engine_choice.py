@@ -9,7 +9,7 @@ import structlog
 from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName, Golden, golden_images
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.store import StoredVersion
+from lentigo_contract.repository.store import StoredVersion
 from lentigo_inference.engine import (
     Engine,
     EngineInTurn,

@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lentigo_contract.seeding import seed
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore, seed
 
 if TYPE_CHECKING:
     from lentigo_inference.keys_command import Subparsers

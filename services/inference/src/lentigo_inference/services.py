@@ -6,7 +6,7 @@ from typing import Annotated, TypedDict
 from fastapi import Depends
 from starlette.requests import Request
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.admission import Admission
 from lentigo_inference.gatekeeper import Gatekeeper
 from lentigo_inference.metrics import Metrics

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lentigo_contract.errors import NotReadyError
-from lentigo_contract.store import StoredVersion
+from lentigo_contract.repository.store import StoredVersion
 from lentigo_inference.engine import Engine
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from lentigo_contract.errors import WorkFolderError
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.store import ModelStore, StoredVersion
+from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.storage import write_whole
 
 _FILES: Final = "candidate"

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.errors import RemoteServiceError
-from lentigo_contract.layout import MANIFEST_NAME
-from lentigo_contract.store import ModelStore, StoredVersion, open_version_folder
+from lentigo_contract.repository.layout import MANIFEST_NAME
+from lentigo_contract.repository.store import ModelStore, StoredVersion, open_version_folder
 from lentigo_trainer.native_output import quiet_tensorflow
 from lentigo_trainer.progress import Progress
 from lentigo_trainer.scoring.image_set import ImageSet

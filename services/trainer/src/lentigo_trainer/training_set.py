@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from lentigo_contract.errors import DamagedVersionError
-from lentigo_contract.layout import TRAINING_SET_NAME
+from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.split import Rows
 from lentigo_trainer.storage import write_whole

@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 
 from lentigo_contract.errors import MetadataError, OverlapError
-from lentigo_contract.store import StoredVersion
+from lentigo_contract.repository.store import StoredVersion
 from lentigo_trainer.decoding import UNREADABLE
 from lentigo_trainer.listing import listed
 from lentigo_trainer.progress import Progress

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.store import ModelStore
-from tests.contract import killed_publisher
+from lentigo_contract.repository.store import ModelStore
+from tests.contract.repository import killed_publisher
 from tests.contract.versions import (
     as_another_user,
     fill_made_version,

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from unittest.mock import patch
 
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.contract.versions import fill_made_version
 
 

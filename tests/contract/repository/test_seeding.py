@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.errors import DamagedVersionError, NoVersionError, StorageError
-from lentigo_contract.seeding import seed
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore, seed
 from tests.contract.versions import fill_made_version
 
 

@@ -8,7 +8,7 @@ import pytest
 from lentigo_contract.errors import IncompatibleVersionError, PublishError, StorageError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.store import ModelStore
+from lentigo_contract.repository.store import ModelStore
 from tests.contract.versions import fill_made_version
 from tests.fakes import made_manifest
 

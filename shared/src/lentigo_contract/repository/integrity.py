@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lentigo_contract.errors import DamagedVersionError, PublishError
-from lentigo_contract.layout import MANIFEST_NAME
 from lentigo_contract.manifest.manifest import FileRecord
 from lentigo_contract.plain_files import open_plain
+from lentigo_contract.repository.layout import MANIFEST_NAME
 
 _RESTORE = "Remove the version or publish it again."
 

@@ -2,18 +2,21 @@
 
 Readers write nothing and work on a read-only mount. `layout` says what lies where, `publishing`
 how a version appears.
+
+A model to begin with, for a repository that has none yet.
 """
 
+import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lentigo_contract.checksums import check_files
-from lentigo_contract.errors import DamagedVersionError, VersionNotFoundError
-from lentigo_contract.layout import MANIFEST_NAME, is_version_name, version_names
+from lentigo_contract.errors import DamagedVersionError, NoVersionError, VersionNotFoundError
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.publishing import publish_version
+from lentigo_contract.repository.integrity import check_files
+from lentigo_contract.repository.layout import MANIFEST_NAME, is_version_name, version_names
+from lentigo_contract.repository.publishing import publish_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +146,37 @@ def _has_manifest(folder: Path) -> bool:
         # Something is there, and opening it will say what is wrong; to skip it would hide that.
         return True
     return True
+
+
+def seed(shipped: ModelStore, repository: ModelStore) -> StoredVersion | None:
+    """Publish the newest shipped version as the first of an empty repository.
+
+    A repository that holds a version, or anything under a version's name, is left as it is, so this
+    can run at every start.
+
+    Returns:
+        What was published, or None if there was something already.
+
+    Raises:
+        NoVersionError: nothing is shipped.
+        DamagedVersionError: what is shipped is not whole.
+        StorageError: the repository cannot be listed or written, or its disk is full.
+    """
+    if version_names(repository.folder):
+        return None
+    newest = shipped.latest()
+    if newest is None:
+        raise NoVersionError(
+            f"{shipped.folder} holds no version to begin with. Give the folder of a model "
+            "repository, such as the models/ that comes with Lentigo."
+        )
+    version = shipped.open(newest)
+
+    def fill(staging: Path) -> Manifest:
+        for name in version.manifest.files:
+            place = staging / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(version.path / name, place)
+        return version.manifest
+
+    return repository.publish(fill)

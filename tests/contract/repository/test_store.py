@@ -12,7 +12,7 @@ from lentigo_contract.errors import (
     StorageError,
     VersionNotFoundError,
 )
-from lentigo_contract.store import ModelStore, open_version_folder
+from lentigo_contract.repository.store import ModelStore, open_version_folder
 from tests.contract.versions import fill_made_version
 
 

@@ -1,0 +1,1 @@
+"""The model repository: layout, reading and publishing."""
