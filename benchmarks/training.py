@@ -27,8 +27,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lentigo_contract.cpu_limits import available_cores
 from lentigo_contract.imaging.read import MODEL_SIDE
+from lentigo_contract.system.resources import available_cores
 from lentigo_trainer.architectures.network import Network, build
 from lentigo_trainer.architectures.registry import Weights, architecture
 from lentigo_trainer.augmentation import augment, maps_of

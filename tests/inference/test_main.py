@@ -46,7 +46,7 @@ def test_a_port_in_use_is_one_line_that_names_it(
 def test_too_little_memory_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("lentigo_contract.memory_limits.memory_limit", lambda _root: 64 * 2**20)
+    monkeypatch.setattr("lentigo_contract.system.resources.memory_limit", lambda _root: 64 * 2**20)
     monkeypatch.setenv("LENTIGO_PORT", "0")
     assert main([]) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -212,7 +212,7 @@ def test_fetch_puts_the_archives_where_it_is_told(
 def test_too_little_memory_is_told_before_anything_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lentigo_contract.memory_limits.memory_limit", lambda _root: 2**30)
+    monkeypatch.setattr("lentigo_contract.system.resources.memory_limit", lambda _root: 2**30)
     work = tmp_path / "work"
     arguments = ["run", "--source", str(tmp_path), "--work", str(work), "--random-weights"]
     failed = CliRunner().invoke(cli.app, arguments)

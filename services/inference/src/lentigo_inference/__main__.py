@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_contract.memory_limits import require_memory
+from lentigo_contract.system.resources import require_memory
 from lentigo_inference import __version__
 from lentigo_inference.app import create_app
 from lentigo_inference.key_file import read_keys

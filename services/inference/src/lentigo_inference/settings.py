@@ -11,8 +11,8 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from lentigo_contract.cpu_limits import available_cores
 from lentigo_contract.imaging.read import ImageLimits
+from lentigo_contract.system.resources import available_cores
 from lentigo_inference.batcher import BatchLimits
 from lentigo_inference.engine_choice import EngineSetting
 

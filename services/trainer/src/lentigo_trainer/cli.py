@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from lentigo_contract.cpu_limits import available_cores
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_contract.memory_limits import require_memory
+from lentigo_contract.system.resources import available_cores, require_memory
 from lentigo_trainer.architectures.registry import Weights
 from lentigo_trainer.benchmark.command import benchmark
 from lentigo_trainer.card.command import card

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lentigo_contract.cpu_limits import available_cores
+from lentigo_contract.system.resources import available_cores
 from lentigo_trainer.architectures.registry import Weights
 from lentigo_trainer.own_recipe import own_recipe
 from lentigo_trainer.progress import Progress

@@ -7,8 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lentigo_contract.disk_errors import is_full_disk, is_of_the_disk
 from lentigo_contract.errors import LentigoError, StorageError
+from lentigo_contract.system.files import is_full_disk, is_of_the_disk
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from lentigo_contract.manifest.fields import (
     Sha256,
     UtcDatetime,
 )
-from lentigo_contract.plain_files import open_plain
+from lentigo_contract.system.files import open_plain
 
 SCHEMA_VERSION: Final = 1
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from lentigo_contract.errors import DamagedVersionError, PublishError
 from lentigo_contract.manifest.manifest import FileRecord
-from lentigo_contract.plain_files import open_plain
 from lentigo_contract.repository.layout import MANIFEST_NAME
+from lentigo_contract.system.files import open_plain
 
 _RESTORE = "Remove the version or publish it again."
 

@@ -22,7 +22,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from lentigo_contract.disk_errors import is_of_the_disk
 from lentigo_contract.errors import LentigoError, PublishError, StorageError
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.integrity import record_files
@@ -34,6 +33,7 @@ from lentigo_contract.repository.layout import (
     is_version_name,
     version_names,
 )
+from lentigo_contract.system.files import is_of_the_disk
 
 _LOCK_NAME: Final = "lock"
 _VERSION_NAME: Final = "version"

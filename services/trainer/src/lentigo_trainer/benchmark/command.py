@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from lentigo_contract.cpu_limits import available_cores
+from lentigo_contract.system.resources import available_cores
 from lentigo_trainer.architectures.registry import ARCHITECTURES, architecture
 from lentigo_trainer.cli_options import (
     EpochsOption,

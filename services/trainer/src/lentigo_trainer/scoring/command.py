@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from lentigo_contract.cpu_limits import available_cores
 from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_contract.system.resources import available_cores
 from lentigo_trainer.progress import progress_for
 from lentigo_trainer.source import find_source
 

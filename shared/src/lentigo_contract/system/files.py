@@ -1,7 +1,12 @@
-"""Which errors mean that a disk is full or a place cannot be written, told by every sign of it."""
+"""Which errors mean that a disk is full or a place cannot be written, told by every sign of it.
+
+Opening files of a version, which may have been put there to trip the reader up.
+"""
 
 import errno
 import os
+from io import FileIO
+from pathlib import Path
 from typing import Final
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -31,3 +36,13 @@ def _is_any_of(error: Exception, codes: tuple[int, ...]) -> bool:
         return error.errno in codes
     words = str(error)
     return any(os.strerror(code) in words for code in codes if code in _TOLD_IN_WORDS)
+
+
+def open_plain(path: str | Path) -> FileIO:
+    """Open a file for reading, unbuffered, without following a link or waiting on a pipe.
+
+    Raises:
+        OSError: it cannot be opened, or is a link.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    return FileIO(os.open(path, flags))

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from lentigo_contract.disk_errors import is_full_disk, is_of_the_disk
+from lentigo_contract.system.files import is_full_disk, is_of_the_disk
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

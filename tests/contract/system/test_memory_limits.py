@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.errors import TooLittleMemoryError
-from lentigo_contract.memory_limits import memory_limit, require_memory
+from lentigo_contract.system.resources import memory_limit, require_memory
 
 GIB = 2**30
 

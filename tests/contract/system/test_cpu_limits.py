@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract import cpu_limits
-from lentigo_contract.cpu_limits import available_cores
+from lentigo_contract.system import resources
+from lentigo_contract.system.resources import available_cores
 
 
 @pytest.fixture(autouse=True)
 def _sixteen_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu_limits, "_allowed_cores", lambda: 16)
+    monkeypatch.setattr(resources, "_allowed_cores", lambda: 16)
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

@@ -1,0 +1,1 @@
+"""What the operating system allows: cores, memory, files."""
