@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from lentigo_inference.app import create_app
-from lentigo_inference.engine import EngineLoader
+from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.listener import address_of, listen
 from lentigo_inference.server import Server
 from lentigo_inference.settings import Settings

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lentigo_inference.app import create_app
-from lentigo_inference.engine import EngineLoader
+from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings
 from lentigo_inference.tracing import Tracing

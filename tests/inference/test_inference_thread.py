@@ -5,7 +5,7 @@ import pytest
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.engine import EngineInTurn, Images, Prediction
+from lentigo_inference.engines.base import EngineInTurn, Images, Prediction
 from lentigo_inference.inference_thread import InferenceThread
 from lentigo_inference.slot import LoadedModel
 from tests.models import PlainEngine, expected, publish_plain

@@ -8,7 +8,7 @@ import pytest
 from lentigo_contract.errors import VersionNotFoundError, VersionRefusedError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.access import admit
-from lentigo_inference.engine import Engine, Images, Prediction
+from lentigo_inference.engines.base import Engine, Images, Prediction
 from lentigo_inference.low_priority import at_low_priority
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.settings import Settings

@@ -11,7 +11,7 @@ from lentigo_contract.errors import (
     UnavailableError,
 )
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engine import Images, Prediction
+from lentigo_inference.engines.base import Images, Prediction
 from lentigo_inference.errors import PROBLEMS, problem_type
 from lentigo_inference.settings import Settings
 from tests.inference.serving import PREDICTIONS, problem_of, running

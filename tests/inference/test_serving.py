@@ -13,7 +13,7 @@ from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference import decoding
 from lentigo_inference.batcher import BatchLimits
-from lentigo_inference.engine import Engine, Images, Prediction
+from lentigo_inference.engines.base import Engine, Images, Prediction
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.inference.serving import running

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from lentigo_inference.engine import Floats
+from lentigo_inference.engines.base import Floats
 
 # Eight pixels for a cell of MobileNet's 7x7. More would cost time and tell no more.
 _SIDE: Final = 56

@@ -6,7 +6,7 @@ from typing import Literal
 from lentigo_contract.imaging.quality import Flaw, Reason
 from lentigo_contract.manifest.manifest import UnlikenessLimit
 from lentigo_inference.decoding import DecodedUpload
-from lentigo_inference.engine import Floats
+from lentigo_inference.engines.base import Floats
 from lentigo_inference.slot import LoadedModel
 
 Explain = Literal["none", "top", "all"]

@@ -17,8 +17,8 @@ from lentigo_inference.access import admit
 from lentigo_inference.admission import Admission
 from lentigo_inference.batcher import Batcher
 from lentigo_inference.decoding import DecodePool
-from lentigo_inference.engine import EngineLoader
-from lentigo_inference.engine_choice import engine_loader
+from lentigo_inference.engines.base import EngineLoader
+from lentigo_inference.engines.selection import engine_loader
 from lentigo_inference.gatekeeper import Gatekeeper
 from lentigo_inference.head import Head
 from lentigo_inference.inference_thread import InferenceThread

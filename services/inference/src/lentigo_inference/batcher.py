@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.errors import DeadlineExceededError, EngineError, ServiceBusyError
-from lentigo_inference.engine import Images, Prediction
+from lentigo_inference.engines.base import Images, Prediction
 from lentigo_inference.request_record import Step
 from lentigo_inference.slot import LoadedModel
 from lentigo_inference.throughput import Throughput

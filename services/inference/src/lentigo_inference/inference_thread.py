@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from lentigo_contract.errors import EngineError
-from lentigo_inference.engine import Images, Prediction
+from lentigo_inference.engines.base import Images, Prediction
 from lentigo_inference.free_memory import return_free_memory
 from lentigo_inference.slot import LoadedModel
 

@@ -17,7 +17,7 @@ from lentigo_contract.labels import CODES
 from lentigo_inference import __version__
 from lentigo_inference.batcher import BatchRecord
 from lentigo_inference.decoding import DecodeTimes
-from lentigo_inference.engine import Floats
+from lentigo_inference.engines.base import Floats
 from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS
 from lentigo_inference.reloader import LoadRecord
 from lentigo_inference.request_record import RequestRecord

@@ -14,7 +14,7 @@ from lentigo_inference.activation_map import draw_map
 from lentigo_inference.answer import Answer, DrawnMap, Wanted, quality_of
 from lentigo_inference.batcher import Batcher
 from lentigo_inference.decoding import DecodePool
-from lentigo_inference.engine import Floats, Images, Prediction
+from lentigo_inference.engines.base import Floats, Images, Prediction
 from lentigo_inference.request_record import RequestRecord
 from lentigo_inference.slot import LoadedModel, ModelSlot
 

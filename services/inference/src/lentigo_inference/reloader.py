@@ -22,7 +22,7 @@ from lentigo_contract.errors import (
     VersionRefusedError,
 )
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.engine import EngineInTurn, EngineLoader, InTurn, at_once, warm_up
+from lentigo_inference.engines.base import EngineInTurn, EngineLoader, InTurn, at_once, warm_up
 from lentigo_inference.fingerprint import FolderFingerprint, fingerprint
 from lentigo_inference.low_priority import at_low_priority
 from lentigo_inference.slot import LoadedModel, ModelSlot

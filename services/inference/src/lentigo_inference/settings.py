@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from lentigo_contract.imaging.read import ImageLimits
 from lentigo_contract.system.resources import available_cores
 from lentigo_inference.batcher import BatchLimits
-from lentigo_inference.engine_choice import EngineSetting
+from lentigo_inference.engines.selection import EngineSetting
 
 PREFIX: Final = "LENTIGO_"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lentigo_contract.errors import NotReadyError
 from lentigo_contract.repository.store import StoredVersion
-from lentigo_inference.engine import Engine
+from lentigo_inference.engines.base import Engine
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,14 @@ from pydantic import ValidationError
 from lentigo_contract.errors import MalformedRequestError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_inference.engine import OUTPUTS, UNLIKENESS, Floats, Images, Prediction, outputs_of
+from lentigo_inference.engines.base import (
+    OUTPUTS,
+    UNLIKENESS,
+    Floats,
+    Images,
+    Prediction,
+    outputs_of,
+)
 from lentigo_inference.open_inference_schemas import InferRequest, InputTensor
 
 HEADER: Final = "Inference-Header-Content-Length"

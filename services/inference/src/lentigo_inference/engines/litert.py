@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.engines import EngineName
-from lentigo_inference.engine import OUTPUTS, Images, Prediction
+from lentigo_inference.engines.base import OUTPUTS, Images, Prediction
 
 _SIGNATURE = "serving_default"
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_inference.engine import OUTPUTS, Images, Prediction
+from lentigo_inference.engines.base import OUTPUTS, Images, Prediction
 
 # Before the import, which reads it: no progress reports of the C++ runtime among our log lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -5,7 +5,7 @@ import base64
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
 from lentigo_contract.manifest.manifest import Thresholds
 from lentigo_inference.answer import Answer, DrawnMap
-from lentigo_inference.engine import Floats
+from lentigo_inference.engines.base import Floats
 from lentigo_inference.identifiers import uuid7
 from lentigo_inference.prediction_schemas import (
     ActivationMap,

@@ -11,7 +11,7 @@ from lentigo_contract.errors import NotReadyError, VersionNotFoundError
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
-from lentigo_inference.engine import UNLIKENESS, outputs_of
+from lentigo_inference.engines.base import UNLIKENESS, outputs_of
 from lentigo_inference.open_inference_schemas import (
     ModelMetadata,
     ModelReady,

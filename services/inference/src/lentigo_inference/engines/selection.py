@@ -10,7 +10,7 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName, Golden, golden_images
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import StoredVersion
-from lentigo_inference.engine import (
+from lentigo_inference.engines.base import (
     Engine,
     EngineInTurn,
     EngineLoader,

@@ -7,8 +7,8 @@ import pytest
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.engine import warm_up
-from lentigo_inference.engine_choice import engine_loader
+from lentigo_inference.engines.base import warm_up
+from lentigo_inference.engines.selection import engine_loader
 from tests.fakes import made_unlikeness
 from tests.models import Flaw, SavedModels, expected
 

@@ -11,8 +11,8 @@ import pytest
 from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engine import Engine, Images, Prediction, warm_up
-from lentigo_inference.engine_choice import engine_loader
+from lentigo_inference.engines.base import Engine, Images, Prediction, warm_up
+from lentigo_inference.engines.selection import engine_loader
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.slot import ModelSlot
 from tests.fakes import made_unlikeness
