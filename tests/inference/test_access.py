@@ -8,9 +8,8 @@ import structlog
 
 from lentigo_contract.errors import RateLimitedError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.api_keys import KeyRecord, Scope, make_key
-from lentigo_inference.key_file import add_key, remove_key
-from lentigo_inference.rate_limit import RateLimit
+from lentigo_inference.security.api_keys import KeyRecord, Scope, add_key, make_key, remove_key
+from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.serving import PREDICTIONS, problem_of, running

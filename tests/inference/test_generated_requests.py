@@ -23,8 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.api_keys import Scope, make_key
-from lentigo_inference.key_file import add_key
+from lentigo_inference.security.api_keys import Scope, add_key, make_key
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.network import Listening, listening

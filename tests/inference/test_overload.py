@@ -8,11 +8,10 @@ import pytest
 import structlog
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.api_keys import Scope, make_key
-from lentigo_inference.gatekeeper import Gatekeeper
-from lentigo_inference.key_file import add_key, remove_key
 from lentigo_inference.refusal_log import RefusalLog
 from lentigo_inference.request_record import RequestRecord
+from lentigo_inference.security.api_keys import Scope, add_key, make_key, remove_key
+from lentigo_inference.security.authenticator import Gatekeeper
 from lentigo_inference.settings import Settings
 from tests.inference.serving import PREDICTIONS, problem_of, running
 from tests.models import publish_plain

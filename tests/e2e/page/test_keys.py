@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from lentigo_inference.api_keys import Scope, make_key
-from lentigo_inference.key_file import add_key
+from lentigo_inference.security.api_keys import Scope, add_key, make_key
 from tests.e2e.page.conftest import Visit
 from tests.e2e.page.hands import button, choose, lesion, see_problem, see_result
 from tests.e2e.service_process import ServiceProcess, service_process

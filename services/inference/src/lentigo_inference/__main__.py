@@ -17,10 +17,10 @@ from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import require_memory
 from lentigo_inference import __version__
 from lentigo_inference.app import create_app
-from lentigo_inference.key_file import read_keys
 from lentigo_inference.keys_command import add_keys_parser, run_keys
 from lentigo_inference.listener import ListenError, address_of, listen
 from lentigo_inference.logs import configure_logs
+from lentigo_inference.security.api_keys import read_keys
 from lentigo_inference.seed_command import add_seed_parser, run_seed
 from lentigo_inference.server import serve
 from lentigo_inference.settings import Settings, environment_name, unknown_variables

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 
-from lentigo_inference.api_keys import Scope
+from lentigo_inference.security.api_keys import Scope
 
 if TYPE_CHECKING:
     from lentigo_inference.services import Services

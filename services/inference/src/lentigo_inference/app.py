@@ -19,7 +19,6 @@ from lentigo_inference.batcher import Batcher
 from lentigo_inference.decoding import DecodePool
 from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.engines.selection import engine_loader
-from lentigo_inference.gatekeeper import Gatekeeper
 from lentigo_inference.head import Head
 from lentigo_inference.inference_thread import InferenceThread
 from lentigo_inference.metrics import Metrics
@@ -27,7 +26,6 @@ from lentigo_inference.openapi import describe
 from lentigo_inference.overload import Overload
 from lentigo_inference.predictor import Predictor
 from lentigo_inference.problems import install_problem_handlers
-from lentigo_inference.rate_limit import RateLimit
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.request_log import RequestLog
 from lentigo_inference.routes import (
@@ -41,6 +39,8 @@ from lentigo_inference.routes import (
     predictions,
     repository,
 )
+from lentigo_inference.security.authenticator import Gatekeeper
+from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.service_state import ServiceState
 from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from lentigo_contract.errors import KeyFileError
-from lentigo_inference.api_keys import Scope, make_key
-from lentigo_inference.key_file import add_key, read_keys, remove_key
+from lentigo_inference.security.api_keys import Scope, add_key, make_key, read_keys, remove_key
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it no other way

@@ -8,11 +8,11 @@ from starlette.requests import Request
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.admission import Admission
-from lentigo_inference.gatekeeper import Gatekeeper
 from lentigo_inference.metrics import Metrics
 from lentigo_inference.predictor import Predictor
-from lentigo_inference.rate_limit import RateLimit
 from lentigo_inference.reloader import Reloader
+from lentigo_inference.security.authenticator import Gatekeeper
+from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.settings import Settings
 from lentigo_inference.slot import ModelSlot
 from lentigo_inference.stopping import Stopping

@@ -8,8 +8,15 @@ from pydantic import ValidationError
 
 from lentigo_contract.errors import KeyFileError
 from lentigo_inference.__main__ import main
-from lentigo_inference.api_keys import KeyRing, PresentedKey, Scope, make_key
-from lentigo_inference.key_file import add_key, read_keys, remove_key
+from lentigo_inference.security.api_keys import (
+    KeyRing,
+    PresentedKey,
+    Scope,
+    add_key,
+    make_key,
+    read_keys,
+    remove_key,
+)
 
 PREDICT = frozenset({Scope.PREDICT})
 

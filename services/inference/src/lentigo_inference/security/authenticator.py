@@ -17,8 +17,7 @@ from lentigo_contract.errors import (
     ServiceBusyError,
     UnauthorizedError,
 )
-from lentigo_inference.api_keys import KeyRecord, KeyRing, PresentedKey, Scope
-from lentigo_inference.key_file import read_keys
+from lentigo_inference.security.api_keys import KeyRecord, KeyRing, PresentedKey, Scope, read_keys
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

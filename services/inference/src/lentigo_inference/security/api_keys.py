@@ -3,17 +3,35 @@
 A key reads `lentigo_<id>_<secret>`. The id finds the line in the file, so that a request costs one
 hash and not one for every key. The secret has 256 random bits, so nobody guesses it; scrypt stands
 between a copy of the file and whoever would try (RFC 7914).
+
+The file of API keys: read whole, written whole, and by one writer at a time.
 """
 
+import fcntl
 import hashlib
 import hmac
+import os
 import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from lentigo_contract.errors import KeyFileError
 
 _PREFIX: Final = "lentigo"
 _ID_BYTES: Final = 6
@@ -123,3 +141,105 @@ def make_key(name: str, scopes: frozenset[Scope]) -> tuple[KeyRecord, str]:
 def _hashed(secret: str, salt: bytes) -> bytes:
     content = secret.encode("utf-8", "surrogateescape")
     return hashlib.scrypt(content, salt=salt, n=_N, r=_R, p=_P, dklen=_HASH_BYTES)
+
+
+_MAX_BYTES: Final = 2**20
+
+
+def read_keys(path: Path) -> KeyRing:
+    """Read a key file.
+
+    Raises:
+        KeyFileError: it is missing, unreadable or damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise KeyFileError(
+            f"The key file {path} cannot be read: {error.strerror}. Make one with "
+            "`lentigo-inference keys add NAME --scope predict`, or unset LENTIGO_KEY_FILE."
+        ) from error
+    try:
+        if len(content) > _MAX_BYTES:
+            raise ValueError
+        return KeyRing.model_validate_json(content)
+    except ValueError as error:
+        # What is wrong with it is not repeated: it holds hashes.
+        raise KeyFileError(
+            f"The key file {path} is damaged. Restore it, or make the keys anew with "
+            "`lentigo-inference keys add`."
+        ) from error
+
+
+def add_key(path: Path, record: KeyRecord) -> None:
+    """Add a key; the file is made if it is missing.
+
+    Raises:
+        KeyFileError: a key of that name exists, or the file cannot be read or written.
+    """
+
+    def added(ring: KeyRing) -> KeyRing:
+        try:
+            return KeyRing(keys=(*ring.keys, record))
+        except ValidationError as error:
+            raise KeyFileError(
+                f'There is a key named "{record.name}". Choose another name, or remove that one '
+                "first."
+            ) from error
+
+    _change(path, added)
+
+
+def remove_key(path: Path, name: str) -> None:
+    """Remove a key.
+
+    Raises:
+        KeyFileError: there is none of that name, or the file cannot be read or written.
+    """
+
+    def removed(ring: KeyRing) -> KeyRing:
+        left = tuple(key for key in ring.keys if key.name != name)
+        if len(left) == len(ring.keys):
+            raise KeyFileError(
+                f'There is no key named "{name}". `keys list` names those there are.'
+            )
+        return KeyRing(keys=left)
+
+    _change(path, removed)
+
+
+def _change(path: Path, change: Callable[[KeyRing], KeyRing]) -> None:
+    try:
+        with _locked(path.parent):
+            ring = change(read_keys(path) if path.exists() else KeyRing())
+            _replace(path, ring.model_dump_json(indent=2).encode() + b"\n")
+    except OSError as error:
+        raise KeyFileError(f"The key file {path} cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other writers out. The folder is locked, because the file itself is replaced."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+        # What was renamed in it shall survive a power cut.
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file of mode 0600 so that a reader sees the old one or the new one, whole."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink()
+        raise
