@@ -4,8 +4,8 @@ import socket
 from pathlib import Path
 
 from tests.e2e.service_process import service_process
-from tests.inference.collector import collecting
-from tests.inference.test_trace_context import PARENT, TRACE
+from tests.inference.observability.collector import collecting
+from tests.inference.observability.test_trace_context import PARENT, TRACE
 
 
 def test_spans_are_sent_before_the_end_and_the_log_has_their_trace(tmp_path: Path) -> None:

@@ -19,9 +19,8 @@ from lentigo_inference.app import create_app
 from lentigo_inference.batcher import Batcher, BatchLimits
 from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS
 from lentigo_inference.inference_thread import InferenceThread
-from lentigo_inference.metrics import Metrics
+from lentigo_inference.observability.metrics import Metrics, ServiceState
 from lentigo_inference.reloader import Reloader
-from lentigo_inference.service_state import ServiceState
 from lentigo_inference.settings import Settings
 from lentigo_inference.slot import ModelSlot
 from lentigo_inference.stopping import Stopping

@@ -19,13 +19,13 @@ from lentigo_inference import __version__
 from lentigo_inference.app import create_app
 from lentigo_inference.keys_command import add_keys_parser, run_keys
 from lentigo_inference.listener import ListenError, address_of, listen
-from lentigo_inference.logs import configure_logs
+from lentigo_inference.observability.logging import configure_logs
+from lentigo_inference.observability.tracing import Tracing, traces_wanted
 from lentigo_inference.security.api_keys import read_keys
 from lentigo_inference.seed_command import add_seed_parser, run_seed
 from lentigo_inference.server import serve
 from lentigo_inference.settings import Settings, environment_name, unknown_variables
 from lentigo_inference.stopping import Stopping
-from lentigo_inference.tracing import Tracing, traces_wanted
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

@@ -21,7 +21,8 @@ from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.engines.selection import engine_loader
 from lentigo_inference.head import Head
 from lentigo_inference.inference_thread import InferenceThread
-from lentigo_inference.metrics import Metrics
+from lentigo_inference.observability.metrics import Metrics, ServiceState
+from lentigo_inference.observability.tracing import Tracing
 from lentigo_inference.openapi import describe
 from lentigo_inference.overload import Overload
 from lentigo_inference.predictor import Predictor
@@ -41,13 +42,11 @@ from lentigo_inference.routes import (
 )
 from lentigo_inference.security.authenticator import Gatekeeper
 from lentigo_inference.security.rate_limit import RateLimit
-from lentigo_inference.service_state import ServiceState
 from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings
 from lentigo_inference.slot import ModelSlot
 from lentigo_inference.stopping import Stopping
 from lentigo_inference.throughput import Throughput
-from lentigo_inference.tracing import Tracing
 from lentigo_inference.watcher import Wait, Watcher
 
 # A load under way when the service stops is waited for so long, in seconds.

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.admission import Admission
-from lentigo_inference.metrics import Metrics
+from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.predictor import Predictor
 from lentigo_inference.reloader import Reloader
 from lentigo_inference.security.authenticator import Gatekeeper

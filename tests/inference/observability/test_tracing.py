@@ -11,14 +11,13 @@ import structlog
 from starlette.datastructures import Headers
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.logs import Seldom
+from lentigo_inference.observability.logging import Seldom
+from lentigo_inference.observability.tracing import Tracing, parent_of, traces_wanted
 from lentigo_inference.settings import Settings
-from lentigo_inference.trace_context import parent_of
-from lentigo_inference.tracing import Tracing, traces_wanted
 from tests.fakes import jpeg_bytes
-from tests.inference.collector import Collector, attributes, collecting
+from tests.inference.observability.collector import Collector, attributes, collecting
+from tests.inference.observability.test_trace_context import PARENT, TRACE
 from tests.inference.serving import PREDICTIONS, running
-from tests.inference.test_trace_context import PARENT, TRACE
 from tests.models import publish_plain
 
 anyio = pytest.mark.anyio

@@ -1,7 +1,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from lentigo_inference.trace_context import parent_of, trace_id_of
+from lentigo_inference.observability.tracing import parent_of, trace_id_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"

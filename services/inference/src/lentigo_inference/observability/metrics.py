@@ -2,25 +2,32 @@
 
 Names and units follow https://prometheus.io/docs/practices/naming/. `docs/operations.md` explains
 each; `service_state.py` has those that are read when they are asked for.
+
+How the service stands at the moment Prometheus asks.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
 from lentigo_inference import __version__
-from lentigo_inference.batcher import BatchRecord
+from lentigo_inference.admission import Admission
+from lentigo_inference.batcher import Batcher, BatchRecord
 from lentigo_inference.decoding import DecodeTimes
 from lentigo_inference.engines.base import Floats
 from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS
-from lentigo_inference.reloader import LoadRecord
+from lentigo_inference.reloader import LoadRecord, Reloader
 from lentigo_inference.request_record import RequestRecord
+from lentigo_inference.slot import ModelSlot
+from lentigo_inference.stopping import Stopping
 
 # Upper bounds in seconds. A prediction takes tens of milliseconds, and under load up to the time
 # that a request has.
@@ -184,3 +191,65 @@ def known_method(method: str) -> str:
 
 def _seconds(name: str, what: str, registry: CollectorRegistry) -> Histogram:
     return Histogram(f"{name}_seconds", f"{what} so long.", registry=registry, buckets=_STEP_S)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState(Collector):
+    """Reads gauges from those who know, so that nobody has to keep them up to date."""
+
+    slot: ModelSlot
+    reloader: Reloader
+    batcher: Batcher
+    admission: Admission
+    stopping: Stopping
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the gauges; called from a thread other than the event loop's."""
+        current = self.slot.current
+        gauges: dict[str, tuple[str, Callable[[], float]]] = {
+            "lentigo_ready": (
+                "Whether predictions are answered: 1 or 0.",
+                lambda: current is not None and not self.stopping.begun,
+            ),
+            "lentigo_pending_predictions": (
+                "Predictions under way, uploads included.",
+                lambda: self.admission.under_way,
+            ),
+            "lentigo_pending_predictions_limit": (
+                "Predictions that may be under way; LENTIGO_MAX_PENDING.",
+                lambda: self.admission.limit,
+            ),
+            "lentigo_queue_images": (
+                "Images that wait for the engine.",
+                lambda: self.batcher.queued,
+            ),
+            "lentigo_queue_images_limit": (
+                "Images that may wait; LENTIGO_QUEUE_SIZE.",
+                lambda: self.batcher.limits.max_queued,
+            ),
+            "lentigo_model_version": (
+                "The version in use; 0 is none.",
+                lambda: 0 if current is None else current.version,
+            ),
+            "lentigo_model_versions_refused": (
+                "Versions in the repository that cannot be brought into use.",
+                lambda: self.reloader.refused,
+            ),
+            "lentigo_model_repository_readable": (
+                "Whether the last look at the model repository succeeded: 1 or 0.",
+                lambda: self.reloader.readable,
+            ),
+        }
+        for name, (text, read) in gauges.items():
+            yield GaugeMetricFamily(name, text, value=float(read()))
+        info = InfoMetricFamily("lentigo_model", "The version in use.")
+        if current is not None:
+            manifest = current.stored.manifest
+            described = {
+                "name": manifest.name,
+                "version": str(manifest.version),
+                "architecture": manifest.architecture,
+                "engine": current.engine.name,
+            }
+            info.add_metric([], described)
+        yield info

@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from lentigo_inference.readiness import main
+from lentigo_inference.observability.healthcheck import main
 
 
 @contextmanager

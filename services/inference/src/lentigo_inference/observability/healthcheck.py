@@ -1,4 +1,4 @@
-"""`python -m lentigo_inference.readiness`: the images' health check, which needs no curl.
+"""`python -m lentigo_inference.observability.healthcheck`: exit 0 if the service is ready, else 1.
 
 It runs every few seconds for as long as the service does, so it loads the standard library alone
 and not the service.
