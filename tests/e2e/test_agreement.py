@@ -11,7 +11,7 @@ from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image, made_manifest
-from tests.inference.serving import running
+from tests.inference.live_app import running
 
 
 @pytest.mark.anyio

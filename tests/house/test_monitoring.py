@@ -14,17 +14,15 @@ from prometheus_client.metrics_core import Metric
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.admission import Admission
 from lentigo_inference.app import create_app
-from lentigo_inference.batcher import Batcher, BatchLimits
 from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS
-from lentigo_inference.inference_thread import InferenceThread
 from lentigo_inference.observability.metrics import Metrics, ServiceState
-from lentigo_inference.reloader import Reloader
+from lentigo_inference.serving.admission import Admission, Stopping
+from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
+from lentigo_inference.serving.engine_thread import InferenceThread
+from lentigo_inference.serving.model_manager import Reloader
+from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings
-from lentigo_inference.slot import ModelSlot
-from lentigo_inference.stopping import Stopping
-from lentigo_inference.throughput import Throughput
 from tests.house.test_documents import rows
 from tests.models import load_plain
 

@@ -14,8 +14,8 @@ from lentigo_inference.app import create_app
 from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.listener import address_of, listen
 from lentigo_inference.server import Server
+from lentigo_inference.serving.admission import Stopping
 from lentigo_inference.settings import Settings
-from lentigo_inference.stopping import Stopping
 from tests.models import load_plain
 
 DEADLINE_S: Final = 120.0

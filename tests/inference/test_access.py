@@ -12,7 +12,7 @@ from lentigo_inference.security.api_keys import KeyRecord, Scope, add_key, make_
 from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
-from tests.inference.serving import PREDICTIONS, problem_of, running
+from tests.inference.live_app import PREDICTIONS, problem_of, running
 from tests.models import publish_plain
 
 anyio = pytest.mark.anyio

@@ -4,7 +4,7 @@ import pytest
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
-from tests.inference.serving import Running, problem_of, running
+from tests.inference.live_app import Running, problem_of, running
 from tests.models import publish_plain
 
 pytestmark = pytest.mark.anyio

@@ -9,11 +9,11 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.batcher import BatchLimits
 from lentigo_inference.connected import while_connected
 from lentigo_inference.engines.base import Images, Prediction
+from lentigo_inference.serving.batcher import BatchLimits
 from lentigo_inference.settings import Settings
-from tests.inference.serving import problem_of, running
+from tests.inference.live_app import problem_of, running
 from tests.models import PlainEngine, publish_plain
 
 pytestmark = pytest.mark.anyio

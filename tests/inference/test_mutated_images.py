@@ -19,7 +19,7 @@ from lentigo_inference.engines.base import Engine, Images, Prediction
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import PNG_SIGNATURE, encoded, png_chunk
-from tests.inference.serving import Running, running
+from tests.inference.live_app import Running, running
 from tests.models import PlainEngine, publish_plain
 
 pytestmark = [

@@ -3,7 +3,7 @@ import pytest
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
 from lentigo_inference.settings import Settings
-from tests.inference.serving import PREDICTIONS, problem_of, running
+from tests.inference.live_app import PREDICTIONS, problem_of, running
 from tests.models import publish_plain
 
 pytestmark = pytest.mark.anyio

@@ -9,11 +9,11 @@ import structlog
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.refusal_log import RefusalLog
-from lentigo_inference.request_record import RequestRecord
 from lentigo_inference.security.api_keys import Scope, add_key, make_key, remove_key
 from lentigo_inference.security.authenticator import Gatekeeper
+from lentigo_inference.serving.request_record import RequestRecord
 from lentigo_inference.settings import Settings
-from tests.inference.serving import PREDICTIONS, problem_of, running
+from tests.inference.live_app import PREDICTIONS, problem_of, running
 from tests.models import publish_plain
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ from lentigo_contract.imaging.quality import REASONS
 from lentigo_inference.page_files import page_files
 from lentigo_inference.page_script import joined_script
 from lentigo_inference.settings import Settings
-from tests.inference.serving import running
+from tests.inference.live_app import running
 
 PLACES = re.compile(r"\{\w+\}")
 

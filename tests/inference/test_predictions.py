@@ -14,7 +14,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import encoded
-from tests.inference.serving import PREDICTIONS, running
+from tests.inference.live_app import PREDICTIONS, running
 from tests.models import SavedModels, expected, publish_plain
 
 pytestmark = pytest.mark.anyio

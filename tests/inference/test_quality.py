@@ -15,8 +15,8 @@ from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image, made_unlikeness
 from tests.images import encoded
 from tests.inference.held_engine import HeldEngine
+from tests.inference.live_app import Running, problem_of, running
 from tests.inference.observability.scraping import scrape
-from tests.inference.serving import Running, problem_of, running
 from tests.models import expected, publish_plain
 
 pytestmark = pytest.mark.anyio

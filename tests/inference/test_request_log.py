@@ -7,7 +7,7 @@ import structlog
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
-from tests.inference.serving import PREDICTIONS, running
+from tests.inference.live_app import PREDICTIONS, running
 from tests.models import publish_plain
 
 pytestmark = pytest.mark.anyio

@@ -11,12 +11,12 @@ import pytest
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference import decoding
-from lentigo_inference.batcher import BatchLimits
 from lentigo_inference.engines.base import Engine, Images, Prediction
+from lentigo_inference.serving import decoding
+from lentigo_inference.serving.batcher import BatchLimits
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
-from tests.inference.serving import running
+from tests.inference.live_app import running
 from tests.models import PlainEngine, SavedModels, expected, load_plain, publish_plain
 
 pytestmark = pytest.mark.anyio

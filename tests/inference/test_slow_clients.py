@@ -13,8 +13,8 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.held_engine import HeldEngine
+from tests.inference.live_app import PREDICTIONS
 from tests.inference.network import DEADLINE_S, Listening, listening
-from tests.inference.serving import PREDICTIONS
 from tests.models import publish_plain
 
 DATA = jpeg_bytes()

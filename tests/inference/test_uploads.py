@@ -18,7 +18,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import encoded, exif_block, png_chunk, png_file, png_header, png_pixels
-from tests.inference.serving import PREDICTIONS, Running, problem_of, running
+from tests.inference.live_app import PREDICTIONS, Running, problem_of, running
 from tests.models import expected, publish_plain
 
 pytestmark = pytest.mark.anyio

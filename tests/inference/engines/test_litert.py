@@ -13,8 +13,8 @@ from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.engines.base import Engine, Images, Prediction, warm_up
 from lentigo_inference.engines.selection import engine_loader
-from lentigo_inference.reloader import Reloader
-from lentigo_inference.slot import ModelSlot
+from lentigo_inference.serving.model_manager import Reloader
+from lentigo_inference.serving.model_slot import ModelSlot
 from tests.fakes import made_unlikeness
 from tests.models import Flaw, SavedModels, expected
 

@@ -16,8 +16,8 @@ from lentigo_inference.engines.base import Engine, Images, Prediction
 from lentigo_inference.errors import PROBLEMS
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
+from tests.inference.live_app import PREDICTIONS, Running, running
 from tests.inference.observability.scraping import scrape
-from tests.inference.serving import PREDICTIONS, Running, running
 from tests.models import PlainEngine, load_plain, publish_plain
 
 pytestmark = pytest.mark.anyio

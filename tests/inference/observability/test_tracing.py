@@ -15,9 +15,9 @@ from lentigo_inference.observability.logging import Seldom
 from lentigo_inference.observability.tracing import Tracing, parent_of, traces_wanted
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
+from tests.inference.live_app import PREDICTIONS, running
 from tests.inference.observability.collector import Collector, attributes, collecting
 from tests.inference.observability.test_trace_context import PARENT, TRACE
-from tests.inference.serving import PREDICTIONS, running
 from tests.models import publish_plain
 
 anyio = pytest.mark.anyio

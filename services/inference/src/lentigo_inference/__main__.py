@@ -24,8 +24,8 @@ from lentigo_inference.observability.tracing import Tracing, traces_wanted
 from lentigo_inference.security.api_keys import read_keys
 from lentigo_inference.seed_command import add_seed_parser, run_seed
 from lentigo_inference.server import serve
+from lentigo_inference.serving.admission import Stopping
 from lentigo_inference.settings import Settings, environment_name, unknown_variables
-from lentigo_inference.stopping import Stopping
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

@@ -14,20 +14,14 @@ from starlette.middleware.cors import CORSMiddleware
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
 from lentigo_inference.access import admit
-from lentigo_inference.admission import Admission
-from lentigo_inference.batcher import Batcher
-from lentigo_inference.decoding import DecodePool
 from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.engines.selection import engine_loader
 from lentigo_inference.head import Head
-from lentigo_inference.inference_thread import InferenceThread
 from lentigo_inference.observability.metrics import Metrics, ServiceState
 from lentigo_inference.observability.tracing import Tracing
 from lentigo_inference.openapi import describe
 from lentigo_inference.overload import Overload
-from lentigo_inference.predictor import Predictor
 from lentigo_inference.problems import install_problem_handlers
-from lentigo_inference.reloader import Reloader
 from lentigo_inference.request_log import RequestLog
 from lentigo_inference.routes import (
     batch,
@@ -43,11 +37,15 @@ from lentigo_inference.routes import (
 from lentigo_inference.security.authenticator import Gatekeeper
 from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.services import LifespanState, Services
+from lentigo_inference.serving.admission import Admission, Stopping
+from lentigo_inference.serving.batcher import Batcher, Throughput
+from lentigo_inference.serving.decoding import DecodePool
+from lentigo_inference.serving.engine_thread import InferenceThread
+from lentigo_inference.serving.model_manager import Reloader
+from lentigo_inference.serving.model_slot import ModelSlot
+from lentigo_inference.serving.predictor import Predictor
+from lentigo_inference.serving.watcher import Wait, Watcher
 from lentigo_inference.settings import Settings
-from lentigo_inference.slot import ModelSlot
-from lentigo_inference.stopping import Stopping
-from lentigo_inference.throughput import Throughput
-from lentigo_inference.watcher import Wait, Watcher
 
 # A load under way when the service stops is waited for so long, in seconds.
 _STOP_TIMEOUT_S: Final = 10.0

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from lentigo_inference.request_record import RequestRecord
+from lentigo_inference.serving.request_record import RequestRecord
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

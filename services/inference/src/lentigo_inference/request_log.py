@@ -9,12 +9,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lentigo_inference.errors import INTERNAL
-from lentigo_inference.identifiers import uuid7
 from lentigo_inference.observability.metrics import Metrics, known_method
 from lentigo_inference.observability.tracing import Tracing, parent_of, trace_id_of
 from lentigo_inference.problems import unexpected_problem
 from lentigo_inference.refusal_log import RefusalLog
-from lentigo_inference.request_record import RequestRecord
+from lentigo_inference.serving.request_record import RequestRecord, uuid7
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

@@ -16,8 +16,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from lentigo_inference.http_protocol import impatient_protocol
+from lentigo_inference.serving.admission import Stopping
 from lentigo_inference.settings import Settings
-from lentigo_inference.stopping import Stopping
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

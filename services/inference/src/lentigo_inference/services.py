@@ -7,15 +7,14 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.admission import Admission
 from lentigo_inference.observability.metrics import Metrics
-from lentigo_inference.predictor import Predictor
-from lentigo_inference.reloader import Reloader
 from lentigo_inference.security.authenticator import Gatekeeper
 from lentigo_inference.security.rate_limit import RateLimit
+from lentigo_inference.serving.admission import Admission, Stopping
+from lentigo_inference.serving.model_manager import Reloader
+from lentigo_inference.serving.model_slot import ModelSlot
+from lentigo_inference.serving.predictor import Predictor
 from lentigo_inference.settings import Settings
-from lentigo_inference.slot import ModelSlot
-from lentigo_inference.stopping import Stopping
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lentigo_contract.imaging.read import ImageLimits
 from lentigo_contract.system.resources import available_cores
-from lentigo_inference.batcher import BatchLimits
 from lentigo_inference.engines.selection import EngineSetting
+from lentigo_inference.serving.batcher import BatchLimits
 
 PREFIX: Final = "LENTIGO_"
 

@@ -19,15 +19,14 @@ from prometheus_client.registry import Collector
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
 from lentigo_inference import __version__
-from lentigo_inference.admission import Admission
-from lentigo_inference.batcher import Batcher, BatchRecord
-from lentigo_inference.decoding import DecodeTimes
 from lentigo_inference.engines.base import Floats
 from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS
-from lentigo_inference.reloader import LoadRecord, Reloader
-from lentigo_inference.request_record import RequestRecord
-from lentigo_inference.slot import ModelSlot
-from lentigo_inference.stopping import Stopping
+from lentigo_inference.serving.admission import Admission, Stopping
+from lentigo_inference.serving.batcher import Batcher, BatchRecord
+from lentigo_inference.serving.decoding import DecodeTimes
+from lentigo_inference.serving.model_manager import LoadRecord, Reloader
+from lentigo_inference.serving.model_slot import ModelSlot
+from lentigo_inference.serving.request_record import RequestRecord
 
 # Upper bounds in seconds. A prediction takes tens of milliseconds, and under load up to the time
 # that a request has.

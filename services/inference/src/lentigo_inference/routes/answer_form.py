@@ -4,9 +4,7 @@ import base64
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
 from lentigo_contract.manifest.manifest import Thresholds
-from lentigo_inference.answer import Answer, DrawnMap
 from lentigo_inference.engines.base import Floats
-from lentigo_inference.identifiers import uuid7
 from lentigo_inference.prediction_schemas import (
     ActivationMap,
     ClassProbability,
@@ -18,6 +16,8 @@ from lentigo_inference.prediction_schemas import (
     ReferralReason,
 )
 from lentigo_inference.routes.models import model_reference
+from lentigo_inference.serving.predictor import Answer, DrawnMap
+from lentigo_inference.serving.request_record import uuid7
 
 _Ranked = list[tuple[Diagnosis, float]]
 

@@ -7,7 +7,6 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from lentigo_contract.errors import LentigoError
-from lentigo_inference.answer import Answer, Wanted
 from lentigo_inference.connected import while_connected
 from lentigo_inference.multipart import FIELD
 from lentigo_inference.openapi import problem_responses
@@ -17,6 +16,7 @@ from lentigo_inference.routes.answer_form import prediction_answer
 from lentigo_inference.routes.predictions import Force
 from lentigo_inference.schemas import Problem
 from lentigo_inference.services import ServicesOfRequest
+from lentigo_inference.serving.predictor import Answer, Wanted
 from lentigo_inference.uploads import read_uploads
 
 router = APIRouter(tags=["predictions"])

@@ -13,7 +13,7 @@ from lentigo_inference.open_inference_schemas import InferAnswer, InferRequest
 from lentigo_inference.openapi import Responses, json_body, problem_responses
 from lentigo_inference.routes.open_inference import wanted_model
 from lentigo_inference.services import ServicesOfRequest
-from lentigo_inference.slot import LoadedModel
+from lentigo_inference.serving.model_slot import LoadedModel
 from lentigo_inference.tensors import (
     HEADER,
     body_limit,

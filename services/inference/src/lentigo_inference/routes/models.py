@@ -12,7 +12,7 @@ from lentigo_inference.schemas import (
     UnlikenessCheck,
 )
 from lentigo_inference.services import ServicesOfRequest
-from lentigo_inference.slot import LoadedModel
+from lentigo_inference.serving.model_slot import LoadedModel
 
 router = APIRouter(tags=["models"])
 

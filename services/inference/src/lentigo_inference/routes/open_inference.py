@@ -22,7 +22,7 @@ from lentigo_inference.open_inference_schemas import (
 )
 from lentigo_inference.openapi import problem_responses
 from lentigo_inference.services import Services, ServicesOfRequest
-from lentigo_inference.slot import LoadedModel
+from lentigo_inference.serving.model_slot import LoadedModel
 
 router = APIRouter(prefix="/v2", tags=["open inference"])
 

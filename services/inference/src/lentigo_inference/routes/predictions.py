@@ -5,13 +5,13 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
-from lentigo_inference.answer import Explain, Wanted
 from lentigo_inference.connected import while_connected
 from lentigo_inference.multipart import FIELD
 from lentigo_inference.openapi import problem_responses
 from lentigo_inference.prediction_schemas import PredictionAnswer
 from lentigo_inference.routes.answer_form import prediction_answer
 from lentigo_inference.services import ServicesOfRequest
+from lentigo_inference.serving.predictor import Explain, Wanted
 from lentigo_inference.uploads import read_upload
 
 router = APIRouter(tags=["predictions"])

@@ -18,9 +18,9 @@ from lentigo_inference.open_inference_schemas import (
     UnloadedModel,
 )
 from lentigo_inference.openapi import json_body, problem_responses
-from lentigo_inference.reloader import VersionStatus
 from lentigo_inference.routes.open_inference import require_known
 from lentigo_inference.services import ServicesOfRequest
+from lentigo_inference.serving.model_manager import VersionStatus
 
 router = APIRouter(prefix="/v2/repository", tags=["repository"])
 

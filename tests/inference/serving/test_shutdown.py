@@ -11,12 +11,12 @@ import pytest
 from lentigo_contract.errors import StoppingError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.server import Server
+from lentigo_inference.serving.admission import Stopping
 from lentigo_inference.settings import Settings
-from lentigo_inference.stopping import Stopping
 from tests.fakes import jpeg_bytes
 from tests.inference.held_engine import HeldEngine
+from tests.inference.live_app import PREDICTIONS
 from tests.inference.network import DEADLINE_S, listening
-from tests.inference.serving import PREDICTIONS
 from tests.models import publish_plain
 
 

@@ -2,7 +2,7 @@ import threading
 
 import structlog
 
-from lentigo_inference.watcher import Watcher
+from lentigo_inference.serving.watcher import Watcher
 
 
 class Clock:

@@ -6,8 +6,8 @@ import pytest
 from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.engines.base import EngineInTurn, Images, Prediction
-from lentigo_inference.inference_thread import InferenceThread
-from lentigo_inference.slot import LoadedModel
+from lentigo_inference.serving.engine_thread import InferenceThread
+from lentigo_inference.serving.model_slot import LoadedModel
 from tests.models import PlainEngine, expected, publish_plain
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)

@@ -3,6 +3,8 @@
 While the engine computes a batch, the next one gathers: under load batches grow by themselves, and
 a lone image waits for nobody. A batch that is full by then is handed over ahead, so that the engine
 never waits for an event loop that is busy. Everything here runs on the loop but the engine.
+
+How fast images are answered, measured while they are.
 """
 
 import asyncio
@@ -17,9 +19,36 @@ import numpy as np
 
 from lentigo_contract.errors import DeadlineExceededError, EngineError, ServiceBusyError
 from lentigo_inference.engines.base import Images, Prediction
-from lentigo_inference.request_record import Step
-from lentigo_inference.slot import LoadedModel
-from lentigo_inference.throughput import Throughput
+from lentigo_inference.serving.model_slot import LoadedModel
+from lentigo_inference.serving.request_record import Step
+
+# Weight of the newest batch: the mean follows a change of load within some ten batches.
+_WEIGHT: Final = 0.1
+
+
+class Throughput:
+    """A moving mean of seconds an image takes while there is work. Used on the event loop alone."""
+
+    def __init__(self, first_guess_s: float = 0.05) -> None:
+        """Start with a guess, in seconds an image, that holds until something was measured."""
+        self._seconds_per_image = first_guess_s
+        self._measured = False
+
+    def record(self, images: int, seconds: float) -> None:
+        """Learn that so many images took so long, from one answer to the next."""
+        if images < 1 or seconds < 0:
+            return
+        newest = seconds / images
+        if not self._measured:
+            self._seconds_per_image = newest
+            self._measured = True
+        else:
+            self._seconds_per_image += _WEIGHT * (newest - self._seconds_per_image)
+
+    def seconds_for(self, images: int) -> float:
+        """Estimate how long so many images take."""
+        return images * self._seconds_per_image
+
 
 # One that the engine computes, and one for the moment it is done.
 _HANDED_OVER: Final = 2

@@ -7,7 +7,7 @@ import pytest
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
-from tests.inference.serving import running
+from tests.inference.live_app import running
 from tests.models import publish_plain
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ import pytest
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
-from tests.inference.serving import Running, running
+from tests.inference.live_app import Running, running
 from tests.models import Flaw, SavedModels, publish_plain
 
 pytestmark = pytest.mark.anyio

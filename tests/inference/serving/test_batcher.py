@@ -9,10 +9,9 @@ import pytest
 
 from lentigo_contract.errors import DeadlineExceededError, EngineError, ServiceBusyError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.batcher import Batcher, BatchLimits, BatchRecord
 from lentigo_inference.engines.base import Images, Prediction
-from lentigo_inference.slot import LoadedModel
-from lentigo_inference.throughput import Throughput
+from lentigo_inference.serving.batcher import Batcher, BatchLimits, BatchRecord, Throughput
+from lentigo_inference.serving.model_slot import LoadedModel
 from tests.models import PlainEngine, expected, publish_plain
 
 pytestmark = pytest.mark.anyio

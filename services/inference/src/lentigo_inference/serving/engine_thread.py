@@ -1,15 +1,32 @@
-"""The one thread that runs engines."""
+"""The one thread that runs engines.
+
+Memory that was freed, given back to the system.
+"""
 
 import asyncio
+import ctypes
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 
 from lentigo_contract.errors import EngineError
 from lentigo_inference.engines.base import Images, Prediction
-from lentigo_inference.free_memory import return_free_memory
-from lentigo_inference.slot import LoadedModel
+from lentigo_inference.serving.model_slot import LoadedModel
+
+
+def return_free_memory() -> None:
+    """Have the C library let go of what it keeps for later; takes a few milliseconds.
+
+    glibc keeps freed memory in an arena for each thread. Models come and go in large pieces and in
+    several threads, so over many reloads it would keep one model's worth too much. Does nothing
+    where the C library has no `malloc_trim` (man 3 malloc_trim).
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 class InferenceThread:

@@ -5,7 +5,7 @@ import pytest
 
 from lentigo_contract.errors import NotReadyError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.slot import LoadedModel, ModelSlot
+from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 from tests.models import PlainEngine, publish_plain
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from lentigo_contract.errors import ServiceBusyError
 from lentigo_contract.imaging.quality import Flaw, flaws_of
 from lentigo_contract.imaging.read import ImageLimits, ModelImage, read_image
-from lentigo_inference.request_record import RequestRecord, Step
+from lentigo_inference.serving.request_record import RequestRecord, Step
 
 T = TypeVar("T")
 

@@ -9,11 +9,10 @@ from lentigo_contract.errors import VersionNotFoundError, VersionRefusedError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.access import admit
 from lentigo_inference.engines.base import Engine, Images, Prediction
-from lentigo_inference.low_priority import at_low_priority
-from lentigo_inference.reloader import Reloader
+from lentigo_inference.serving.model_manager import Reloader, at_low_priority
+from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings
-from lentigo_inference.slot import ModelSlot
-from tests.inference.serving import problem_of, running
+from tests.inference.live_app import problem_of, running
 from tests.models import PlainEngine, load_plain, publish_plain
 
 LOAD = "/v2/repository/models/lentigo/load"

@@ -2,14 +2,22 @@
 
 A version goes through verify, load, warm up and swap. Whatever fails on the way, the model in use
 stays, and the reason is kept for `POST /v2/repository/index`.
+
+What a folder looks like, without reading its files.
+
+Work that shall not slow down requests.
 """
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeVar
 
 import structlog
 
@@ -23,9 +31,79 @@ from lentigo_contract.errors import (
 )
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.engines.base import EngineInTurn, EngineLoader, InTurn, at_once, warm_up
-from lentigo_inference.fingerprint import FolderFingerprint, fingerprint
-from lentigo_inference.low_priority import at_low_priority
-from lentigo_inference.slot import LoadedModel, ModelSlot
+from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
+
+# For every entry: relative path, inode, size, and times of content and status, in nanoseconds.
+FolderFingerprint = frozenset[tuple[str, int, int, int, int]]
+
+
+def fingerprint(folder: Path) -> FolderFingerprint:
+    """Describe everything under a folder, so that any change of content or rights shows.
+
+    What cannot be listed or looked at is left out; becoming readable is a change, too. No link is
+    followed.
+    """
+    entries = set()
+    pending = [os.fspath(folder)]
+    while pending:
+        path = pending.pop()
+        try:
+            with os.scandir(path) as scan:
+                for entry in scan:
+                    entries.add(_described(entry, folder))
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+        except OSError:
+            continue
+    return frozenset(entries)
+
+
+def _described(entry: os.DirEntry[str], folder: Path) -> tuple[str, int, int, int, int]:
+    status = entry.stat(follow_symlinks=False)
+    relative = os.path.relpath(entry.path, folder)
+    return (relative, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+T = TypeVar("T")
+
+# Beside a busy thread it gets about a tenth of a core, and all of an idle one.
+_YIELD: Final = 10
+
+
+def at_low_priority(work: Callable[[], T]) -> T:
+    """Run work on a thread of its own that yields to every other, and give what it gives.
+
+    A thread cannot raise its own priority again, and threads that it starts inherit it; so the
+    thread ends with the work, and no runtime may be started on it. Where the system has no priority
+    for a thread, it is an ordinary one.
+    """
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        _lower_priority()
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
+            failures.append(error)
+
+    # A daemon, so that a volume that hangs cannot keep the process from ending.
+    thread = threading.Thread(target=run, name="lentigo-verifier", daemon=True)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures.pop()
+    return results.pop()
+
+
+def _lower_priority() -> None:
+    if sys.platform == "linux":
+        with suppress(OSError):
+            thread = threading.get_native_id()
+            now = os.getpriority(os.PRIO_PROCESS, thread)
+            # 19 is the least of the kernel's priorities.
+            os.setpriority(os.PRIO_PROCESS, thread, min(19, now + _YIELD))
+
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""From an image to an answer: decoding, batching, and swapping models."""
