@@ -10,10 +10,10 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lentigo_inference.api.dependencies import LifespanState, Services
 from lentigo_inference.app import create_app
 from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.observability.tracing import Tracing
-from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.loop_watch import watched_loop

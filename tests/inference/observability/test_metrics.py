@@ -214,7 +214,7 @@ async def test_what_nobody_foresaw_is_counted_too(
 
     async with running(settings) as service:
         with monkeypatch.context() as patch:
-            patch.setattr("lentigo_inference.routes.predictions.prediction_answer", broken)
+            patch.setattr("lentigo_inference.api.predictions.prediction_answer", broken)
             assert (await service.predict()).status_code == 500
         seen = await scrape(service.client)
     assert seen.value("lentigo_rejections_total", reason="internal") == 1

@@ -7,7 +7,7 @@ import pytest
 
 from lentigo_contract.errors import VersionNotFoundError, VersionRefusedError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.access import admit
+from lentigo_inference.api.dependencies import admit
 from lentigo_inference.engines.base import Engine, Images, Prediction
 from lentigo_inference.serving.model_manager import Reloader, at_low_priority
 from lentigo_inference.serving.model_slot import ModelSlot

@@ -13,30 +13,26 @@ from starlette.middleware.cors import CORSMiddleware
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
-from lentigo_inference.access import admit
+from lentigo_inference.api import (
+    models,
+    open_inference,
+    operations,
+    predictions,
+    repository,
+)
+from lentigo_inference.api.dependencies import LifespanState, Services, admit
+from lentigo_inference.api.openapi import describe
+from lentigo_inference.api.problems import install_problem_handlers
 from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.engines.selection import engine_loader
 from lentigo_inference.head import Head
 from lentigo_inference.observability.metrics import Metrics, ServiceState
 from lentigo_inference.observability.tracing import Tracing
-from lentigo_inference.openapi import describe
 from lentigo_inference.overload import Overload
-from lentigo_inference.problems import install_problem_handlers
 from lentigo_inference.request_log import RequestLog
-from lentigo_inference.routes import (
-    batch,
-    home,
-    infer,
-    metrics,
-    models,
-    open_inference,
-    page,
-    predictions,
-    repository,
-)
+from lentigo_inference.routes import page
 from lentigo_inference.security.authenticator import Gatekeeper
 from lentigo_inference.security.rate_limit import RateLimit
-from lentigo_inference.services import LifespanState, Services
 from lentigo_inference.serving.admission import Admission, Stopping
 from lentigo_inference.serving.batcher import Batcher, Throughput
 from lentigo_inference.serving.decoding import DecodePool
@@ -103,9 +99,17 @@ def create_app(
         redirect_slashes=False,
     )
     install_problem_handlers(app)
-    routed = (home, page, predictions, batch, models, open_inference, infer, repository, metrics)
-    for routes in routed:
-        app.include_router(routes.router)
+    routers = (
+        operations.document_router,
+        page.router,
+        predictions.router,
+        models.router,
+        open_inference.router,
+        repository.router,
+        operations.router,
+    )
+    for router in routers:
+        app.include_router(router)
     describe(app)
     return app
 

@@ -12,14 +12,14 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lentigo_contract.errors import UnavailableError
-from lentigo_inference.access import presented_key
-from lentigo_inference.problems import refusal
-from lentigo_inference.routes import batch, infer, predictions
+from lentigo_inference.api import open_inference, predictions
+from lentigo_inference.api.dependencies import presented_key
+from lentigo_inference.api.problems import refusal
 
 if TYPE_CHECKING:
-    from lentigo_inference.services import Services
+    from lentigo_inference.api.dependencies import Services
 
-_PREDICTING: Final = (predictions.router, batch.router, infer.router)
+_PREDICTING: Final = (predictions.router, open_inference.router)
 
 
 class Overload:

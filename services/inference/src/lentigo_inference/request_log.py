@@ -8,10 +8,10 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lentigo_inference.api.problems import unexpected_problem
 from lentigo_inference.errors import INTERNAL
 from lentigo_inference.observability.metrics import Metrics, known_method
 from lentigo_inference.observability.tracing import Tracing, parent_of, trace_id_of
-from lentigo_inference.problems import unexpected_problem
 from lentigo_inference.refusal_log import RefusalLog
 from lentigo_inference.serving.request_record import RequestRecord, uuid7
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.connected import while_connected
+from lentigo_inference.api.disconnect import while_connected
 from lentigo_inference.engines.base import Images, Prediction
 from lentigo_inference.serving.batcher import BatchLimits
 from lentigo_inference.settings import Settings

@@ -4,8 +4,8 @@ import base64
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
 from lentigo_contract.manifest.manifest import Thresholds
-from lentigo_inference.engines.base import Floats
-from lentigo_inference.prediction_schemas import (
+from lentigo_inference.api.models import model_reference
+from lentigo_inference.api.schemas import (
     ActivationMap,
     ClassProbability,
     DiagnosisScore,
@@ -15,7 +15,7 @@ from lentigo_inference.prediction_schemas import (
     Quality,
     ReferralReason,
 )
-from lentigo_inference.routes.models import model_reference
+from lentigo_inference.engines.base import Floats
 from lentigo_inference.serving.predictor import Answer, DrawnMap
 from lentigo_inference.serving.request_record import uuid7
 

@@ -4,9 +4,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from lentigo_inference.api.schemas import PredictionAnswer, Problem
 from lentigo_inference.app import create_app
-from lentigo_inference.prediction_schemas import PredictionAnswer
-from lentigo_inference.schemas import Problem
 from lentigo_inference.settings import Settings
 
 METHODS = {"get", "post"}

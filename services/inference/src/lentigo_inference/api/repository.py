@@ -9,17 +9,17 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from lentigo_contract.errors import LastVersionError, MalformedRequestError
-from lentigo_inference.json_body import read_json
-from lentigo_inference.open_inference_schemas import (
+from lentigo_inference.api.dependencies import ServicesOfRequest
+from lentigo_inference.api.open_inference import require_known
+from lentigo_inference.api.open_inference_schemas import (
     LoadedVersion,
     LoadRequest,
     RepositoryIndexEntry,
     RepositoryIndexRequest,
     UnloadedModel,
 )
-from lentigo_inference.openapi import json_body, problem_responses
-from lentigo_inference.routes.open_inference import require_known
-from lentigo_inference.services import ServicesOfRequest
+from lentigo_inference.api.openapi import json_body, problem_responses
+from lentigo_inference.api.uploads import read_json
 from lentigo_inference.serving.model_manager import VersionStatus
 
 router = APIRouter(prefix="/v2/repository", tags=["repository"])

@@ -3,15 +3,15 @@
 from fastapi import APIRouter
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
-from lentigo_inference.openapi import problem_responses
-from lentigo_inference.schemas import (
+from lentigo_inference.api.dependencies import ServicesOfRequest
+from lentigo_inference.api.openapi import problem_responses
+from lentigo_inference.api.schemas import (
     Label,
     ModelDetails,
     ModelList,
     ModelReference,
     UnlikenessCheck,
 )
-from lentigo_inference.services import ServicesOfRequest
 from lentigo_inference.serving.model_slot import LoadedModel
 
 router = APIRouter(tags=["models"])

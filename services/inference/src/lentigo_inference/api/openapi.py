@@ -8,16 +8,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_inference.access import scope_for
-from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
-from lentigo_inference.open_inference_schemas import (
+from lentigo_inference.api.dependencies import scope_for
+from lentigo_inference.api.open_inference_schemas import (
     InferRequest,
     LoadRequest,
     RepositoryIndexRequest,
 )
-from lentigo_inference.prediction_schemas import BatchAnswer
-from lentigo_inference.problems import MEDIA_TYPE
-from lentigo_inference.schemas import Problem, example_of
+from lentigo_inference.api.problems import MEDIA_TYPE
+from lentigo_inference.api.schemas import BatchAnswer, Problem, example_of
+from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from lentigo_inference.schemas import example
+from lentigo_inference.api.schemas import example
 
 
 def _empty_for_null(value: object) -> object:

@@ -9,8 +9,8 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.api.tensors import HEADER, IMAGE_BYTES, MAX_JSON_BYTES
 from lentigo_inference.settings import Settings
-from lentigo_inference.tensors import HEADER, IMAGE_BYTES, MAX_JSON_BYTES
 from tests.inference.live_app import Running, problem_of, running
 from tests.inference.network import listening
 from tests.models import expected, publish_plain

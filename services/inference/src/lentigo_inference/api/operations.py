@@ -1,12 +1,17 @@
-"""`GET /metrics`: the service's numbers, as Prometheus reads them."""
+"""`GET /metrics`: the service's numbers, as Prometheus reads them.
+
+The description of the service.
+"""
+
+import asyncio
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from lentigo_inference.openapi import problem_responses
-from lentigo_inference.services import Services
+from lentigo_inference.api.dependencies import Services
+from lentigo_inference.api.openapi import problem_responses
 
 router = APIRouter(tags=["metrics"])
 
@@ -37,3 +42,12 @@ def metrics(request: Request) -> Response:
     """Give every metric in Prometheus' text format."""
     services: Services = request.state.services
     return MetricsResponse(generate_latest(services.metrics.registry))
+
+
+document_router = APIRouter(include_in_schema=False)
+
+
+@document_router.get("/openapi.json")
+async def openapi_document(request: Request) -> JSONResponse:
+    """Describe every route; made when it is first asked for, which takes too long for the loop."""
+    return JSONResponse(await asyncio.to_thread(request.app.openapi))

@@ -20,8 +20,8 @@ from lentigo_contract.errors import (
     UnavailableError,
     UploadTimeoutError,
 )
+from lentigo_inference.api.schemas import Problem
 from lentigo_inference.errors import FAILED, INTERNAL, INVALID_PARAMETER, ProblemType, problem_type
-from lentigo_inference.schemas import Problem
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lentigo_contract.errors import ImageTooLargeError, MalformedRequestError
-from lentigo_inference.multipart import ImageForm
+from lentigo_inference.api.multipart import ImageForm
 
 TYPE = "multipart/form-data; boundary=edge"
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from lentigo_contract.errors import MalformedRequestError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_inference.api.open_inference_schemas import InferRequest, InputTensor
 from lentigo_inference.engines.base import (
     OUTPUTS,
     UNLIKENESS,
@@ -23,7 +24,6 @@ from lentigo_inference.engines.base import (
     Prediction,
     outputs_of,
 )
-from lentigo_inference.open_inference_schemas import InferRequest, InputTensor
 
 HEADER: Final = "Inference-Header-Content-Length"
 
