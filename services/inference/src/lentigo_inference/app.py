@@ -30,7 +30,6 @@ from lentigo_inference.observability.metrics import Metrics, ServiceState
 from lentigo_inference.observability.tracing import Tracing
 from lentigo_inference.overload import Overload
 from lentigo_inference.request_log import RequestLog
-from lentigo_inference.routes import page
 from lentigo_inference.security.authenticator import Gatekeeper
 from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.serving.admission import Admission, Stopping
@@ -42,6 +41,7 @@ from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
 from lentigo_inference.serving.watcher import Wait, Watcher
 from lentigo_inference.settings import Settings
+from lentigo_inference.web import routes
 
 # A load under way when the service stops is waited for so long, in seconds.
 _STOP_TIMEOUT_S: Final = 10.0
@@ -101,7 +101,7 @@ def create_app(
     install_problem_handlers(app)
     routers = (
         operations.document_router,
-        page.router,
+        routes.router,
         predictions.router,
         models.router,
         open_inference.router,

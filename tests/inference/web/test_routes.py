@@ -7,9 +7,8 @@ from importlib.resources import files
 import pytest
 
 from lentigo_contract.imaging.quality import REASONS
-from lentigo_inference.page_files import page_files
-from lentigo_inference.page_script import joined_script
 from lentigo_inference.settings import Settings
+from lentigo_inference.web.assets import joined_script, page_files
 from tests.inference.live_app import running
 
 PLACES = re.compile(r"\{\w+\}")

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lentigo_inference.page_files import page_files
+from lentigo_inference.web.assets import page_files
 
 router = APIRouter(include_in_schema=False)
 
