@@ -12,8 +12,7 @@ import httpx
 
 from lentigo_inference.app import create_app
 from lentigo_inference.engines.base import EngineLoader
-from lentigo_inference.listener import address_of, listen
-from lentigo_inference.server import Server
+from lentigo_inference.server.serve import Server, address_of, listen
 from lentigo_inference.serving.admission import Stopping
 from lentigo_inference.settings import Settings
 from tests.models import load_plain

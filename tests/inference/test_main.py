@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from lentigo_inference.__main__ import main
-from lentigo_inference.listener import ListenError, address_of, listen
+from lentigo_inference.server.serve import ListenError, address_of, listen
 from lentigo_inference.settings import Settings, environment_name
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from lentigo_contract.errors import StoppingError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.server import Server
+from lentigo_inference.server.serve import Server
 from lentigo_inference.serving.admission import Stopping
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes

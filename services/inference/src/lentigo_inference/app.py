@@ -25,13 +25,11 @@ from lentigo_inference.api.openapi import describe
 from lentigo_inference.api.problems import install_problem_handlers
 from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.engines.selection import engine_loader
-from lentigo_inference.head import Head
 from lentigo_inference.observability.metrics import Metrics, ServiceState
 from lentigo_inference.observability.tracing import Tracing
-from lentigo_inference.overload import Overload
-from lentigo_inference.request_log import RequestLog
 from lentigo_inference.security.authenticator import Gatekeeper
 from lentigo_inference.security.rate_limit import RateLimit
+from lentigo_inference.server.middleware import Head, Overload, RequestLog
 from lentigo_inference.serving.admission import Admission, Stopping
 from lentigo_inference.serving.batcher import Batcher, Throughput
 from lentigo_inference.serving.decoding import DecodePool

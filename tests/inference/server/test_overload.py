@@ -8,9 +8,9 @@ import pytest
 import structlog
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.refusal_log import RefusalLog
 from lentigo_inference.security.api_keys import Scope, add_key, make_key, remove_key
 from lentigo_inference.security.authenticator import Gatekeeper
+from lentigo_inference.server.middleware import RefusalLog
 from lentigo_inference.serving.request_record import RequestRecord
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import PREDICTIONS, problem_of, running
