@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_inference.app import create_app
-from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
+from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
 from lentigo_inference.settings import Settings, environment_name
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -15,8 +15,8 @@ from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.app import create_app
-from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS
 from lentigo_inference.observability.metrics import Metrics, ServiceState
+from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS
 from lentigo_inference.serving.admission import Admission, Stopping
 from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
 from lentigo_inference.serving.engine_thread import InferenceThread

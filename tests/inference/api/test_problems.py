@@ -12,7 +12,7 @@ from lentigo_contract.errors import (
 )
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.engines.base import Images, Prediction
-from lentigo_inference.errors import PROBLEMS, problem_type
+from lentigo_inference.problem_types import PROBLEMS, problem_type
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import PREDICTIONS, problem_of, running
 from tests.models import PlainEngine, publish_plain

@@ -13,7 +13,7 @@ from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.app import create_app
 from lentigo_inference.engines.base import Engine, Images, Prediction
-from lentigo_inference.errors import PROBLEMS
+from lentigo_inference.problem_types import PROBLEMS
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.inference.live_app import PREDICTIONS, Running, running

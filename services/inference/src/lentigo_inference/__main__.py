@@ -17,11 +17,10 @@ from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import require_memory
 from lentigo_inference import __version__
 from lentigo_inference.app import create_app
-from lentigo_inference.keys_command import add_keys_parser, run_keys
+from lentigo_inference.cli import add_keys_parser, add_seed_parser, run_keys, run_seed
 from lentigo_inference.observability.logging import configure_logs
 from lentigo_inference.observability.tracing import Tracing, traces_wanted
 from lentigo_inference.security.api_keys import read_keys
-from lentigo_inference.seed_command import add_seed_parser, run_seed
 from lentigo_inference.server.serve import ListenError, address_of, listen, serve
 from lentigo_inference.serving.admission import Stopping
 from lentigo_inference.settings import Settings, environment_name, unknown_variables

@@ -16,7 +16,7 @@ from lentigo_inference.api.open_inference_schemas import (
 )
 from lentigo_inference.api.problems import MEDIA_TYPE
 from lentigo_inference.api.schemas import BatchAnswer, Problem, example_of
-from lentigo_inference.errors import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
+from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
 
 Responses = dict[int | str, dict[str, Any]]
 

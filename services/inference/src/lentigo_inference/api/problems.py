@@ -21,7 +21,13 @@ from lentigo_contract.errors import (
     UploadTimeoutError,
 )
 from lentigo_inference.api.schemas import Problem
-from lentigo_inference.errors import FAILED, INTERNAL, INVALID_PARAMETER, ProblemType, problem_type
+from lentigo_inference.problem_types import (
+    FAILED,
+    INTERNAL,
+    INVALID_PARAMETER,
+    ProblemType,
+    problem_type,
+)
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

@@ -32,9 +32,9 @@ from lentigo_contract.errors import UnavailableError
 from lentigo_inference.api import open_inference, predictions
 from lentigo_inference.api.dependencies import presented_key
 from lentigo_inference.api.problems import refusal, unexpected_problem
-from lentigo_inference.errors import INTERNAL
 from lentigo_inference.observability.metrics import Metrics, known_method
 from lentigo_inference.observability.tracing import Tracing, parent_of, trace_id_of
+from lentigo_inference.problem_types import INTERNAL
 from lentigo_inference.serving.request_record import RequestRecord, uuid7
 
 if TYPE_CHECKING:

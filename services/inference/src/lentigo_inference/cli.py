@@ -1,4 +1,7 @@
-"""`lentigo-inference keys`: make, list and remove API keys."""
+"""`lentigo-inference keys`: make, list and remove API keys.
+
+`lentigo-inference seed`: put a first model into an empty repository.
+"""
 
 import argparse
 import os
@@ -13,6 +16,15 @@ from lentigo_inference.security.api_keys import Scope, add_key, make_key, read_k
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it no other way
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lentigo_contract.repository.store import ModelStore, seed
+
+if TYPE_CHECKING:
+    pass
+
 
 _VARIABLE: Final = "LENTIGO_KEY_FILE"
 
@@ -70,3 +82,29 @@ def _add(path: Path, name: str, scopes: frozenset[Scope]) -> None:
     add_key(path, record)
     sys.stderr.write("This is the key. It is shown this once and kept nowhere.\n")
     sys.stdout.write(f"{text}\n")
+
+
+def add_seed_parser(commands: "Subparsers") -> None:
+    """Add the command to the parser of the program."""
+    command = commands.add_parser(
+        "seed",
+        help="put a first model into an empty repository",
+        description="Copy the newest version of SHIPPED into the model repository, if that has "
+        "none. One that has any version is left as it is.",
+    )
+    command.add_argument(
+        "shipped", metavar="SHIPPED", type=Path, help="model repository to copy from"
+    )
+
+
+def run_seed(arguments: argparse.Namespace, repository: Path) -> None:
+    """Seed a repository, and say what was done.
+
+    Raises:
+        LentigoError: it cannot be done, and the repository is as it was; the message says why.
+    """
+    published = seed(ModelStore(arguments.shipped), ModelStore(repository))
+    if published is None:
+        sys.stdout.write(f"{repository} has a model already and is left as it is.\n")
+    else:
+        sys.stdout.write(f"Published version {published.version} in {published.path}.\n")
