@@ -68,7 +68,7 @@ def joined_script(modules: Mapping[str, str], start: str) -> str:
     return "".join(_EXPORT.sub("", _IMPORT.sub("", modules[name])) for name in order)
 
 
-_FOLDER: Final = Path(__file__).parent / "web"
+_FOLDER: Final = Path(__file__).parent
 
 _MEDIA_TYPES: Final = {
     ".css": "text/css; charset=utf-8",
