@@ -22,7 +22,7 @@ from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.engine_answers import Pixels
 from lentigo_trainer.measure import open_version
 from lentigo_trainer.other_engines import answers_of
-from lentigo_trainer.progress import SilentProgress
+from lentigo_trainer.system.progress import SilentProgress
 from refusing_cost import cost_of_telling
 from refusing_pictures import KINDS, drawn
 

@@ -40,9 +40,9 @@ from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.pipeline import pictures
 from lentigo_trainer.plan import Plan
 from lentigo_trainer.prepare import Prepared, prepare
-from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.recipe import Optimizer, Recipe
 from lentigo_trainer.source import find_source, open_images
+from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training_rows import choose_rows
 
 EPOCHS = 20

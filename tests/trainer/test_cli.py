@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from lentigo_contract.errors import StorageError, TooLittleMemoryError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer import cli
-from lentigo_trainer.claim import claimed
+from lentigo_trainer.system.storage import claimed
 from tests.fakes import synthetic_ham10000
 from tests.trainer.dataverse_stub import StoredFile, dataverse
 

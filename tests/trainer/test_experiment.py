@@ -12,11 +12,11 @@ from lentigo_trainer.config import TrainingConfig, WorkFolder
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.experiment import TUNING_SET, Trained, train
 from lentigo_trainer.prepare import Prepared, prepare
-from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.saved_model import probabilities_of, saved_model_answers
 from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION
 from lentigo_trainer.source import find_source
+from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.temperature import best_temperature
 from lentigo_trainer.training_rows import choose_rows
 from lentigo_trainer.whole_network.settings import Stage, WholeNetwork

@@ -17,7 +17,7 @@ from lentigo_contract.errors import (
 )
 from lentigo_trainer import features
 from lentigo_trainer.features import FeatureFile, FeatureKey, compute_features
-from lentigo_trainer.progress import SilentProgress
+from lentigo_trainer.system.progress import SilentProgress
 
 ROWS = 2_500
 KEY = FeatureKey(name="test", images="i", plan="p", trunk="t", rows=ROWS, shape=(2, 3))

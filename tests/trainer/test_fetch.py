@@ -6,8 +6,8 @@ import pytest
 
 from lentigo_contract.errors import DownloadError, StorageError
 from lentigo_trainer.fetch import FILES, fetch_ham10000
-from lentigo_trainer.progress import LineProgress
-from lentigo_trainer.retrying import Patience
+from lentigo_trainer.system.progress import LineProgress
+from lentigo_trainer.system.retrying import Patience
 from tests.trainer.dataverse_stub import (
     Dataverse,
     Request,

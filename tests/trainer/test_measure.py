@@ -7,10 +7,10 @@ import pytest
 from lentigo_contract.errors import RemoteServiceError, VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.measure import Measuring, measure_service, open_version
-from lentigo_trainer.progress import SilentProgress
-from lentigo_trainer.retrying import Patience
 from lentigo_trainer.scoring.connection import Connection
 from lentigo_trainer.scoring.over_rest import RemoteService
+from lentigo_trainer.system.progress import SilentProgress
+from lentigo_trainer.system.retrying import Patience
 from tests.fakes import made_manifest
 from tests.models import publish_plain
 from tests.trainer.scoring.sets import image_set

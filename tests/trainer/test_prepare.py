@@ -9,10 +9,10 @@ from lentigo_contract.errors import DamagedImagesError, WorkFolderError
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import index_of
 from lentigo_trainer import prepare as preparing
-from lentigo_trainer.claim import claimed
 from lentigo_trainer.prepare import Prepared, open_prepared, prepare
-from lentigo_trainer.progress import LineProgress, SilentProgress
 from lentigo_trainer.source import find_source, open_images
+from lentigo_trainer.system.progress import LineProgress, SilentProgress
+from lentigo_trainer.system.storage import claimed
 from tests.fakes import synthetic_ham10000
 
 

@@ -9,7 +9,7 @@ from lentigo_contract.errors import StorageError, WeightsUnavailableError
 from lentigo_trainer.benchmark.apart import measure_apart
 from lentigo_trainer.benchmark.job import Job
 from lentigo_trainer.benchmark.records import Measured
-from lentigo_trainer.progress import Progress
+from lentigo_trainer.system.progress import Progress
 from tests.trainer.benchmark.made_up import made_config, made_measured
 
 

@@ -8,8 +8,8 @@ from lentigo_trainer.benchmark.apart import NotMeasured, Outcome
 from lentigo_trainer.benchmark.comparison import BenchmarkConfig, compare
 from lentigo_trainer.benchmark.job import Job, keep
 from lentigo_trainer.benchmark.records import Benchmark
-from lentigo_trainer.claim import claimed
-from lentigo_trainer.progress import SilentProgress
+from lentigo_trainer.system.progress import SilentProgress
+from lentigo_trainer.system.storage import claimed
 from tests.trainer.benchmark.made_up import NOW, made_config, made_measured, made_prepared
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from lentigo_contract.errors import DamagedImagesError, RemoteServiceError
 from lentigo_contract.labels import CODES, index_of
-from lentigo_trainer.progress import SilentProgress
-from lentigo_trainer.retrying import Patience
 from lentigo_trainer.scoring.connection import KEY_VARIABLE, Connection, connected_to
 from lentigo_trainer.scoring.over_rest import RemoteAnswers, RemoteService
+from lentigo_trainer.system.progress import SilentProgress
+from lentigo_trainer.system.retrying import Patience
 from tests.ports import free_port
 from tests.trainer.scoring.isic import SEVEN
 from tests.trainer.scoring.sets import image_set

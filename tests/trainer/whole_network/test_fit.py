@@ -12,8 +12,8 @@ from lentigo_trainer.architectures.network import build, totals
 from lentigo_trainer.architectures.registry import architecture, learning_wholly
 from lentigo_trainer.fit import Examples, logits_of
 from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.progress import SilentProgress
 from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.whole_network.fit import Shrunk, at_side, fit_whole
 from lentigo_trainer.whole_network.settings import Restart, Stage, WholeNetwork
 from tests.trainer.networks import lively_mobilenet

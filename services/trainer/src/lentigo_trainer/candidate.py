@@ -11,7 +11,7 @@ from typing import Final
 from lentigo_contract.errors import WorkFolderError
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_trainer.storage import write_whole
+from lentigo_trainer.system.storage import write_whole
 
 _FILES: Final = "candidate"
 _MANIFEST: Final = "candidate.json"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from lentigo_contract.errors import DamagedCacheError
 from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.storage import write_whole
+from lentigo_trainer.system.storage import write_whole
 
 
 def keep(

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from lentigo_contract.errors import DownloadError
-from lentigo_trainer.retrying import connection_errors, require_status
+from lentigo_trainer.system.retrying import connection_errors, require_status
 
 
 @dataclass(frozen=True, slots=True)

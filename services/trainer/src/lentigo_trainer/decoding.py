@@ -9,8 +9,8 @@ from typing import Final
 
 from lentigo_contract.errors import DamagedImagesError, ImageError
 from lentigo_contract.imaging.read import ModelImage, read_image
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.source import ImageReader
+from lentigo_trainer.system.progress import Progress
 
 # So many are handed out at a time: what is decoded waits in memory for its turn to be written.
 _CHUNK: Final = 256

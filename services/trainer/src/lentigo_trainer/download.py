@@ -10,16 +10,15 @@ from lentigo_contract.errors import DownloadError
 from lentigo_trainer.dataverse import RemoteFile
 from lentigo_trainer.file_check import check_file
 from lentigo_trainer.partial_file import PartialFile, partial_file
-from lentigo_trainer.progress import Progress, Step
-from lentigo_trainer.quantities import BYTES
-from lentigo_trainer.retrying import (
+from lentigo_trainer.system.progress import BYTES, Progress, Step
+from lentigo_trainer.system.retrying import (
     InterruptedTransferError,
     Patience,
     connection_errors,
     patiently,
     require_status,
 )
-from lentigo_trainer.storage import require_space, storage_errors
+from lentigo_trainer.system.storage import require_space, storage_errors
 
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 

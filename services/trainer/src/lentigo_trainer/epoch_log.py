@@ -16,7 +16,7 @@ from typing import Final
 import tensorflow as tf
 
 from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.storage import storage_errors, write_whole
+from lentigo_trainer.system.storage import storage_errors, write_whole
 
 LOGS: Final = "logs"
 TABLE: Final = "epochs.csv"

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from lentigo_trainer.checkpoint import keep, restore
 from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.progress import Progress
+from lentigo_trainer.system.progress import Progress
 
 Labels = npt.NDArray[np.int64]
 

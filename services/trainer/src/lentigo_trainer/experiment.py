@@ -18,7 +18,6 @@ from lentigo_trainer.calibration import UNCALIBRATED, calibration_on
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
-from lentigo_trainer.claim import claimed
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.description import describe
 from lentigo_trainer.engine_answers import EngineAnswers
@@ -30,10 +29,11 @@ from lentigo_trainer.litert import calibration_rows, export_litert
 from lentigo_trainer.measure import EVALUATION_SEED
 from lentigo_trainer.other_engines import answers_of, compare_engines
 from lentigo_trainer.prepare import Prepared
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.report import write_report
 from lentigo_trainer.run_folder import keep_history
 from lentigo_trainer.saved_model import saved_model_answers
+from lentigo_trainer.system.progress import Progress
+from lentigo_trainer.system.storage import claimed
 from lentigo_trainer.training_rows import choose_rows
 from lentigo_trainer.training_set import write_training_set
 from lentigo_trainer.unlikeness.fitting import fit_unlikeness

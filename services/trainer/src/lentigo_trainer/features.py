@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lentigo_contract.errors import DamagedCacheError, WeightsError, WorkFolderError
-from lentigo_trainer.progress import Progress
-from lentigo_trainer.storage import require_space, storage_errors, write_whole
+from lentigo_trainer.system.progress import Progress
+from lentigo_trainer.system.storage import require_space, storage_errors, write_whole
 
 CHUNK_ROWS: Final = 1_024
 # How much is copied out before the mapped pages are let go. The kernel maps pages around those

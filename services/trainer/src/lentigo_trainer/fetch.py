@@ -10,9 +10,9 @@ from lentigo_trainer import __version__
 from lentigo_trainer.dataverse import RemoteFile, list_files
 from lentigo_trainer.download import download
 from lentigo_trainer.file_check import check_file
-from lentigo_trainer.progress import Progress
-from lentigo_trainer.retrying import Patience, patiently
-from lentigo_trainer.storage import storage_errors
+from lentigo_trainer.system.progress import Progress
+from lentigo_trainer.system.retrying import Patience, patiently
+from lentigo_trainer.system.storage import storage_errors
 
 HARVARD_DATAVERSE: Final = "https://dataverse.harvard.edu"
 HAM10000: Final = "doi:10.7910/DVN/DBW86T"

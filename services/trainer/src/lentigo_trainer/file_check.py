@@ -6,8 +6,7 @@ from typing import BinaryIO, Final
 
 from lentigo_contract.errors import DownloadError
 from lentigo_trainer.dataverse import RemoteFile
-from lentigo_trainer.progress import Progress
-from lentigo_trainer.quantities import BYTES
+from lentigo_trainer.system.progress import BYTES, Progress
 
 _CHUNK: Final = 1 << 20
 

@@ -25,8 +25,8 @@ from lentigo_trainer.epochs import (
     run_epochs,
 )
 from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.system.progress import Progress
 
 _EVALUATION_BATCH: Final = 64
 

@@ -17,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.errors import WeightsError
 from lentigo_trainer.bfloat16 import bfloat16_pays, in_bfloat16
-from lentigo_trainer.native_output import held_back
+from lentigo_trainer.system.native_output import held_back
 
 BATCH: Final = 16
 

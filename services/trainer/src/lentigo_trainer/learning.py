@@ -22,8 +22,8 @@ from lentigo_trainer.pass_time import seconds_of, timed
 from lentigo_trainer.pipeline import AugmentedPictures, pictures
 from lentigo_trainer.plan import Plan, originals
 from lentigo_trainer.prepare import Prepared
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.run_folder import adopt, identity_of
+from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training_rows import TrainingRows
 from lentigo_trainer.whole_network.fit import fit_whole
 

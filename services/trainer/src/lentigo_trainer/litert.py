@@ -20,9 +20,9 @@ from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.calibration import UNCALIBRATED
 from lentigo_trainer.engine_answers import Pixels
 from lentigo_trainer.export import SIGNATURE, export_saved_model
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.quantization import quantizable, stays_in_float
-from lentigo_trainer.storage import write_whole
+from lentigo_trainer.system.progress import Progress
+from lentigo_trainer.system.storage import write_whole
 from lentigo_trainer.unlikeness.distance import Unlikeness
 
 CALIBRATION_PER_CLASS: Final = 29

@@ -9,14 +9,14 @@ import numpy as np
 from lentigo_contract.errors import RemoteServiceError
 from lentigo_contract.repository.layout import MANIFEST_NAME
 from lentigo_contract.repository.store import ModelStore, StoredVersion, open_version_folder
-from lentigo_trainer.native_output import quiet_tensorflow
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.scoring.image_set import ImageSet
 from lentigo_trainer.scoring.over_rest import RemoteService, ServedVersion
 from lentigo_trainer.scoring.overlap import require_no_overlap
 from lentigo_trainer.scoring.refusals import refused_by
 from lentigo_trainer.scoring.scorecard import Scorecard, score
 from lentigo_trainer.scoring.subject import Subject, subject_of
+from lentigo_trainer.system.native_output import quiet_tensorflow
+from lentigo_trainer.system.progress import Progress
 
 # Of the bootstrap: the same images and answers give the same intervals, wherever they are measured.
 EVALUATION_SEED: Final = 0

@@ -21,8 +21,8 @@ from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.answers import FloatArray, LabelArray, checked
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.metrics import accuracy, balanced_accuracy, present_codes
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.saved_model import litert_answers, probabilities_of, saved_model_answers
+from lentigo_trainer.system.progress import Progress
 
 GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
     # Another processor adds up in another order.

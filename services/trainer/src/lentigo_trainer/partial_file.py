@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from lentigo_contract.errors import DownloadError
 from lentigo_trainer.dataverse import RemoteFile
-from lentigo_trainer.storage import write_whole
+from lentigo_trainer.system.storage import write_whole
 
 
 class PartialFile:

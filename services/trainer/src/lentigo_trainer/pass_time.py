@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lentigo_trainer.features import CHUNK_ROWS
-from lentigo_trainer.storage import storage_errors
+from lentigo_trainer.system.storage import storage_errors
 
 _FILE: Final = "time.jsonl"
 

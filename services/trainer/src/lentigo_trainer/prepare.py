@@ -16,12 +16,11 @@ import pandas as pd
 from lentigo_contract.errors import WorkFolderError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import index_of
-from lentigo_trainer.claim import claimed
 from lentigo_trainer.decoding import decode
 from lentigo_trainer.ham10000 import COLUMNS, read_metadata, require_images
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.source import ImageReader, Source, open_images
-from lentigo_trainer.storage import require_space, write_whole
+from lentigo_trainer.system.progress import Progress
+from lentigo_trainer.system.storage import claimed, require_space, write_whole
 
 # Raised when `read_image` changes what it gives for the same bytes, so that old arrays are redone.
 DECODER: Final = "bilinear-squash-1"

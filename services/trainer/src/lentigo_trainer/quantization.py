@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.folding import CONVOLUTIONS, chain_of, folded, network_of, with_weights
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.rounding import refitted_weights, rounded_weights
+from lentigo_trainer.system.progress import Progress
 
 Values = npt.NDArray[np.float32]
 

@@ -7,7 +7,7 @@ from typing import Final
 from lentigo_contract.errors import WorkFolderError
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.storage import write_whole
+from lentigo_trainer.system.storage import write_whole
 
 _IDENTITY: Final = "run.json"
 _HISTORY: Final = "history.json"

@@ -12,7 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_trainer.engine_answers import EngineAnswers, Pixels, answers_in, joined
-from lentigo_trainer.progress import Progress
+from lentigo_trainer.system.progress import Progress
 
 BATCH: Final = 32
 SIGNATURE: Final = "serving_default"

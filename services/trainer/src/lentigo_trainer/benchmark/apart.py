@@ -18,8 +18,8 @@ from lentigo_contract.errors import LentigoError, WeightsUnavailableError
 from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.benchmark.job import Job
 from lentigo_trainer.benchmark.records import Measured
-from lentigo_trainer.native_output import quiet_tensorflow
-from lentigo_trainer.progress import Progress, progress_for
+from lentigo_trainer.system.native_output import quiet_tensorflow
+from lentigo_trainer.system.progress import Progress, progress_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from lentigo_trainer.cli_options import (
 )
 from lentigo_trainer.cli_steps import prepared_from, weights_from
 from lentigo_trainer.config import WorkFolder
-from lentigo_trainer.progress import progress_for
+from lentigo_trainer.system.progress import progress_for
 
 _WORK: Final = Path("work")
 _NAMES: Final = ", ".join(ARCHITECTURES)

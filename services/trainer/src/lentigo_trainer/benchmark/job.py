@@ -14,7 +14,7 @@ from lentigo_trainer.architectures.registry import ARCHITECTURES, architecture
 from lentigo_trainer.benchmark.records import Measured
 from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.recipe import Recipe, read_recipe
-from lentigo_trainer.storage import write_whole
+from lentigo_trainer.system.storage import write_whole
 
 _FILE: Final = "measured.json"
 

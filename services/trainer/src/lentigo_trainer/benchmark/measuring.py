@@ -16,7 +16,7 @@ from lentigo_trainer.config import TrainingConfig
 from lentigo_trainer.experiment import train
 from lentigo_trainer.litert import float32_model
 from lentigo_trainer.prepare import open_prepared
-from lentigo_trainer.progress import Progress
+from lentigo_trainer.system.progress import Progress
 
 
 def measure(job: Job, progress: Progress) -> Measured:

@@ -9,7 +9,7 @@ from lentigo_trainer.benchmark import pictures
 from lentigo_trainer.benchmark.page import page
 from lentigo_trainer.benchmark.records import Benchmark
 from lentigo_trainer.benchmark.tables import measured_of, row_name, timed_name
-from lentigo_trainer.storage import storage_errors, write_whole
+from lentigo_trainer.system.storage import storage_errors, write_whole
 
 RECORD: Final = "benchmark.json"
 PAGE: Final = "README.md"

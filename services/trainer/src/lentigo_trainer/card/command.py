@@ -57,7 +57,7 @@ def card(
     from lentigo_trainer.card.model_card import model_card  # noqa: PLC0415
     from lentigo_trainer.measure import open_version  # noqa: PLC0415
     from lentigo_trainer.scoring.scorecard_file import read_scorecard  # noqa: PLC0415
-    from lentigo_trainer.storage import write_whole  # noqa: PLC0415
+    from lentigo_trainer.system.storage import write_whole  # noqa: PLC0415
 
     evidence = checked(
         open_version(model).manifest,

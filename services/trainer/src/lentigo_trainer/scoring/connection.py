@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 
 from lentigo_contract.errors import RemoteServiceError
-from lentigo_trainer.retrying import Patience, seconds_asked
+from lentigo_trainer.system.retrying import Patience, seconds_asked
 
 KEY_VARIABLE: Final = "LENTIGO_API_KEY"
 

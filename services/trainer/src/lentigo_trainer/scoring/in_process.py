@@ -8,9 +8,9 @@ import numpy.typing as npt
 from lentigo_contract.imaging.quality import flaws_of
 from lentigo_trainer.decoding import decode
 from lentigo_trainer.engine_answers import EngineAnswers, joined
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.saved_model import BATCH, open_saved_model
 from lentigo_trainer.scoring.image_set import ImageSet
+from lentigo_trainer.system.progress import Progress
 
 
 def answers_in_process(

@@ -12,10 +12,10 @@ from lentigo_contract.labels import CODES
 from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.decoding import UNREADABLE
 from lentigo_trainer.listing import listed
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.scoring.connection import Connection, detail_of
 from lentigo_trainer.scoring.image_set import ImageSet
 from lentigo_trainer.source import ImageReader
+from lentigo_trainer.system.progress import Progress
 
 # Enough for the service to fill its batches, and far below the 64 that it takes at once.
 _AT_ONCE: Final = 4

@@ -11,10 +11,10 @@ from lentigo_contract.errors import MetadataError, OverlapError
 from lentigo_contract.repository.store import StoredVersion
 from lentigo_trainer.decoding import UNREADABLE
 from lentigo_trainer.listing import listed
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.scoring.image_set import ImageSet
 from lentigo_trainer.source import ImageReader
 from lentigo_trainer.split import split
+from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training_set import TrainingSet, read_training_set, split_digest
 
 NOT_CHECKED: Final = "not checked"

@@ -13,7 +13,7 @@ from lentigo_trainer.scoring.scorecard import Scorecard
 from lentigo_trainer.scoring.scorecard_file import write_scorecard
 from lentigo_trainer.scoring.tables import sentences, text_tables
 from lentigo_trainer.scoring.text_table import TextTable
-from lentigo_trainer.storage import write_whole
+from lentigo_trainer.system.storage import write_whole
 
 PAGE_NAME: Final = "index.html"
 FIGURES_NAME: Final = "evaluation.json"

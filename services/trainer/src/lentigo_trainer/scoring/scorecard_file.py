@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lentigo_contract.errors import MetricError, ScorecardError
 from lentigo_trainer.scoring.scorecard import SCHEMA_VERSION, Scorecard
-from lentigo_trainer.storage import write_whole
+from lentigo_trainer.system.storage import write_whole
 
 
 def write_scorecard(path: Path, card: Scorecard, with_answers: bool = False) -> None:

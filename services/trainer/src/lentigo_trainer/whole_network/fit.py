@@ -29,8 +29,8 @@ from lentigo_trainer.epochs import (
 from lentigo_trainer.fit import Examples, FeatureRows, logits_of
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.metrics import balanced_accuracy
-from lentigo_trainer.progress import Progress
 from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.whole_network.logit_adjustment import (
     Loss,
     adjusted_cross_entropy,

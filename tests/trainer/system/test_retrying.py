@@ -1,7 +1,7 @@
 import pytest
 
 from lentigo_contract.errors import DownloadError
-from lentigo_trainer.retrying import (
+from lentigo_trainer.system.retrying import (
     ENOUGH_GAINED,
     InterruptedTransferError,
     Patience,

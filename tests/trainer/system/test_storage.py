@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.errors import StorageError, WorkFolderError
-from lentigo_trainer.storage import require_space, storage_errors, write_whole
+from lentigo_trainer.system.storage import require_space, storage_errors, write_whole
 
 FULL_DEVICE = Path("/dev/full")
 

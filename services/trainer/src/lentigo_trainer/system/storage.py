@@ -1,5 +1,9 @@
-"""Writing to disk so that an interruption leaves the old file or the new one, never half of one."""
+"""Writing to disk so that an interruption leaves the old file or the new one, never half of one.
 
+A folder of the work folder, used by one process at a time.
+"""
+
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lentigo_contract.errors import LentigoError, StorageError
+from lentigo_contract.errors import LentigoError, StorageError, WorkFolderError
 from lentigo_contract.system.files import is_full_disk, is_of_the_disk
 
 
@@ -70,3 +74,26 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             with suppress(OSError):
                 unfinished.unlink()
             raise
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Make a folder if it is missing, and keep every other process out of it.
+
+    The claim ends with the process, however that ends.
+
+    Raises:
+        WorkFolderError: another process is using it.
+        StorageError: the folder cannot be written.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise WorkFolderError(
+                f"Another run is using {folder}. Wait for it, or choose another --work."
+            ) from error
+        yield

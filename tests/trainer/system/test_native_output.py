@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from lentigo_trainer.native_output import held_back
+from lentigo_trainer.system.native_output import held_back
 
 
 def test_what_a_library_writes_is_held_back(capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from lentigo_trainer.progress import BarProgress, LineProgress, SilentProgress, progress_for
+from lentigo_trainer.system.progress import BarProgress, LineProgress, SilentProgress, progress_for
 
 
 class Clock:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.errors import StorageError, WorkFolderError
-from lentigo_trainer.claim import claimed
+from lentigo_trainer.system.storage import claimed
 
 HOLD = """
 import sys

@@ -1,0 +1,1 @@
+"""Retries, progress, and files that are written whole."""
