@@ -32,7 +32,8 @@ from lentigo_contract.system.resources import available_cores
 from lentigo_trainer.architectures.network import Network, build
 from lentigo_trainer.architectures.registry import Weights, architecture
 from lentigo_trainer.augmentation import augment, maps_of
-from lentigo_trainer.config import TrainingConfig, WorkFolder
+from lentigo_trainer.config.recipe import Optimizer, Recipe
+from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.features import FeatureKey, compute_features
 from lentigo_trainer.fit import Examples, fit
 from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
@@ -40,7 +41,6 @@ from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.pipeline import pictures
 from lentigo_trainer.plan import Plan
 from lentigo_trainer.prepare import Prepared, prepare
-from lentigo_trainer.recipe import Optimizer, Recipe
 from lentigo_trainer.source import find_source, open_images
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training_rows import choose_rows

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from lentigo_contract.errors import DamagedCacheError
 from lentigo_trainer.checkpoint import finished_epochs
+from lentigo_trainer.config.recipe import Optimizer, Recipe
 from lentigo_trainer.fit import Examples, fit, logits_of
 from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.recipe import Optimizer, Recipe
 from lentigo_trainer.system.progress import SilentProgress
 
 RECIPE = Recipe(epochs=3, batch_size=8, optimizer=Optimizer(learning_rate=0.05, cooldown_epochs=1))

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import index_of
-from lentigo_trainer.config import TrainingConfig, WorkFolder
+from lentigo_trainer.config.recipe import Recipe, WholeNetwork
+from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.prepare import Prepared
-from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.training_rows import TrainingRows, choose_rows
-from lentigo_trainer.whole_network.settings import WholeNetwork
 from tests.trainer.published import PLAN, published_records
 
 

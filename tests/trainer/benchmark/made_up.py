@@ -15,7 +15,7 @@ from lentigo_trainer.benchmark.comparison import BenchmarkConfig
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.benchmark.published import PAPER
 from lentigo_trainer.benchmark.records import Benchmark, Entry, Latency, Machine, Measured
-from lentigo_trainer.config import WorkFolder
+from lentigo_trainer.config.training import WorkFolder
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.prepare import Prepared

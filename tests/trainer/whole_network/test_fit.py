@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from lentigo_contract.errors import RecipeError
 from lentigo_trainer.architectures.network import build, totals
 from lentigo_trainer.architectures.registry import architecture, learning_wholly
+from lentigo_trainer.config.recipe import Recipe, Restart, Stage, WholeNetwork
 from lentigo_trainer.fit import Examples, logits_of
 from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.whole_network.fit import Shrunk, at_side, fit_whole
-from lentigo_trainer.whole_network.settings import Restart, Stage, WholeNetwork
 from tests.trainer.networks import lively_mobilenet
 
 SETTINGS = WholeNetwork(

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lentigo_trainer.whole_network.settings import Variation
+from lentigo_trainer.config.recipe import Variation
 from lentigo_trainer.whole_network.variation import draw_variations, varied
 
 STILL = Variation(

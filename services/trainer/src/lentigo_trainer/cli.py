@@ -32,9 +32,8 @@ from lentigo_trainer.cli_options import (
     WorkOption,
 )
 from lentigo_trainer.cli_steps import prepared_from, recipe_from, weights_from
-from lentigo_trainer.config import TrainingConfig, WorkFolder
-from lentigo_trainer.own_recipe import OWN_NAME
-from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.config.recipe import OWN_NAME, Recipe
+from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.scoring.command import evaluate
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import progress_for

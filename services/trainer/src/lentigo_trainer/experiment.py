@@ -18,7 +18,7 @@ from lentigo_trainer.calibration import UNCALIBRATED, calibration_on
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
-from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.description import describe
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.evaluation import Evaluation, evaluate

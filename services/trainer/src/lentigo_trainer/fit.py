@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.cooldown import Cooldown
 from lentigo_trainer.epochs import (
     Labels,
@@ -25,7 +26,6 @@ from lentigo_trainer.epochs import (
     run_epochs,
 )
 from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.system.progress import Progress
 
 _EVALUATION_BATCH: Final = 64

@@ -11,7 +11,7 @@ from lentigo_trainer.architectures.network import Network, build
 from lentigo_trainer.architectures.registry import architecture, learning_wholly
 from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.checkpoint import finished_epochs
-from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.epoch_log import EpochLog
 from lentigo_trainer.epochs import Labels
 from lentigo_trainer.features import FeatureKey, compute_features

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from lentigo_contract.errors import WorkFolderError
-from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.system.storage import write_whole
 

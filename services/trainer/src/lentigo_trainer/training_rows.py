@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.hold_out import Parts, parts_of
 from lentigo_trainer.plan import Plan, augmented, originals
 from lentigo_trainer.prepare import Prepared

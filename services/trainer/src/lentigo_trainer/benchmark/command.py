@@ -18,7 +18,7 @@ from lentigo_trainer.cli_options import (
     WorkOption,
 )
 from lentigo_trainer.cli_steps import prepared_from, weights_from
-from lentigo_trainer.config import WorkFolder
+from lentigo_trainer.config.training import WorkFolder
 from lentigo_trainer.system.progress import progress_for
 
 _WORK: Final = Path("work")

@@ -12,7 +12,7 @@ from lentigo_trainer.benchmark.machine import peak_memory_bytes, this_machine
 from lentigo_trainer.benchmark.records import Measured
 from lentigo_trainer.bfloat16 import bfloat16_pays
 from lentigo_trainer.candidate import candidate_files, candidate_manifest
-from lentigo_trainer.config import TrainingConfig
+from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.experiment import train
 from lentigo_trainer.litert import float32_model
 from lentigo_trainer.prepare import open_prepared

@@ -19,6 +19,7 @@ from lentigo_contract.errors import RecipeError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_trainer.bfloat16 import in_bfloat16
+from lentigo_trainer.config.recipe import Recipe, WholeNetwork
 from lentigo_trainer.epochs import (
     Step,
     cross_entropy,
@@ -29,7 +30,6 @@ from lentigo_trainer.epochs import (
 from lentigo_trainer.fit import Examples, FeatureRows, logits_of
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.metrics import balanced_accuracy
-from lentigo_trainer.recipe import Recipe
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.whole_network.logit_adjustment import (
     Loss,
@@ -38,7 +38,6 @@ from lentigo_trainer.whole_network.logit_adjustment import (
 )
 from lentigo_trainer.whole_network.mixup import draw_weights, mixed
 from lentigo_trainer.whole_network.sampling import class_shares, epoch_rows
-from lentigo_trainer.whole_network.settings import WholeNetwork
 from lentigo_trainer.whole_network.variation import Variations, draw_variations, varied
 from lentigo_trainer.whole_network.warm_cosine import Restarted, WarmCosine
 from lentigo_trainer.whole_network.weight_average import WeightAverage, of_all_alike, warming_up

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_trainer.whole_network.settings import Variation
+from lentigo_trainer.config.recipe import Variation
 
 Floats = npt.NDArray[np.float32]
 

@@ -6,11 +6,9 @@ from lentigo_contract.errors import RecipeError
 from lentigo_trainer.architectures.registry import ARCHITECTURES
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.cli_steps import recipe_from
-from lentigo_trainer.own_recipe import own_recipe
-from lentigo_trainer.recipe import Recipe, read_recipe
-from lentigo_trainer.whole_network.settings import WholeNetwork
+from lentigo_trainer.config.recipe import Recipe, WholeNetwork, own_recipe, read_recipe
 
-PAPER = Path(__file__).parents[2] / "recipes" / "paper.toml"
+PAPER = Path(__file__).parents[3] / "recipes" / "paper.toml"
 
 
 def written(folder: Path, text: str) -> Path:

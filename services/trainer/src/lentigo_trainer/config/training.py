@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lentigo_trainer.architectures.registry import Weights
-from lentigo_trainer.recipe import Recipe
+from lentigo_trainer.config.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
