@@ -29,8 +29,6 @@ import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.architectures.network import Network, build
-from lentigo_trainer.architectures.registry import Weights, architecture
 from lentigo_trainer.augmentation import augment, maps_of
 from lentigo_trainer.config.recipe import Optimizer, Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
@@ -38,6 +36,8 @@ from lentigo_trainer.features import FeatureKey, compute_features
 from lentigo_trainer.fit import Examples, fit
 from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
 from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.models.classifier import Network, build
+from lentigo_trainer.models.registry import Weights, architecture
 from lentigo_trainer.pipeline import pictures
 from lentigo_trainer.plan import Plan
 from lentigo_trainer.prepare import Prepared, prepare

@@ -20,7 +20,7 @@ from lentigo_inference.engines.selection import EngineSetting, engine_loader
 from tests.fakes import jpeg_bytes, lesion_image, made_manifest
 
 if TYPE_CHECKING:
-    from lentigo_trainer.architectures.network import Network
+    from lentigo_trainer.models.classifier import Network
 
 Maps = npt.NDArray[np.float32]
 

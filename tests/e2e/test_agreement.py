@@ -16,9 +16,9 @@ from tests.inference.live_app import running
 
 @pytest.mark.anyio
 async def test_served_probabilities_are_those_of_keras_on_the_same_file(tmp_path: Path) -> None:
-    from lentigo_trainer.architectures.network import build
-    from lentigo_trainer.architectures.registry import architecture
     from lentigo_trainer.export import export_saved_model
+    from lentigo_trainer.models.classifier import build
+    from lentigo_trainer.models.registry import architecture
 
     network = build(architecture("mobilenet"), weights="random", seed=3)
     # Keras' own start values let no signal through: all seven would be alike.

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lentigo_trainer.architectures.network import Network, build
-from lentigo_trainer.architectures.registry import architecture
+from lentigo_trainer.models.classifier import Network, build
+from lentigo_trainer.models.registry import architecture
 
 
 def lively_mobilenet(seed: int) -> Network:

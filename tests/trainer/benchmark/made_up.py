@@ -10,7 +10,6 @@ import pandas as pd
 
 from lentigo_contract.labels import CODES, index_of
 from lentigo_contract.manifest.manifest import Parameters
-from lentigo_trainer.architectures.registry import ARCHITECTURES, Weights
 from lentigo_trainer.benchmark.comparison import BenchmarkConfig
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.benchmark.published import PAPER
@@ -18,6 +17,7 @@ from lentigo_trainer.benchmark.records import Benchmark, Entry, Latency, Machine
 from lentigo_trainer.config.training import WorkFolder
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.models.registry import ARCHITECTURES, Weights
 from lentigo_trainer.prepare import Prepared
 from tests.trainer.made_up_answers import made_up_answers
 

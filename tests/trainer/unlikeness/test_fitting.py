@@ -4,8 +4,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import TrainingError
-from lentigo_trainer.architectures.network import build
-from lentigo_trainer.architectures.registry import architecture
+from lentigo_trainer.models.classifier import build
+from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.unlikeness.fitting import fit_unlikeness, stage_before_last
 from tests.trainer.networks import lively_mobilenet

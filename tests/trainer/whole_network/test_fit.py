@@ -8,11 +8,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import RecipeError
-from lentigo_trainer.architectures.network import build, totals
-from lentigo_trainer.architectures.registry import architecture, learning_wholly
 from lentigo_trainer.config.recipe import Recipe, Restart, Stage, WholeNetwork
 from lentigo_trainer.fit import Examples, logits_of
 from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.models.classifier import build, totals
+from lentigo_trainer.models.registry import architecture, learning_wholly
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.whole_network.fit import Shrunk, at_side, fit_whole
 from tests.trainer.networks import lively_mobilenet

@@ -20,7 +20,7 @@ import keras
 from keras import ops
 
 from lentigo_contract.errors import TrainingError
-from lentigo_trainer.architectures.opened import opened
+from lentigo_trainer.models.classifier import opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.architectures.registry import Weights
 from lentigo_trainer.config.recipe import Recipe, own_recipe, read_recipe
+from lentigo_trainer.models.registry import Weights
 from lentigo_trainer.source import find_source
 from lentigo_trainer.system.progress import Progress
 

@@ -11,8 +11,6 @@ import tensorflow as tf
 
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_trainer.answering import choose_answering
-from lentigo_trainer.architectures.network import totals
-from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.calibration import UNCALIBRATED, calibration_on
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
@@ -27,6 +25,8 @@ from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.learning import learn
 from lentigo_trainer.litert import calibration_rows, export_litert
 from lentigo_trainer.measure import EVALUATION_SEED
+from lentigo_trainer.models.classifier import totals
+from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.other_engines import answers_of, compare_engines
 from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.report import write_report

@@ -10,8 +10,8 @@ from lentigo_contract.errors import StorageError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry
 from lentigo_trainer.activation_map import class_activation, explain
-from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.calibration import UNCALIBRATED, calibrated
+from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.unlikeness.distance import Unlikeness
 
 SIGNATURE: Final = "serving_default"

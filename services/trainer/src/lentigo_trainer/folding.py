@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_trainer.architectures.network import Network
+from lentigo_trainer.models.classifier import Network
 
 Floats = npt.NDArray[np.float64]
 

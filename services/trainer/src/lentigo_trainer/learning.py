@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_trainer.architectures.network import Network, build
-from lentigo_trainer.architectures.registry import architecture, learning_wholly
 from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.checkpoint import finished_epochs
 from lentigo_trainer.config.training import TrainingConfig
@@ -18,6 +16,8 @@ from lentigo_trainer.features import FeatureKey, compute_features
 from lentigo_trainer.fit import Examples, fit, logits_of
 from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk, trunk_digest
 from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.models.classifier import Network, build
+from lentigo_trainer.models.registry import architecture, learning_wholly
 from lentigo_trainer.pass_time import seconds_of, timed
 from lentigo_trainer.pipeline import AugmentedPictures, pictures
 from lentigo_trainer.plan import Plan, originals

@@ -16,10 +16,10 @@ from ai_edge_litert.interpreter import Interpreter
 from lentigo_contract.errors import TrainingError
 from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_contract.manifest.manifest import Calibration
-from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.calibration import UNCALIBRATED
 from lentigo_trainer.engine_answers import Pixels
 from lentigo_trainer.export import SIGNATURE, export_saved_model
+from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.quantization import quantizable, stays_in_float
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole

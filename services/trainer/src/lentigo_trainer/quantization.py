@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_trainer.architectures.network import Network
 from lentigo_trainer.folding import CONVOLUTIONS, chain_of, folded, network_of, with_weights
+from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.rounding import refitted_weights, rounded_weights
 from lentigo_trainer.system.progress import Progress
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from lentigo_contract.errors import LentigoError, WeightsUnavailableError
-from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.benchmark.job import Job
 from lentigo_trainer.benchmark.records import Measured
+from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import Progress, progress_for
 

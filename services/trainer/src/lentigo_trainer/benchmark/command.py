@@ -7,7 +7,6 @@ from typing import Annotated, Final
 import typer
 
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.architectures.registry import ARCHITECTURES, architecture
 from lentigo_trainer.cli_options import (
     EpochsOption,
     LimitOption,
@@ -19,6 +18,7 @@ from lentigo_trainer.cli_options import (
 )
 from lentigo_trainer.cli_steps import prepared_from, weights_from
 from lentigo_trainer.config.training import WorkFolder
+from lentigo_trainer.models.registry import ARCHITECTURES, architecture
 from lentigo_trainer.system.progress import progress_for
 
 _WORK: Final = Path("work")

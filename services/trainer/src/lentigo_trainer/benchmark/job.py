@@ -10,10 +10,10 @@ from pydantic import JsonValue, ValidationError
 
 from lentigo_contract.errors import RecipeError
 from lentigo_trainer import __version__
-from lentigo_trainer.architectures.registry import ARCHITECTURES, architecture
 from lentigo_trainer.benchmark.records import Measured
 from lentigo_trainer.config.recipe import Recipe, read_recipe
 from lentigo_trainer.config.training import TrainingConfig
+from lentigo_trainer.models.registry import ARCHITECTURES, architecture
 from lentigo_trainer.system.storage import write_whole
 
 _FILE: Final = "measured.json"

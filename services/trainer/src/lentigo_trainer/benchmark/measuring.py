@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 from lentigo_contract.manifest.engines import LITERT_FILES
-from lentigo_trainer.architectures.registry import architecture
 from lentigo_trainer.benchmark.job import Job, keep
 from lentigo_trainer.benchmark.latency import litert_latency, saved_model_latency
 from lentigo_trainer.benchmark.machine import peak_memory_bytes, this_machine
@@ -15,6 +14,7 @@ from lentigo_trainer.candidate import candidate_files, candidate_manifest
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.experiment import train
 from lentigo_trainer.litert import float32_model
+from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.prepare import open_prepared
 from lentigo_trainer.system.progress import Progress
 

@@ -28,7 +28,7 @@ from pydantic_core import PydanticCustomError
 
 from lentigo_contract.errors import RecipeError
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_trainer.architectures.registry import ARCHITECTURES
+from lentigo_trainer.models.registry import ARCHITECTURES
 
 
 class Table(BaseModel):

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lentigo_trainer.architectures.registry import Weights
 from lentigo_trainer.config.recipe import Recipe
+from lentigo_trainer.models.registry import Weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_trainer.architectures.network import Network
-from lentigo_trainer.architectures.opened import opened
+from lentigo_trainer.models.classifier import Network, opened
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.unlikeness.distance import Unlikeness, fitted
 from lentigo_trainer.unlikeness.other_cameras import as_by_another_camera

@@ -8,10 +8,9 @@ import pytest
 import tensorflow as tf
 
 from lentigo_contract.errors import TrainingError, WeightsError, WeightsUnavailableError
-from lentigo_trainer.architectures.network import Network, build, totals
-from lentigo_trainer.architectures.registry import ARCHITECTURES, Totals, Weights, architecture
-from lentigo_trainer.architectures.scaling import CaffeScaling
-from lentigo_trainer.normalization import FusedBatchNormalization
+from lentigo_trainer.models.backbone import CaffeScaling
+from lentigo_trainer.models.classifier import FusedBatchNormalization, Network, build, totals
+from lentigo_trainer.models.registry import ARCHITECTURES, Totals, Weights, architecture
 from tests.trainer.networks import lively_mobilenet
 
 ROWS = 4
