@@ -29,21 +29,20 @@ import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.augmentation import augment, maps_of
 from lentigo_trainer.config.recipe import Optimizer, Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
+from lentigo_trainer.data.augmentation import augment, maps_of, pictures
+from lentigo_trainer.data.dataset import Prepared, prepare
+from lentigo_trainer.data.ham10000 import find_source, open_images
+from lentigo_trainer.data.oversampling import Plan
+from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.features import FeatureKey, compute_features
 from lentigo_trainer.fit import Examples, fit
 from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
 from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import Weights, architecture
-from lentigo_trainer.pipeline import pictures
-from lentigo_trainer.plan import Plan
-from lentigo_trainer.prepare import Prepared, prepare
-from lentigo_trainer.source import find_source, open_images
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training_rows import choose_rows
 
 EPOCHS = 20
 RECIPE = Recipe(epochs=1, optimizer=Optimizer(cooldown_epochs=0))

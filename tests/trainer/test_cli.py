@@ -10,7 +10,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer import cli
 from lentigo_trainer.system.storage import claimed
 from tests.fakes import synthetic_ham10000
-from tests.trainer.dataverse_stub import StoredFile, dataverse
+from tests.trainer.data.dataverse_stub import StoredFile, dataverse
 
 COMMANDS = ("fetch", "prepare", "fit", "evaluate", "card", "publish", "run", "benchmark")
 HEAVY = (

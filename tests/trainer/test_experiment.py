@@ -10,15 +10,15 @@ from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
 from lentigo_trainer.config.recipe import Recipe, Stage, WholeNetwork
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
+from lentigo_trainer.data.dataset import Prepared, prepare
+from lentigo_trainer.data.ham10000 import find_source
+from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.experiment import TUNING_SET, Trained, train
-from lentigo_trainer.prepare import Prepared, prepare
 from lentigo_trainer.saved_model import probabilities_of, saved_model_answers
 from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION
-from lentigo_trainer.source import find_source
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.temperature import best_temperature
-from lentigo_trainer.training_rows import choose_rows
 from tests.fakes import synthetic_ham10000
 
 WHOLLY = WholeNetwork(rows=24, stages=(Stage(side=64, epochs=1),))

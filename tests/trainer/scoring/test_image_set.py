@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.errors import DamagedArchiveError, SourceNotFoundError, TruthError
+from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.scoring.image_set import (
     HOLD_OUT,
     TUNING,
@@ -10,7 +11,6 @@ from lentigo_trainer.scoring.image_set import (
     open_held_back,
     open_isic_set,
 )
-from lentigo_trainer.source import find_source
 from tests.fakes import synthetic_ham10000
 from tests.trainer.scoring.isic import (
     SEVEN,

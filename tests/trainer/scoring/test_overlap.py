@@ -7,13 +7,13 @@ import pytest
 from lentigo_contract.errors import OverlapError
 from lentigo_contract.manifest.manifest import Manifest, SplitRecord
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_trainer.prepare import Prepared, prepare
+from lentigo_trainer.data.dataset import Prepared, prepare
+from lentigo_trainer.data.ham10000 import find_source
+from lentigo_trainer.data.provenance import split_digest, write_training_set
+from lentigo_trainer.data.splits import Rows, split
 from lentigo_trainer.scoring.image_set import ImageSet, open_held_back, open_isic_set
 from lentigo_trainer.scoring.overlap import require_no_overlap
-from lentigo_trainer.source import find_source
-from lentigo_trainer.split import Rows, split
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training_set import split_digest, write_training_set
 from tests.fakes import made_manifest, synthetic_ham10000
 from tests.trainer.scoring.isic import one_hot, write_table
 

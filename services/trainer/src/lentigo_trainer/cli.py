@@ -76,7 +76,7 @@ def fetch(
     ] = "https://dataverse.harvard.edu",
 ) -> None:
     """Download HAM10000, 3 GB, from Harvard Dataverse, and check it; resumable."""
-    from lentigo_trainer.fetch import fetch_ham10000  # noqa: PLC0415 - see the module
+    from lentigo_trainer.data.download import fetch_ham10000  # noqa: PLC0415 - see the module
 
     files = fetch_ham10000(to, progress_for(), server)
     _say(f"{len(files)} files are in {to}. Next: lentigo-train run --source {to}")

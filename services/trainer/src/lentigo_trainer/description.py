@@ -13,11 +13,11 @@ from lentigo_contract.manifest.manifest import (
 from lentigo_trainer import __version__
 from lentigo_trainer.answering import Answering
 from lentigo_trainer.config.training import TrainingConfig
+from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.provenance import split_digest
+from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.evaluation import Evaluation
 from lentigo_trainer.models.registry import Totals
-from lentigo_trainer.prepare import Prepared
-from lentigo_trainer.training_rows import TrainingRows
-from lentigo_trainer.training_set import split_digest
 
 
 def describe(

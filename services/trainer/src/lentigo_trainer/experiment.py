@@ -17,6 +17,9 @@ from lentigo_trainer.candidate import candidate_files, discard_candidate, finish
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
 from lentigo_trainer.config.training import TrainingConfig
+from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.provenance import write_training_set
+from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.description import describe
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.evaluation import Evaluation, evaluate
@@ -28,14 +31,11 @@ from lentigo_trainer.measure import EVALUATION_SEED
 from lentigo_trainer.models.classifier import totals
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.other_engines import answers_of, compare_engines
-from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.report import write_report
 from lentigo_trainer.run_folder import keep_history
 from lentigo_trainer.saved_model import saved_model_answers
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import claimed
-from lentigo_trainer.training_rows import choose_rows
-from lentigo_trainer.training_set import write_training_set
 from lentigo_trainer.unlikeness.fitting import fit_unlikeness
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"

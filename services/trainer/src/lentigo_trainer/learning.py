@@ -10,6 +10,10 @@ import numpy.typing as npt
 from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.checkpoint import finished_epochs
 from lentigo_trainer.config.training import TrainingConfig
+from lentigo_trainer.data.augmentation import AugmentedPictures, pictures
+from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.oversampling import Plan, originals
+from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.epoch_log import EpochLog
 from lentigo_trainer.epochs import Labels
 from lentigo_trainer.features import FeatureKey, compute_features
@@ -19,12 +23,8 @@ from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture, learning_wholly
 from lentigo_trainer.pass_time import seconds_of, timed
-from lentigo_trainer.pipeline import AugmentedPictures, pictures
-from lentigo_trainer.plan import Plan, originals
-from lentigo_trainer.prepare import Prepared
 from lentigo_trainer.run_folder import adopt, identity_of
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.training_rows import TrainingRows
 from lentigo_trainer.whole_network.fit import fit_whole
 
 

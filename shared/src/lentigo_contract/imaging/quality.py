@@ -5,7 +5,7 @@ there is nothing to see. Whether what is to be seen is a skin lesion, the networ
 `manifest.UnlikenessLimit`.
 
 Each threshold keeps its distance from the 7,117 images of HAM10000 that train a network (the part
-`train` of `lentigo_trainer.hold_out`): none of them has a flaw, nor has any of the 2,898 others.
+`train` of `lentigo_trainer.data.splits`): none of them has a flaw, nor has any of the 2,898 others.
 What a flaw costs was measured on 367 of the paper's 938 images with a network of the paper's
 recipe. Brightness is luma of Rec. 601, 0 to 255, of 56 x 56 cells, each the mean of 4 x 4 pixels,
 in which a camera's noise is gone.

@@ -16,9 +16,9 @@ from lentigo_trainer.benchmark.published import PAPER
 from lentigo_trainer.benchmark.records import Benchmark, Entry, Measured
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
+from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.splits import split
 from lentigo_trainer.models.registry import ARCHITECTURES, Architecture, Weights
-from lentigo_trainer.prepare import Prepared
-from lentigo_trainer.split import split
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import claimed
 

@@ -12,10 +12,10 @@ from lentigo_trainer.benchmark.records import Measured
 from lentigo_trainer.bfloat16 import bfloat16_pays
 from lentigo_trainer.candidate import candidate_files, candidate_manifest
 from lentigo_trainer.config.training import TrainingConfig
+from lentigo_trainer.data.dataset import open_prepared
 from lentigo_trainer.experiment import train
 from lentigo_trainer.litert import float32_model
 from lentigo_trainer.models.registry import architecture
-from lentigo_trainer.prepare import open_prepared
 from lentigo_trainer.system.progress import Progress
 
 

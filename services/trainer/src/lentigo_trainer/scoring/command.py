@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.source import find_source
+from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:

@@ -16,13 +16,18 @@ from numpy.typing import NDArray
 from lentigo_contract.errors import SourceNotFoundError, TruthError
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.answers import LabelArray
-from lentigo_trainer.ham10000 import read_metadata, require_images
-from lentigo_trainer.hold_out import Parts, parts_of
-from lentigo_trainer.listing import listed
+from lentigo_trainer.data.ham10000 import (
+    ImageReader,
+    Source,
+    images_of,
+    listed,
+    open_images,
+    read_metadata,
+    require_images,
+)
+from lentigo_trainer.data.provenance import digest_of
+from lentigo_trainer.data.splits import Parts, Rows, parts_of, split
 from lentigo_trainer.scoring.truth_table import read_truth
-from lentigo_trainer.source import ImageReader, Source, images_of, open_images
-from lentigo_trainer.split import Rows, split
-from lentigo_trainer.training_set import digest_of
 
 
 @dataclass(frozen=True, slots=True)

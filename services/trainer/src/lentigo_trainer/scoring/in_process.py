@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lentigo_contract.imaging.quality import flaws_of
-from lentigo_trainer.decoding import decode
+from lentigo_trainer.data.dataset import decode
 from lentigo_trainer.engine_answers import EngineAnswers, joined
 from lentigo_trainer.saved_model import BATCH, open_saved_model
 from lentigo_trainer.scoring.image_set import ImageSet

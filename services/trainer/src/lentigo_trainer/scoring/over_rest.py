@@ -10,11 +10,10 @@ import numpy as np
 from lentigo_contract.errors import DamagedImagesError, RemoteServiceError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.answers import FloatArray
-from lentigo_trainer.decoding import UNREADABLE
-from lentigo_trainer.listing import listed
+from lentigo_trainer.data.dataset import UNREADABLE
+from lentigo_trainer.data.ham10000 import ImageReader, listed
 from lentigo_trainer.scoring.connection import Connection, detail_of
 from lentigo_trainer.scoring.image_set import ImageSet
-from lentigo_trainer.source import ImageReader
 from lentigo_trainer.system.progress import Progress
 
 # Enough for the service to fill its batches, and far below the 64 that it takes at once.

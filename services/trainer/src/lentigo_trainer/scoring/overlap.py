@@ -9,13 +9,12 @@ import pandas as pd
 
 from lentigo_contract.errors import MetadataError, OverlapError
 from lentigo_contract.repository.store import StoredVersion
-from lentigo_trainer.decoding import UNREADABLE
-from lentigo_trainer.listing import listed
+from lentigo_trainer.data.dataset import UNREADABLE
+from lentigo_trainer.data.ham10000 import ImageReader, listed
+from lentigo_trainer.data.provenance import TrainingSet, read_training_set, split_digest
+from lentigo_trainer.data.splits import split
 from lentigo_trainer.scoring.image_set import ImageSet
-from lentigo_trainer.source import ImageReader
-from lentigo_trainer.split import split
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.training_set import TrainingSet, read_training_set, split_digest
 
 NOT_CHECKED: Final = "not checked"
 

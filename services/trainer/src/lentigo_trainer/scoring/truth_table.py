@@ -16,7 +16,7 @@ import numpy as np
 from lentigo_contract.errors import TruthError
 from lentigo_contract.labels import index_of
 from lentigo_trainer.answers import LabelArray
-from lentigo_trainer.listing import listed
+from lentigo_trainer.data.ham10000 import listed
 
 IMAGE: Final = "image"
 CODE_OF_COLUMN: Final = {

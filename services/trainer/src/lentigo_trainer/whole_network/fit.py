@@ -20,6 +20,15 @@ from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.config.recipe import Recipe, WholeNetwork
+from lentigo_trainer.data.random_augmentation import (
+    Variations,
+    class_shares,
+    draw_variations,
+    draw_weights,
+    epoch_rows,
+    mixed,
+    varied,
+)
 from lentigo_trainer.epochs import (
     Step,
     cross_entropy,
@@ -36,9 +45,6 @@ from lentigo_trainer.whole_network.logit_adjustment import (
     adjusted_cross_entropy,
     put_back,
 )
-from lentigo_trainer.whole_network.mixup import draw_weights, mixed
-from lentigo_trainer.whole_network.sampling import class_shares, epoch_rows
-from lentigo_trainer.whole_network.variation import Variations, draw_variations, varied
 from lentigo_trainer.whole_network.warm_cosine import Restarted, WarmCosine
 from lentigo_trainer.whole_network.weight_average import WeightAverage, of_all_alike, warming_up
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from lentigo_trainer.whole_network.sampling import Shares
+from lentigo_trainer.data.random_augmentation import Shares
 
 Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
 

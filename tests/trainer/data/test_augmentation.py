@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lentigo_trainer.augmentation import augment, map_of, maps_of
-from lentigo_trainer.plan import Plan
+from lentigo_trainer.data.augmentation import augment, map_of, maps_of
+from lentigo_trainer.data.oversampling import Plan
 
 SIDE = 224
 CENTRE = (SIDE - 1) / 2

@@ -8,10 +8,10 @@ from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_contract.repository.store import ModelStore
-from lentigo_trainer.prepare import Prepared, prepare
-from lentigo_trainer.source import find_source, open_images
+from lentigo_trainer.data.dataset import Prepared, prepare
+from lentigo_trainer.data.ham10000 import find_source, open_images
+from lentigo_trainer.data.provenance import read_training_set, write_training_set
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training_set import read_training_set, write_training_set
 from tests.fakes import made_manifest, synthetic_ham10000
 
 SILENT = SilentProgress()

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from lentigo_contract.errors import MetadataError
 from lentigo_contract.labels import CODES
-from lentigo_trainer.ham10000 import read_metadata
-from lentigo_trainer.hold_out import Parts, parts_of
-from lentigo_trainer.split import Rows, split
+from lentigo_trainer.data.ham10000 import read_metadata
+from lentigo_trainer.data.splits import Parts, Rows, parts_of, split
 from tests.trainer.published import published_records
 
 HAM10000 = os.environ.get("LENTIGO_HAM10000")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.errors import DownloadError, StorageError
-from lentigo_trainer.fetch import FILES, fetch_ham10000
+from lentigo_trainer.data.download import FILES, fetch_ham10000
 from lentigo_trainer.system.progress import LineProgress
 from lentigo_trainer.system.retrying import Patience
-from tests.trainer.dataverse_stub import (
+from tests.trainer.data.dataverse_stub import (
     Dataverse,
     Request,
     StoredFile,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from lentigo_trainer.fetch import HAM10000
+from lentigo_trainer.data.download import HAM10000
 
 Trick = Callable[["Request"], None]
 

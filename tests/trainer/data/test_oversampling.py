@@ -3,8 +3,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_contract.labels import index_of
-from lentigo_trainer.plan import Plan, augmented, originals
-from lentigo_trainer.split import split
+from lentigo_trainer.data.oversampling import Plan, augmented, originals
+from lentigo_trainer.data.splits import split
 from tests.trainer.published import PLAN, published_records
 
 

@@ -1,18 +1,106 @@
-"""Where HAM10000 lies on disk: two archives or folders, and the metadata, found in one folder.
+"""HAM10000's metadata: read, checked against itself and against the images that are there.
+
+Many names in one sentence.
+
+Where HAM10000 lies on disk: two archives or folders, and the metadata, found in one folder.
 
 The Dataverse record (doi:10.7910/DVN/DBW86T) ships zip archives; Kaggle's copy unpacks to folders
 of the same names. Both are read as they are.
 """
 
+import csv
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
-from lentigo_contract.errors import DamagedArchiveError, SourceNotFoundError
+import pandas as pd
+
+from lentigo_contract.errors import DamagedArchiveError, MetadataError, SourceNotFoundError
+from lentigo_contract.labels import CODES
+
+SHOWN: Final = 10
+
+
+def listed(names: Iterable[object]) -> str:
+    """Name the first of them: "a, b, c", "a, b, c, d, e, f, g, h, i, j and 5 more"."""
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - SHOWN:,} more" if len(texts) > SHOWN else ""
+    return ", ".join(texts[:SHOWN]) + more
+
+
+COLUMNS: Final = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
+_NEEDED: Final = ("lesion_id", "image_id", "dx")
+
+
+def read_metadata(path: Path) -> pd.DataFrame:
+    """Read the metadata into one row an image, in the file's order.
+
+    Returns:
+        Columns as in `COLUMNS`, all text but `age` (years, float, NaN where unknown). Columns
+        that describe the patient are empty where the file lacks them.
+
+    Raises:
+        MetadataError: unreadable, a needed column or value missing, an unknown diagnosis, an image
+            listed twice, or a lesion with two diagnoses.
+    """
+    try:
+        # The separator is told by looking: Dataverse also gives the table tab-separated.
+        table = pd.read_csv(
+            path, sep=None, engine="python", dtype=str, keep_default_na=False, index_col=False
+        )
+    except (OSError, ValueError, csv.Error, pd.errors.ParserError) as error:
+        raise MetadataError(f"{path} cannot be read as a table: {error}") from error
+    missing = [column for column in _NEEDED if column not in table.columns]
+    if missing:
+        raise MetadataError(
+            f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}. "
+            "Use HAM10000_metadata.csv as published."
+        )
+    if table.empty:
+        raise MetadataError(f"{path} lists no image. Use HAM10000_metadata.csv as published.")
+    table = table.reindex(columns=list(COLUMNS), fill_value="")
+    _refuse(
+        path,
+        "rows without lesion, image or diagnosis",
+        table[
+            (table["lesion_id"] == "") | (table["image_id"] == "") | (table["dx"] == "")
+        ].index.map(lambda row: f"line {row + 2}"),
+    )
+    _refuse(path, "images listed twice", table["image_id"][table["image_id"].duplicated()])
+    unknown = table[~table["dx"].isin(CODES)]
+    _refuse(
+        path,
+        f"diagnoses other than {', '.join(CODES)}",
+        [f"{image} ({dx})" for image, dx in zip(unknown["image_id"], unknown["dx"], strict=True)],
+    )
+    kinds = table.groupby("lesion_id")["dx"].nunique()
+    _refuse(path, "lesions with more than one diagnosis", kinds[kinds > 1].index)
+    table["age"] = pd.to_numeric(table["age"], errors="coerce")
+    return table
+
+
+def require_images(table: pd.DataFrame, available: Collection[str], where: Path) -> None:
+    """Check that every image of the metadata is there.
+
+    Raises:
+        MetadataError: images without a file, the first of them named.
+    """
+    _refuse(
+        where,
+        "images that none of the archives or folders beside it holds; is one of them missing?",
+        [image for image in table["image_id"] if image not in available],
+    )
+
+
+def _refuse(path: Path, what: str, items: Collection[str]) -> None:
+    if not len(items):
+        return
+    raise MetadataError(f"{path} has {len(items):,} {what}: {listed(items)}.")
+
 
 _METADATA_NAMES: Final = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
 _PART: Final = re.compile(r"ham10000_images_part_\d+(\.zip)?", re.IGNORECASE)

@@ -3,6 +3,8 @@
 The ranges are the paper's, in the terms of Keras' `ImageDataGenerator`: rotation up to 180 degrees,
 shifts of a tenth of a side, zoom between 0.9 and 1.1 on each axis, both flips, and the nearest
 pixel beyond the border. All of it is one map, so a picture is resampled once, not five times.
+
+A plan's rows as augmented pictures: streamed in their order, or taken by row number.
 """
 
 from typing import Final
@@ -12,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_trainer.plan import Plan
+from lentigo_trainer.data.oversampling import Plan
 
 ROTATION_DEGREES: Final = 180.0
 SHIFT: Final = 0.1
@@ -78,3 +80,64 @@ def augment(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
         interpolation="BILINEAR",
         fill_mode="NEAREST",
     )
+
+
+def pictures(
+    images: npt.NDArray[np.uint8], plan: Plan, batch_size: int, first_row: int = 0
+) -> tf.data.Dataset:
+    """Stream a plan's pictures in the order of its rows.
+
+    Batches that hold originals alone are passed through untouched.
+
+    Args:
+        images: uint8 [m, 224, 224, 3], the prepared array the plan's `source` numbers.
+        plan: which picture stands in which row, and how it is augmented.
+        batch_size: rows a batch; the last one may be shorter.
+        first_row: where to start, so that an interrupted pass goes on.
+
+    Returns:
+        Batches of float32 [b, 224, 224, 3] in 0 to 255.
+    """
+    maps = maps_of(plan)
+
+    def gather(source: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        return images[source]
+
+    def draw(source: tf.Tensor, replica: tf.Tensor, transform: tf.Tensor) -> tf.Tensor:
+        batch = tf.numpy_function(gather, [source], tf.uint8, stateful=False)
+        batch.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
+        batch = tf.cast(batch, tf.float32)
+        return tf.cond(tf.reduce_any(replica > 0), lambda: augment(batch, transform), lambda: batch)
+
+    rows = (plan.source[first_row:], plan.replica[first_row:], maps[first_row:])
+    return (
+        tf.data.Dataset.from_tensor_slices(rows)
+        .batch(batch_size)
+        .map(draw, num_parallel_calls=2, deterministic=True)
+        .prefetch(2)
+    )
+
+
+class AugmentedPictures:
+    """A plan's pictures by row number, drawn anew each time they are asked for.
+
+    A row always gives the same picture, so they could be kept, but all of HAM10000 would take
+    5.8 GB on disk, and be read from there in another order every epoch.
+
+    Args:
+        images: uint8 [m, 224, 224, 3], the prepared array the plan's `source` numbers.
+        plan: which picture stands in which row, and how it is augmented.
+    """
+
+    def __init__(self, images: npt.NDArray[np.uint8], plan: Plan) -> None:
+        self._images = images
+        self._plan = plan
+        self._maps = maps_of(plan)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Draw some rows: float32 [len(rows), 224, 224, 3] in 0 to 255."""
+        originals = self._images[self._plan.source[rows]].astype(np.float32)
+        if not self._plan.replica[rows].any():
+            return originals
+        drawn: npt.NDArray[np.float32] = augment(originals, self._maps[rows]).numpy()
+        return drawn

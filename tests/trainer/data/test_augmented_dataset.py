@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_trainer.pipeline import AugmentedPictures, pictures
-from lentigo_trainer.plan import Plan, augmented
+from lentigo_trainer.data.augmentation import AugmentedPictures, pictures
+from lentigo_trainer.data.oversampling import Plan, augmented
 
 LABELS = np.array([5, 5, 5, 5, 5, 0, 0], np.int64)
 

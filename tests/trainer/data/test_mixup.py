@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lentigo_trainer.config.recipe import Restart, Variation, WholeNetwork
-from lentigo_trainer.whole_network.mixup import draw_weights, mixed
+from lentigo_trainer.data.random_augmentation import draw_weights, mixed
 
 PICTURES = np.arange(3 * 2 * 2 * 3, dtype=np.float32).reshape(3, 2, 2, 3)
 TARGETS = np.eye(7, dtype=np.float32)[[0, 3, 6]]

@@ -6,7 +6,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from lentigo_trainer.config.recipe import Variation
-from lentigo_trainer.whole_network.variation import draw_variations, varied
+from lentigo_trainer.data.random_augmentation import draw_variations, varied
 
 STILL = Variation(
     rotation=0, zoom_in=1, zoom_out=1, stretch=0, shift=0, brightness=0, contrast=0,

@@ -16,8 +16,8 @@ from typing import Final
 
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.repository.layout import TRAINING_SET_NAME
-from lentigo_trainer.prepare import Prepared
-from lentigo_trainer.split import Rows
+from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.splits import Rows
 from lentigo_trainer.system.storage import write_whole
 
 _COLUMNS: Final = ("sha256", "lesion_id", "image_id")

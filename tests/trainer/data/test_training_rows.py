@@ -6,8 +6,8 @@ import pytest
 from lentigo_contract.labels import index_of
 from lentigo_trainer.config.recipe import Recipe, WholeNetwork
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
-from lentigo_trainer.prepare import Prepared
-from lentigo_trainer.training_rows import TrainingRows, choose_rows
+from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.splits import TrainingRows, choose_rows
 from tests.trainer.published import PLAN, published_records
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.errors import DamagedArchiveError, SourceNotFoundError
-from lentigo_trainer.source import find_source, open_images
+from lentigo_trainer.data.ham10000 import find_source, open_images
 from tests.fakes import synthetic_ham10000
 
 

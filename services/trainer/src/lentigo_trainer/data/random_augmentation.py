@@ -8,6 +8,12 @@ is mirrored: streaks of the nearest pixel look like nothing that a dermatoscope 
 Turning a picture between its pixels softens it. Pictures that are asked about are not turned, and a
 network that only knows soft ones takes their fine detail for something else (docs/experiments.md,
 trial 4): sharpening gives it back.
+
+Mixup: each picture is blended with another of its batch, and its label likewise.
+
+Zhang et al., "mixup: Beyond Empirical Risk Minimization" (ICLR 2018).
+
+Which originals an epoch shows: drawn by class, rare classes more often than they come.
 """
 
 from dataclasses import dataclass
@@ -18,6 +24,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
+from lentigo_contract.labels import CODES
 from lentigo_trainer.config.recipe import Variation
 
 Floats = npt.NDArray[np.float32]
@@ -142,3 +149,88 @@ def _maps(
     b2 = there - (b0 + b1) * here + shift[:, 1]
     none = np.zeros_like(a0)
     return np.stack([a0, a1, a2, b0, b1, b2, none, none], axis=1).astype(np.float32)
+
+
+def draw_weights(alpha: float, count: int, seed: int) -> npt.NDArray[np.float32]:
+    """Draw how much of each picture stays.
+
+    Args:
+        alpha: of the Beta distribution that the weights come from, both its parameters; 0 leaves
+            every picture as it is.
+        count: how many pictures.
+        seed: another for every epoch.
+
+    Returns:
+        float32 [count], 0.5 to 1: a picture keeps at least as much of itself as it takes on.
+    """
+    if alpha == 0:
+        return np.ones(count, np.float32)
+    weights = np.random.default_rng(seed).beta(alpha, alpha, count)
+    return np.maximum(weights, 1 - weights).astype(np.float32)
+
+
+def mixed(
+    pictures: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Blend a batch with itself in reverse order.
+
+    Args:
+        pictures: float32 [n, h, w, 3].
+        targets: float32 [n, 7], rows sum to 1.
+        weights: float32 [n], 0 to 1: what stays of each.
+
+    Returns:
+        Both, in the same shapes.
+    """
+    of_picture, of_target = tf.reshape(weights, (-1, 1, 1, 1)), weights[:, None]
+    return (
+        of_picture * pictures + (1 - of_picture) * tf.reverse(pictures, [0]),
+        of_target * targets + (1 - of_target) * tf.reverse(targets, [0]),
+    )
+
+
+Shares = npt.NDArray[np.float64]
+
+
+def class_shares(labels: npt.NDArray[np.int64], power: float) -> Shares:
+    """Give each class's share of what is drawn: its images to a power, over the sum of all.
+
+    Args:
+        labels: class of every training image.
+        power: 1 for classes as they come, 0 for all alike, between for a compromise (Mahajan et
+            al., "Exploring the Limits of Weakly Supervised Pretraining", ECCV 2018: 0.5).
+
+    Returns:
+        [7], sums to 1; 0 for a class without an image.
+    """
+    counts = np.bincount(labels, minlength=len(CODES)).astype(np.float64)
+    weights = np.where(counts > 0, counts**power, 0.0)
+    shares: Shares = weights / weights.sum()
+    return shares
+
+
+def epoch_rows(
+    labels: npt.NDArray[np.int64], shares: Shares, count: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """Draw one epoch's images, shuffled.
+
+    No image of a class comes a second time before all of the class have come once.
+
+    Args:
+        labels: class of every training image.
+        shares: as `class_shares` gives them.
+        count: about how many to draw; rounding each class may give a few more or less.
+        seed: of the draw; another for every epoch.
+
+    Returns:
+        Indices into `labels`.
+    """
+    draw = np.random.default_rng(seed)
+    drawn = []
+    for label, share in enumerate(shares):
+        of_class = np.flatnonzero(labels == label)
+        wanted = round(share * count)
+        passes = -(-wanted // max(1, len(of_class)))
+        again = [draw.permutation(of_class) for _ in range(passes)]
+        drawn.append(np.concatenate([*again, of_class[:0]])[:wanted])
+    return draw.permutation(np.concatenate(drawn))

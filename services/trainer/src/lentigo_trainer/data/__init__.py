@@ -1,0 +1,1 @@
+"""From HAM10000 to the images of a training step."""

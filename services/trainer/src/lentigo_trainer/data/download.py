@@ -1,0 +1,346 @@
+"""HAM10000 from its Dataverse record into a folder.
+
+What has arrived of a download so far, and what it is part of.
+
+The bytes lie in `NAME.part`; `NAME.part.json` says which file of the server they belong to, and the
+entity tag (RFC 9110, 8.8.3) it had when they came.
+
+Whether a file on the disk is the one a server lists.
+
+One file from a server to the disk: resumed where it broke off, checked, then put in place.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import httpx
+
+from lentigo_contract.errors import DownloadError
+from lentigo_trainer import __version__
+from lentigo_trainer.data.dataverse import RemoteFile, list_files
+from lentigo_trainer.system.progress import BYTES, Progress, Step
+from lentigo_trainer.system.retrying import (
+    InterruptedTransferError,
+    Patience,
+    connection_errors,
+    patiently,
+    require_status,
+)
+from lentigo_trainer.system.storage import require_space, storage_errors, write_whole
+
+
+class PartialFile:
+    """An open `.part` file that no other process is writing.
+
+    Attributes:
+        content: the bytes, opened for reading and appending.
+        joined: the bytes came in more than one piece.
+    """
+
+    def __init__(self, content: BinaryIO, note: Path, file: RemoteFile) -> None:
+        self.content = content
+        self._note = note
+        self._identity = {
+            "url": file.url,
+            "size": file.size,
+            "check_sum": file.check_sum.value if file.check_sum else None,
+        }
+        if self._remembered().get("part_of") != self._identity:
+            self.restart()
+        self.joined = self.size > 0
+
+    @property
+    def size(self) -> int:
+        """Bytes that have arrived."""
+        return self.content.seek(0, os.SEEK_END)
+
+    @property
+    def etag(self) -> str:
+        """Entity tag of the file the bytes came from; empty when there is none to rely on."""
+        return str(self._remembered().get("etag", ""))
+
+    def restart(self, etag: str = "") -> None:
+        """Throw away what has arrived; what comes next has this entity tag."""
+        if self.size:
+            self.content.truncate(0)
+        self.joined = False
+        # A weak tag does not promise the same bytes, so nothing can be joined by it.
+        kept = "" if etag.startswith("W/") else etag
+        text = json.dumps({"part_of": self._identity, "etag": kept})
+        write_whole(self._note, lambda file: file.write(text.encode()))
+
+    def _remembered(self) -> dict[str, object]:
+        try:
+            found = json.loads(self._note.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+@contextmanager
+def partial_file(target: Path, file: RemoteFile) -> Iterator[PartialFile]:
+    """Open the part of `target`; when all goes well, flush it and move it into place.
+
+    Raises:
+        DownloadError: another process is writing it.
+        OSError: the disk is full or not writable; the part is kept.
+    """
+    path = target.with_name(f"{target.name}.part")
+    note = target.with_name(f"{target.name}.part.json")
+    # Append mode makes the file when it is missing and never shortens it.
+    with path.open("a+b") as content:
+        _claim(content, path)
+        yield PartialFile(content, note, file)
+        content.flush()
+        os.fsync(content.fileno())
+        path.replace(target)
+        note.unlink(missing_ok=True)
+
+
+def _claim(content: BinaryIO, path: Path) -> None:
+    try:
+        fcntl.flock(content, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever held the lock before us may have moved the file we opened into its place.
+        ours = os.path.samestat(os.fstat(content.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        ours = False
+    if not ours:
+        raise DownloadError(
+            f"Another download is writing {path}. Wait for it to end, then run this again."
+        )
+
+
+_CHUNK: Final = 1 << 20
+
+
+def check_file(content: BinaryIO, file: RemoteFile, progress: Progress) -> None:
+    """Compare a file's size and check sum with what the server states.
+
+    A table's original passes by its size alone, and that is said; `dataverse` tells why.
+
+    Args:
+        content: opened for reading.
+        file: what it should be.
+        progress: told how many bytes are read, and what could not be checked.
+
+    Raises:
+        DownloadError: size or sum differ, or there is nothing to compare with.
+    """
+    size = content.seek(0, os.SEEK_END)
+    if file.size is not None and size != file.size:
+        raise DownloadError(f"{file.name} has {size:,} bytes; the server lists {file.size:,}.")
+    if file.check_sum is not None:
+        found = _sum_of(content, file.check_sum.algorithm, size, file.name, progress)
+        if found == file.check_sum.value:
+            return
+        if not file.is_original:
+            raise DownloadError(
+                f"{file.name} has the check sum {found}; the server lists {file.check_sum.value}."
+            )
+    if file.size is None:
+        raise DownloadError(
+            f"{file.name} cannot be checked: the server lists neither its size nor a sum that fits."
+        )
+    progress.say(
+        f"{file.name}: only its size was checked, for Dataverse lists no sum to rely on. What "
+        "it says is checked by `lentigo-train prepare`."
+    )
+
+
+def _sum_of(content: BinaryIO, algorithm: str, size: int, name: str, progress: Progress) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    content.seek(0)
+    with progress.track(f"Checking {name}", size, BYTES) as step:
+        while chunk := content.read(_CHUNK):
+            digest.update(chunk)
+            step.advance(len(chunk))
+    return digest.hexdigest()
+
+
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+
+
+def download(
+    client: httpx.Client, file: RemoteFile, target: Path, progress: Progress, patience: Patience
+) -> None:
+    """Download a file, going on where an earlier call stopped.
+
+    Args:
+        client: follows redirects.
+        file: what to download.
+        target: where to; its folder exists, the file itself does not.
+        progress: told how many bytes have come.
+        patience: how often to try again.
+
+    Raises:
+        DownloadError: the server cannot be reached, refuses, or sends something else.
+        StorageError: the disk is full or not writable; what has arrived is kept.
+    """
+    with storage_errors(target), partial_file(target, file) as part:
+        if file.size is not None:
+            require_space(target.parent, max(file.size - part.size, 0))
+        _receive_all(client, file, part, progress, patience)
+        try:
+            check_file(part.content, file, progress)
+        except DownloadError as wrong:
+            joined = part.joined
+            part.restart()
+            if not joined:
+                raise DownloadError(
+                    f"{wrong} It was thrown away. Run the same command again; if it fails again, "
+                    f"the server's copy is damaged: get {file.name} from another source."
+                ) from wrong
+            progress.say(f"{wrong} Its pieces did not fit together; starting it again.")
+            _receive_all(client, file, part, progress, patience)
+            check_file(part.content, file, progress)
+
+
+def _receive_all(
+    client: httpx.Client,
+    file: RemoteFile,
+    part: PartialFile,
+    progress: Progress,
+    patience: Patience,
+) -> None:
+    if file.size is not None and part.size == file.size:
+        return
+    with progress.track(f"Fetching {file.name}", file.size, BYTES, done=part.size) as step:
+        patiently(lambda: _receive(client, file, part, step), patience, progress.say)
+
+
+def _receive(client: httpx.Client, file: RemoteFile, part: PartialFile, step: Step) -> None:
+    before = part.size
+    try:
+        with (
+            connection_errors(file.url),
+            client.stream("GET", file.url, headers=_headers(part)) as answer,
+        ):
+            _place(answer, part, step)
+            before = part.size
+            for chunk in answer.iter_bytes():
+                part.content.write(chunk)
+                step.advance(len(chunk))
+                if file.size is not None and part.size > file.size:
+                    # The check will say so; there is no need for the rest of it.
+                    return
+    except InterruptedTransferError as broken:
+        broken.gained = part.size - before
+        raise
+    if file.size is not None and part.size < file.size:
+        raise InterruptedTransferError(f"{file.name} ended early.", gained=part.size - before)
+
+
+def _headers(part: PartialFile) -> dict[str, str]:
+    # Encoded bytes could neither be joined nor be compared with the listed size.
+    headers = {"Accept-Encoding": "identity"}
+    if part.size:
+        headers["Range"] = f"bytes={part.size}-"
+        if part.etag:
+            headers["If-Range"] = part.etag
+    return headers
+
+
+def _place(answer: httpx.Response, part: PartialFile, step: Step) -> None:
+    """Make sure that what the answer brings goes on where the part ends."""
+    done, etag = part.size, answer.headers.get("ETag", "")
+    if done and answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+        step.advance(-done)
+        part.restart()
+        raise InterruptedTransferError("The server's file is shorter than what has arrived of it.")
+    require_status(answer, httpx.codes.OK, httpx.codes.PARTIAL_CONTENT)
+    if answer.status_code == httpx.codes.OK:
+        # The server does not resume, or the file has changed: it comes from its first byte.
+        step.advance(-done)
+        part.restart(etag)
+        return
+    placed = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    if placed is None or int(placed[1]) != done or (part.etag and etag and etag != part.etag):
+        step.advance(-done)
+        part.restart()
+        raise InterruptedTransferError("The server's file has changed since its download began.")
+    part.joined = True
+
+
+HARVARD_DATAVERSE: Final = "https://dataverse.harvard.edu"
+HAM10000: Final = "doi:10.7910/DVN/DBW86T"
+
+FILES: Final = (
+    "HAM10000_metadata.csv",
+    "HAM10000_images_part_1.zip",
+    "HAM10000_images_part_2.zip",
+)
+"""What training needs, under the names it is saved by; the small one first, to fail early."""
+
+LICENCE: Final = (
+    "HAM10000 (Tschandl, Rosendahl, Kittler 2018) is under CC BY-NC 4.0: for non-commercial use, "
+    "with credit to its source."
+)
+
+# A server may think for a while before it answers; a connection that says nothing is dead sooner.
+_TIMEOUT: Final = httpx.Timeout(60.0, connect=20.0)
+
+
+def fetch_ham10000(
+    folder: Path,
+    progress: Progress,
+    server: str = HARVARD_DATAVERSE,
+    patience: Patience | None = None,
+) -> tuple[Path, ...]:
+    """Download metadata and both image archives, 3 GB, or what is still missing of them.
+
+    Args:
+        folder: where to; made if missing. A file that is there already is checked and kept.
+        progress: told what comes.
+        server: address of a Dataverse that holds the record.
+        patience: how often to try again; by default six times in a row, for up to a minute each.
+
+    Returns:
+        The three files, in the order of `FILES`.
+
+    Raises:
+        DownloadError: the server cannot be reached, refuses, or sends something else; or a file of
+            that name is there but is not the one listed.
+        StorageError: the disk is full or not writable; what has arrived is kept.
+    """
+    waiting = patience or Patience()
+    agent = {"User-Agent": f"lentigo-train/{__version__}"}
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with httpx.Client(follow_redirects=True, timeout=_TIMEOUT, headers=agent) as client:
+        listed = patiently(lambda: list_files(client, server, HAM10000), waiting, progress.say)
+        wanted = [(_named(name, listed, server), folder / name) for name in FILES]
+        progress.say(LICENCE)
+        for file, target in wanted:
+            if target.exists():
+                _require_same(target, file, progress)
+            else:
+                download(client, file, target, progress, waiting)
+    return tuple(target for _, target in wanted)
+
+
+def _named(name: str, listed: tuple[RemoteFile, ...], server: str) -> RemoteFile:
+    # Dataverse lists the metadata as .tab, whatever it was uploaded as.
+    for file in listed:
+        if Path(file.name).stem.casefold() == Path(name).stem.casefold():
+            return file
+    names = ", ".join(file.name for file in listed) or "no file at all"
+    raise DownloadError(f"{server} lists no {Path(name).stem} for {HAM10000}; it lists {names}.")
+
+
+def _require_same(target: Path, file: RemoteFile, progress: Progress) -> None:
+    try:
+        with storage_errors(target), target.open("rb") as content:
+            check_file(content, file, progress)
+    except DownloadError as other:
+        raise DownloadError(
+            f"{target} is there already, but is not the file of the server ({other}). It was left "
+            "as it is: move it away and run this again, or choose another folder."
+        ) from other
+    progress.say(f"{target.name} is there already.")
