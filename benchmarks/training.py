@@ -36,13 +36,12 @@ from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source, open_images
 from lentigo_trainer.data.oversampling import Plan
 from lentigo_trainer.data.splits import choose_rows
-from lentigo_trainer.features import FeatureKey, compute_features
-from lentigo_trainer.fit import Examples, fit
-from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
-from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import Weights, architecture
 from lentigo_trainer.system.progress import SilentProgress
+from lentigo_trainer.training.feature_cache import FeatureKey, compute_features
+from lentigo_trainer.training.frozen_backbone import BATCH, Examples, FrozenTrunk, fit
+from lentigo_trainer.training.loop import EpochFigures
 
 EPOCHS = 20
 RECIPE = Recipe(epochs=1, optimizer=Optimizer(cooldown_epochs=0))

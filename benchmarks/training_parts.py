@@ -19,9 +19,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
 from lentigo_trainer.models.classifier import FusedBatchNormalization, Network, build
 from lentigo_trainer.models.registry import architecture
+from lentigo_trainer.training.frozen_backbone import BATCH, FrozenTrunk
 
 ROWS = 256
 STEP_ROWS = 32

@@ -12,8 +12,8 @@ from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer import plots
 from lentigo_trainer.canvas import blank, in_per_cent
 from lentigo_trainer.evaluation import Evaluation, evaluate
-from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.report import tables, write_report
+from lentigo_trainer.training.loop import EpochFigures
 from tests.trainer.made_up_answers import certain, made_up_answers
 
 EPOCHS = tuple(

@@ -17,8 +17,8 @@ from lentigo_trainer.benchmark.records import Benchmark, Entry, Latency, Machine
 from lentigo_trainer.config.training import WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.evaluation import Evaluation, evaluate
-from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.models.registry import ARCHITECTURES, Weights
+from lentigo_trainer.training.loop import EpochFigures
 from tests.trainer.made_up_answers import made_up_answers
 
 NOW: Final = datetime(2026, 1, 2, tzinfo=UTC)

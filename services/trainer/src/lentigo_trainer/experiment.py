@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_trainer.answering import choose_answering
-from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.calibration import UNCALIBRATED, calibration_on
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.card.measured import measure_candidate
@@ -24,18 +23,19 @@ from lentigo_trainer.description import describe
 from lentigo_trainer.engine_answers import EngineAnswers
 from lentigo_trainer.evaluation import Evaluation, evaluate
 from lentigo_trainer.export import export_saved_model
-from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.learning import learn
 from lentigo_trainer.litert import calibration_rows, export_litert
 from lentigo_trainer.measure import EVALUATION_SEED
 from lentigo_trainer.models.classifier import totals
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.other_engines import answers_of, compare_engines
 from lentigo_trainer.report import write_report
-from lentigo_trainer.run_folder import keep_history
 from lentigo_trainer.saved_model import saved_model_answers
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import claimed
+from lentigo_trainer.training.fit import learn
+from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.precision import in_bfloat16
+from lentigo_trainer.training.work_folder import keep_history
 from lentigo_trainer.unlikeness.fitting import fit_unlikeness
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"

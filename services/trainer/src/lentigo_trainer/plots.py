@@ -27,9 +27,9 @@ from lentigo_trainer.canvas import (
     title,
 )
 from lentigo_trainer.evaluation import Evaluation
-from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.intervals import Figure
 from lentigo_trainer.reliability import ReliabilityBin
+from lentigo_trainer.training.loop import EpochFigures
 
 FEW: Final = 10
 """Answers below which a point of the reliability diagram is drawn hollow."""

@@ -11,8 +11,8 @@ from rich.table import Table
 from lentigo_trainer import plots
 from lentigo_trainer.evaluation import Evaluation
 from lentigo_trainer.figure_text import class_rows, overall_rows, reasons
-from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.system.storage import write_whole
+from lentigo_trainer.training.loop import EpochFigures
 
 METRICS_NAME: Final = "metrics.json"
 

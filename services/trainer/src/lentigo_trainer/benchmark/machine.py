@@ -9,7 +9,7 @@ from importlib.metadata import version
 import tensorflow as tf
 
 from lentigo_trainer.benchmark.records import Machine
-from lentigo_trainer.processor import cpu_info, name_of
+from lentigo_trainer.training.precision import cpu_info, name_of
 
 
 def this_machine(cores: int) -> Machine:

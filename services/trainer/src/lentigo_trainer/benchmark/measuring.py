@@ -9,7 +9,6 @@ from lentigo_trainer.benchmark.job import Job, keep
 from lentigo_trainer.benchmark.latency import litert_latency, saved_model_latency
 from lentigo_trainer.benchmark.machine import peak_memory_bytes, this_machine
 from lentigo_trainer.benchmark.records import Measured
-from lentigo_trainer.bfloat16 import bfloat16_pays
 from lentigo_trainer.candidate import candidate_files, candidate_manifest
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import open_prepared
@@ -17,6 +16,7 @@ from lentigo_trainer.experiment import train
 from lentigo_trainer.litert import float32_model
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import Progress
+from lentigo_trainer.training.precision import bfloat16_pays
 
 
 def measure(job: Job, progress: Progress) -> Measured:

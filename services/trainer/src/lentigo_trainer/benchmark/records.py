@@ -13,7 +13,7 @@ from lentigo_contract.errors import MetricError
 from lentigo_contract.manifest.manifest import Parameters
 from lentigo_trainer.benchmark.published import PaperFigures
 from lentigo_trainer.evaluation import Evaluation
-from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.training.loop import EpochFigures
 
 SCHEMA_VERSION: Final = 1
 

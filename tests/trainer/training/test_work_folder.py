@@ -7,8 +7,8 @@ from lentigo_contract.errors import WorkFolderError
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.provenance import digest_of
-from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.run_folder import adopt, identity_of, keep_history
+from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.work_folder import adopt, identity_of, keep_history
 
 
 def identity(

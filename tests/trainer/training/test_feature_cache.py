@@ -15,9 +15,9 @@ from lentigo_contract.errors import (
     WeightsError,
     WorkFolderError,
 )
-from lentigo_trainer import features
-from lentigo_trainer.features import FeatureFile, FeatureKey, compute_features
 from lentigo_trainer.system.progress import SilentProgress
+from lentigo_trainer.training import feature_cache
+from lentigo_trainer.training.feature_cache import FeatureFile, FeatureKey, compute_features
 
 ROWS = 2_500
 KEY = FeatureKey(name="test", images="i", plan="p", trunk="t", rows=ROWS, shape=(2, 3))
@@ -142,7 +142,7 @@ def test_the_journal_vouches_for_every_chunk(tmp_path: Path) -> None:
 
 
 def test_reading_gives_memory_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "_RELEASE_BYTES", 100)
+    monkeypatch.setattr(feature_cache, "_RELEASE_BYTES", 100)
     stored = computed(tmp_path, Rows())
     for _ in range(20):
         assert stored.take(np.arange(50)).shape == (50, 2, 3)

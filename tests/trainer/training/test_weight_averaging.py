@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from lentigo_trainer.whole_network.weight_average import WeightAverage, of_all_alike, warming_up
+from lentigo_trainer.training.weight_averaging import WeightAverage, of_all_alike, warming_up
 
 
 def weight() -> keras.Variable:

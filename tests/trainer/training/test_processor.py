@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_trainer.processor import cpu_info, multiplies_bfloat16, name_of
+from lentigo_trainer.training.precision import cpu_info, multiplies_bfloat16, name_of
 
 CORE = "processor\t: 0\nmodel name\t: Made Up 9000 @ 2.50GHz\nflags\t\t: fpu sse2 {}\n\n"
 AMD = CORE.format("avx512f avx512_bf16")
@@ -34,5 +34,5 @@ def test_its_name_is_the_makers() -> None:
 def test_a_system_without_the_file_tells_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("lentigo_trainer.processor._CPU_INFO", tmp_path / "absent")
+    monkeypatch.setattr("lentigo_trainer.training.precision._CPU_INFO", tmp_path / "absent")
     assert cpu_info() == ""

@@ -7,11 +7,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import DamagedCacheError
-from lentigo_trainer.checkpoint import finished_epochs
 from lentigo_trainer.config.recipe import Optimizer, Recipe
-from lentigo_trainer.fit import Examples, fit, logits_of
-from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.system.progress import SilentProgress
+from lentigo_trainer.training.frozen_backbone import Examples, fit, logits_of
+from lentigo_trainer.training.loop import EpochFigures, finished_epochs
 
 RECIPE = Recipe(epochs=3, batch_size=8, optimizer=Optimizer(learning_rate=0.05, cooldown_epochs=1))
 

@@ -7,25 +7,27 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_trainer.bfloat16 import in_bfloat16
-from lentigo_trainer.checkpoint import finished_epochs
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.augmentation import AugmentedPictures, pictures
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.oversampling import Plan, originals
 from lentigo_trainer.data.splits import TrainingRows
-from lentigo_trainer.epoch_log import EpochLog
-from lentigo_trainer.epochs import Labels
-from lentigo_trainer.features import FeatureKey, compute_features
-from lentigo_trainer.fit import Examples, fit, logits_of
-from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk, trunk_digest
-from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture, learning_wholly
-from lentigo_trainer.pass_time import seconds_of, timed
-from lentigo_trainer.run_folder import adopt, identity_of
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.whole_network.fit import fit_whole
+from lentigo_trainer.training.feature_cache import FeatureKey, compute_features, seconds_of, timed
+from lentigo_trainer.training.fine_tuning import fit_whole
+from lentigo_trainer.training.frozen_backbone import (
+    BATCH,
+    Examples,
+    FrozenTrunk,
+    fit,
+    logits_of,
+    trunk_digest,
+)
+from lentigo_trainer.training.loop import EpochFigures, EpochLog, Labels, finished_epochs
+from lentigo_trainer.training.precision import in_bfloat16
+from lentigo_trainer.training.work_folder import adopt, identity_of
 
 
 @dataclass(frozen=True, slots=True)

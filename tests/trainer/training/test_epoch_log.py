@@ -7,8 +7,7 @@ import pytest
 import tensorflow as tf
 
 from lentigo_contract.errors import StorageError
-from lentigo_trainer.epoch_log import EpochLog
-from lentigo_trainer.history import EpochFigures
+from lentigo_trainer.training.loop import EpochFigures, EpochLog
 
 
 def epoch(number: int) -> EpochFigures:

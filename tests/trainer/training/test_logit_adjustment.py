@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from lentigo_trainer.data.random_augmentation import class_shares
-from lentigo_trainer.whole_network.logit_adjustment import adjusted_cross_entropy, put_back
+from lentigo_trainer.training.losses import adjusted_cross_entropy, put_back
 
 SHARES = np.array([0.4, 0.2, 0.1, 0.1, 0.1, 0.1, 0.0])
 LOGITS = np.random.default_rng(0).normal(0, 1, (5, 7)).astype(np.float32)

@@ -18,7 +18,6 @@ import tensorflow as tf
 from lentigo_contract.errors import RecipeError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
-from lentigo_trainer.bfloat16 import in_bfloat16
 from lentigo_trainer.config.recipe import Recipe, WholeNetwork
 from lentigo_trainer.data.random_augmentation import (
     Variations,
@@ -29,24 +28,21 @@ from lentigo_trainer.data.random_augmentation import (
     mixed,
     varied,
 )
-from lentigo_trainer.epochs import (
+from lentigo_trainer.metrics import balanced_accuracy
+from lentigo_trainer.system.progress import Progress
+from lentigo_trainer.training.frozen_backbone import Examples, FeatureRows, logits_of
+from lentigo_trainer.training.loop import (
+    EpochFigures,
     Step,
     cross_entropy,
     learn_from,
     reseed_dropout,
     run_epochs,
 )
-from lentigo_trainer.fit import Examples, FeatureRows, logits_of
-from lentigo_trainer.history import EpochFigures
-from lentigo_trainer.metrics import balanced_accuracy
-from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.whole_network.logit_adjustment import (
-    Loss,
-    adjusted_cross_entropy,
-    put_back,
-)
-from lentigo_trainer.whole_network.warm_cosine import Restarted, WarmCosine
-from lentigo_trainer.whole_network.weight_average import WeightAverage, of_all_alike, warming_up
+from lentigo_trainer.training.losses import Loss, adjusted_cross_entropy, put_back
+from lentigo_trainer.training.precision import in_bfloat16
+from lentigo_trainer.training.schedules import Restarted, WarmCosine
+from lentigo_trainer.training.weight_averaging import WeightAverage, of_all_alike, warming_up
 
 _HEAD: Final = ("hidden_", "logits")
 """How the names of the head's layers begin."""

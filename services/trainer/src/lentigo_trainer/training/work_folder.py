@@ -6,8 +6,8 @@ from typing import Final
 
 from lentigo_contract.errors import WorkFolderError
 from lentigo_trainer.config.training import TrainingConfig
-from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.system.storage import write_whole
+from lentigo_trainer.training.loop import EpochFigures
 
 _IDENTITY: Final = "run.json"
 _HISTORY: Final = "history.json"

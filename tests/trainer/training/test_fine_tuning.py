@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from lentigo_contract.errors import RecipeError
 from lentigo_trainer.config.recipe import Recipe, Restart, Stage, WholeNetwork
-from lentigo_trainer.fit import Examples, logits_of
-from lentigo_trainer.history import EpochFigures
 from lentigo_trainer.models.classifier import build, totals
 from lentigo_trainer.models.registry import architecture, learning_wholly
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.whole_network.fit import Shrunk, at_side, fit_whole
+from lentigo_trainer.training.fine_tuning import Shrunk, at_side, fit_whole
+from lentigo_trainer.training.frozen_backbone import Examples, logits_of
+from lentigo_trainer.training.loop import EpochFigures
 from tests.trainer.networks import lively_mobilenet
 
 SETTINGS = WholeNetwork(

@@ -1,6 +1,6 @@
 import pytest
 
-from lentigo_trainer.whole_network.warm_cosine import Restarted, WarmCosine
+from lentigo_trainer.training.schedules import Restarted, WarmCosine
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import pytest
 import tensorflow as tf
 
 from lentigo_contract.errors import WeightsError
-from lentigo_trainer.frozen_trunk import BATCH, FrozenTrunk
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture
+from lentigo_trainer.training.frozen_backbone import BATCH, FrozenTrunk
 from tests.trainer.networks import lively_mobilenet
 
 

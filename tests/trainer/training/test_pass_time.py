@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lentigo_trainer.pass_time import seconds_of, timed
+from lentigo_trainer.training.feature_cache import seconds_of, timed
 
 ROWS = 2_500
 

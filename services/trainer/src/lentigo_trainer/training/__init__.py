@@ -1,0 +1,1 @@
+"""Training loops, schedules, losses and what they keep on disk."""
