@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_trainer.calibration.temperature import best_temperature
 from lentigo_trainer.candidate import candidate_files, candidate_manifest
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
@@ -18,7 +19,6 @@ from lentigo_trainer.experiment import TUNING_SET, Trained, train
 from lentigo_trainer.saved_model import probabilities_of, saved_model_answers
 from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.temperature import best_temperature
 from tests.fakes import synthetic_ham10000
 
 WHOLLY = WholeNetwork(rows=24, stages=(Stage(side=64, epochs=1),))

@@ -4,7 +4,7 @@ from scipy.special import softmax
 
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.answers import FloatArray
-from lentigo_trainer.calibration import calibrated
+from lentigo_trainer.calibration.temperature import calibrated
 from lentigo_trainer.evaluation import evaluate
 from lentigo_trainer.scoring.measured import Resampling
 from lentigo_trainer.scoring.recalibration import (

@@ -11,7 +11,7 @@ from lentigo_contract.manifest.manifest import (
     Thresholds,
 )
 from lentigo_trainer import __version__
-from lentigo_trainer.answering import Answering
+from lentigo_trainer.calibration.thresholds import Answering
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.provenance import split_digest

@@ -10,8 +10,9 @@ import keras
 import tensorflow as tf
 
 from lentigo_contract.manifest.engines import EngineName
-from lentigo_trainer.answering import choose_answering
-from lentigo_trainer.calibration import UNCALIBRATED, calibration_on
+from lentigo_trainer.calibration.out_of_distribution import fit_unlikeness
+from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibration_on
+from lentigo_trainer.calibration.thresholds import choose_answering
 from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
@@ -36,7 +37,6 @@ from lentigo_trainer.training.fit import learn
 from lentigo_trainer.training.loop import EpochFigures
 from lentigo_trainer.training.precision import in_bfloat16
 from lentigo_trainer.training.work_folder import keep_history
-from lentigo_trainer.unlikeness.fitting import fit_unlikeness
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"
 TUNING_SET: Final = "images of HAM10000's training lesions that were kept out of training for this"

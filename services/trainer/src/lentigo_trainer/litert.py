@@ -16,14 +16,14 @@ from ai_edge_litert.interpreter import Interpreter
 from lentigo_contract.errors import TrainingError
 from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_contract.manifest.manifest import Calibration
-from lentigo_trainer.calibration import UNCALIBRATED
+from lentigo_trainer.calibration.out_of_distribution import Unlikeness
+from lentigo_trainer.calibration.temperature import UNCALIBRATED
 from lentigo_trainer.engine_answers import Pixels
 from lentigo_trainer.export import SIGNATURE, export_saved_model
 from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.quantization import quantizable, stays_in_float
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
-from lentigo_trainer.unlikeness.distance import Unlikeness
 
 CALIBRATION_PER_CLASS: Final = 29
 """Training images of each class whose activations give the ranges, 203 in all."""

@@ -8,8 +8,12 @@ from scipy.special import softmax
 
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.answers import FloatArray
-from lentigo_trainer.calibration import UNCALIBRATED, calibrated, calibration_on
-from lentigo_trainer.temperatures_by_diagnosis import temperatures_by_diagnosis
+from lentigo_trainer.calibration.temperature import (
+    UNCALIBRATED,
+    calibrated,
+    calibration_on,
+    temperatures_by_diagnosis,
+)
 
 Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
 

@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import TrainingError
-from lentigo_trainer.unlikeness.distance import Unlikeness, fitted
+from lentigo_trainer.calibration.out_of_distribution import Unlikeness, fitted
 
 Floats = NDArray[np.float32]
 

@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import MetricError
-from lentigo_trainer.temperature import HOTTEST, best_temperature
+from lentigo_trainer.calibration.temperature import HOTTEST, best_temperature
 
 
 def drawn(temperature: float, rows: int = 20_000) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import MetricError
-from lentigo_trainer.abstention import choose_abstention
+from lentigo_trainer.calibration.thresholds import choose_abstention
 from tests.trainer.made_up_answers import made_up_answers
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lentigo_contract.errors import MetricError
-from lentigo_trainer.unlikeness.limit import choose_limit
+from lentigo_trainer.calibration.thresholds import choose_limit
 
 TOLD = np.arange(1, 401, dtype=np.float32)
 

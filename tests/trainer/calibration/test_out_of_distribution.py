@@ -4,10 +4,10 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import TrainingError
+from lentigo_trainer.calibration.out_of_distribution import fit_unlikeness, stage_before_last
 from lentigo_trainer.models.classifier import build
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.unlikeness.fitting import fit_unlikeness, stage_before_last
 from tests.trainer.networks import lively_mobilenet
 
 SILENT = SilentProgress()

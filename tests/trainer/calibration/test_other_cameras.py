@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_trainer.unlikeness.other_cameras import as_by_another_camera
+from lentigo_trainer.calibration.out_of_distribution import as_by_another_camera
 from tests.fakes import lesion_image
 
 

@@ -1,0 +1,1 @@
+"""Calibrated probabilities and the thresholds that rest on them."""

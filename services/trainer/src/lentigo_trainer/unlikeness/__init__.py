@@ -1,1 +1,0 @@
-"""How unlike the images that it learnt from a picture looks to a network."""
