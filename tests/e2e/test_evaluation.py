@@ -13,7 +13,7 @@ from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
 from tests.e2e.service_process import service_process
 from tests.models import SavedModels
-from tests.trainer.scoring.isic import Shown, write_archive, write_truth
+from tests.trainer.evaluation.isic import Shown, write_archive, write_truth
 
 SHOWN: Shown = {f"ISIC_{number:07}": CODES[number % 6] for number in range(24)}
 

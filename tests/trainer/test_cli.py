@@ -241,7 +241,7 @@ def test_what_to_evaluate_and_on_what_must_be_clear(options: list[str], told: st
 
 def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     from tests.models import SavedModels
-    from tests.trainer.scoring.isic import write_images, write_truth
+    from tests.trainer.evaluation.isic import write_images, write_truth
 
     models = tmp_path / "made"
     models.mkdir()

@@ -14,10 +14,13 @@ from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.splits import choose_rows
-from lentigo_trainer.engine_answers import EngineAnswers
+from lentigo_trainer.evaluation.exported_model import (
+    EngineAnswers,
+    probabilities_of,
+    saved_model_answers,
+)
+from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION
 from lentigo_trainer.experiment import TUNING_SET, Trained, train
-from lentigo_trainer.saved_model import probabilities_of, saved_model_answers
-from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import synthetic_ham10000
 

@@ -13,10 +13,10 @@ from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry
 from lentigo_trainer.activation_map import class_activation, explain
 from lentigo_trainer.calibration.out_of_distribution import fit_unlikeness
+from lentigo_trainer.evaluation.exported_model import saved_model_answers
 from lentigo_trainer.export import export_saved_model
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture
-from lentigo_trainer.saved_model import saved_model_answers
 from lentigo_trainer.system.progress import SilentProgress
 
 Pixels = NDArray[np.uint8]

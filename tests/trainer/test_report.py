@@ -11,10 +11,10 @@ from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer import plots
 from lentigo_trainer.canvas import blank, in_per_cent
-from lentigo_trainer.evaluation import Evaluation, evaluate
+from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.report import tables, write_report
 from lentigo_trainer.training.loop import EpochFigures
-from tests.trainer.made_up_answers import certain, made_up_answers
+from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
 
 EPOCHS = tuple(
     EpochFigures(

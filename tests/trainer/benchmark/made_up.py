@@ -16,10 +16,10 @@ from lentigo_trainer.benchmark.published import PAPER
 from lentigo_trainer.benchmark.records import Benchmark, Entry, Latency, Machine, Measured
 from lentigo_trainer.config.training import WorkFolder
 from lentigo_trainer.data.dataset import Prepared
-from lentigo_trainer.evaluation import Evaluation, evaluate
+from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.models.registry import ARCHITECTURES, Weights
 from lentigo_trainer.training.loop import EpochFigures
-from tests.trainer.made_up_answers import made_up_answers
+from tests.trainer.evaluation.made_up_answers import made_up_answers
 
 NOW: Final = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -7,13 +7,13 @@ from pydantic import ValidationError
 from scipy.special import softmax
 
 from lentigo_contract.manifest.manifest import Calibration
-from lentigo_trainer.answers import FloatArray
 from lentigo_trainer.calibration.temperature import (
     UNCALIBRATED,
     calibrated,
     calibration_on,
     temperatures_by_diagnosis,
 )
+from lentigo_trainer.evaluation.arrays import FloatArray
 
 Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
 

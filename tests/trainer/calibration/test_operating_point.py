@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.labels import index_of
 from lentigo_contract.manifest.engines import GOLDEN_SEED, EngineName, Golden
-from lentigo_trainer.answers import FloatArray, malignancy
 from lentigo_trainer.calibration.thresholds import OperatingPoint, choose_operating_point
-from lentigo_trainer.engine_answers import EngineAnswers
+from lentigo_trainer.evaluation.arrays import FloatArray, malignancy
+from lentigo_trainer.evaluation.exported_model import EngineAnswers
 from lentigo_trainer.other_engines import OtherEngines, agreement_of
-from tests.trainer.made_up_answers import made_up_answers
+from tests.trainer.evaluation.made_up_answers import made_up_answers
 
 MEL, NV = index_of("mel"), index_of("nv")
 

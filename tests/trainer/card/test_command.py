@@ -8,9 +8,9 @@ from lentigo_contract.errors import ScorecardError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer import cli
-from lentigo_trainer.scoring.scorecard_file import write_scorecard
+from lentigo_trainer.evaluation.report import write_scorecard
 from tests.models import publish_plain
-from tests.trainer.scoring.cards import made_card
+from tests.trainer.evaluation.cards import made_card
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pytest
 
 from lentigo_contract.errors import ScorecardError
 from lentigo_trainer.card.evidence import Other, checked
-from lentigo_trainer.scoring.scorecard import Scorecard
+from lentigo_trainer.evaluation.report import Scorecard
 from tests.fakes import made_manifest
-from tests.trainer.scoring.cards import made_card
+from tests.trainer.evaluation.cards import made_card
 
 MANIFEST = made_manifest(version=3)
 

@@ -2,7 +2,7 @@ import xml.etree.ElementTree as ET
 
 from lentigo_trainer.card.evidence import Other
 from lentigo_trainer.card.pictures import reliability_beside, sensitivities
-from tests.trainer.scoring.cards import made_card
+from tests.trainer.evaluation.cards import made_card
 
 
 def test_pictures_are_whole_and_the_same_every_time() -> None:

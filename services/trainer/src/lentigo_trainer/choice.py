@@ -6,7 +6,7 @@ from lentigo_contract.errors import MetricError, PublishError, WorkFolderError
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.candidate import candidate_manifest, has_candidate
-from lentigo_trainer.evaluation import Evaluation
+from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.yardstick import Yardstick
 
 

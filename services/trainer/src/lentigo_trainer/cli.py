@@ -40,7 +40,7 @@ from lentigo_trainer.system.progress import progress_for
 from lentigo_trainer.yardstick import Yardstick
 
 if TYPE_CHECKING:
-    from lentigo_trainer.evaluation import Evaluation
+    from lentigo_trainer.evaluation.summary import Evaluation
     from lentigo_trainer.experiment import Trained
 
 FAILED: Final = 1

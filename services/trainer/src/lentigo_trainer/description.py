@@ -16,7 +16,7 @@ from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.provenance import split_digest
 from lentigo_trainer.data.splits import TrainingRows
-from lentigo_trainer.evaluation import Evaluation
+from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.models.registry import Totals
 
 

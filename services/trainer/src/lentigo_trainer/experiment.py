@@ -21,16 +21,15 @@ from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.provenance import write_training_set
 from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.description import describe
-from lentigo_trainer.engine_answers import EngineAnswers
-from lentigo_trainer.evaluation import Evaluation, evaluate
+from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
+from lentigo_trainer.evaluation.exported_model import EngineAnswers, saved_model_answers
+from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.export import export_saved_model
 from lentigo_trainer.litert import calibration_rows, export_litert
-from lentigo_trainer.measure import EVALUATION_SEED
 from lentigo_trainer.models.classifier import totals
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.other_engines import answers_of, compare_engines
 from lentigo_trainer.report import write_report
-from lentigo_trainer.saved_model import saved_model_answers
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import claimed
 from lentigo_trainer.training.fit import learn

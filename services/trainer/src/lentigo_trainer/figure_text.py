@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation import Evaluation
-from lentigo_trainer.intervals import Figure
+from lentigo_trainer.evaluation.bootstrap import Figure
+from lentigo_trainer.evaluation.summary import Evaluation
 
 NOT_MEASURED: Final = "not measured"
 

@@ -18,7 +18,7 @@ from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.calibration.out_of_distribution import Unlikeness
 from lentigo_trainer.calibration.temperature import UNCALIBRATED
-from lentigo_trainer.engine_answers import Pixels
+from lentigo_trainer.evaluation.exported_model import Pixels
 from lentigo_trainer.export import SIGNATURE, export_saved_model
 from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.quantization import quantizable, stays_in_float

@@ -26,9 +26,9 @@ from lentigo_trainer.canvas import (
     png,
     title,
 )
-from lentigo_trainer.evaluation import Evaluation
-from lentigo_trainer.intervals import Figure
-from lentigo_trainer.reliability import ReliabilityBin
+from lentigo_trainer.evaluation.bootstrap import Figure
+from lentigo_trainer.evaluation.metrics import ReliabilityBin
+from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.training.loop import EpochFigures
 
 FEW: Final = 10

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_va
 from lentigo_contract.errors import MetricError
 from lentigo_contract.manifest.manifest import Parameters
 from lentigo_trainer.benchmark.published import PaperFigures
-from lentigo_trainer.evaluation import Evaluation
+from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.training.loop import EpochFigures
 
 SCHEMA_VERSION: Final = 1

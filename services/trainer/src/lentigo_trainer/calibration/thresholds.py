@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry, UnlikenessLimit
-from lentigo_trainer.answers import (
+from lentigo_trainer.evaluation.arrays import (
     FloatArray,
     LabelArray,
     checked,
@@ -26,8 +26,8 @@ from lentigo_trainer.answers import (
     is_malignant,
     malignancy,
 )
-from lentigo_trainer.engine_answers import EngineAnswers
-from lentigo_trainer.metrics import accuracy, balanced_accuracy, present_codes
+from lentigo_trainer.evaluation.exported_model import EngineAnswers
+from lentigo_trainer.evaluation.metrics import accuracy, balanced_accuracy, present_codes
 
 WANTED_SENSITIVITY: Final = 0.95
 

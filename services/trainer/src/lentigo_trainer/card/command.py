@@ -55,8 +55,8 @@ def card(
     """Write a version's model card from what was measured."""
     from lentigo_trainer.card.evidence import checked  # noqa: PLC0415 - see cli
     from lentigo_trainer.card.model_card import model_card  # noqa: PLC0415
-    from lentigo_trainer.measure import open_version  # noqa: PLC0415
-    from lentigo_trainer.scoring.scorecard_file import read_scorecard  # noqa: PLC0415
+    from lentigo_trainer.evaluation.evaluate import open_version  # noqa: PLC0415
+    from lentigo_trainer.evaluation.report import read_scorecard  # noqa: PLC0415
     from lentigo_trainer.system.storage import write_whole  # noqa: PLC0415
 
     evidence = checked(
@@ -79,7 +79,7 @@ def card(
 def _other(named: str) -> "Other":
     """Read "NAME=FILE" or "FILE"; without a name, the version's own is taken."""
     from lentigo_trainer.card.evidence import Other  # noqa: PLC0415 - see cli
-    from lentigo_trainer.scoring.scorecard_file import read_scorecard  # noqa: PLC0415
+    from lentigo_trainer.evaluation.report import read_scorecard  # noqa: PLC0415
 
     # A file may have the sign in its name, so what is there is a file.
     label, _, path = ("", "", named) if Path(named).exists() else named.rpartition("=")

@@ -1,6 +1,9 @@
 """Another version's figures beside this one's, on the same images."""
 
 from lentigo_trainer.card.evidence import Other
+from lentigo_trainer.evaluation.bootstrap import Figure
+from lentigo_trainer.evaluation.comparison import COMPARED, paired_differences
+from lentigo_trainer.evaluation.report import Scorecard
 from lentigo_trainer.figure_text import (
     NOT_MEASURED,
     change_text,
@@ -8,10 +11,7 @@ from lentigo_trainer.figure_text import (
     points_text,
     share_text,
 )
-from lentigo_trainer.intervals import Figure
 from lentigo_trainer.markdown import paragraphs, table
-from lentigo_trainer.scoring.paired import COMPARED, paired_differences
-from lentigo_trainer.scoring.scorecard import Scorecard
 from lentigo_trainer.scoring.tables import overlap_text
 
 _SHARES = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")

@@ -1,6 +1,6 @@
 """Shares as counts: how large a failure is."""
 
-from lentigo_trainer.intervals import Figure
+from lentigo_trainer.evaluation.bootstrap import Figure
 
 
 def count_of(figure: Figure) -> int:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_trainer.evaluation.report import Scorecard
 from lentigo_trainer.figure_text import temperatures_text, threshold_text
 from lentigo_trainer.markdown import bullets, paragraphs
-from lentigo_trainer.scoring.scorecard import Scorecard
 
 
 def decisions(manifest: Manifest, main: Scorecard) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from lentigo_contract.errors import ScorecardError
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.scoring.scorecard import Scorecard
+from lentigo_trainer.evaluation.report import Scorecard
 
 
 @dataclass(frozen=True, slots=True)

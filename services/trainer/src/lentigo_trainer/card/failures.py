@@ -6,11 +6,11 @@ from typing import Final
 from lentigo_contract.labels import CODES, DIAGNOSES
 from lentigo_trainer.card.counts import count_of, of_text
 from lentigo_trainer.card.evidence import Evidence
+from lentigo_trainer.evaluation.bootstrap import Figure
+from lentigo_trainer.evaluation.report import Scorecard
+from lentigo_trainer.evaluation.subgroups import Subgroup
 from lentigo_trainer.figure_text import NOT_MEASURED, number_text, share_text
-from lentigo_trainer.intervals import Figure
 from lentigo_trainer.markdown import bullets, paragraphs
-from lentigo_trainer.scoring.scorecard import Scorecard
-from lentigo_trainer.scoring.subgroups import Subgroup
 
 CONFUSIONS: Final = 5
 """How many of the most frequent confusions are named."""

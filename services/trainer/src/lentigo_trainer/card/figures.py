@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from lentigo_trainer.evaluation.report import Scorecard
 from lentigo_trainer.figure_text import NOT_MEASURED, overall_rows, reasons, share_text
 from lentigo_trainer.markdown import bullets, paragraphs, table
-from lentigo_trainer.scoring.scorecard import Scorecard
 from lentigo_trainer.scoring.subgroup_tables import subgroup_tables
 from lentigo_trainer.scoring.tables import figure_tables, overlap_text
 from lentigo_trainer.scoring.text_table import TextTable

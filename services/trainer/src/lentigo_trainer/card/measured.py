@@ -10,13 +10,11 @@ from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.card.evidence import Evidence, checked
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import Rows, TrainingRows
-from lentigo_trainer.engine_answers import EngineAnswers
-from lentigo_trainer.measure import EVALUATION_SEED
-from lentigo_trainer.saved_model import saved_model_answers
-from lentigo_trainer.scoring.image_set import HOLD_OUT, VALIDATION, ImageSet
-from lentigo_trainer.scoring.refusals import Refused, refused_by
-from lentigo_trainer.scoring.scorecard import Scorecard, score
-from lentigo_trainer.scoring.subject import subject_of
+from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
+from lentigo_trainer.evaluation.exported_model import EngineAnswers, saved_model_answers
+from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION, ImageSet
+from lentigo_trainer.evaluation.referral import Refused, refused_by
+from lentigo_trainer.evaluation.report import Scorecard, score, subject_of
 from lentigo_trainer.system.progress import Progress
 
 APART: Final = "none: the split that trained it keeps these lesions apart."

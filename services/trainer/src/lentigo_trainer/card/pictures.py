@@ -15,9 +15,9 @@ from lentigo_trainer.canvas import (
     title,
 )
 from lentigo_trainer.card.evidence import Other
+from lentigo_trainer.evaluation.report import Scorecard
 from lentigo_trainer.plots import FEW
 from lentigo_trainer.scoring.pictures import each_diagnosis, share_axis
-from lentigo_trainer.scoring.scorecard import Scorecard
 
 _OURS = "this version"
 

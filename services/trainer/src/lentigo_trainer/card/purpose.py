@@ -3,10 +3,10 @@
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.card.counts import of_text
 from lentigo_trainer.card.decisions import chosen_on
+from lentigo_trainer.evaluation.bootstrap import Figure
+from lentigo_trainer.evaluation.report import Scorecard
 from lentigo_trainer.figure_text import NOT_MEASURED, number_text, share_text
-from lentigo_trainer.intervals import Figure
 from lentigo_trainer.markdown import bullets
-from lentigo_trainer.scoring.scorecard import Scorecard
 
 
 def in_short(manifest: Manifest, card: Scorecard) -> str:

@@ -15,8 +15,8 @@ from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:
-    from lentigo_trainer.scoring.image_set import ImageSet
-    from lentigo_trainer.scoring.scorecard import Scorecard
+    from lentigo_trainer.evaluation.image_sets import ImageSet
+    from lentigo_trainer.evaluation.report import Scorecard
 
 
 class HeldBack(StrEnum):
@@ -106,9 +106,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         raise _nothing_to_measure()
     if answers and json is None:
         raise typer.BadParameter("--answers are kept in the file that --json names; give it too.")
+    from lentigo_trainer.evaluation.report import write_scorecard  # noqa: PLC0415
     from lentigo_trainer.report import tables  # noqa: PLC0415 - see cli
     from lentigo_trainer.scoring.page import write_page  # noqa: PLC0415
-    from lentigo_trainer.scoring.scorecard_file import write_scorecard  # noqa: PLC0415
     from lentigo_trainer.scoring.tables import sentences, text_tables  # noqa: PLC0415
     from lentigo_trainer.scoring.text_table import laid_out  # noqa: PLC0415
 
@@ -133,7 +133,7 @@ def _opened(
     truth: Path | None,
     metadata: Path | None,
 ) -> "AbstractContextManager[ImageSet]":
-    from lentigo_trainer.scoring.image_set import (  # noqa: PLC0415 - see cli
+    from lentigo_trainer.evaluation.image_sets import (  # noqa: PLC0415 - see cli
         HOLD_OUT,
         TUNING,
         VALIDATION,
@@ -158,14 +158,17 @@ def _opened(
 
 
 def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "Scorecard":
-    from lentigo_trainer.measure import (  # noqa: PLC0415 - see cli
+    from lentigo_trainer.evaluation.evaluate import (  # noqa: PLC0415 - see cli
         Measuring,
         measure_service,
         measure_version,
         open_version,
     )
-    from lentigo_trainer.scoring.connection import KEY_VARIABLE, connected_to  # noqa: PLC0415
-    from lentigo_trainer.scoring.over_rest import RemoteService  # noqa: PLC0415
+    from lentigo_trainer.evaluation.remote import (  # noqa: PLC0415
+        KEY_VARIABLE,
+        RemoteService,
+        connected_to,
+    )
 
     how = Measuring(available_cores(), progress_for())
     version = None if model is None else open_version(model)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_trainer.evaluation.report import Scorecard, write_scorecard
 from lentigo_trainer.figure_text import overall_rows, reasons
 from lentigo_trainer.scoring.pictures import pictures
-from lentigo_trainer.scoring.scorecard import Scorecard
-from lentigo_trainer.scoring.scorecard_file import write_scorecard
 from lentigo_trainer.scoring.tables import sentences, text_tables
 from lentigo_trainer.scoring.text_table import TextTable
 from lentigo_trainer.system.storage import write_whole

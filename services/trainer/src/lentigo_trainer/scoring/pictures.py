@@ -19,9 +19,9 @@ from lentigo_trainer.canvas import (
     png,
     title,
 )
-from lentigo_trainer.intervals import Figure
+from lentigo_trainer.evaluation.bootstrap import Figure
+from lentigo_trainer.evaluation.report import Scorecard
 from lentigo_trainer.plots import confusion, reliability
-from lentigo_trainer.scoring.scorecard import Scorecard
 
 
 def pictures(card: Scorecard) -> dict[str, tuple[str, bytes]]:

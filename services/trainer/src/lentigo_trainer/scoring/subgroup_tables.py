@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from lentigo_contract.labels import CODES
+from lentigo_trainer.evaluation.bootstrap import Figure
+from lentigo_trainer.evaluation.report import Scorecard
+from lentigo_trainer.evaluation.subgroups import Subgroup
 from lentigo_trainer.figure_text import number_text, share_text
-from lentigo_trainer.intervals import Figure
-from lentigo_trainer.scoring.scorecard import Scorecard
-from lentigo_trainer.scoring.subgroups import Subgroup
 from lentigo_trainer.scoring.text_table import TextTable, noted
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from lentigo_trainer.evaluation.bootstrap import Figure
+from lentigo_trainer.evaluation.referral import Referral
+from lentigo_trainer.evaluation.report import Scorecard
 from lentigo_trainer.figure_text import number_text, share_text, temperatures_text, threshold_text
-from lentigo_trainer.intervals import Figure
-from lentigo_trainer.scoring.referral import Referral
-from lentigo_trainer.scoring.scorecard import Scorecard
 from lentigo_trainer.scoring.subgroup_tables import subgroup_tables
 from lentigo_trainer.scoring.text_table import TextTable, noted
 

@@ -1,0 +1,1 @@
+"""Metrics, intervals and reports of a model on images with known diagnoses."""

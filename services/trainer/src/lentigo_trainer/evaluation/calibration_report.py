@@ -1,0 +1,152 @@
+"""The probabilities as they were before calibration by temperature.
+
+Calibrated probabilities are softmax(z / T), so p ** T is proportional to exp(z): raised to the
+temperature and scaled to sum to 1 again, they are softmax(z). Guo et al., "On Calibration of Modern
+Neural Networks" (ICML 2017). Where each diagnosis has its own, T depends on softmax(z) in turn, and
+is found by halving.
+"""
+
+from typing import Final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.special import softmax
+
+from lentigo_contract.manifest.manifest import Calibration
+from lentigo_trainer.evaluation.arrays import FloatArray, LabelArray
+from lentigo_trainer.evaluation.bootstrap import Figure, Resampling
+from lentigo_trainer.evaluation.metrics import ReliabilityBin
+from lentigo_trainer.evaluation.summary import Evaluation, evaluate
+
+_HALVINGS: Final = 60
+
+_WIDEST: Final = 4.0
+"""Ratio of the highest to the lowest temperature up to which there is one answer. That is where
+f - s @ (1 / T) grows with the factor f whatever the shares s = softmax(z), so where
+f + sum(s * (1 / T - f) * log s) is above 0 with f = s @ (1 / T). A search over shares and
+temperatures of seven diagnoses found it to be so up to a ratio of 4.2."""
+
+
+class CalibrationFigures(BaseModel):
+    """Whether the probabilities mean what they say.
+
+    Attributes:
+        expected_calibration_error: 0..1; see `reliability`.
+        brier: 0..2; see `metrics`.
+        log_loss: nats.
+        reliability: the bars of the reliability diagram.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    expected_calibration_error: Figure
+    brier: Figure
+    log_loss: Figure
+    reliability: tuple[ReliabilityBin, ...]
+
+
+class CalibrationReport(BaseModel):
+    """Before and after; `after` is what is served.
+
+    Attributes:
+        method: as the manifest has it; None where there is no manifest.
+        temperature: by which the logits are divided; None where that is not known.
+        by_diagnosis: each diagnosis' own temperature, if they have any; see `Calibration`.
+        before: without calibration; None where that cannot be recovered.
+        after: as answered.
+        reason: why `before` is missing or the same.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str | None
+    temperature: float | None
+    by_diagnosis: tuple[float, ...] | None = None
+    before: CalibrationFigures | None
+    after: CalibrationFigures
+    reason: str | None = None
+
+
+def calibration_report(
+    calibration: Calibration | None,
+    truth: LabelArray,
+    probabilities: FloatArray,
+    after: Evaluation,
+    resampling: Resampling,
+) -> CalibrationReport:
+    """Set the probabilities as answered beside those before calibration.
+
+    Args:
+        calibration: how they were calibrated; None where that is not known.
+        truth: class numbers, [n].
+        probabilities: as answered, [n, 7].
+        after: the evaluation of these.
+        resampling: how to make the intervals.
+    """
+    answered = _figures(after)
+    if calibration is None:
+        return CalibrationReport(
+            method=None,
+            temperature=None,
+            before=None,
+            after=answered,
+            reason="a service does not tell its temperature; name its version with --model",
+        )
+    if calibration.method == "none":
+        before, reason = answered, "not calibrated, so there is no before and after"
+    elif _ratio(calibration) > _WIDEST:
+        before, reason = None, "temperatures so far apart cannot be undone"
+    else:
+        raw = uncalibrated(probabilities, calibration)
+        made = (resampling.groups, resampling.seed, resampling.resamples)
+        before, reason = _figures(evaluate(truth, raw, *made)), None
+    return CalibrationReport(
+        method=calibration.method,
+        temperature=calibration.temperature,
+        by_diagnosis=calibration.by_diagnosis,
+        before=before,
+        after=answered,
+        reason=reason,
+    )
+
+
+def _ratio(calibration: Calibration) -> float:
+    temperatures = calibration.by_diagnosis or (calibration.temperature,)
+    return max(temperatures) / min(temperatures)
+
+
+def uncalibrated(probabilities: FloatArray, calibration: Calibration) -> FloatArray:
+    """Undo a calibration: [n, 7] to [n, 7], rows sum to 1.
+
+    Args:
+        probabilities: as answered, rows sum to 1.
+        calibration: how they were calibrated; with temperatures at most `_WIDEST` apart.
+    """
+    # A probability of 0 has lost its logit; the smallest number stands in for it.
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    raw: FloatArray = softmax(logs / _factors(logs, calibration), axis=1)
+    return raw
+
+
+def _factors(logs: FloatArray, calibration: Calibration) -> FloatArray:
+    """Find what the logits of each answer were multiplied by, from its logarithms: [n, 1]."""
+    if calibration.by_diagnosis is None:
+        return np.full((len(logs), 1), 1 / calibration.temperature)
+    sharpness = 1 / np.array(calibration.by_diagnosis)
+    # It is a mean of these, so it lies between the least and the greatest.
+    low, high = (np.full((len(logs), 1), end) for end in (sharpness.min(), sharpness.max()))
+    for _ in range(_HALVINGS):
+        factor = (low + high) / 2
+        too_low = (softmax(logs / factor, axis=1) @ sharpness)[:, None] > factor
+        low, high = np.where(too_low, factor, low), np.where(too_low, high, factor)
+    found: FloatArray = (low + high) / 2
+    return found
+
+
+def _figures(result: Evaluation) -> CalibrationFigures:
+    return CalibrationFigures(
+        expected_calibration_error=result.expected_calibration_error,
+        brier=result.brier,
+        log_loss=result.log_loss,
+        reliability=result.reliability,
+    )

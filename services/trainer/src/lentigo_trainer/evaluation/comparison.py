@@ -1,0 +1,75 @@
+"""How far one version is from another on the same images.
+
+Both answer the same lesions in every resample, so what is hard for both cancels out, and the
+interval is that of the difference (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993,
+section 8.3, for paired data).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from lentigo_contract.errors import ScorecardError
+from lentigo_trainer.evaluation.arrays import FloatArray, checked
+from lentigo_trainer.evaluation.bootstrap import Basis, Figure, Resampling, measured
+from lentigo_trainer.evaluation.metrics import statistics_of
+from lentigo_trainer.evaluation.report import Scorecard, groups_of, probabilities_of, truth_of
+
+COMPARED: Final = (
+    "accuracy",
+    "balanced_accuracy",
+    "melanoma_sensitivity",
+    "malignant_auc",
+    "macro_auc",
+    "expected_calibration_error",
+    "brier",
+    "log_loss",
+)
+"""Figures of `Evaluation` that are compared."""
+
+
+def paired_differences(ours: Scorecard, theirs: Scorecard) -> dict[str, Figure] | None:
+    """Subtract the other version's figures from ours, each with its paired 95 % interval.
+
+    Args:
+        ours: figures with the answers kept; its seed and resamples are taken.
+        theirs: those of the other version.
+
+    Returns:
+        The differences by the names of `COMPARED`; None where either did not keep its answers.
+
+    Raises:
+        ScorecardError: they were measured on different images.
+    """
+    require_same_images(ours, theirs)
+    if ours.answers is None or theirs.answers is None:
+        return None
+    truth = truth_of(ours.answers)
+    mine = statistics_of(*checked(truth, probabilities_of(ours.answers)))
+    others = statistics_of(*checked(truth, probabilities_of(theirs.answers)))
+
+    def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
+        left, right = mine(weights), others(weights)
+        return {name: left[name] - right[name] for name in COMPARED}
+
+    result = ours.evaluation
+    bases = {}
+    for name in COMPARED:
+        figure: Figure = getattr(result, name)
+        bases[name] = Basis(figure.n, figure.reason or "undefined")
+    made = Resampling(groups_of(ours.answers), result.seed, result.resamples)
+    return measured(statistics, bases, made)
+
+
+def require_same_images(ours: Scorecard, theirs: Scorecard) -> None:
+    """Check that two sets of figures speak of the same images with the same truth.
+
+    Raises:
+        ScorecardError: they do not.
+    """
+    if ours.image_set != theirs.image_set:
+        raise ScorecardError(
+            f"{theirs.subject.named} was measured on {theirs.images} "
+            f"({theirs.evaluation.examples:,} images), {ours.subject.named} on {ours.images} "
+            f"({ours.evaluation.examples:,}): these are not the same images with the same truth, "
+            "so the figures cannot stand beside each other. Measure both on one set."
+        )

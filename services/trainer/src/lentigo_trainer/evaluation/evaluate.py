@@ -1,0 +1,119 @@
+"""Measure a published version, in this process or as a service answers, on a set of images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lentigo_contract.errors import RemoteServiceError
+from lentigo_contract.repository.layout import MANIFEST_NAME
+from lentigo_contract.repository.store import ModelStore, StoredVersion, open_version_folder
+from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.leakage import require_no_overlap
+from lentigo_trainer.evaluation.referral import refused_by
+from lentigo_trainer.evaluation.remote import RemoteService, ServedVersion
+from lentigo_trainer.evaluation.report import Scorecard, Subject, score, subject_of
+from lentigo_trainer.system.native_output import quiet_tensorflow
+from lentigo_trainer.system.progress import Progress
+
+# Of the bootstrap: the same images and answers give the same intervals, wherever they are measured.
+EVALUATION_SEED: Final = 0
+
+
+def open_version(path: Path) -> StoredVersion:
+    """Open a version by its folder, or the newest of a repository, such as `models`.
+
+    Raises:
+        RepositoryError: no whole version.
+    """
+    for store in (ModelStore(path), ModelStore(path.parent, path.name)):
+        newest = None if (path / MANIFEST_NAME).exists() else store.latest()
+        if newest is not None:
+            return store.open(newest)
+    return open_version_folder(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """How to measure.
+
+    Attributes:
+        workers: threads that read and decode.
+        progress: told how far each step is.
+        seed: of the intervals.
+    """
+
+    workers: int
+    progress: Progress
+    seed: int = EVALUATION_SEED
+
+
+def measure_version(version: StoredVersion, images: ImageSet, how: Measuring) -> Scorecard:
+    """Measure a version in this process, by its SavedModel.
+
+    Raises:
+        OverlapError: an image or lesion trained it.
+        DamagedVersionError: it cannot be loaded, or its manifest does not fit its network.
+        DamagedImagesError: images that cannot be decoded, all of them named.
+    """
+    with quiet_tensorflow():
+        from lentigo_trainer.evaluation.local import answers_in_process  # noqa: PLC0415 - a service needs no TensorFlow
+
+    overlap = require_no_overlap(version, images, how.workers, how.progress)
+    said, flawed = answers_in_process(version.path, images, how.workers, how.progress)
+    manifest = version.manifest
+    subject = subject_of(manifest, version.version)
+    refused = refused_by(manifest.unlikeness, said, flawed)
+    return score(subject, images, overlap, said.probabilities, manifest, how.seed, refused)
+
+
+def measure_service(
+    service: RemoteService, version: StoredVersion | None, images: ImageSet, how: Measuring
+) -> Scorecard:
+    """Measure what a running service answers.
+
+    Args:
+        service: what to ask.
+        version: the version it serves, if its folder is at hand: then training images are told
+            from others, and the probabilities before calibration are known.
+        images: what to ask about.
+        how: see `Measuring`.
+
+    Raises:
+        OverlapError: an image or lesion trained the version.
+        RemoteServiceError: no answer, or the service serves another version.
+        DamagedImagesError: images that it cannot decode, all of them named.
+    """
+    served = service.served()
+    if version is not None:
+        _require_served(version, served)
+    overlap = require_no_overlap(version, images, how.workers, how.progress)
+    told = service.answers(images, how.progress)
+    subject = Subject(
+        name=served.name,
+        version=served.version,
+        architecture=served.architecture,
+        created=served.created.isoformat(),
+        asked=service.url,
+        engine=served.engine,
+    )
+    manifest = None if version is None else version.manifest
+    if manifest is not None:
+        subject = subject.model_copy(update={"recipe": manifest.recipe.get("name")})
+    refused = np.isin(images.names, told.refused)
+    return score(subject, images, overlap, told.probabilities, manifest, how.seed, refused)
+
+
+def _require_served(version: StoredVersion, served: ServedVersion) -> None:
+    manifest = version.manifest
+    ours = (manifest.name, version.version, manifest.created)
+    theirs = (served.name, served.version, served.created)
+    if ours != theirs:
+        raise RemoteServiceError(
+            f"The service serves {served.name} {served.version}, trained "
+            f"{served.created.isoformat()}; "
+            f"--model holds {manifest.name} {version.version}, trained "
+            f"{manifest.created.isoformat()}. Name the folder of what it serves, or leave "
+            "--model out."
+        )

@@ -1,0 +1,136 @@
+"""The figures of parts of the images: by sex, age, site on the body and way of confirmation.
+
+Few images say little, so a part, or a figure that rests on fewer than `FEWEST` examples, gets none.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from lentigo_contract.labels import CODES
+from lentigo_trainer.evaluation.arrays import FloatArray, LabelArray, is_malignant, malignancy
+from lentigo_trainer.evaluation.bootstrap import FEWEST, Basis, Figure, Resampling, measured
+from lentigo_trainer.evaluation.metrics import BoolArray, auc, majority_code, mean, present_codes
+
+UNKNOWN: Final = "unknown"
+
+Names = NDArray[Any]
+"""The part that each image belongs to, [n]."""
+
+
+class Subgroup(BaseModel):
+    """A part of the images.
+
+    Attributes:
+        n: how many images.
+        lesions: how many lesions they show.
+        averaged_over: the diagnoses that balanced accuracy speaks of: those present.
+        majority_baseline: accuracy of always answering the part's own most frequent diagnosis.
+        reason: why there are no figures, if there are none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int
+    lesions: int
+    averaged_over: tuple[str, ...]
+    accuracy: Figure | None = None
+    majority_baseline: Figure | None = None
+    balanced_accuracy: Figure | None = None
+    melanoma_sensitivity: Figure | None = None
+    malignant_auc: Figure | None = None
+    reason: str | None = None
+
+
+Subgroups = dict[str, dict[str, Subgroup]]
+"""By what the images are parted ("sex"), and each part's name ("female")."""
+
+
+def subgroups(
+    people: pd.DataFrame, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
+) -> Subgroups:
+    """Measure every part; parts are in the order of their names, unknown ones last.
+
+    Args:
+        people: HAM10000's metadata, a row for each image.
+        truth: class numbers, [n].
+        probabilities: [n, 7]; rows sum to 1.
+        resampling: how to make the intervals.
+    """
+    found: Subgroups = {}
+    for name, part_of in _WAYS.items():
+        parts = part_of(people)
+        found[name] = {
+            part: _subgroup(parts == part, truth, probabilities, resampling)
+            for part in sorted(set(parts), key=lambda part: (part == UNKNOWN, part))
+        }
+    return found
+
+
+def _subgroup(
+    inside: BoolArray, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
+) -> Subgroup:
+    truth, probabilities = truth[inside], probabilities[inside]
+    groups = resampling.groups[inside]
+    n, lesions, present = truth.size, np.unique(groups).size, present_codes(truth)
+    if n < FEWEST:
+        reason = f"only {n} images; below {FEWEST} no figure is given"
+        return Subgroup(n=n, lesions=lesions, averaged_over=present, reason=reason)
+    right = probabilities.argmax(axis=1) == truth
+    frequent = truth == CODES.index(majority_code(truth))
+    malignant = is_malignant(truth)
+    score = malignancy(probabilities)
+    places = [CODES.index(code) for code in present]
+
+    def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
+        recalls = [mean(right, weights, among=truth == place) for place in places]
+        return {
+            "accuracy": mean(right, weights),
+            "majority_baseline": mean(frequent, weights),
+            "balanced_accuracy": np.stack(recalls).mean(axis=0),
+            "melanoma_sensitivity": mean(right, weights, among=truth == CODES.index("mel")),
+            "malignant_auc": auc(malignant, score, weights),
+        }
+
+    fewer = int(min(malignant.sum(), n - malignant.sum()))
+    bases = {
+        "accuracy": Basis(n, ""),
+        "majority_baseline": Basis(n, ""),
+        "balanced_accuracy": Basis(n, ""),
+        "melanoma_sensitivity": Basis(int((truth == CODES.index("mel")).sum()), ""),
+        "malignant_auc": Basis(fewer, ""),
+    }
+    part = Resampling(groups, resampling.seed, resampling.resamples)
+    figures = measured(statistics, bases, part, fewest=FEWEST)
+    return Subgroup.model_validate(
+        {"n": n, "lesions": lesions, "averaged_over": present, **figures}
+    )
+
+
+def _column(name: str) -> Callable[[pd.DataFrame], Names]:
+    def part_of(people: pd.DataFrame) -> Names:
+        return people[name].replace("", UNKNOWN).to_numpy()
+
+    return part_of
+
+
+def _age_band(people: pd.DataFrame) -> Names:
+    def band(age: float) -> str:
+        if np.isnan(age):
+            return UNKNOWN
+        low = 20 * min(int(age // 20), 4)
+        return "80 and over" if low == 80 else f"{low:02} to {low + 19}"
+
+    return np.array([band(age) for age in people["age"]])
+
+
+_WAYS: Final[dict[str, Callable[[pd.DataFrame], Names]]] = {
+    "sex": _column("sex"),
+    "age": _age_band,
+    "site": _column("localization"),
+    "confirmation": _column("dx_type"),
+}

@@ -1,0 +1,139 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lentigo_contract.errors import OverlapError
+from lentigo_contract.manifest.manifest import Manifest, SplitRecord
+from lentigo_contract.repository.store import ModelStore, StoredVersion
+from lentigo_trainer.data.dataset import Prepared, prepare
+from lentigo_trainer.data.ham10000 import find_source
+from lentigo_trainer.data.provenance import split_digest, write_training_set
+from lentigo_trainer.data.splits import Rows, split
+from lentigo_trainer.evaluation.image_sets import ImageSet, open_held_back, open_isic_set
+from lentigo_trainer.evaluation.leakage import require_no_overlap
+from lentigo_trainer.system.progress import SilentProgress
+from tests.fakes import made_manifest, synthetic_ham10000
+from tests.trainer.evaluation.isic import one_hot, write_table
+
+SILENT = SilentProgress()
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthetic_ham10000(tmp_path_factory.mktemp("ham"), 20, size=(64, 48))
+
+
+@pytest.fixture(scope="module")
+def prepared(source: Path) -> Prepared:
+    return prepare(find_source(source), source / "prepared", 1, SILENT)
+
+
+def publish(
+    folder: Path, prepared: Prepared, rows: Rows | None, **changes: object
+) -> StoredVersion:
+    """Publish a version that was trained on some images; with None it does not say on which."""
+
+    def fill(staging: Path) -> Manifest:
+        (staging / "saved_model.pb").write_bytes(b"graph")
+        if rows is not None:
+            write_training_set(staging, prepared, rows)
+        return made_manifest(**changes)
+
+    return ModelStore(folder).publish(fill)
+
+
+def isic_set(folder: Path, source: Path, records: pd.DataFrame, metadata: bool) -> "ImageSet":
+    """Some of the images, in the format of the challenge."""
+    rows = [one_hot(*pair) for pair in zip(records["image_id"], records["dx"], strict=True)]
+    truth = write_table(folder / "truth.csv", rows)
+    parts = sorted(source.glob("*.zip"))
+    with open_isic_set(parts, truth, find_source(source).metadata if metadata else None) as images:
+        # Only what closes the archives ends here.
+        kept = {name: read() for name, read in zip(images.names, images.readers, strict=True)}
+    readers = tuple((lambda data=kept[name]: data) for name in images.names)
+    return ImageSet(
+        description=images.description,
+        names=images.names,
+        truth=images.truth,
+        readers=readers,
+        people=images.people,
+        metadata=images.metadata,
+    )
+
+
+def test_a_set_of_other_images_is_let_through(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    version = publish(tmp_path / "models", prepared, split(prepared.records).train)
+    with open_held_back(find_source(source)) as images:
+        said = require_no_overlap(version, images, 2, SILENT)
+    assert said.startswith("none: ")
+    assert "compared by the SHA-256 of their bytes and lesion" in said
+
+
+def test_an_image_that_trained_is_refused_by_name(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    version = publish(tmp_path / "models", prepared, np.array([3, 4, 5]))
+    images = isic_set(tmp_path, source, prepared.records.iloc[:5], metadata=False)
+    with pytest.raises(OverlapError, match="2 of 5 images trained this version") as caught:
+        require_no_overlap(version, images, 2, SILENT)
+    names = prepared.records["image_id"]
+    assert names[3] in str(caught.value)
+    assert names[2] not in str(caught.value)
+
+
+def test_another_image_of_a_lesion_that_trained_is_refused_by_name(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    records = prepared.records
+    twins = records.index[records["lesion_id"].duplicated(keep=False)][:2]
+    first, second = twins
+    assert records["lesion_id"][first] == records["lesion_id"][second]
+    version = publish(tmp_path / "models", prepared, np.array([first]))
+    images = isic_set(tmp_path, source, records.iloc[[second]], metadata=True)
+    told = f"{records['image_id'][second]} \\({records['lesion_id'][second]}\\)"
+    with pytest.raises(OverlapError, match=told):
+        require_no_overlap(version, images, 2, SILENT)
+    unknown = isic_set(tmp_path, source, records.iloc[[second]], metadata=False)
+    assert require_no_overlap(version, unknown, 2, SILENT).startswith("none: ")
+
+
+def test_the_name_of_a_training_image_with_other_bytes_is_noted(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    version = publish(tmp_path / "models", prepared, np.array([0]))
+    images = isic_set(tmp_path, source, prepared.records.iloc[[0]], metadata=False)
+    other = ImageSet(images.description, images.names, images.truth, (lambda: b"other",))
+    said = require_no_overlap(version, other, 1, SILENT)
+    assert f"1 have the name of a training image, with other bytes: {images.names[0]}" in said
+
+
+def test_an_older_version_is_checked_by_the_digest_of_its_split(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    whole = split(prepared.records)
+    names = prepared.records["image_id"].to_numpy()
+    digest = split_digest({"train": names[whole.train], "validation": names[whole.validation]})
+    record = SplitRecord(train=len(whole.train), validation=len(whole.validation), digest=digest)
+    version = publish(tmp_path / "models", prepared, None, split=record)
+    with open_held_back(find_source(source)) as images:
+        said = require_no_overlap(version, images, 2, SILENT)
+    assert said.startswith("none: ")
+    assert "compared by lesion" in said
+    trained = isic_set(tmp_path, source, prepared.records.iloc[whole.train[:1]], metadata=True)
+    with pytest.raises(OverlapError, match=names[whole.train[0]]):
+        require_no_overlap(version, trained, 2, SILENT)
+
+
+def test_a_version_that_does_not_say_what_trained_it_is_told(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    version = publish(tmp_path / "models", prepared, None)
+    with open_held_back(find_source(source)) as images:
+        said = require_no_overlap(version, images, 2, SILENT)
+        nobody = require_no_overlap(None, images, 2, SILENT)
+    assert said.startswith("not checked: version 1 does not carry a list of its training images")
+    assert nobody.startswith("not checked: a service does not tell")

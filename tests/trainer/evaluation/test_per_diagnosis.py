@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import sklearn.metrics
+
+from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.evaluation.bootstrap import Resampling
+from lentigo_trainer.evaluation.per_diagnosis import diagnosis_figures, melanoma_specificities
+from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_figures_are_those_of_scikit_learn(code: str) -> None:
+    truth, probabilities, lesions = made_up_answers(3)
+    found = diagnosis_figures(code, truth, probabilities, Resampling(lesions, 0, 50))
+    is_it, score = truth == index_of(code), probabilities[:, index_of(code)]
+    named = probabilities.argmax(axis=1) == index_of(code)
+    values = {name: figure["value"] for name, figure in found.model_dump().items()}
+    assert values == pytest.approx(
+        {
+            "sensitivity": sklearn.metrics.recall_score(is_it, named),
+            "specificity": sklearn.metrics.recall_score(~is_it, ~named),
+            "ppv": sklearn.metrics.precision_score(is_it, named),
+            "npv": sklearn.metrics.precision_score(~is_it, ~named),
+            "f1": sklearn.metrics.f1_score(is_it, named),
+            "auc": sklearn.metrics.roc_auc_score(is_it, score),
+            "average_precision": sklearn.metrics.average_precision_score(is_it, score),
+        }
+    )
+
+
+def test_every_figure_lies_in_its_interval_and_knows_its_n() -> None:
+    truth, probabilities, lesions = made_up_answers(3, n=600)
+    found = diagnosis_figures("mel", truth, probabilities, Resampling(lesions, 0, 200))
+    for figure in (found.sensitivity, found.specificity, found.ppv, found.npv, found.f1):
+        assert figure.value is not None
+        assert figure.low is not None
+        assert figure.high is not None
+        assert figure.low <= figure.value <= figure.high
+    melanomas = int((truth == index_of("mel")).sum())
+    assert (found.sensitivity.n, found.specificity.n) == (melanomas, 600 - melanomas)
+    assert found.ppv.n + found.npv.n == 600
+
+
+def test_a_class_without_an_image_has_no_sensitivity_but_a_specificity() -> None:
+    truth = np.array([index_of("nv")] * 9 + [index_of("mel")])
+    found = diagnosis_figures("df", truth, certain(*truth), Resampling(np.arange(10), 0, 50))
+    assert found.sensitivity.value is None
+    assert found.sensitivity.reason == "There is no image of df."
+    assert found.ppv.reason == "No answer names df."
+    assert found.specificity.value == 1.0
+    assert found.f1.value is None
+
+
+def test_melanoma_has_a_specificity_at_each_sensitivity() -> None:
+    truth, probabilities, lesions = made_up_answers(4, skill=4.0)
+    found = melanoma_specificities(truth, probabilities, Resampling(lesions, 0, 50))
+    assert list(found) == ["0.90", "0.95"]
+    ninety, ninety_five = (figure.value for figure in found.values())
+    assert ninety is not None
+    assert ninety_five is not None
+    assert 0.5 < ninety_five <= ninety <= 1
+
+
+def test_without_melanoma_there_is_no_specificity_for_it() -> None:
+    truth = np.array([index_of("nv")] * 5)
+    found = melanoma_specificities(truth, certain(*truth), Resampling(np.arange(5), 0, 50))
+    assert found["0.95"].value is None
+    assert found["0.95"].reason == "There is no image of melanoma."

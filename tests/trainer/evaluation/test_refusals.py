@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from lentigo_contract.errors import DamagedVersionError
+from lentigo_contract.manifest.manifest import UnlikenessLimit
+from lentigo_trainer.evaluation.bootstrap import Resampling
+from lentigo_trainer.evaluation.exported_model import EngineAnswers
+from lentigo_trainer.evaluation.referral import refused_by, refused_share
+from tests.trainer.evaluation.made_up_answers import certain
+
+LIMIT = UnlikenessLimit(limit=2.5, method="made up", source="made up")
+
+NONE_FLAWED = np.zeros(3, bool)
+FIRST_FLAWED = np.array([True, False, False])
+
+
+def said(*unlikeness: float) -> EngineAnswers:
+    answers = certain(*[5] * len(unlikeness)).astype(np.float32)
+    return EngineAnswers(answers, np.array(unlikeness, np.float32))
+
+
+def test_images_above_the_limit_are_refused_and_one_that_meets_it_is_not() -> None:
+    refused = refused_by(LIMIT, said(0.5, 2.5, 2.6), NONE_FLAWED)
+    assert refused.tolist() == [False, False, True]
+
+
+def test_a_version_without_a_limit_refuses_what_is_unusable_alone() -> None:
+    assert refused_by(None, said(0.5, 99, 1), FIRST_FLAWED).tolist() == [True, False, False]
+
+
+def test_what_is_unusable_is_refused_however_like_it_is() -> None:
+    assert refused_by(LIMIT, said(0.5, 2.6, 1), FIRST_FLAWED).tolist() == [True, True, False]
+
+
+def test_a_limit_on_what_the_network_does_not_tell_is_damage() -> None:
+    silent = EngineAnswers(certain(5).astype(np.float32), None)
+    with pytest.raises(DamagedVersionError, match="does not tell"):
+        refused_by(LIMIT, silent, NONE_FLAWED[:1])
+
+
+def test_the_share_has_an_interval_over_lesions() -> None:
+    refused = np.array([True, True, *[False] * 6])
+    # Both are of the first lesion, which a resample has twice, once or not at all.
+    found = refused_share(refused, Resampling(np.arange(8) // 4, seed=0))
+    assert (found.value, found.low, found.high, found.n) == (0.25, 0, 0.5, 8)

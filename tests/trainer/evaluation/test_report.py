@@ -1,0 +1,122 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lentigo_contract.labels import CODES, RESEARCH_NOTICE
+from lentigo_contract.manifest.manifest import Calibration
+from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.report import Scorecard, Subject, score
+from lentigo_trainer.evaluation.summary import evaluate
+from lentigo_trainer.scoring.page import write_page
+from lentigo_trainer.scoring.tables import sentences
+from tests.fakes import made_manifest
+from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
+
+SUBJECT = Subject(
+    name="lentigo",
+    version=3,
+    architecture="mobilenet",
+    created="2026-01-02T03:04:05+00:00",
+    asked="in process",
+    engine="savedmodel",
+)
+N = 150
+
+
+def image_set(truth: "np.ndarray[tuple[int], np.dtype[np.int64]]", lesions: object) -> ImageSet:
+    """Images with a truth; their metadata is known if their lesions are."""
+    people = None
+    if lesions is not None:
+        people = pd.DataFrame({"lesion_id": lesions}).assign(
+            sex="female", age=50.0, localization="back", dx_type="histo"
+        )
+    names = tuple(f"<b>{number}" for number in range(truth.size))
+    return ImageSet("<made up>", names, truth, (), people=people)
+
+
+@pytest.fixture(scope="module")
+def card() -> Scorecard:
+    truth, probabilities, lesions = made_up_answers(1, n=N)
+    manifest = made_manifest(calibration=Calibration(method="temperature", temperature=1.5))
+    images = image_set(truth, lesions)
+    return score(SUBJECT, images, "none: made up", probabilities, manifest, 0, resamples=50)
+
+
+@pytest.fixture(scope="module")
+def bare() -> Scorecard:
+    """Two classes, of unknown lesions, by a service of unknown calibration."""
+    truth = np.array([5] * 9 + [4])
+    said = "not checked: made up"
+    images = image_set(truth, None)
+    return score(SUBJECT, images, said, certain(*truth), None, 0, truth == 4, resamples=50)
+
+
+def test_figures_stand_under_the_names_that_the_manifest_has(card: Scorecard) -> None:
+    truth, probabilities, lesions = made_up_answers(1, n=N)
+    figures = evaluate(truth, probabilities, lesions, 0, 50).to_json()
+    written = card.to_json()
+    assert {name: written[name] for name in figures} == figures
+    assert written["schema_version"] == 1
+    assert written["notice"] == RESEARCH_NOTICE
+    assert written["overlap"] == "none: made up"
+    assert written["intervals_over"] == "lesions"
+
+
+def test_unknown_lesions_are_null_and_images_are_drawn(bare: Scorecard) -> None:
+    written = bare.to_json()
+    assert written["lesions"] is None
+    assert written["intervals_over"] == "images"
+    assert written["subgroups"] is None
+    assert "--metadata" in str(written["subgroups_reason"])
+
+
+def test_an_empty_class_is_undefined_and_named_beside_the_average(bare: Scorecard) -> None:
+    assert bare.evaluation.averaged_over == ("mel", "nv")
+    assert bare.diagnoses["df"].sensitivity.value is None
+    assert bare.diagnoses["df"].sensitivity.reason == "There is no image of df."
+
+
+def test_the_page_shows_every_figure_and_every_picture(card: Scorecard, tmp_path: Path) -> None:
+    write_page(tmp_path / "page", card)
+    text = (tmp_path / "page" / "index.html").read_text()
+    pictures = {path.name for path in (tmp_path / "page").glob("*.png")}
+    assert pictures == {
+        "confusion.png",
+        "diagnoses.png",
+        "reliability.png",
+        "reliability-before.png",
+        "risk-coverage.png",
+    }
+    assert all(f'src="{name}"' in text for name in pictures)
+    assert RESEARCH_NOTICE in text
+    assert all(f'<th scope="row">{code}</th>' in text for code in CODES)
+    assert "By sex" in text
+    assert "bootstrap over lesions" in text
+    assert "&lt;made up&gt;" in text
+    assert "<made up>" not in text
+    # Whoever shares a page shares no image's name with it.
+    figures = card.without_answers().to_json()
+    assert json.loads((tmp_path / "page" / "evaluation.json").read_text()) == figures
+
+
+def test_sentences_say_what_was_asked_and_what_was_drawn(card: Scorecard, bare: Scorecard) -> None:
+    said, said_bare = " ".join(sentences(card)), " ".join(sentences(bare))
+    assert "asked in process (engine savedmodel) about 150 images of" in said
+    assert "bootstrap over lesions" in said
+    assert "about 10 images." in said_bare
+    assert "bootstrap over images" in said_bare
+    assert "not checked: made up" in said_bare
+
+
+def test_a_page_of_little_says_what_is_missing(bare: Scorecard, tmp_path: Path) -> None:
+    write_page(tmp_path, bare)
+    text = (tmp_path / "index.html").read_text()
+    assert "not checked: made up" in text
+    assert "bootstrap over images" in text
+    assert "Balanced accuracy (over 2 of 7 classes)" in text
+    assert "undefined" in text
+    assert "Refused as unfit, and judged all the same: 10.0 % (" in text
+    assert not (tmp_path / "reliability-before.png").exists()

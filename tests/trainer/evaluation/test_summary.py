@@ -1,0 +1,71 @@
+import json
+
+import numpy as np
+import pytest
+
+from lentigo_contract.errors import MetricError
+from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.evaluation.summary import Evaluation, evaluate
+from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
+
+
+def test_every_figure_lies_in_its_interval_and_knows_its_n() -> None:
+    truth, probabilities, lesions = made_up_answers(1, n=600)
+    result = evaluate(truth, probabilities, lesions, seed=1)
+    figures = [
+        result.accuracy,
+        result.majority_baseline,
+        result.balanced_accuracy,
+        result.malignant_auc,
+        result.macro_auc,
+        result.brier,
+        result.log_loss,
+        *(result.classes[code].recall for code in CODES),
+        *(result.classes[code].auc for code in CODES),
+    ]
+    for figure in figures:
+        assert figure.value is not None
+        assert figure.low is not None
+        assert figure.high is not None
+        assert figure.low <= figure.value <= figure.high
+    assert result.accuracy.n == 600
+    assert result.melanoma_sensitivity.n == (truth == index_of("mel")).sum()
+    assert result.melanoma_sensitivity == result.classes["mel"].recall
+    assert result.lesions == np.unique(lesions).size
+    assert result.majority == "nv"
+
+
+def test_what_is_undefined_is_null_with_a_reason() -> None:
+    truth = np.array([index_of("nv")] * 9 + [index_of("mel")])
+    result = evaluate(truth, certain(*truth), np.arange(10), seed=1)
+    missing = result.to_json()["classes"]["df"]["recall"]  # type: ignore[index,call-overload]
+    assert missing == {
+        "value": None,
+        "low": None,
+        "high": None,
+        "n": 0,
+        "reason": "There is no example of df, so its recall is undefined.",
+    }
+    assert result.averaged_over == ("mel", "nv")
+    assert result.balanced_accuracy.value == 1
+    # One melanoma is missing from every third resample.
+    assert result.melanoma_sensitivity.low is None
+    assert "resamples" in str(result.melanoma_sensitivity.reason)
+
+
+def test_it_survives_being_written_and_read() -> None:
+    truth, probabilities, lesions = made_up_answers(2, n=80)
+    result = evaluate(truth, probabilities, lesions, seed=3, resamples=50)
+    text = json.dumps(result.to_json(), allow_nan=False)
+    assert Evaluation.from_json(json.loads(text)) == result
+    assert set(json.loads(text)["accuracy"]) == {"value", "low", "high", "n"}
+
+
+def test_other_values_are_not_an_evaluation() -> None:
+    with pytest.raises(MetricError, match="not the figures"):
+        Evaluation.from_json({"accuracy": 0.9})
+
+
+def test_every_example_needs_a_lesion() -> None:
+    with pytest.raises(MetricError, match="lesions for 2 examples"):
+        evaluate(np.array([0, 1]), certain(0, 1), np.array(["a"]), seed=1)
