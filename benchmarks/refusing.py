@@ -21,7 +21,7 @@ from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.evaluation.evaluate import open_version
 from lentigo_trainer.evaluation.exported_model import Pixels
-from lentigo_trainer.other_engines import answers_of
+from lentigo_trainer.export.parity import answers_of
 from lentigo_trainer.system.progress import SilentProgress
 from refusing_cost import cost_of_telling
 from refusing_pictures import KINDS, drawn

@@ -28,8 +28,8 @@ SHARES = ("all weights", "the head")
 
 
 def published(store: ModelStore, network: "Network") -> StoredVersion:
-    from lentigo_trainer.export import export_saved_model
-    from lentigo_trainer.litert import float32_model
+    from lentigo_trainer.export.litert import float32_model
+    from lentigo_trainer.export.saved_model import export_saved_model
 
     def fill(folder: Path) -> Manifest:
         geometry = export_saved_model(network, folder)

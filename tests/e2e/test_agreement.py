@@ -16,7 +16,7 @@ from tests.inference.live_app import running
 
 @pytest.mark.anyio
 async def test_served_probabilities_are_those_of_keras_on_the_same_file(tmp_path: Path) -> None:
-    from lentigo_trainer.export import export_saved_model
+    from lentigo_trainer.export.saved_model import export_saved_model
     from lentigo_trainer.models.classifier import build
     from lentigo_trainer.models.registry import architecture
 

@@ -10,7 +10,7 @@ from lentigo_contract.manifest.engines import GOLDEN_SEED, EngineName, Golden
 from lentigo_trainer.calibration.thresholds import OperatingPoint, choose_operating_point
 from lentigo_trainer.evaluation.arrays import FloatArray, malignancy
 from lentigo_trainer.evaluation.exported_model import EngineAnswers
-from lentigo_trainer.other_engines import OtherEngines, agreement_of
+from lentigo_trainer.export.parity import OtherEngines, agreement_of
 from tests.trainer.evaluation.made_up_answers import made_up_answers
 
 MEL, NV = index_of("mel"), index_of("nv")

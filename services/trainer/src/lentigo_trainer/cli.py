@@ -33,11 +33,11 @@ from lentigo_trainer.cli_options import (
 from lentigo_trainer.cli_steps import prepared_from, recipe_from, weights_from
 from lentigo_trainer.config.recipe import OWN_NAME, Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
+from lentigo_trainer.export.publishing import Yardstick
 from lentigo_trainer.models.registry import Weights
 from lentigo_trainer.scoring.command import evaluate
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import progress_for
-from lentigo_trainer.yardstick import Yardstick
 
 if TYPE_CHECKING:
     from lentigo_trainer.evaluation.summary import Evaluation
@@ -149,7 +149,7 @@ def publish(
     if not best:
         _publish(work / (finished or OWN_NAME), models)
         return
-    from lentigo_trainer.choice import best_run, require_no_worse  # noqa: PLC0415 - see the module
+    from lentigo_trainer.export.publishing import best_run, require_no_worse  # noqa: PLC0415 - see the module
 
     folder = best_run(work, by)
     if not force:
@@ -235,7 +235,7 @@ def _train(
 
 
 def _publish(folder: Path, models: Path) -> None:
-    from lentigo_trainer.candidate import publish_candidate  # noqa: PLC0415 - see the module
+    from lentigo_trainer.export.publishing import publish_candidate  # noqa: PLC0415 - see the module
 
     stored = publish_candidate(folder, models)
     _say(f"Published version {stored.version} in {stored.path}")

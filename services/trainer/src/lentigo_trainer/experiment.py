@@ -13,22 +13,22 @@ from lentigo_contract.manifest.engines import EngineName
 from lentigo_trainer.calibration.out_of_distribution import fit_unlikeness
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibration_on
 from lentigo_trainer.calibration.thresholds import choose_answering
-from lentigo_trainer.candidate import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.card.measured import measure_candidate
 from lentigo_trainer.card.model_card import model_card
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.provenance import write_training_set
 from lentigo_trainer.data.splits import choose_rows
-from lentigo_trainer.description import describe
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
 from lentigo_trainer.evaluation.exported_model import EngineAnswers, saved_model_answers
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
-from lentigo_trainer.export import export_saved_model
-from lentigo_trainer.litert import calibration_rows, export_litert
+from lentigo_trainer.export.litert import calibration_rows, export_litert
+from lentigo_trainer.export.manifest import describe
+from lentigo_trainer.export.parity import answers_of, compare_engines
+from lentigo_trainer.export.publishing import candidate_files, discard_candidate, finish_candidate
+from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import totals
 from lentigo_trainer.models.registry import architecture
-from lentigo_trainer.other_engines import answers_of, compare_engines
 from lentigo_trainer.report import write_report
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import claimed

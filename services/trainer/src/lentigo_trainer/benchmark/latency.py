@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.benchmark.machine import load
 from lentigo_trainer.benchmark.records import Latency
-from lentigo_trainer.export import SIGNATURE
+from lentigo_trainer.export.saved_model import SIGNATURE
 from lentigo_trainer.system.native_output import held_back
 
 RUNS: Final = 50

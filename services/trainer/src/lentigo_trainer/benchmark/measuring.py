@@ -9,11 +9,11 @@ from lentigo_trainer.benchmark.job import Job, keep
 from lentigo_trainer.benchmark.latency import litert_latency, saved_model_latency
 from lentigo_trainer.benchmark.machine import peak_memory_bytes, this_machine
 from lentigo_trainer.benchmark.records import Measured
-from lentigo_trainer.candidate import candidate_files, candidate_manifest
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import open_prepared
 from lentigo_trainer.experiment import train
-from lentigo_trainer.litert import float32_model
+from lentigo_trainer.export.litert import float32_model
+from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.precision import bfloat16_pays

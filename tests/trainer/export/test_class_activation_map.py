@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from lentigo_contract.errors import TrainingError
 from lentigo_contract.labels import CODES
-from lentigo_trainer.activation_map import class_activation, explain
+from lentigo_trainer.export.class_activation_map import class_activation, explain
 
 Array = NDArray[np.float32]
 

@@ -110,8 +110,9 @@ def _require_known_gradient(
         if not known:
             raise TrainingError(
                 f"The activation map cannot be computed through the layer {layer.name} "
-                f"({type(layer).__name__}). Teach it to lentigo_trainer.activation_map, or build "
-                "the head from average pooling, flattening, dropout and dense layers with ReLU."
+                f"({type(layer).__name__}). Add it to lentigo_trainer.export.class_activation_map, "
+                "or build the head from average pooling, flattening, dropout and dense layers with "
+                "ReLU."
             )
     if not dense or dense[-1].activation is not keras.activations.linear:
         raise TrainingError("The network must end in a dense layer that gives logits.")

@@ -6,6 +6,14 @@ in turn is refitted and rounded by `rounding` for the inputs that it gets from t
 before, and its bias takes up what is left of the mean error (Nagel et al., "Data-Free Quantization
 Through Weight Equalization and Bias Correction", ICCV 2019). The
 figures are in docs/decisions/0008-int8-by-gptq.md.
+
+Weights rounded to eight bits so that the layer's output changes least, not the weights.
+
+GPTQ (Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained
+Transformers", ICLR 2023): one weight after the other is rounded, and the error it causes on given
+inputs is made up for by the weights that are still to come.
+
+Batch normalisation folded into the convolution in front of it, as inference runtimes run it.
 """
 
 import math
@@ -17,10 +25,156 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_trainer.folding import CONVOLUTIONS, chain_of, folded, network_of, with_weights
 from lentigo_trainer.models.classifier import Network
-from lentigo_trainer.rounding import refitted_weights, rounded_weights
 from lentigo_trainer.system.progress import Progress
+
+Weights = npt.NDArray[np.float64]
+
+LEVELS: Final = 127
+"""Symmetric int8 as LiteRT has it for weights: -127 to 127 times the channel's scale."""
+
+# Added to the covariance's diagonal, relative to its mean; the paper's value.
+_DAMPING: Final = 0.01
+
+
+def refitted_weights(weights: Weights, covariance: Weights, cross: Weights) -> Weights:
+    """Fit weights to inputs that are off, so that the outputs are as near as they can be.
+
+    Ridge regression of the outputs for the true inputs on the inputs that are there, drawn towards
+    the weights as they are.
+
+    Args:
+        weights: [..., inputs, outputs].
+        covariance: of the inputs that are there, [..., inputs, inputs].
+        cross: covariance of these (down) with the true ones (across).
+    """
+    change = np.linalg.solve(_damped(covariance), (cross - covariance) @ weights)
+    return weights + change.astype(np.float64)
+
+
+def rounded_weights(weights: Weights, covariance: Weights) -> Weights:
+    """Round weights to what int8 can hold.
+
+    A channel's scale is its largest weight by 127, and that weight stays as it is: a converter
+    that looks for the scale finds this very one, and changes nothing any more.
+
+    Args:
+        weights: [..., inputs, outputs]; each output is a channel with a scale of its own.
+        covariance: of the inputs, [..., inputs, inputs].
+
+    Returns:
+        Of the same shape, every weight a whole multiple of its channel's scale.
+    """
+    inputs = weights.shape[-2]
+    size = np.abs(weights)
+    scale = np.maximum(size.max(axis=-2), np.finfo(np.float32).tiny) / LEVELS
+    largest = size.argmax(axis=-2)
+    # Row i of the upper factor tells how the later weights make up for an error in weight i.
+    factor = np.swapaxes(np.linalg.cholesky(np.linalg.inv(_damped(covariance))), -1, -2)
+    left, result = weights.copy(), np.empty_like(weights)
+    for place in range(inputs):
+        wanted = left[..., place, :]
+        steps = np.clip(np.round(wanted / scale), -LEVELS, LEVELS)
+        whole = np.sign(weights[..., place, :]) * LEVELS
+        result[..., place, :] = np.where(largest == place, whole, steps) * scale
+        error = (wanted - result[..., place, :]) / factor[..., place, place][..., None]
+        later = factor[..., place, place + 1 :]
+        left[..., place + 1 :, :] -= later[..., None] * error[..., None, :]
+    return result
+
+
+def _damped(covariance: Weights) -> Weights:
+    inputs = covariance.shape[-1]
+    mean = np.trace(covariance, axis1=-2, axis2=-1)[..., None, None] / inputs
+    damping = np.maximum(_DAMPING * mean, np.finfo(np.float32).eps)
+    damped: Weights = covariance + np.eye(inputs) * damping
+    return damped
+
+
+Floats = npt.NDArray[np.float64]
+
+CONVOLUTIONS: Final = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+def chain_of(whole: keras.Model) -> list[keras.Layer] | None:
+    """Give a network's layers behind its input if each feeds the next alone, else None."""
+    layers: list[keras.Layer] = []
+    outputs: list[keras.KerasTensor] = []
+
+    def follow(layer: keras.Layer, *args: object, **kwargs: object) -> keras.KerasTensor:
+        if len(args) == 1 and (not outputs or args[0] is outputs[-1]):
+            layers.append(layer)
+        outputs.append(layer(*args, **kwargs))
+        return outputs[-1]
+
+    keras.models.clone_model(whole, clone_function=lambda layer: layer, call_function=follow)
+    return layers if len(layers) == len(outputs) else None
+
+
+def folded(layers: list[keras.Layer]) -> list[keras.Layer]:
+    """Fold each batch normalisation that follows a convolution into it.
+
+    (w * x - mean) * gamma / sqrt(variance + epsilon) + beta is one convolution with a scaled
+    kernel and a bias (Jacob et al., "Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference", CVPR 2018, section 3.2).
+
+    Args:
+        layers: of a chain, built; they are not changed.
+
+    Returns:
+        The layers of a chain that computes the same, outside training.
+    """
+    result: list[keras.Layer] = []
+    for layer in layers:
+        before = result[-1] if result else None
+        if isinstance(layer, keras.layers.BatchNormalization) and _takes_a_scale(before):
+            result[-1] = _scaled(before, layer)
+        else:
+            result.append(layer)
+    return result
+
+
+def with_weights(
+    layer: keras.Layer, kernel: Floats, bias: Floats, **changes: object
+) -> keras.Layer:
+    """Make a convolution like another, with other weights and settings."""
+    twin = type(layer).from_config({**layer.get_config(), "use_bias": True, **changes})
+    # Of either kind, the third dimension of the kernel is the channels that come in.
+    twin.build((None, None, None, kernel.shape[2]))
+    twin.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
+    return twin
+
+
+def network_of(layers: list[keras.Layer], like: Network) -> Network:
+    """Chain layers to a network with the same input and feature map as another."""
+    pictures = keras.Input(like.whole.input_shape[1:], name="image")
+    tensor = pictures
+    for layer in layers:
+        tensor = layer(tensor)
+    whole = keras.Model(pictures, tensor)
+    return Network(whole=whole, trunk=whole, tail=whole, feature_map=like.feature_map)
+
+
+def _takes_a_scale(layer: keras.Layer | None) -> bool:
+    return (
+        isinstance(layer, CONVOLUTIONS)
+        and layer.activation is keras.activations.linear
+        and not layer.use_bias
+    )
+
+
+def _scaled(layer: keras.Layer, norm: keras.layers.BatchNormalization) -> keras.Layer:
+    gamma, beta, mean, variance = (
+        np.asarray(value, np.float64)
+        for value in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
+    )
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    kernel = np.asarray(layer.get_weights()[0], np.float64)
+    # A depthwise kernel is [h, w, channels, 1], any other [h, w, in, out].
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    kernel = kernel * (scale[:, None] if depthwise else scale)
+    return with_weights(layer, kernel, beta - mean * scale)
+
 
 Values = npt.NDArray[np.float32]
 

@@ -19,9 +19,9 @@ from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.calibration.out_of_distribution import Unlikeness
 from lentigo_trainer.calibration.temperature import UNCALIBRATED
 from lentigo_trainer.evaluation.exported_model import Pixels
-from lentigo_trainer.export import SIGNATURE, export_saved_model
+from lentigo_trainer.export.quantization import quantizable, stays_in_float
+from lentigo_trainer.export.saved_model import SIGNATURE, export_saved_model
 from lentigo_trainer.models.classifier import Network
-from lentigo_trainer.quantization import quantizable, stays_in_float
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
 

@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import MetricError
-from lentigo_trainer.other_engines import agreement_of
+from lentigo_trainer.export.parity import agreement_of
 
 TRUTH = np.array([0, 0, 5, 5])
 

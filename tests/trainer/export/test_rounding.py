@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_trainer.rounding import LEVELS, refitted_weights, rounded_weights
+from lentigo_trainer.export.quantization import LEVELS, refitted_weights, rounded_weights
 
 Floats = NDArray[np.float64]
 

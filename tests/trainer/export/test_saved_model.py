@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from lentigo_contract.errors import StorageError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry
-from lentigo_trainer.activation_map import class_activation, explain
 from lentigo_trainer.calibration.out_of_distribution import fit_unlikeness
 from lentigo_trainer.evaluation.exported_model import saved_model_answers
-from lentigo_trainer.export import export_saved_model
+from lentigo_trainer.export.class_activation_map import class_activation, explain
+from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import SilentProgress

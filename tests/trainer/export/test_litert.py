@@ -22,12 +22,17 @@ from lentigo_trainer.evaluation.exported_model import (
     probabilities_of,
     saved_model_answers,
 )
-from lentigo_trainer.export import export_saved_model
-from lentigo_trainer.folding import chain_of, folded, network_of
-from lentigo_trainer.litert import calibration_rows, export_litert
+from lentigo_trainer.export.litert import calibration_rows, export_litert
+from lentigo_trainer.export.parity import compare_engines
+from lentigo_trainer.export.quantization import (
+    chain_of,
+    folded,
+    network_of,
+    quantizable,
+    stays_in_float,
+)
+from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network
-from lentigo_trainer.other_engines import compare_engines
-from lentigo_trainer.quantization import quantizable, stays_in_float
 from lentigo_trainer.system.progress import SilentProgress
 
 SILENT = SilentProgress()

@@ -11,7 +11,7 @@ import pytest
 from lentigo_contract.errors import StorageError, WorkFolderError
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore
-from lentigo_trainer.candidate import candidate_files, discard_candidate, publish_candidate
+from lentigo_trainer.export.publishing import candidate_files, discard_candidate, publish_candidate
 from tests.fakes import made_manifest
 
 # Dies while the second file is being copied.
