@@ -6,8 +6,6 @@ import pytest
 
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.calibration.temperature import best_temperature
-from lentigo_trainer.card.measured import measure_candidate
-from lentigo_trainer.card.model_card import model_card
 from lentigo_trainer.config.recipe import Recipe, Stage, WholeNetwork
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared, prepare
@@ -21,6 +19,8 @@ from lentigo_trainer.evaluation.exported_model import (
 from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION
 from lentigo_trainer.experiment import TUNING_SET, Trained, train
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
+from lentigo_trainer.reporting.model_card.card import model_card
+from lentigo_trainer.reporting.model_card.evidence import measure_candidate
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import synthetic_ham10000
 

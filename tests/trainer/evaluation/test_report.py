@@ -10,8 +10,8 @@ from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import Scorecard, Subject, score
 from lentigo_trainer.evaluation.summary import evaluate
-from lentigo_trainer.scoring.page import write_page
-from lentigo_trainer.scoring.tables import sentences
+from lentigo_trainer.reporting.evaluation_page import write_page
+from lentigo_trainer.reporting.tables import sentences
 from tests.fakes import made_manifest
 from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
 

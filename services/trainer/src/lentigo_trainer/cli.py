@@ -205,7 +205,7 @@ def _say(message: str) -> None:
 
 
 def _show(evaluation: "Evaluation") -> None:
-    from lentigo_trainer.report import tables  # noqa: PLC0415 - see the module
+    from lentigo_trainer.reporting.run_report import tables  # noqa: PLC0415 - see the module
 
     console = Console()
     for table in tables(evaluation):

@@ -13,8 +13,6 @@ from lentigo_contract.manifest.engines import EngineName
 from lentigo_trainer.calibration.out_of_distribution import fit_unlikeness
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibration_on
 from lentigo_trainer.calibration.thresholds import choose_answering
-from lentigo_trainer.card.measured import measure_candidate
-from lentigo_trainer.card.model_card import model_card
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.provenance import write_training_set
@@ -29,7 +27,9 @@ from lentigo_trainer.export.publishing import candidate_files, discard_candidate
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import totals
 from lentigo_trainer.models.registry import architecture
-from lentigo_trainer.report import write_report
+from lentigo_trainer.reporting.model_card.card import model_card
+from lentigo_trainer.reporting.model_card.evidence import measure_candidate
+from lentigo_trainer.reporting.run_report import write_report
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import claimed
 from lentigo_trainer.training.fit import learn

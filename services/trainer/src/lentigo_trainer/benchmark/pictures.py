@@ -9,8 +9,18 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark.records import Measured
-from lentigo_trainer.canvas import FAINT, INK, SMALL, blank, in_per_cent, legend, plain, png, title
 from lentigo_trainer.evaluation.bootstrap import Figure
+from lentigo_trainer.reporting.style import (
+    FAINT,
+    INK,
+    SMALL,
+    blank,
+    in_per_cent,
+    legend,
+    plain,
+    png,
+    title,
+)
 
 # Okabe and Ito's colours that stand out from the ground, each with a mark of its own.
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222")

@@ -4,11 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from lentigo_trainer import plots
 from lentigo_trainer.benchmark import pictures
 from lentigo_trainer.benchmark.page import page
 from lentigo_trainer.benchmark.records import Benchmark
 from lentigo_trainer.benchmark.tables import measured_of, row_name, timed_name
+from lentigo_trainer.reporting import plots
 from lentigo_trainer.system.storage import storage_errors, write_whole
 
 RECORD: Final = "benchmark.json"

@@ -5,16 +5,16 @@ from string import ascii_uppercase
 from typing import Final
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer import markdown
 from lentigo_trainer.benchmark.records import Benchmark, Entry, Machine, Measured
-from lentigo_trainer.figure_text import NOT_MEASURED, share_text
+from lentigo_trainer.reporting import text
+from lentigo_trainer.reporting.text import NOT_MEASURED, share_text
 
 MISSING: Final = "-"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lay out a table of figures, as a block that ends in a line feed."""
-    return markdown.table(head, rows) + "\n"
+    return text.table(head, rows) + "\n"
 
 
 def row_name(benchmark: Benchmark, entry: Entry) -> str:

@@ -9,7 +9,7 @@ import typer
 from lentigo_contract.labels import RESEARCH_NOTICE
 
 if TYPE_CHECKING:
-    from lentigo_trainer.card.evidence import Evidence, Other
+    from lentigo_trainer.reporting.model_card.evidence import Evidence, Other
 
 PICTURES_FOLDER: Final = "images"
 
@@ -53,10 +53,10 @@ def card(
     ] = True,
 ) -> None:
     """Write a version's model card from what was measured."""
-    from lentigo_trainer.card.evidence import checked  # noqa: PLC0415 - see cli
-    from lentigo_trainer.card.model_card import model_card  # noqa: PLC0415
     from lentigo_trainer.evaluation.evaluate import open_version  # noqa: PLC0415
     from lentigo_trainer.evaluation.report import read_scorecard  # noqa: PLC0415
+    from lentigo_trainer.reporting.model_card.card import model_card  # noqa: PLC0415
+    from lentigo_trainer.reporting.model_card.evidence import checked  # noqa: PLC0415 - see cli
     from lentigo_trainer.system.storage import write_whole  # noqa: PLC0415
 
     evidence = checked(
@@ -78,8 +78,8 @@ def card(
 
 def _other(named: str) -> "Other":
     """Read "NAME=FILE" or "FILE"; without a name, the version's own is taken."""
-    from lentigo_trainer.card.evidence import Other  # noqa: PLC0415 - see cli
     from lentigo_trainer.evaluation.report import read_scorecard  # noqa: PLC0415
+    from lentigo_trainer.reporting.model_card.evidence import Other  # noqa: PLC0415 - see cli
 
     # A file may have the sign in its name, so what is there is a file.
     label, _, path = ("", "", named) if Path(named).exists() else named.rpartition("=")
@@ -89,7 +89,7 @@ def _other(named: str) -> "Other":
 
 def _drawn(evidence: "Evidence") -> dict[str, tuple[str, bytes]]:
     """Draw every picture: name, what it shows in words, and its bytes."""
-    from lentigo_trainer.card.pictures import reliability_beside, sensitivities  # noqa: PLC0415 - see cli
+    from lentigo_trainer.reporting.plots import reliability_beside, sensitivities  # noqa: PLC0415 - see cli
 
     main = evidence.main
     other = next(iter(evidence.beside(main)), None)

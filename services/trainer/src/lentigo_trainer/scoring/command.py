@@ -107,10 +107,13 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     if answers and json is None:
         raise typer.BadParameter("--answers are kept in the file that --json names; give it too.")
     from lentigo_trainer.evaluation.report import write_scorecard  # noqa: PLC0415
-    from lentigo_trainer.report import tables  # noqa: PLC0415 - see cli
-    from lentigo_trainer.scoring.page import write_page  # noqa: PLC0415
-    from lentigo_trainer.scoring.tables import sentences, text_tables  # noqa: PLC0415
-    from lentigo_trainer.scoring.text_table import laid_out  # noqa: PLC0415
+    from lentigo_trainer.reporting.evaluation_page import write_page  # noqa: PLC0415
+    from lentigo_trainer.reporting.run_report import tables  # noqa: PLC0415 - see cli
+    from lentigo_trainer.reporting.tables import (  # noqa: PLC0415
+        laid_out,
+        sentences,
+        text_tables,
+    )
 
     with _opened(source, part, images, truth, metadata) as chosen:
         card = _measured(model, url, chosen)

@@ -8,10 +8,9 @@ from typing import BinaryIO, Final
 
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_trainer.evaluation.report import Scorecard, write_scorecard
-from lentigo_trainer.figure_text import overall_rows, reasons
-from lentigo_trainer.scoring.pictures import pictures
-from lentigo_trainer.scoring.tables import sentences, text_tables
-from lentigo_trainer.scoring.text_table import TextTable
+from lentigo_trainer.reporting.plots import pictures
+from lentigo_trainer.reporting.tables import TextTable, sentences, text_tables
+from lentigo_trainer.reporting.text import overall_rows, reasons
 from lentigo_trainer.system.storage import write_whole
 
 PAGE_NAME: Final = "index.html"

@@ -1,7 +1,7 @@
 import xml.etree.ElementTree as ET
 
-from lentigo_trainer.card.evidence import Other
-from lentigo_trainer.card.pictures import reliability_beside, sensitivities
+from lentigo_trainer.reporting.model_card.evidence import Other
+from lentigo_trainer.reporting.plots import reliability_beside, sensitivities
 from tests.trainer.evaluation.cards import made_card
 
 

@@ -9,10 +9,10 @@ from rich.console import Console
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
-from lentigo_trainer import plots
-from lentigo_trainer.canvas import blank, in_per_cent
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
-from lentigo_trainer.report import tables, write_report
+from lentigo_trainer.reporting import plots
+from lentigo_trainer.reporting.run_report import tables, write_report
+from lentigo_trainer.reporting.style import blank, in_per_cent
 from lentigo_trainer.training.loop import EpochFigures
 from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
 

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lentigo_contract.errors import ScorecardError
-from lentigo_trainer.card.evidence import Other, checked
 from lentigo_trainer.evaluation.report import Scorecard
+from lentigo_trainer.reporting.model_card.evidence import Other, checked
 from tests.fakes import made_manifest
 from tests.trainer.evaluation.cards import made_card
 

@@ -1,13 +1,103 @@
-"""The figures of a scorecard as sentences and tables, for the terminal and for the page."""
+"""The figures of a scorecard as sentences and tables, for the terminal and for the page.
 
-from collections.abc import Iterator
+A table of text, to be laid out for a terminal, a page or a model card.
 
+The figures of parts of the images as tables.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from lentigo_contract.labels import CODES
 from lentigo_trainer.evaluation.bootstrap import Figure
 from lentigo_trainer.evaluation.referral import Referral
 from lentigo_trainer.evaluation.report import Scorecard
-from lentigo_trainer.figure_text import number_text, share_text, temperatures_text, threshold_text
-from lentigo_trainer.scoring.subgroup_tables import subgroup_tables
-from lentigo_trainer.scoring.text_table import TextTable, noted
+from lentigo_trainer.evaluation.subgroups import Subgroup
+from lentigo_trainer.reporting.text import (
+    number_text,
+    share_text,
+    temperatures_text,
+    threshold_text,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table.
+
+    Attributes:
+        title: what it shows.
+        head: the columns' names.
+        rows: as many cells each.
+        note: what else is to be said, such as why figures are missing.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def laid_out(table: TextTable) -> Table:
+    """Lay a table out for a terminal."""
+    laid = Table(title=table.title, title_justify="left", caption_justify="left")
+    laid.caption = table.note or None
+    for name in table.head:
+        laid.add_column(name, justify="right" if name == "n" else "left")
+    for row in table.rows:
+        laid.add_row(*row)
+    return laid
+
+
+def noted(texts: Sequence[str]) -> str:
+    """Put sentences below each other, each once."""
+    return "\n".join(dict.fromkeys(texts))
+
+
+def subgroup_tables(card: Scorecard) -> list[TextTable]:
+    """Give the tables of parts of the images."""
+    return [_parts(way, parts) for way, parts in (card.subgroups or {}).items()]
+
+
+def _parts(way: str, parts: dict[str, Subgroup]) -> TextTable:
+    rows, missing = [], []
+    for name, part in parts.items():
+        over = f"{len(part.averaged_over)} of {len(CODES)}"
+        shares = (part.accuracy, part.majority_baseline, part.balanced_accuracy)
+        cells = [_or_dash(each, share_text) for each in shares]
+        melanomas = _with_n(part.melanoma_sensitivity, share_text)
+        malignant = _with_n(part.malignant_auc, number_text)
+        rows.append((name, f"{part.n:,}", *cells, over, melanomas, malignant))
+        if part.reason:
+            missing.append(f"{name}: {part.reason}")
+    return TextTable(
+        f"By {way}",
+        (
+            way.capitalize(),
+            "n",
+            "Accuracy",
+            "Always the most frequent",
+            "Balanced accuracy",
+            "Over classes",
+            "Melanoma sensitivity",
+            "AUC, malignant",
+        ),
+        tuple(rows),
+        noted(missing),
+    )
+
+
+def _or_dash(figure: Figure | None, write: Callable[[Figure], str]) -> str:
+    return "-" if figure is None or figure.value is None else write(figure)
+
+
+def _with_n(figure: Figure | None, write: Callable[[Figure], str]) -> str:
+    if figure is None:
+        return "-"
+    return f"{_or_dash(figure, write)}, n = {figure.n:,}"
+
 
 _SHOWN_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
 

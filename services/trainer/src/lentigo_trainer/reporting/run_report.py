@@ -8,9 +8,9 @@ from typing import BinaryIO, Final
 
 from rich.table import Table
 
-from lentigo_trainer import plots
 from lentigo_trainer.evaluation.summary import Evaluation
-from lentigo_trainer.figure_text import class_rows, overall_rows, reasons
+from lentigo_trainer.reporting import plots
+from lentigo_trainer.reporting.text import class_rows, overall_rows, reasons
 from lentigo_trainer.system.storage import write_whole
 from lentigo_trainer.training.loop import EpochFigures
 
