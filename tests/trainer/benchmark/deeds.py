@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from lentigo_contract.errors import StorageError, WeightsUnavailableError
-from lentigo_trainer.benchmark.apart import measure_apart
+from lentigo_trainer.benchmark.isolation import measure_apart
 from lentigo_trainer.benchmark.job import Job
 from lentigo_trainer.benchmark.records import Measured
 from lentigo_trainer.system.progress import Progress

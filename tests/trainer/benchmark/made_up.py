@@ -10,10 +10,9 @@ import pandas as pd
 
 from lentigo_contract.labels import CODES, index_of
 from lentigo_contract.manifest.manifest import Parameters
-from lentigo_trainer.benchmark.comparison import BenchmarkConfig
 from lentigo_trainer.benchmark.job import recipe_of
-from lentigo_trainer.benchmark.published import PAPER
-from lentigo_trainer.benchmark.records import Benchmark, Entry, Latency, Machine, Measured
+from lentigo_trainer.benchmark.records import PAPER, Benchmark, Entry, Latency, Machine, Measured
+from lentigo_trainer.benchmark.run import BenchmarkConfig
 from lentigo_trainer.config.training import WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate

@@ -8,10 +8,9 @@ from PIL import Image
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
-from lentigo_trainer.benchmark import pictures
-from lentigo_trainer.benchmark.page import page
+from lentigo_trainer.benchmark import plots
 from lentigo_trainer.benchmark.records import Benchmark, Measured
-from lentigo_trainer.benchmark.report import read_report, write_report
+from lentigo_trainer.benchmark.report import page, read_report, write_report
 from tests.trainer.benchmark.made_up import made_benchmark, made_measured
 
 
@@ -155,7 +154,7 @@ def test_pictures_of_an_earlier_report_do_not_stay(tmp_path: Path) -> None:
     assert (tmp_path / "mine.png").exists()
 
 
-@pytest.mark.parametrize("draw", [pictures.recalls, pictures.accuracy_by_latency])
+@pytest.mark.parametrize("draw", [plots.recalls, plots.accuracy_by_latency])
 @pytest.mark.parametrize(("count", "less"), [(1, ""), (7, " (1 of 20 epochs; 1,234 rows)")])
 def test_pictures_are_wide_enough_for_a_phone_and_opaque(
     draw: object, count: int, less: str
@@ -169,7 +168,7 @@ def test_pictures_are_wide_enough_for_a_phone_and_opaque(
     assert np.asarray(image.convert("RGBA"))[..., 3].min() == 255
 
 
-@pytest.mark.parametrize("draw", [pictures.recalls, pictures.accuracy_by_latency])
+@pytest.mark.parametrize("draw", [plots.recalls, plots.accuracy_by_latency])
 def test_nothing_cannot_be_drawn(draw: object) -> None:
     assert callable(draw)
     with pytest.raises(MetricError, match="no measured architecture"):

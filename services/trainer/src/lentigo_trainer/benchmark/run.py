@@ -10,10 +10,9 @@ import numpy as np
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer import __version__
-from lentigo_trainer.benchmark.apart import NotMeasured, Outcome
+from lentigo_trainer.benchmark.isolation import NotMeasured, Outcome
 from lentigo_trainer.benchmark.job import Job, finished, finished_by_any_recipe
-from lentigo_trainer.benchmark.published import PAPER
-from lentigo_trainer.benchmark.records import Benchmark, Entry, Measured
+from lentigo_trainer.benchmark.records import PAPER, Benchmark, Entry, Measured
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared

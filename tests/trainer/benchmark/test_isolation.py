@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lentigo_trainer.benchmark.apart import NotMeasured, measure_apart
+from lentigo_trainer.benchmark.isolation import NotMeasured, measure_apart
 from lentigo_trainer.benchmark.records import Measured
 from tests.trainer.benchmark import deeds
 

@@ -42,7 +42,7 @@ Measure = Callable[[Job, Progress], Measured]
 
 def _measure(job: Job, progress: Progress) -> Measured:
     with quiet_tensorflow():
-        from lentigo_trainer.benchmark.measuring import measure  # noqa: PLC0415 - only over there
+        from lentigo_trainer.benchmark.job import measure  # noqa: PLC0415 - only over there
     return measure(job, progress)
 
 
