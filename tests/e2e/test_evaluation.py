@@ -20,7 +20,7 @@ SHOWN: Shown = {f"ISIC_{number:07}": CODES[number % 6] for number in range(24)}
 
 def evaluate(folder: Path, *options: str, key: str = "") -> "subprocess.CompletedProcess[str]":
     """Run the command on the made-up images, as a user does."""
-    start = "from lentigo_trainer.cli import main; main()"
+    start = "from lentigo_trainer.cli.main import main; main()"
     images = ("--images", str(folder / "images.zip"), "--truth", str(folder / "truth.csv"))
     return subprocess.run(
         [sys.executable, "-c", start, "evaluate", *images, *options],

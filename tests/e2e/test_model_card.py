@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.repository.store import ModelStore
-from lentigo_trainer import cli
+from lentigo_trainer.cli import main
 from tests.fakes import synthetic_ham10000
 from tests.models import SavedModels
 
@@ -34,7 +34,7 @@ def test_the_documented_commands_write_a_card(
     commands = documented()
     assert [command[0] for command in commands] == ["evaluate"] * 4 + ["card"]
     for command in commands:
-        ended = CliRunner().invoke(cli.app, command)
+        ended = CliRunner().invoke(main.app, command)
         assert ended.exit_code == 0, ended.output
         assert RESEARCH_NOTICE in ended.output
     card = (tmp_path / "docs" / "model-card.md").read_text()

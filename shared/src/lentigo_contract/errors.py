@@ -52,7 +52,8 @@
             └── ServiceBusyError            as much work as it takes is under way
 
 Errors are raised where they are understood, and each message says what to do. They are mapped to
-an HTTP status in `lentigo_inference.problem_types` and to an exit code in `lentigo_trainer.cli`.
+an HTTP status in `lentigo_inference.problem_types`, and to an exit code in
+`lentigo_trainer.cli.main`.
 """
 
 

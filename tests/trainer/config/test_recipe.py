@@ -4,7 +4,7 @@ import pytest
 
 from lentigo_contract.errors import RecipeError
 from lentigo_trainer.benchmark.job import recipe_of
-from lentigo_trainer.cli_steps import recipe_from
+from lentigo_trainer.cli.options import recipe_from
 from lentigo_trainer.config.recipe import Recipe, WholeNetwork, own_recipe, read_recipe
 from lentigo_trainer.models.registry import ARCHITECTURES
 

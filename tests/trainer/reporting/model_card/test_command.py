@@ -7,7 +7,7 @@ from typer.testing import CliRunner, Result
 from lentigo_contract.errors import ScorecardError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_trainer import cli
+from lentigo_trainer.cli import main
 from lentigo_trainer.evaluation.report import write_scorecard
 from tests.models import publish_plain
 from tests.trainer.evaluation.cards import made_card
@@ -36,7 +36,7 @@ def card(files: Path, stored: StoredVersion, *options: str) -> Result:
     """Run the command with figures of `stored` on the first set."""
     arguments = ["--model", str(stored.path), "--evaluation", str(files / "hold-out.json")]
     to = ["--to", str(files / "docs" / "model-card.md")]
-    return CliRunner().invoke(cli.app, ["card", *arguments, *to, *options])
+    return CliRunner().invoke(main.app, ["card", *arguments, *to, *options])
 
 
 def test_the_card_and_its_pictures_are_written(files: Path, stored: StoredVersion) -> None:

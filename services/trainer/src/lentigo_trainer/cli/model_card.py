@@ -11,6 +11,7 @@ from lentigo_contract.labels import RESEARCH_NOTICE
 if TYPE_CHECKING:
     from lentigo_trainer.reporting.model_card.evidence import Evidence, Other
 
+
 PICTURES_FOLDER: Final = "images"
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.cli_options import (
+from lentigo_trainer.cli.options import (
     EpochsOption,
     LimitOption,
     RandomWeightsOption,
@@ -15,8 +15,9 @@ from lentigo_trainer.cli_options import (
     SourceOption,
     WeightsOption,
     WorkOption,
+    prepared_from,
+    weights_from,
 )
-from lentigo_trainer.cli_steps import prepared_from, weights_from
 from lentigo_trainer.config.training import WorkFolder
 from lentigo_trainer.models.registry import ARCHITECTURES, architecture
 from lentigo_trainer.system.progress import progress_for

@@ -17,9 +17,10 @@ from rich.console import Console
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import available_cores, require_memory
-from lentigo_trainer.benchmark.command import benchmark
-from lentigo_trainer.card.command import card
-from lentigo_trainer.cli_options import (
+from lentigo_trainer.cli.benchmark import benchmark
+from lentigo_trainer.cli.evaluate import evaluate
+from lentigo_trainer.cli.model_card import card
+from lentigo_trainer.cli.options import (
     EpochsOption,
     LimitOption,
     ModelsOption,
@@ -29,19 +30,21 @@ from lentigo_trainer.cli_options import (
     SourceOption,
     WeightsOption,
     WorkOption,
+    prepared_from,
+    recipe_from,
+    weights_from,
 )
-from lentigo_trainer.cli_steps import prepared_from, recipe_from, weights_from
 from lentigo_trainer.config.recipe import OWN_NAME, Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.export.publishing import Yardstick
 from lentigo_trainer.models.registry import Weights
-from lentigo_trainer.scoring.command import evaluate
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:
     from lentigo_trainer.evaluation.summary import Evaluation
     from lentigo_trainer.experiment import Trained
+
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130

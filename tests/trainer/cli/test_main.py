@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from lentigo_contract.errors import StorageError, TooLittleMemoryError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_trainer import cli
+from lentigo_trainer.cli import main
 from lentigo_trainer.system.storage import claimed
 from tests.fakes import synthetic_ham10000
 from tests.trainer.data.dataverse_stub import StoredFile, dataverse
@@ -37,7 +37,7 @@ print(*[name for name in {HEAVY} if name in sys.modules])
 
 def lentigo_train(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     """Run the command in a process of its own, as a user does."""
-    start = "from lentigo_trainer.cli import main; main()"
+    start = "from lentigo_trainer.cli.main import main; main()"
     command = [sys.executable, "-c", start, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -45,7 +45,7 @@ def lentigo_train(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
 def failure(*arguments: str | Path) -> str:
     """The one line that a command fails with."""
     ended = lentigo_train(*arguments)
-    assert ended.returncode == cli.FAILED, ended.stderr
+    assert ended.returncode == main.FAILED, ended.stderr
     line, *more = ended.stderr.splitlines()
     assert not more, ended.stderr
     assert line.startswith("lentigo-train: ")
@@ -62,14 +62,14 @@ def test_help_loads_nothing_that_takes_seconds() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_explains_every_option(command: str) -> None:
     # Wide, so that no explanation is broken into lines.
-    shown = CliRunner().invoke(cli.app, [command, "--help"], env={"COLUMNS": "400"}).output
+    shown = CliRunner().invoke(main.app, [command, "--help"], env={"COLUMNS": "400"}).output
     options = [line for line in shown.splitlines() if line.strip(" │").startswith(("--", "*"))]
     assert options
     assert all(len(line.strip(" │").split()) > 4 for line in options), options
 
 
 def test_help_names_every_command_and_what_the_model_is_not_for() -> None:
-    shown = CliRunner().invoke(cli.app, ["--help"], env={"COLUMNS": "400"}).output
+    shown = CliRunner().invoke(main.app, ["--help"], env={"COLUMNS": "400"}).output
     assert all(command in shown for command in COMMANDS)
     assert "Not a medical device" in shown
 
@@ -114,9 +114,9 @@ def test_an_error_of_several_lines_is_told_in_one(
     def fail() -> None:
         raise StorageError("This is long, " * 20 + "and quotes:\n  a second line")
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(main, "app", fail)
     with pytest.raises(SystemExit, match="1"):
-        cli.main()
+        main.main()
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -126,9 +126,9 @@ def test_an_interrupted_command_says_how_to_go_on(
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "app", interrupt)
-    with pytest.raises(SystemExit, match=str(cli.INTERRUPTED)):
-        cli.main()
+    monkeypatch.setattr(main, "app", interrupt)
+    with pytest.raises(SystemExit, match=str(main.INTERRUPTED)):
+        main.main()
     assert "run the same command" in capsys.readouterr().err
 
 
@@ -151,7 +151,7 @@ def test_random_and_given_weights_exclude_each_other(tmp_path: Path) -> None:
 def test_ways_to_choose_that_contradict_each_other_are_refused(
     options: list[str], told: str
 ) -> None:
-    shown = CliRunner().invoke(cli.app, ["publish", *options], env={"COLUMNS": "400"})
+    shown = CliRunner().invoke(main.app, ["publish", *options], env={"COLUMNS": "400"})
     assert shown.exit_code == 2
     assert told in shown.output
 
@@ -170,7 +170,7 @@ def test_a_benchmark_of_an_unknown_network_names_the_known_ones(tmp_path: Path) 
 
 def test_a_benchmark_of_nothing_is_refused(tmp_path: Path) -> None:
     options = ["--source", str(tmp_path), "--only", "cnn", "--skip", "cnn,vgg16"]
-    shown = CliRunner().invoke(cli.app, ["benchmark", *options], env={"COLUMNS": "400"})
+    shown = CliRunner().invoke(main.app, ["benchmark", *options], env={"COLUMNS": "400"})
     assert shown.exit_code == 2
     assert "leave no architecture" in shown.output
 
@@ -215,7 +215,7 @@ def test_too_little_memory_is_told_before_anything_is_done(
     monkeypatch.setattr("lentigo_contract.system.resources.memory_limit", lambda _root: 2**30)
     work = tmp_path / "work"
     arguments = ["run", "--source", str(tmp_path), "--work", str(work), "--random-weights"]
-    failed = CliRunner().invoke(cli.app, arguments)
+    failed = CliRunner().invoke(main.app, arguments)
     assert isinstance(failed.exception, TooLittleMemoryError)
     assert "this container may use 1,024" in str(failed.exception)
     assert not work.exists()
@@ -234,7 +234,7 @@ def test_too_little_memory_is_told_before_anything_is_done(
     ],
 )
 def test_what_to_evaluate_and_on_what_must_be_clear(options: list[str], told: str) -> None:
-    shown = CliRunner().invoke(cli.app, ["evaluate", *options], env={"COLUMNS": "400"})
+    shown = CliRunner().invoke(main.app, ["evaluate", *options], env={"COLUMNS": "400"})
     assert shown.exit_code == 2
     assert told in shown.output
 
@@ -251,6 +251,6 @@ def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     (folder / "ISIC_9000002.jpg").write_bytes(b"no image")
     options: list[str | Path] = ["--images", folder, "--truth", write_truth(tmp_path / "truth.csv")]
     ended = lentigo_train("evaluate", "--model", store.root, *options)
-    assert ended.returncode == cli.FAILED, ended.stderr
+    assert ended.returncode == main.FAILED, ended.stderr
     assert "1 of 7 images cannot be read: ISIC_9000002." in ended.stderr
     assert "Traceback" not in ended.stderr
