@@ -25,10 +25,10 @@ from lentigo_trainer.benchmark.records import Measured
 from lentigo_trainer.config.recipe import Recipe, read_recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import open_prepared
-from lentigo_trainer.experiment import train
 from lentigo_trainer.export.litert import float32_model
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
 from lentigo_trainer.models.registry import ARCHITECTURES, architecture
+from lentigo_trainer.pipeline import train
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
 from lentigo_trainer.training.precision import bfloat16_pays

@@ -43,7 +43,7 @@ from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:
     from lentigo_trainer.evaluation.summary import Evaluation
-    from lentigo_trainer.experiment import Trained
+    from lentigo_trainer.pipeline import Trained
 
 
 FAILED: Final = 1
@@ -224,7 +224,7 @@ def _train(
     prepared = prepared_from(source, work, progress)
 
     with quiet_tensorflow():
-        from lentigo_trainer.experiment import train  # noqa: PLC0415 - see the module
+        from lentigo_trainer.pipeline import train  # noqa: PLC0415 - see the module
 
     config = TrainingConfig(
         work=WorkFolder(work),

@@ -17,8 +17,8 @@ from lentigo_trainer.evaluation.exported_model import (
     saved_model_answers,
 )
 from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION
-from lentigo_trainer.experiment import TUNING_SET, Trained, train
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
+from lentigo_trainer.pipeline import TUNING_SET, Trained, train
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import measure_candidate
 from lentigo_trainer.system.progress import SilentProgress
