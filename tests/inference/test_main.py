@@ -68,7 +68,7 @@ def test_a_listening_socket_is_told_as_a_url() -> None:
 
 LOGGING = """
 import logging, structlog
-from lentigo_inference.logs import configure_logs
+from lentigo_inference.observability.logging import configure_logs
 from lentigo_inference.settings import Settings
 configure_logs(Settings(log_format="{form}"))
 log = structlog.stdlib.get_logger("a.module")

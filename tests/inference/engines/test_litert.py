@@ -87,9 +87,9 @@ class Blocked:
 
 sys.meta_path.insert(0, Blocked())
 import lentigo_inference.__main__
-from lentigo_contract.store import ModelStore
-from lentigo_inference.engine import warm_up
-from lentigo_inference.engine_choice import engine_loader
+from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.engines.base import warm_up
+from lentigo_inference.engines.selection import engine_loader
 
 stored = ModelStore(Path({str(store.root)!r})).open(1)
 engine = engine_loader(1)(stored)

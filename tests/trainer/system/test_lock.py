@@ -12,7 +12,7 @@ from lentigo_trainer.system.storage import claimed
 HOLD = """
 import sys
 from pathlib import Path
-from lentigo_trainer.claim import claimed
+from lentigo_trainer.system.storage import claimed
 
 with claimed(Path(sys.argv[1])):
     print("held", flush=True)

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
@@ -21,7 +22,7 @@ from lentigo_inference.api import (
     repository,
 )
 from lentigo_inference.api.dependencies import LifespanState, Services, admit
-from lentigo_inference.api.openapi import describe
+from lentigo_inference.api.openapi import PREDICTIONS, describe
 from lentigo_inference.api.problems import install_problem_handlers
 from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.engines.selection import engine_loader
@@ -54,6 +55,17 @@ _NO_TELEMETRY: Final[TelemetryConfig] = {
     "logs": False,
     "auto_configure": False,
 }
+
+
+_ROUTERS: Final = (
+    operations.document_router,
+    routes.router,
+    predictions.router,
+    models.router,
+    open_inference.router,
+    repository.router,
+    operations.router,
+)
 
 
 def create_app(
@@ -97,16 +109,7 @@ def create_app(
         redirect_slashes=False,
     )
     install_problem_handlers(app)
-    routers = (
-        operations.document_router,
-        routes.router,
-        predictions.router,
-        models.router,
-        open_inference.router,
-        repository.router,
-        operations.router,
-    )
-    for router in routers:
+    for router in _ROUTERS:
         app.include_router(router)
     describe(app)
     return app
@@ -132,7 +135,13 @@ def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -
                 expose_headers=("Retry-After", "X-Request-ID"),
             )
         )
-    return [*middleware, Middleware(Overload)]
+    predicting = [
+        route
+        for router in _ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and PREDICTIONS in route.tags
+    ]
+    return [*middleware, Middleware(Overload, predicting)]
 
 
 def _lifespan(

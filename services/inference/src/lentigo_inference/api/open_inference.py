@@ -28,7 +28,7 @@ from lentigo_inference.api.open_inference_schemas import (
     ServerReady,
     TensorMetadata,
 )
-from lentigo_inference.api.openapi import Responses, json_body, problem_responses
+from lentigo_inference.api.openapi import PREDICTIONS, Responses, json_body, problem_responses
 from lentigo_inference.api.tensors import (
     HEADER,
     body_limit,
@@ -168,12 +168,14 @@ _RESPONSES: Final[Responses] = {
     "/models/{model}/infer",
     responses=_RESPONSES,
     response_model=InferAnswer,
+    tags=[PREDICTIONS],
     openapi_extra=_REQUEST_BODY,
 )
 @router.post(
     "/models/{model}/versions/{version}/infer",
     responses=_RESPONSES,
     response_model=InferAnswer,
+    tags=[PREDICTIONS],
     openapi_extra=_REQUEST_BODY,
 )
 async def infer(

@@ -20,6 +20,9 @@ from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEM
 
 Responses = dict[int | str, dict[str, Any]]
 
+PREDICTIONS: Final = "predictions"
+"""The tag of every route that predicts; under overload requests for them are refused early."""
+
 # Read by hand, within bounds and whatever their Content-Type, so the framework knows nothing of
 # them.
 _BODIES: Final[tuple[type[BaseModel], ...]] = (InferRequest, LoadRequest, RepositoryIndexRequest)

@@ -13,14 +13,14 @@ from lentigo_contract.errors import LentigoError
 from lentigo_inference.api.dependencies import ServicesOfRequest
 from lentigo_inference.api.disconnect import while_connected
 from lentigo_inference.api.multipart import FIELD
-from lentigo_inference.api.openapi import problem_responses
+from lentigo_inference.api.openapi import PREDICTIONS, problem_responses
 from lentigo_inference.api.problems import problem_of_error
 from lentigo_inference.api.responses import prediction_answer
 from lentigo_inference.api.schemas import BatchAnswer, PredictionAnswer, Problem
 from lentigo_inference.api.uploads import read_upload, read_uploads
 from lentigo_inference.serving.predictor import Answer, Explain, Wanted
 
-router = APIRouter(tags=["predictions"])
+router = APIRouter(tags=[PREDICTIONS])
 
 Force = Annotated[
     bool,

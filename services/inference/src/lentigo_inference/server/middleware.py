@@ -20,16 +20,16 @@ import asyncio
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lentigo_contract.errors import UnavailableError
-from lentigo_inference.api import open_inference, predictions
 from lentigo_inference.api.dependencies import presented_key
 from lentigo_inference.api.problems import refusal, unexpected_problem
 from lentigo_inference.observability.metrics import Metrics, known_method
@@ -193,9 +193,6 @@ class Head:
             scope["method"] = "HEAD"
 
 
-_PREDICTING: Final = (predictions.router, open_inference.router)
-
-
 class Overload:
     """ASGI middleware between the log and the application.
 
@@ -203,18 +200,24 @@ class Overload:
     busy or being stopped. A key that proved right before is named in the log all the same.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application whose lifespan gives `Services`."""
+    def __init__(self, app: ASGIApp, predicting: Sequence[BaseRoute]) -> None:
+        """Wrap an application whose lifespan yields `Services`.
+
+        Args:
+            app: the application.
+            predicting: its routes that predict; requests for any other route pass.
+        """
         self._app = app
+        self._predicting = predicting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; all else, and whatever is no prediction, passes."""
+        """Handle one request; whatever is not a prediction passes."""
         if scope["type"] == "http":
             services: Services = scope["state"]["services"]
             try:
                 services.admission.require_room()
             except UnavailableError as error:
-                route = _predicting_route(scope)
+                route = self._predicting_route(scope)
                 if route is not None:
                     request = Request(scope)
                     scope["route"] = route
@@ -225,11 +228,9 @@ class Overload:
                     return
         await self._app(scope, receive, send)
 
-
-def _predicting_route(scope: Scope) -> Any:  # noqa: ANN401 - starlette's routes have no common path
-    """Find the route that would predict, if one would."""
-    for router in _PREDICTING:
-        for route in router.routes:
+    def _predicting_route(self, scope: Scope) -> BaseRoute | None:
+        """Find the route that would predict, if one would."""
+        for route in self._predicting:
             if route.matches(scope)[0] is Match.FULL:
                 return route
-    return None
+        return None
