@@ -18,7 +18,7 @@ from tests.fakes import made_manifest
 PUBLISH_AND_DIE = """
 import os, shutil, signal, sys
 from pathlib import Path
-from lentigo_trainer.candidate import publish_candidate
+from lentigo_trainer.export.publishing import publish_candidate
 
 copied = []
 whole = shutil.copyfile

@@ -23,7 +23,7 @@ from lentigo_inference.serving.engine_thread import InferenceThread
 from lentigo_inference.serving.model_manager import Reloader
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings
-from tests.house.test_documents import rows
+from tests.project.test_documents import rows
 from tests.models import load_plain
 
 ROOT = Path(__file__).parents[2]
