@@ -4,9 +4,9 @@
 
 For screenshots of the web page, in which no image of a real lesion may appear. Light is absorbed
 by the Beer-Lambert law: each pigment takes its share of each channel, so that brown and red come
-out as in skin. Nothing here was fitted to a model. All of the first 100 seeds are accepted by
-version 3 and called a melanocytic nevus, 11 of them with a referral; that says nothing about how
-good the model is.
+out as in skin. The look was chosen by eye; nothing was fitted to a model. Version 3 accepts seeds
+0 to 99 and calls each a melanocytic nevus, 11 of them with a referral. That says nothing about how
+good it is.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def draw_nevus(seed: int) -> Image.Image:
     rng = np.random.default_rng(seed)
     y, x = _coordinates()
     depth = _depth(rng, x, y)
-    melanin = 0.04 * _skin_lines(rng, x, y) + _pigment(rng, x, y, depth)
+    melanin = 0.04 * _skin_texture(rng, x, y) + _pigment(rng, x, y, depth)
     blood = 0.16 + 0.09 * _clouds(rng, 3) + 0.05 * _clouds(rng, 14, octaves=4)
     blood += 0.14 * _coverage(depth + 0.12, 0.12)
     absorbed = _absorb(melanin, _MELANIN) + _absorb(blood, _BLOOD) + _absorb(_hairs(rng), _HAIR)
@@ -98,8 +98,8 @@ def _pigment(rng: np.random.Generator, x: Field, y: Field, depth: Field) -> Fiel
     return melanin + 0.12 * _coverage(depth + 0.16, 0.12)
 
 
-def _skin_lines(rng: np.random.Generator, x: Field, y: Field) -> Field:
-    """Return the furrows between the small fields of the skin, about 0 to 1."""
+def _skin_texture(rng: np.random.Generator, x: Field, y: Field) -> Field:
+    """Return the skin's own uneven pigment, paler along its furrows, about -1.5 to 1.5."""
     bent_x, bent_y = x + 0.02 * _clouds(rng, 9), y + 0.02 * _clouds(rng, 9)
     nearest, second, tone = _cells(rng, bent_x, 1.5 * bent_y, 0.05)
     furrows = np.exp(-(((second - nearest) / 0.16) ** 2))
@@ -210,7 +210,7 @@ def _absorb(pigment: Field, strength: tuple[float, float, float]) -> Field:
 
 
 def main() -> None:
-    """Write one picture."""
+    """Write one image."""
     parser = argparse.ArgumentParser(description="Draw a synthetic nevus as a JPEG.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--seed", type=int, default=0)
