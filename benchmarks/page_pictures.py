@@ -2,26 +2,33 @@
 
     .venv/bin/python -m benchmarks.page_pictures
 
-Writes `docs/images/page-*.png`. The lesions are drawn by code, so the model finds them unlike what
-it learnt from and is asked to answer anyway; what it says of them means nothing. No picture may
-ever show an image of HAM10000.
+Writes `docs/images/page-*.png`. The lesions are synthetic, from `synthetic_lesion`. We picked two
+that the model accepts: one below its threshold for a referral and one above it. Its answers to them
+say nothing about how good it is. No picture may ever show an image of HAM10000.
 """
 
-import re
+import io
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
+from benchmarks.synthetic_lesion import nevus_jpeg
 from tests.e2e.page.conftest import ARGUMENTS, DESKTOP, SHIPPED
 from tests.e2e.page.hands import HEIC, choose, file, see_result
 from tests.e2e.service_process import ServiceProcess, service_process
-from tests.fakes import jpeg_bytes, lesion_image
 
 FOLDER = Path(__file__).parents[1] / "docs/images"
-ANYWAY = re.compile("Answer anyway|Trotzdem antworten")
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+# Seeds of `draw_nevus`.
+BELOW_THRESHOLD, ABOVE_THRESHOLD = 4, 6
+
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "has_touch": True,
+    "is_mobile": True,
+}
 
 
 def main() -> None:
@@ -31,17 +38,22 @@ def main() -> None:
         service.logged("model in use")
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
         save("desktop", answered(browser, service, viewport={"width": 1280, "height": 1060}))
-        save("dark", answered(browser, service, color_scheme="dark", viewport=DESKTOP))
+        save("dark", answered(browser, service, 2, color_scheme="dark", viewport=DESKTOP))
         save("phone", answered(browser, service, locale="de-DE", **PHONE))
         save("refused", refused(browser, service))
         save("error", unreadable(browser, service))
         browser.close()
 
 
-def answered(browser: Browser, service: ServiceProcess, **options: Any) -> Page:  # noqa: ANN401
-    """Two images without a diagnosis, and one that was answered anyway."""
-    page = judged(browser, service, **options)
-    page.get_by_role("button", name=ANYWAY).click()
+def answered(
+    browser: Browser,
+    service: ServiceProcess,
+    number: int = 1,
+    **options: Any,  # noqa: ANN401
+) -> Page:
+    """Return the page with three results, lesion 1 or 2 open: a diagnosis and its map."""
+    page = predicted(browser, service, **options)
+    page.locator(".item").nth(number - 1).click()
     see_result(page)
     page.mouse.move(0, 0)
     page.evaluate("() => window.scrollTo(0, 0)")
@@ -49,33 +61,53 @@ def answered(browser: Browser, service: ServiceProcess, **options: Any) -> Page:
 
 
 def refused(browser: Browser, service: ServiceProcess) -> Page:
-    """Three images that are unlike what the model learnt from."""
-    return judged(browser, service, viewport={"width": 1280, "height": 760})
+    """Return the page with three results, the last one open: not a lesion, so no diagnosis."""
+    page = predicted(browser, service, viewport={"width": 1280, "height": 760})
+    page.locator(".item").last.click()
+    page.locator(".withheld h2").wait_for()
+    page.mouse.move(0, 0)
+    return page
 
 
-def judged(browser: Browser, service: ServiceProcess, **options: Any) -> Page:  # noqa: ANN401
-    """Three images, all of them judged, the first one open."""
+def predicted(browser: Browser, service: ServiceProcess, **options: Any) -> Page:  # noqa: ANN401
+    """Choose two lesions and a letter, and wait for all three results."""
     page = opened(browser, service, **options)
-    choose(page, lesion("bkl", 5), lesion("nv", 2), lesion("vasc", 0))
+    choose(
+        page, lesion(1, BELOW_THRESHOLD), lesion(2, ABOVE_THRESHOLD), file("letter.png", letter())
+    )
     page.locator("#predict-all").click()
     page.locator(".item.done").nth(2).wait_for()
-    page.locator(".withheld h2").wait_for()
     return page
 
 
 def unreadable(browser: Browser, service: ServiceProcess) -> Page:
-    """A photograph of a kind that cannot be read, beside one that can."""
+    """Return the page with a file of a kind that cannot be read, beside one that can."""
     page = opened(browser, service, viewport={"width": 1280, "height": 640})
-    choose(page, lesion("nv", 2), file("IMG_0042.HEIC", HEIC))
+    choose(page, lesion(1, BELOW_THRESHOLD), file("IMG_0042.HEIC", HEIC))
     page.locator(".item").last.click()
     page.locator(".problem").wait_for()
     return page
 
 
-def lesion(code: str, seed: int) -> FilePayload:
-    """Without the grain of the tests' images, which would triple the size of a picture."""
-    drawn = lesion_image(seed, code, (600, 450)).filter(ImageFilter.GaussianBlur(1.5))
-    return file(f"lesion-{seed + 1}-{code}.jpg", jpeg_bytes(drawn))
+def lesion(number: int, seed: int) -> FilePayload:
+    """Return a synthetic lesion under a name that says so."""
+    return file(f"synthetic-lesion-{number}.jpg", nevus_jpeg(seed))
+
+
+def letter() -> bytes:
+    """Draw a letter on a desk, as someone might choose it by mistake, and encode it as PNG."""
+    desk, paper, ink = (104, 82, 64), (247, 244, 236), (150, 152, 152)
+    image = Image.new("RGB", (600, 450), desk)
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((70, 32, 530, 420), paper)
+    pen.text((110, 62), "Referral letter", (40, 48, 56), ImageFont.load_default(32))
+    for line, width in enumerate((230, 170, 0, 370, 340, 380, 310, 355, 150, 0, 120)):
+        if width:
+            pen.rectangle((110, 124 + 26 * line, 110 + width, 132 + 26 * line), ink)
+    image = image.rotate(4, Image.Resampling.BICUBIC, fillcolor=desk)
+    content = io.BytesIO()
+    image.save(content, "PNG")
+    return content.getvalue()
 
 
 def opened(browser: Browser, service: ServiceProcess, **options: Any) -> Page:  # noqa: ANN401
@@ -87,13 +119,14 @@ def opened(browser: Browser, service: ServiceProcess, **options: Any) -> Page:  
 
 
 def save(name: str, page: Page) -> None:
-    """Take a picture of what the window shows."""
+    """Take a screenshot of what the window shows."""
     path = FOLDER / f"page-{name}.png"
     page.screenshot(path=path)
     with Image.open(path) as taken:
-        # Every colour of the page has its place; the median cut would shift the rare ones.
+        # A third of the size. Maximum coverage finds the page's rare colours, and one step of
+        # k-means moves them to where the pixels are, so that areas of one colour keep it.
         few = taken.convert("RGB").quantize(
-            256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+            176, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
         )
         few.save(path, optimize=True)
         print(f"{path.name}: {taken.width} x {taken.height}, {path.stat().st_size:,} bytes")
