@@ -64,8 +64,8 @@ def test_its_digest_tells_the_values_apart(network: Network) -> None:
 @pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])
 def has_bfloat16(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     has: bool = request.param
-    for module in ("bfloat16", "frozen_trunk"):
-        monkeypatch.setattr(f"lentigo_trainer.{module}.bfloat16_pays", lambda: has)
+    for module in ("precision", "frozen_backbone"):
+        monkeypatch.setattr(f"lentigo_trainer.training.{module}.bfloat16_pays", lambda: has)
     return has
 
 
