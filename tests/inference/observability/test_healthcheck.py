@@ -1,3 +1,4 @@
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,9 +47,10 @@ def test_a_service_without_a_model_is_not_and_says_why(capsys: pytest.CaptureFix
 
 
 def test_a_service_that_is_not_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
-    with answering(200) as port:
-        pass
-    assert main({"LENTIGO_PORT": str(port)}) == 1
+    # Held, so that no other process can begin to listen on it.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        assert main({"LENTIGO_PORT": str(held.getsockname()[1])}) == 1
     assert capsys.readouterr().out.startswith("no answer: ")
 
 

@@ -24,6 +24,9 @@ HEAVY = (
     "ai_edge_litert",
 )
 
+# Wide, so that no line is broken, and plain where a variable asks for colours, as it does in CI.
+WIDE = {"COLUMNS": "400", "LINES": "50", "TERM": "dumb"}
+
 ASK_FOR_HELP = f"""
 import sys
 from typer.testing import CliRunner
@@ -61,15 +64,14 @@ def test_help_loads_nothing_that_takes_seconds() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_explains_every_option(command: str) -> None:
-    # Wide, so that no explanation is broken into lines.
-    shown = CliRunner().invoke(main.app, [command, "--help"], env={"COLUMNS": "400"}).output
+    shown = CliRunner().invoke(main.app, [command, "--help"], env=WIDE).output
     options = [line for line in shown.splitlines() if line.strip(" │").startswith(("--", "*"))]
     assert options
     assert all(len(line.strip(" │").split()) > 4 for line in options), options
 
 
 def test_help_names_every_command_and_what_the_model_is_not_for() -> None:
-    shown = CliRunner().invoke(main.app, ["--help"], env={"COLUMNS": "400"}).output
+    shown = CliRunner().invoke(main.app, ["--help"], env=WIDE).output
     assert all(command in shown for command in COMMANDS)
     assert "Not a medical device" in shown
 
@@ -151,7 +153,7 @@ def test_random_and_given_weights_exclude_each_other(tmp_path: Path) -> None:
 def test_ways_to_choose_that_contradict_each_other_are_refused(
     options: list[str], told: str
 ) -> None:
-    shown = CliRunner().invoke(main.app, ["publish", *options], env={"COLUMNS": "400"})
+    shown = CliRunner().invoke(main.app, ["publish", *options], env=WIDE)
     assert shown.exit_code == 2
     assert told in shown.output
 
@@ -170,7 +172,7 @@ def test_a_benchmark_of_an_unknown_network_names_the_known_ones(tmp_path: Path) 
 
 def test_a_benchmark_of_nothing_is_refused(tmp_path: Path) -> None:
     options = ["--source", str(tmp_path), "--only", "cnn", "--skip", "cnn,vgg16"]
-    shown = CliRunner().invoke(main.app, ["benchmark", *options], env={"COLUMNS": "400"})
+    shown = CliRunner().invoke(main.app, ["benchmark", *options], env=WIDE)
     assert shown.exit_code == 2
     assert "leave no architecture" in shown.output
 
@@ -234,7 +236,7 @@ def test_too_little_memory_is_told_before_anything_is_done(
     ],
 )
 def test_what_to_evaluate_and_on_what_must_be_clear(options: list[str], told: str) -> None:
-    shown = CliRunner().invoke(main.app, ["evaluate", *options], env={"COLUMNS": "400"})
+    shown = CliRunner().invoke(main.app, ["evaluate", *options], env=WIDE)
     assert shown.exit_code == 2
     assert told in shown.output
 

@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,6 @@ from lentigo_trainer.evaluation.remote import (
 )
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.system.retrying import Patience
-from tests.ports import free_port
 from tests.trainer.evaluation.isic import SEVEN
 from tests.trainer.evaluation.sets import image_set
 
@@ -165,11 +165,14 @@ def test_an_image_that_cannot_be_judged_is_counted_and_scored_all_the_same() -> 
 
 def test_an_address_where_nobody_listens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with (
-        connected_to(f"http://127.0.0.1:{free_port()}", None) as connection,
-        pytest.raises(RemoteServiceError, match=r"does not answer .*Start the service"),
-    ):
-        RemoteService(connection).served()
+    # Held, so that no other process can begin to listen on it.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        with (
+            connected_to(f"http://127.0.0.1:{held.getsockname()[1]}", None) as connection,
+            pytest.raises(RemoteServiceError, match=r"does not answer .*Start the service"),
+        ):
+            RemoteService(connection).served()
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", ""])

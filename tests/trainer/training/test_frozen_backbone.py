@@ -1,3 +1,5 @@
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,15 @@ from lentigo_contract.errors import WeightsError
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.training.frozen_backbone import BATCH, FrozenTrunk
+from lentigo_trainer.training.precision import cpu_info, multiplies_bfloat16
 from tests.trainer.networks import lively_mobilenet
+
+# Whether what TensorFlow is told to rewrite to bfloat16 is computed in it here.
+REWRITES = (
+    multiplies_bfloat16(cpu_info())
+    and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+    and "ONEDNN_MAX_CPU_ISA" not in os.environ
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,21 +64,48 @@ def test_its_digest_tells_the_values_apart(network: Network) -> None:
 @pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])
 def has_bfloat16(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     has: bool = request.param
-    for module in ("bfloat16", "frozen_trunk"):
-        monkeypatch.setattr(f"lentigo_trainer.{module}.bfloat16_pays", lambda: has)
+    for module in ("precision", "frozen_backbone"):
+        monkeypatch.setattr(f"lentigo_trainer.training.{module}.bfloat16_pays", lambda: has)
     return has
+
+
+def rewrites() -> bool:
+    """Whether TensorFlow now rewrites what it compiles to bfloat16."""
+    options = tf.config.optimizer.get_experimental_options()
+    return bool(options.get("auto_mixed_precision_onednn_bfloat16"))
 
 
 def test_its_digest_tells_the_arithmetic_apart_and_leaves_it_behind(has_bfloat16: bool) -> None:
     image = keras.Input((8, 8, 3))
-    small = keras.Model(image, keras.layers.Conv2D(2, 3)(image))
+    # With nothing in it to rewrite, so that any processor can compute what this one claims to.
+    small = keras.Model(image, keras.layers.Rescaling(2.0)(image))
     lite, plain = (FrozenTrunk(small, 1, plain).digest for plain in (False, True))
     assert (lite != plain) is has_bfloat16
-    options = tf.config.optimizer.get_experimental_options()
-    assert not options.get("auto_mixed_precision_onednn_bfloat16")
+    assert not rewrites()
+
+
+def test_tensorflow_rewrites_it_only_on_a_processor_that_has_bfloat16(has_bfloat16: bool) -> None:
+    seen: list[bool] = []
+
+    def note(values: np.ndarray) -> np.ndarray:
+        seen.append(rewrites())
+        return values
+
+    def watched(values: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(note, [values], tf.float32), values.shape)
+
+    image = keras.Input((8, 8, 3))
+    trunk = FrozenTrunk(keras.Model(image, keras.layers.Lambda(watched)(image)), 1, plain=True)
+    # Keras computed what to compare with, and stayed in float32.
+    assert seen == [False, has_bfloat16]
+    trunk(np.zeros((3, 8, 8, 3), np.float32))
+    assert seen == [False, has_bfloat16, has_bfloat16]
+    assert not rewrites()
 
 
 def test_it_rounds_only_on_a_processor_that_has_bfloat16(has_bfloat16: bool) -> None:
+    if has_bfloat16 and not REWRITES:
+        pytest.skip("TensorFlow rounds nothing on this processor; the test above is for any")
     image = keras.Input((32, 32, 3))
     convolved = keras.layers.Conv2D(16, 3)(keras.layers.Conv2D(16, 3)(image))
     network = keras.Model(image, convolved)
