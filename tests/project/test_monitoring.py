@@ -23,8 +23,8 @@ from lentigo_inference.serving.engine_thread import InferenceThread
 from lentigo_inference.serving.model_manager import Reloader
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings
-from tests.project.test_documents import rows
 from tests.models import load_plain
+from tests.project.test_documents import rows
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy/grafana/lentigo.json"

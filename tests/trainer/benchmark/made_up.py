@@ -18,7 +18,7 @@ from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.models.registry import ARCHITECTURES, Weights
 from lentigo_trainer.training.loop import EpochFigures
-from tests.trainer.evaluation.made_up_answers import made_up_answers
+from tests.trainer.metrics.made_up_answers import made_up_answers
 
 NOW: Final = datetime(2026, 1, 2, tzinfo=UTC)
 

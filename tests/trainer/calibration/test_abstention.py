@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from lentigo_contract.errors import MetricError
 from lentigo_trainer.calibration.thresholds import choose_abstention
-from tests.trainer.evaluation.made_up_answers import made_up_answers
+from tests.trainer.metrics.made_up_answers import made_up_answers
 
 
 def nevi(*confidences: float) -> NDArray[np.float64]:

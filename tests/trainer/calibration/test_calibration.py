@@ -13,7 +13,7 @@ from lentigo_trainer.calibration.temperature import (
     calibration_on,
     temperatures_by_diagnosis,
 )
-from lentigo_trainer.evaluation.arrays import FloatArray
+from lentigo_trainer.metrics.arrays import FloatArray
 
 Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
 

@@ -8,10 +8,10 @@ from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.labels import index_of
 from lentigo_contract.manifest.engines import GOLDEN_SEED, EngineName, Golden
 from lentigo_trainer.calibration.thresholds import OperatingPoint, choose_operating_point
-from lentigo_trainer.evaluation.arrays import FloatArray, malignancy
 from lentigo_trainer.evaluation.exported_model import EngineAnswers
 from lentigo_trainer.export.parity import OtherEngines, agreement_of
-from tests.trainer.evaluation.made_up_answers import made_up_answers
+from lentigo_trainer.metrics.arrays import FloatArray, malignancy
+from tests.trainer.metrics.made_up_answers import made_up_answers
 
 MEL, NV = index_of("mel"), index_of("nv")
 

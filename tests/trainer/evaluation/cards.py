@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.evaluation.arrays import FloatArray
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import Scorecard, score, subject_of
+from lentigo_trainer.metrics.arrays import FloatArray
 from tests.fakes import made_manifest
-from tests.trainer.evaluation.made_up_answers import made_up_answers
+from tests.trainer.metrics.made_up_answers import made_up_answers
 
 # About the shares of HAM10000's hold-out, with more melanomas.
 SHARES = (0.06, 0.06, 0.12, 0.04, 0.2, 0.46, 0.06)

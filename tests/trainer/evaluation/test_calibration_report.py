@@ -4,15 +4,15 @@ from scipy.special import softmax
 
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.calibration.temperature import calibrated
-from lentigo_trainer.evaluation.arrays import FloatArray
-from lentigo_trainer.evaluation.bootstrap import Resampling
 from lentigo_trainer.evaluation.calibration_report import (
     CalibrationReport,
     calibration_report,
     uncalibrated,
 )
 from lentigo_trainer.evaluation.summary import evaluate
-from tests.trainer.evaluation.made_up_answers import made_up_answers
+from lentigo_trainer.metrics.arrays import FloatArray
+from lentigo_trainer.metrics.bootstrap import Resampling
+from tests.trainer.metrics.made_up_answers import made_up_answers
 
 
 def by_diagnosis(temperatures: FloatArray) -> Calibration:

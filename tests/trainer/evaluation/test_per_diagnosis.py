@@ -3,9 +3,9 @@ import pytest
 import sklearn.metrics
 
 from lentigo_contract.labels import CODES, index_of
-from lentigo_trainer.evaluation.bootstrap import Resampling
 from lentigo_trainer.evaluation.per_diagnosis import diagnosis_figures, melanoma_specificities
-from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
+from lentigo_trainer.metrics.bootstrap import Resampling
+from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
 
 @pytest.mark.parametrize("code", CODES)

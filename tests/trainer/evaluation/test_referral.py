@@ -2,9 +2,9 @@ import numpy as np
 
 from lentigo_contract.labels import index_of
 from lentigo_contract.manifest.manifest import Thresholds
-from lentigo_trainer.evaluation.arrays import LabelArray
-from lentigo_trainer.evaluation.bootstrap import Resampling
 from lentigo_trainer.evaluation.referral import Referral, referral
+from lentigo_trainer.metrics.arrays import LabelArray
+from lentigo_trainer.metrics.bootstrap import Resampling
 
 NV, MEL, BCC = index_of("nv"), index_of("mel"), index_of("bcc")
 # Two melanomas called nevi, one of them with enough left over to be referred.

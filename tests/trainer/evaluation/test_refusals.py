@@ -3,10 +3,10 @@ import pytest
 
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.manifest.manifest import UnlikenessLimit
-from lentigo_trainer.evaluation.bootstrap import Resampling
 from lentigo_trainer.evaluation.exported_model import EngineAnswers
 from lentigo_trainer.evaluation.referral import refused_by, refused_share
-from tests.trainer.evaluation.made_up_answers import certain
+from lentigo_trainer.metrics.bootstrap import Resampling
+from tests.trainer.metrics.made_up_answers import certain
 
 LIMIT = UnlikenessLimit(limit=2.5, method="made up", source="made up")
 

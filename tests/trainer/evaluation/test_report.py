@@ -13,7 +13,7 @@ from lentigo_trainer.evaluation.summary import evaluate
 from lentigo_trainer.reporting.evaluation_page import write_page
 from lentigo_trainer.reporting.tables import sentences
 from tests.fakes import made_manifest
-from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
+from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
 SUBJECT = Subject(
     name="lentigo",

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from lentigo_contract.labels import index_of
-from lentigo_trainer.evaluation.bootstrap import Resampling
 from lentigo_trainer.evaluation.subgroups import Subgroups, subgroups
-from tests.trainer.evaluation.made_up_answers import made_up_answers
+from lentigo_trainer.metrics.bootstrap import Resampling
+from tests.trainer.metrics.made_up_answers import made_up_answers
 
 N = 120
 

@@ -6,7 +6,7 @@ import pytest
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
-from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
+from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
 
 def test_every_figure_lies_in_its_interval_and_knows_its_n() -> None:

@@ -5,8 +5,8 @@ import pytest
 from lentigo_contract.errors import PublishError, WorkFolderError
 from lentigo_contract.manifest.manifest import DatasetRecord, Manifest
 from lentigo_contract.repository.store import ModelStore
-from lentigo_trainer.evaluation.bootstrap import Figure
 from lentigo_trainer.export.publishing import Yardstick, best_run, require_no_worse
+from lentigo_trainer.metrics.bootstrap import Figure
 from tests.fakes import made_manifest
 from tests.trainer.benchmark.made_up import made_evaluation
 

@@ -14,7 +14,7 @@ from lentigo_trainer.reporting import plots
 from lentigo_trainer.reporting.run_report import tables, write_report
 from lentigo_trainer.reporting.style import blank, in_per_cent
 from lentigo_trainer.training.loop import EpochFigures
-from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
+from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
 EPOCHS = tuple(
     EpochFigures(

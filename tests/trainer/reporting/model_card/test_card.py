@@ -3,14 +3,14 @@ import pytest
 
 from lentigo_contract.labels import RESEARCH_NOTICE, index_of
 from lentigo_contract.manifest.manifest import SplitRecord, Thresholds, UnlikenessLimit
-from lentigo_trainer.evaluation.arrays import LabelArray
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import Scorecard, score, subject_of
+from lentigo_trainer.metrics.arrays import LabelArray
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import Other, checked
 from tests.fakes import made_manifest
 from tests.trainer.evaluation.cards import made_card
-from tests.trainer.evaluation.made_up_answers import certain
+from tests.trainer.metrics.made_up_answers import certain
 
 NV, MEL = index_of("nv"), index_of("mel")
 MANIFEST = made_manifest(version=3)

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark.records import Measured
-from lentigo_trainer.evaluation.bootstrap import Figure
+from lentigo_trainer.metrics.bootstrap import Figure
 from lentigo_trainer.reporting.style import (
     FAINT,
     INK,

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry, UnlikenessLimit
-from lentigo_trainer.evaluation.arrays import (
+from lentigo_trainer.evaluation.exported_model import EngineAnswers
+from lentigo_trainer.metrics.arrays import (
     FloatArray,
     LabelArray,
     checked,
@@ -26,8 +27,7 @@ from lentigo_trainer.evaluation.arrays import (
     is_malignant,
     malignancy,
 )
-from lentigo_trainer.evaluation.exported_model import EngineAnswers
-from lentigo_trainer.evaluation.metrics import accuracy, balanced_accuracy, present_codes
+from lentigo_trainer.metrics.classification import accuracy, balanced_accuracy, present_codes
 
 WANTED_SENSITIVITY: Final = 0.95
 

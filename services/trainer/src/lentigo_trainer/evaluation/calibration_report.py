@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from scipy.special import softmax
 
 from lentigo_contract.manifest.manifest import Calibration
-from lentigo_trainer.evaluation.arrays import FloatArray, LabelArray
-from lentigo_trainer.evaluation.bootstrap import Figure, Resampling
-from lentigo_trainer.evaluation.metrics import ReliabilityBin
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
+from lentigo_trainer.metrics.bootstrap import Figure, Resampling
+from lentigo_trainer.metrics.classification import ReliabilityBin
 
 _HALVINGS: Final = 60
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from lentigo_contract.errors import ScorecardError
-from lentigo_trainer.evaluation.arrays import FloatArray, checked
-from lentigo_trainer.evaluation.bootstrap import Basis, Figure, Resampling, measured
-from lentigo_trainer.evaluation.metrics import statistics_of
 from lentigo_trainer.evaluation.report import Scorecard, groups_of, probabilities_of, truth_of
+from lentigo_trainer.metrics.arrays import FloatArray, checked
+from lentigo_trainer.metrics.bootstrap import Basis, Figure, Resampling, measured
+from lentigo_trainer.metrics.classification import statistics_of
 
 COMPARED: Final = (
     "accuracy",

@@ -33,7 +33,7 @@ from lentigo_trainer.data.ham10000 import (
 )
 from lentigo_trainer.data.provenance import digest_of
 from lentigo_trainer.data.splits import Parts, Rows, parts_of, split
-from lentigo_trainer.evaluation.arrays import LabelArray
+from lentigo_trainer.metrics.arrays import LabelArray
 
 IMAGE: Final = "image"
 CODE_OF_COLUMN: Final = {

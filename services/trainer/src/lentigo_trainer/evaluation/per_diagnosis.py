@@ -7,9 +7,15 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation.arrays import FloatArray, LabelArray
-from lentigo_trainer.evaluation.bootstrap import Basis, Figure, Resampling, measured
-from lentigo_trainer.evaluation.metrics import auc, average_precision, mean, ratio, specificity_at
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
+from lentigo_trainer.metrics.bootstrap import Basis, Figure, Resampling, measured
+from lentigo_trainer.metrics.classification import (
+    auc,
+    average_precision,
+    mean,
+    ratio,
+    specificity_at,
+)
 
 SENSITIVITIES: Final = (0.9, 0.95)
 """Sensitivities for melanoma at which its specificity is told."""

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import Thresholds, UnlikenessLimit
-from lentigo_trainer.evaluation.arrays import FloatArray, LabelArray, is_malignant, malignancy
-from lentigo_trainer.evaluation.bootstrap import Basis, Figure, Resampling, measured
 from lentigo_trainer.evaluation.exported_model import EngineAnswers
-from lentigo_trainer.evaluation.metrics import area_under_risk, mean, risk_at
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant, malignancy
+from lentigo_trainer.metrics.bootstrap import Basis, Figure, Resampling, measured
+from lentigo_trainer.metrics.classification import area_under_risk, mean, risk_at
 
 _MELANOMA: Final = CODES.index("mel")
 

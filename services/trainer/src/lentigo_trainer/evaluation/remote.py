@@ -17,8 +17,8 @@ from lentigo_contract.errors import DamagedImagesError, RemoteServiceError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, listed
-from lentigo_trainer.evaluation.arrays import FloatArray
 from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.retrying import Patience, seconds_asked
 

@@ -22,8 +22,6 @@ from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 from lentigo_contract.errors import MetricError, ScorecardError
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE, index_of
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.evaluation.arrays import FloatArray, LabelArray, checked
-from lentigo_trainer.evaluation.bootstrap import RESAMPLES, Figure, Resampling
 from lentigo_trainer.evaluation.calibration_report import CalibrationReport, calibration_report
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.per_diagnosis import (
@@ -41,6 +39,8 @@ from lentigo_trainer.evaluation.referral import (
 )
 from lentigo_trainer.evaluation.subgroups import Subgroups, subgroups
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, checked
+from lentigo_trainer.metrics.bootstrap import RESAMPLES, Figure, Resampling
 from lentigo_trainer.system.storage import write_whole
 
 

@@ -12,9 +12,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation.arrays import FloatArray, LabelArray, is_malignant, malignancy
-from lentigo_trainer.evaluation.bootstrap import FEWEST, Basis, Figure, Resampling, measured
-from lentigo_trainer.evaluation.metrics import BoolArray, auc, majority_code, mean, present_codes
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant, malignancy
+from lentigo_trainer.metrics.bootstrap import FEWEST, Basis, Figure, Resampling, measured
+from lentigo_trainer.metrics.classification import (
+    BoolArray,
+    auc,
+    majority_code,
+    mean,
+    present_codes,
+)
 
 UNKNOWN: Final = "unknown"
 

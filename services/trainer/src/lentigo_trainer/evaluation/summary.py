@@ -13,10 +13,10 @@ from pydantic import (
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
-from lentigo_trainer.evaluation import metrics
-from lentigo_trainer.evaluation.arrays import FloatArray, LabelArray, checked, is_malignant
-from lentigo_trainer.evaluation.bootstrap import RESAMPLES, Figure, Interval, bootstrap
-from lentigo_trainer.evaluation.metrics import (
+from lentigo_trainer.metrics import classification
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, checked, is_malignant
+from lentigo_trainer.metrics.bootstrap import RESAMPLES, Figure, Interval, bootstrap
+from lentigo_trainer.metrics.classification import (
     ReliabilityBin,
     expected_calibration_error,
     reliability_diagram,
@@ -122,9 +122,11 @@ def evaluate(
         answered = int(named[index_of(code)])
         args = (truth, probabilities, code)
         return ClassFigures(
-            recall=figure(lambda: metrics.recall(*args), f"recall {code}", n),
-            precision=figure(lambda: metrics.precision(*args), f"precision {code}", answered),
-            auc=figure(lambda: metrics.one_vs_rest_auc(*args), f"auc {code}", n),
+            recall=figure(lambda: classification.recall(*args), f"recall {code}", n),
+            precision=figure(
+                lambda: classification.precision(*args), f"precision {code}", answered
+            ),
+            auc=figure(lambda: classification.one_vs_rest_auc(*args), f"auc {code}", n),
         )
 
     both = (truth, probabilities)
@@ -133,27 +135,33 @@ def evaluate(
         lesions=int(np.unique(groups).size),
         resamples=resamples,
         seed=seed,
-        majority=metrics.majority_code(truth),
-        averaged_over=metrics.present_codes(truth),
-        accuracy=figure(lambda: metrics.accuracy(*both), "accuracy"),
-        majority_baseline=figure(lambda: metrics.majority_baseline(truth), "majority_baseline"),
-        balanced_accuracy=figure(lambda: metrics.balanced_accuracy(*both), "balanced_accuracy"),
+        majority=classification.majority_code(truth),
+        averaged_over=classification.present_codes(truth),
+        accuracy=figure(lambda: classification.accuracy(*both), "accuracy"),
+        majority_baseline=figure(
+            lambda: classification.majority_baseline(truth), "majority_baseline"
+        ),
+        balanced_accuracy=figure(
+            lambda: classification.balanced_accuracy(*both), "balanced_accuracy"
+        ),
         melanoma_sensitivity=figure(
-            lambda: metrics.melanoma_sensitivity(*both),
+            lambda: classification.melanoma_sensitivity(*both),
             "melanoma_sensitivity",
             int(members[index_of("mel")]),
         ),
         malignant_auc=figure(
-            lambda: metrics.malignant_auc(*both), "malignant_auc", int(is_malignant(truth).sum())
+            lambda: classification.malignant_auc(*both),
+            "malignant_auc",
+            int(is_malignant(truth).sum()),
         ),
-        macro_auc=figure(lambda: metrics.macro_auc(*both), "macro_auc"),
+        macro_auc=figure(lambda: classification.macro_auc(*both), "macro_auc"),
         expected_calibration_error=figure(
             lambda: expected_calibration_error(*both), "expected_calibration_error"
         ),
-        brier=figure(lambda: metrics.brier_score(*both), "brier"),
-        log_loss=figure(lambda: metrics.log_loss(*both), "log_loss"),
+        brier=figure(lambda: classification.brier_score(*both), "brier"),
+        log_loss=figure(lambda: classification.log_loss(*both), "log_loss"),
         classes={code: class_figures(code) for code in CODES},
-        confusion=tuple(tuple(row) for row in metrics.confusion_matrix(*both).tolist()),
+        confusion=tuple(tuple(row) for row in classification.confusion_matrix(*both).tolist()),
         reliability=reliability_diagram(*both),
     )
 

@@ -18,14 +18,14 @@ from lentigo_contract.manifest.engines import (
     golden_images,
 )
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.evaluation.arrays import FloatArray, LabelArray, checked
 from lentigo_trainer.evaluation.exported_model import (
     EngineAnswers,
     litert_answers,
     probabilities_of,
     saved_model_answers,
 )
-from lentigo_trainer.evaluation.metrics import accuracy, balanced_accuracy, present_codes
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, checked
+from lentigo_trainer.metrics.classification import accuracy, balanced_accuracy, present_codes
 from lentigo_trainer.system.progress import Progress
 
 GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {

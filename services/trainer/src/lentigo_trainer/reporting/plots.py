@@ -19,10 +19,10 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation.bootstrap import Figure
-from lentigo_trainer.evaluation.metrics import ReliabilityBin
 from lentigo_trainer.evaluation.report import Scorecard
 from lentigo_trainer.evaluation.summary import Evaluation
+from lentigo_trainer.metrics.bootstrap import Figure
+from lentigo_trainer.metrics.classification import ReliabilityBin
 from lentigo_trainer.reporting.model_card.evidence import Other
 from lentigo_trainer.reporting.style import (
     BLUE,

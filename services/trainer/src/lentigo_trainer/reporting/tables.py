@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation.bootstrap import Figure
 from lentigo_trainer.evaluation.referral import Referral
 from lentigo_trainer.evaluation.report import Scorecard
 from lentigo_trainer.evaluation.subgroups import Subgroup
+from lentigo_trainer.metrics.bootstrap import Figure
 from lentigo_trainer.reporting.text import (
     number_text,
     share_text,

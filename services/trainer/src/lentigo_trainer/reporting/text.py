@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation.bootstrap import Figure
 from lentigo_trainer.evaluation.summary import Evaluation
+from lentigo_trainer.metrics.bootstrap import Figure
 
 NOT_MEASURED: Final = "not measured"
 

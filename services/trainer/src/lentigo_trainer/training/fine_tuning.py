@@ -28,7 +28,7 @@ from lentigo_trainer.data.random_augmentation import (
     mixed,
     varied,
 )
-from lentigo_trainer.evaluation.metrics import balanced_accuracy
+from lentigo_trainer.metrics.classification import balanced_accuracy
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.frozen_backbone import Examples, FeatureRows, logits_of
 from lentigo_trainer.training.loop import (

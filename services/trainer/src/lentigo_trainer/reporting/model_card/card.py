@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.evaluation.bootstrap import Figure
 from lentigo_trainer.evaluation.report import Scorecard
+from lentigo_trainer.metrics.bootstrap import Figure
 from lentigo_trainer.reporting.model_card.evidence import Evidence
 from lentigo_trainer.reporting.model_card.results import (
     READING,

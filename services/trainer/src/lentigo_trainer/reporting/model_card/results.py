@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from lentigo_contract.labels import CODES, DIAGNOSES
-from lentigo_trainer.evaluation.bootstrap import Figure
 from lentigo_trainer.evaluation.comparison import COMPARED, paired_differences
 from lentigo_trainer.evaluation.report import Scorecard
 from lentigo_trainer.evaluation.subgroups import Subgroup
+from lentigo_trainer.metrics.bootstrap import Figure
 from lentigo_trainer.reporting.model_card.evidence import Evidence, Other
 from lentigo_trainer.reporting.tables import TextTable, figure_tables, overlap_text, subgroup_tables
 from lentigo_trainer.reporting.text import (

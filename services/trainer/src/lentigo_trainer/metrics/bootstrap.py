@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from lentigo_contract.errors import MetricError
-from lentigo_trainer.evaluation.arrays import FloatArray
+from lentigo_trainer.metrics.arrays import FloatArray
 
 RESAMPLES: Final = 1000
 CONFIDENCE: Final = 0.95

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import MetricError
-from lentigo_trainer.evaluation import metrics
-from lentigo_trainer.evaluation.arrays import FloatArray
-from lentigo_trainer.evaluation.bootstrap import bootstrap, percentile_interval, resampled_weights
-from lentigo_trainer.evaluation.metrics import expected_calibration_error, mean, statistics_of
-from tests.trainer.evaluation.made_up_answers import made_up_answers
+from lentigo_trainer.metrics import classification
+from lentigo_trainer.metrics.arrays import FloatArray
+from lentigo_trainer.metrics.bootstrap import bootstrap, percentile_interval, resampled_weights
+from lentigo_trainer.metrics.classification import expected_calibration_error, mean, statistics_of
+from tests.trainer.metrics.made_up_answers import made_up_answers
 
 
 def test_unit_weights_give_the_figures_of_the_plain_functions() -> None:
@@ -19,18 +19,18 @@ def test_unit_weights_give_the_figures_of_the_plain_functions() -> None:
         for name, values in statistics_of(truth, probabilities)(np.ones((1, truth.size))).items()
     }
     both = (truth, probabilities)
-    assert found["accuracy"] == pytest.approx(metrics.accuracy(*both))
-    assert found["majority_baseline"] == pytest.approx(metrics.majority_baseline(truth))
-    assert found["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy(*both))
-    assert found["malignant_auc"] == pytest.approx(metrics.malignant_auc(*both))
-    assert found["macro_auc"] == pytest.approx(metrics.macro_auc(*both))
-    assert found["brier"] == pytest.approx(metrics.brier_score(*both))
-    assert found["log_loss"] == pytest.approx(metrics.log_loss(*both))
+    assert found["accuracy"] == pytest.approx(classification.accuracy(*both))
+    assert found["majority_baseline"] == pytest.approx(classification.majority_baseline(truth))
+    assert found["balanced_accuracy"] == pytest.approx(classification.balanced_accuracy(*both))
+    assert found["malignant_auc"] == pytest.approx(classification.malignant_auc(*both))
+    assert found["macro_auc"] == pytest.approx(classification.macro_auc(*both))
+    assert found["brier"] == pytest.approx(classification.brier_score(*both))
+    assert found["log_loss"] == pytest.approx(classification.log_loss(*both))
     assert found["expected_calibration_error"] == pytest.approx(expected_calibration_error(*both))
-    for code in metrics.present_codes(truth):
-        assert found[f"recall {code}"] == pytest.approx(metrics.recall(*both, code))
-        assert found[f"precision {code}"] == pytest.approx(metrics.precision(*both, code))
-        assert found[f"auc {code}"] == pytest.approx(metrics.one_vs_rest_auc(*both, code))
+    for code in classification.present_codes(truth):
+        assert found[f"recall {code}"] == pytest.approx(classification.recall(*both, code))
+        assert found[f"precision {code}"] == pytest.approx(classification.precision(*both, code))
+        assert found[f"auc {code}"] == pytest.approx(classification.one_vs_rest_auc(*both, code))
 
 
 def test_weights_are_the_same_as_repeating_examples() -> None:
@@ -38,8 +38,8 @@ def test_weights_are_the_same_as_repeating_examples() -> None:
     times = np.random.default_rng(0).integers(0, 3, size=120)
     found = statistics_of(truth, probabilities)(times[None].astype(float))
     repeated = (np.repeat(truth, times), np.repeat(probabilities, times, axis=0))
-    assert found["malignant_auc"][0] == pytest.approx(metrics.malignant_auc(*repeated))
-    assert found["log_loss"][0] == pytest.approx(metrics.log_loss(*repeated))
+    assert found["malignant_auc"][0] == pytest.approx(classification.malignant_auc(*repeated))
+    assert found["log_loss"][0] == pytest.approx(classification.log_loss(*repeated))
     assert found["expected_calibration_error"][0] == pytest.approx(
         expected_calibration_error(*repeated)
     )
@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_intervals_however_memory_is_cut(
     truth, probabilities, lesions = made_up_answers(7, n=100)
     statistics = statistics_of(truth, probabilities)
     first = bootstrap(statistics, lesions, seed=1, resamples=200)
-    monkeypatch.setattr("lentigo_trainer.evaluation.bootstrap.WEIGHTS_AT_ONCE", 1_000)
+    monkeypatch.setattr("lentigo_trainer.metrics.bootstrap.WEIGHTS_AT_ONCE", 1_000)
     assert bootstrap(statistics, lesions, seed=1, resamples=200) == first
     assert bootstrap(statistics, lesions, seed=2, resamples=200) != first
 

@@ -12,8 +12,8 @@ import pytest
 import sklearn.metrics
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation.metrics import balanced_accuracy
-from tests.trainer.evaluation.made_up_answers import SHARES, made_up_answers
+from lentigo_trainer.metrics.classification import balanced_accuracy
+from tests.trainer.metrics.made_up_answers import SHARES, made_up_answers
 
 
 def isic_balanced_accuracy(truth: pd.DataFrame, prediction: pd.DataFrame) -> float:

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.labels import CODES, index_of
-from lentigo_trainer.evaluation.arrays import (
+from lentigo_trainer.metrics.arrays import (
     FloatArray,
     LabelArray,
     checked,
@@ -42,7 +42,7 @@ from lentigo_trainer.evaluation.arrays import (
     is_malignant,
     malignancy,
 )
-from lentigo_trainer.evaluation.bootstrap import Statistics
+from lentigo_trainer.metrics.bootstrap import Statistics
 
 
 def accuracy(truth: LabelArray, probabilities: FloatArray) -> float:

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation.metrics import (
+from lentigo_trainer.metrics.classification import (
     confidence_bins,
     expected_calibration_error,
     reliability_diagram,
 )
-from tests.trainer.evaluation.made_up_answers import certain, made_up_answers
+from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
 
 def answered(confidence: float) -> list[float]:
