@@ -35,7 +35,7 @@ from lentigo_contract.manifest.engines import golden_images
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import MANIFEST_NAME
 from lentigo_contract.repository.store import ModelStore
-from serving_figures import HEAD, Measured, Row, at_least, at_most, draw_memory, row, summary
+from serving_figures import HEAD, BenchmarkResult, Row, at_least, at_most, draw_memory, row, summary
 from serving_load import Outcome
 from serving_servers import HERE, Recipe, Running, ours, plain_keras, rivals, running
 
@@ -106,7 +106,7 @@ class Bench:
             took = [each for some in pool.map(work, range(workers)) for each in some]
             return len(took) / (time.perf_counter() - starts), statistics.median(took)
 
-    def reloads(self, plot: Path | None) -> list[Measured]:
+    def reloads(self, plot: Path | None) -> list[BenchmarkResult]:
         """Load the version anew, 50 times, under load; the first 20 are compared with calm."""
         keys = self.folder / "keys.json"
         admin, predict = (add_key(keys, scope) for scope in ("admin", "predict"))
@@ -147,7 +147,7 @@ class Bench:
             time.sleep(max(0.0, 1 - (time.perf_counter() - began)))
         return finished(load)
 
-    def overload(self, peak: float) -> list[Measured]:
+    def overload(self, peak: float) -> list[BenchmarkResult]:
         """Send four times what it can answer, for three times as long as the others."""
         rate = round(OVERLOAD * peak)
         with running(ours("auto"), self.folder) as server:
@@ -161,7 +161,7 @@ class Bench:
             at_least("overload: throughput / peak", answered / peak, 0.9),
         ]
 
-    def start(self) -> Measured:
+    def start(self) -> BenchmarkResult:
         """Time the start with LiteRT; the second finds its files in the page cache."""
         for _ in range(2):
             with running(ours("litert"), self.folder) as server:
@@ -198,7 +198,7 @@ def main() -> None:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def measure(bench: Bench, rivals_python: Path, plot: Path | None) -> list[Measured]:
+def measure(bench: Bench, rivals_python: Path, plot: Path | None) -> list[BenchmarkResult]:
     """Tell the whole story."""
     print(f"{bench.processors} processors\n\n{HEAD}")
     for engine in ("auto", "savedmodel", "litert", "litert-int8"):
@@ -222,7 +222,7 @@ def measure(bench: Bench, rivals_python: Path, plot: Path | None) -> list[Measur
         at_least("32 clients: auto / FastAPI + Keras", auto / keras, 3),
         at_least("32 clients: savedmodel / best rival", saved / best if best else None, 1.2),
         at_least("32 clients: auto / decode + int8 in process", auto / int8, 0.7),
-        Measured("32 clients: auto / decode + float32 in process", auto / float32),
+        BenchmarkResult("32 clients: auto / decode + float32 in process", auto / float32),
         at_most("1 client: median / decode + network in process", lone / alone, 1.5),
         *bench.reloads(plot),
         *bench.overload(auto),

@@ -36,7 +36,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Measured:
+class BenchmarkResult:
     """A figure and what it should be; the value is None if it was not measured."""
 
     what: str
@@ -51,14 +51,14 @@ class Measured:
         return f"| {self.what} | {value} | {self.bound} | {verdict} |"
 
 
-def at_least(what: str, value: float | None, bound: float) -> Measured:
+def at_least(what: str, value: float | None, bound: float) -> BenchmarkResult:
     """Give a figure that should not be smaller."""
-    return Measured(what, value, f">= {bound:g}", None if value is None else value >= bound)
+    return BenchmarkResult(what, value, f">= {bound:g}", None if value is None else value >= bound)
 
 
-def at_most(what: str, value: float | None, bound: float) -> Measured:
+def at_most(what: str, value: float | None, bound: float) -> BenchmarkResult:
     """Give a figure that should not be larger."""
-    return Measured(what, value, f"<= {bound:g}", None if value is None else value <= bound)
+    return BenchmarkResult(what, value, f"<= {bound:g}", None if value is None else value <= bound)
 
 
 def row(server: str, concurrency: int, outcome: Outcome, memory: float) -> Row:

@@ -2,7 +2,7 @@
 
     python benchmarks/training.py --source DIR --weights DIR [--limit 600] [--rounds 3]
 
-The paper's way: Keras' `fit` on the whole network with its first layers frozen; every epoch
+The paper's way: Keras' `train_head` on the whole network with its first layers frozen; every epoch
 decodes the JPEGs, resizes, augments, and runs the frozen layers again. It is given what TensorFlow
 offers for that: parallel decoding and augmentation ahead of the training step. Ours: one pass
 through the frozen layers, then epochs of our loop on their output.
@@ -31,7 +31,7 @@ from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.system.resources import available_cores
 from lentigo_trainer.config.recipe import Optimizer, Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
-from lentigo_trainer.data.augmentation import augment, maps_of, pictures
+from lentigo_trainer.data.augmentation import augment, augmented_images, maps_of
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source, open_images
 from lentigo_trainer.data.oversampling import Plan
@@ -40,8 +40,8 @@ from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import Weights, architecture
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.feature_cache import FeatureKey, compute_features
-from lentigo_trainer.training.frozen_backbone import BATCH, Examples, FrozenTrunk, fit
-from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.frozen_backbone import BATCH, Examples, FrozenBackbone, train_head
+from lentigo_trainer.training.loop import EpochMetrics
 
 EPOCHS = 20
 RECIPE = Recipe(epochs=1, optimizer=Optimizer(cooldown_epochs=0))
@@ -104,7 +104,7 @@ def read(source: Path, folder: Path, limit: int) -> Data:
 
 
 def papers_epoch(network: Network, data: Data) -> Callable[[], Seconds]:
-    """An epoch of Keras' `fit` on the whole network, from JPEGs."""
+    """An epoch of Keras' `train_head` on the whole network, from JPEGs."""
     model = keras.models.clone_model(network.whole, clone_function=_plain)
     model.set_weights(network.whole.get_weights())
     model.compile(
@@ -144,11 +144,13 @@ def _plain(layer: keras.Layer) -> keras.Layer:
 
 def frozen_pass(network: Network, data: Data, folder: Path) -> tuple[Examples, Seconds]:
     """Our one pass through the frozen layers, and how long it takes."""
-    trunk = FrozenTrunk(network.trunk, available_cores())
+    trunk = FrozenBackbone(network.trunk, available_cores())
     key = FeatureKey("rows", data.prepared.digest, "", trunk.digest, len(data.plan), trunk.shape)
 
     def from_row(first: int) -> Iterator[np.ndarray]:
-        return iter(pictures(data.prepared.images, data.plan, BATCH, first).as_numpy_iterator())
+        return iter(
+            augmented_images(data.prepared.images, data.plan, BATCH, first).as_numpy_iterator()
+        )
 
     started = time.perf_counter()
     found = compute_features(trunk, from_row, folder / "features", key, SilentProgress())
@@ -165,14 +167,14 @@ def in_turn(
     """Seconds of the paper's epoch and of ours, which our own loop trains in turn with it."""
     pairs: list[tuple[Seconds, Seconds]] = []
 
-    def finished(figures: EpochFigures) -> None:
+    def finished(figures: EpochMetrics) -> None:
         # The first epoch compiles our step; the paper's was compiled before.
         if figures.epoch > 1:
             pairs.append((paper(), figures.seconds))
 
     one = Examples(features.features, features.labels[:1])
     recipe = RECIPE.for_epochs(1 + rounds)
-    fit(network.tail, features, one, recipe, 0, folder / "c.npz", SilentProgress(), finished)
+    train_head(network.tail, features, one, recipe, 0, folder / "c.npz", SilentProgress(), finished)
     return pairs
 
 

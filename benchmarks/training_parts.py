@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from lentigo_trainer.models.classifier import FusedBatchNormalization, Network, build
 from lentigo_trainer.models.registry import architecture
-from lentigo_trainer.training.frozen_backbone import BATCH, FrozenTrunk
+from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone
 
 ROWS = 256
 STEP_ROWS = 32
@@ -50,7 +50,7 @@ def keras_trunk(network: Network) -> Work:
 
 def lite(network: Network) -> Work:
     """The trunk as training runs it."""
-    trunk = FrozenTrunk(network.trunk, os.cpu_count() or 1)
+    trunk = FrozenBackbone(network.trunk, os.cpu_count() or 1)
     pictures = np.random.default_rng(0).uniform(0, 255, (BATCH, 224, 224, 3)).astype(np.float32)
     return lambda: [trunk(pictures) for _ in range(ROWS // BATCH)]
 

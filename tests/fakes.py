@@ -24,11 +24,11 @@ from lentigo_contract.manifest.manifest import (
     DatasetRecord,
     Manifest,
     MapGeometry,
+    OodThreshold,
     Parameters,
     PlanRecord,
     SplitRecord,
     Thresholds,
-    UnlikenessLimit,
 )
 
 # Half of HAM10000's 600x450.
@@ -209,9 +209,9 @@ def made_manifest(**changes: object) -> Manifest:
     return Manifest.model_validate({**fields, **changes})
 
 
-def made_unlikeness(limit: float = 0.25) -> UnlikenessLimit:
+def made_unlikeness(limit: float = 0.25) -> OodThreshold:
     """Give the limit of a version that tells how unlike its training images an image is."""
-    return UnlikenessLimit(limit=limit, method="made up", source="code")
+    return OodThreshold(limit=limit, method="made up", source="code")
 
 
 def made_agreement(**changes: object) -> EngineAgreement:

@@ -23,7 +23,7 @@ from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.engines.base import Engine, Images, Prediction
 from tests.fakes import made_agreement, made_manifest
 
-Flaw = Literal["none", "nan", "classes", "sum", "signature", "input", "untold"]
+QualityIssue = Literal["none", "nan", "classes", "sum", "signature", "input", "untold"]
 
 # TensorFlow has no types.
 Tensor = Any
@@ -101,7 +101,7 @@ class SavedModels:
         self,
         store: ModelStore,
         seed: int,
-        flaw: Flaw = "none",
+        flaw: QualityIssue = "none",
         *,
         litert: bool = False,
         **changes: object,
@@ -126,10 +126,10 @@ class SavedModels:
 
         return store.publish(fill)
 
-    def _made(self, seed: int, flaw: Flaw) -> Path:
+    def _made(self, seed: int, flaw: QualityIssue) -> Path:
         return self._once(f"{seed}-{flaw}", lambda path: _save(path, seed, flaw))
 
-    def _converted(self, seed: int, flaw: Flaw) -> Path:
+    def _converted(self, seed: int, flaw: QualityIssue) -> Path:
         saved = self._made(seed, flaw)
         return self._once(f"{seed}-{flaw}-tflite", lambda path: _convert(saved, path, flaw))
 
@@ -154,7 +154,7 @@ def saved_models(tmp_path_factory: pytest.TempPathFactory) -> SavedModels:
     return SavedModels(folder)
 
 
-def _save(folder: Path, seed: int, flaw: Flaw) -> None:
+def _save(folder: Path, seed: int, flaw: QualityIssue) -> None:
     # Where TensorFlow is not needed it is not imported: that takes many seconds.
     import tensorflow as tf
 
@@ -189,7 +189,7 @@ def _save(folder: Path, seed: int, flaw: Flaw) -> None:
     tf.saved_model.save(module, str(folder), signatures={_signature(flaw): served})
 
 
-def _convert(saved: Path, file: Path, flaw: Flaw) -> None:
+def _convert(saved: Path, file: Path, flaw: QualityIssue) -> None:
     import tensorflow as tf
 
     converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -198,5 +198,5 @@ def _convert(saved: Path, file: Path, flaw: Flaw) -> None:
     file.write_bytes(converter.convert())
 
 
-def _signature(flaw: Flaw) -> str:
+def _signature(flaw: QualityIssue) -> str:
     return "another" if flaw == "signature" else "serving_default"

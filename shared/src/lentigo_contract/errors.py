@@ -177,7 +177,7 @@ class OverlapError(EvaluationError):
     """Images or lesions of the evaluation are among those the version was trained on."""
 
 
-class ScorecardError(EvaluationError):
+class EvaluationReportError(EvaluationError):
     """A file of figures cannot be read, or does not belong to what it is set beside."""
 
 

@@ -3,7 +3,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageFilter
 
-from lentigo_contract.imaging.quality import FLAWS, LEAST_SIDE, REASONS, flaws_of
+from lentigo_contract.imaging.quality import FLAWS, LEAST_SIDE, REASONS, quality_issues
 from lentigo_contract.imaging.read import MODEL_SIDE, read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import golden_images
@@ -15,7 +15,7 @@ NOISE = np.random.default_rng(0).normal(0, 1, (*SIDES, 3))
 
 
 def found(pixels: npt.ArrayLike | Image.Image) -> tuple[str, ...]:
-    return flaws_of(np.asarray(pixels, np.uint8), 600, 450)
+    return quality_issues(np.asarray(pixels, np.uint8), 600, 450)
 
 
 def lesion(seed: int = 1, code: str = "nv") -> Image.Image:
@@ -38,7 +38,7 @@ def test_a_lesion_has_no_flaw(code: str) -> None:
 
 def test_a_lesion_from_a_file_has_no_flaw() -> None:
     image = read_image(jpeg_bytes(quality=75))
-    assert flaws_of(image.pixels, image.width, image.height) == ()
+    assert quality_issues(image.pixels, image.width, image.height) == ()
 
 
 def test_the_golden_pictures_have_no_flaw() -> None:
@@ -57,7 +57,7 @@ def test_the_golden_pictures_have_no_flaw() -> None:
 def test_the_shorter_side_decides_what_is_too_small(
     width: int, height: int, flaws: tuple[str, ...]
 ) -> None:
-    assert flaws_of(np.asarray(lesion()), width, height) == flaws
+    assert quality_issues(np.asarray(lesion()), width, height) == flaws
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_pale_but_sharp_lesion_is_not_blurred() -> None:
 
 
 def test_small_and_blurred_are_both_told() -> None:
-    assert flaws_of(np.asarray(blurred(8)), 90, 90) == ("too-small", "blurred")
+    assert quality_issues(np.asarray(blurred(8)), 90, 90) == ("too-small", "blurred")
 
 
 def test_every_flaw_is_a_reason_and_being_unlike_is_one_more() -> None:
@@ -124,5 +124,5 @@ def test_every_flaw_is_a_reason_and_being_unlike_is_one_more() -> None:
 def test_the_pixels_are_left_as_they_were() -> None:
     pixels = np.asarray(lesion())
     before = pixels.copy()
-    flaws_of(pixels, 600, 450)
+    quality_issues(pixels, 600, 450)
     assert (pixels == before).all()

@@ -16,7 +16,7 @@ from lentigo_inference.engines.selection import engine_loader
 from lentigo_inference.serving.model_manager import Reloader
 from lentigo_inference.serving.model_slot import ModelSlot
 from tests.fakes import made_unlikeness
-from tests.models import Flaw, SavedModels, expected
+from tests.models import QualityIssue, SavedModels, expected
 
 
 @pytest.mark.parametrize(("count", "threads"), [(1, 1), (3, 1), (1, 2), (2, 3), (5, 2), (9, 8)])
@@ -47,7 +47,7 @@ def test_it_computes_what_the_saved_model_does(
     ],
 )
 def test_a_flawed_model_is_refused_with_the_reason(
-    store: ModelStore, saved_models: SavedModels, flaw: Flaw, reason: str
+    store: ModelStore, saved_models: SavedModels, flaw: QualityIssue, reason: str
 ) -> None:
     stored = saved_models.publish(store, 1, flaw, litert=True, unlikeness=made_unlikeness())
     with pytest.raises(EngineError, match=reason):

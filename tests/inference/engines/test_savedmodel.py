@@ -10,7 +10,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.engines.base import warm_up
 from lentigo_inference.engines.selection import engine_loader
 from tests.fakes import made_unlikeness
-from tests.models import Flaw, SavedModels, expected
+from tests.models import QualityIssue, SavedModels, expected
 
 load = engine_loader(threads=1, setting="savedmodel")
 
@@ -49,7 +49,7 @@ def test_an_output_that_the_manifest_does_not_name_is_not_asked_for(
     ],
 )
 def test_a_flawed_model_is_refused_with_the_reason(
-    store: ModelStore, saved_models: SavedModels, flaw: Flaw, reason: str
+    store: ModelStore, saved_models: SavedModels, flaw: QualityIssue, reason: str
 ) -> None:
     stored = saved_models.publish(store, 1, flaw, unlikeness=made_unlikeness())
     with pytest.raises(EngineError, match=reason):

@@ -12,7 +12,7 @@ import pytest
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import Running, running
-from tests.models import Flaw, SavedModels, publish_plain
+from tests.models import QualityIssue, SavedModels, publish_plain
 
 pytestmark = pytest.mark.anyio
 
@@ -108,7 +108,11 @@ async def test_a_damaged_version_is_refused_with_the_reason_and_the_old_one_serv
 
 @pytest.mark.parametrize(("flaw", "reason"), [("nan", "not finite"), ("classes", "[1, 6]")])
 async def test_a_network_with_impossible_answers_is_refused_by_every_engine(
-    settings: Settings, store: ModelStore, saved_models: SavedModels, flaw: Flaw, reason: str
+    settings: Settings,
+    store: ModelStore,
+    saved_models: SavedModels,
+    flaw: QualityIssue,
+    reason: str,
 ) -> None:
     saved_models.publish(store, 1, litert=True)
     async with running(settings, load=None) as service:

@@ -11,13 +11,20 @@ import pandas as pd
 from lentigo_contract.labels import CODES, index_of
 from lentigo_contract.manifest.manifest import Parameters
 from lentigo_trainer.benchmark.job import recipe_of
-from lentigo_trainer.benchmark.records import PAPER, Benchmark, Entry, Latency, Machine, Measured
+from lentigo_trainer.benchmark.records import (
+    PAPER,
+    Benchmark,
+    BenchmarkResult,
+    Entry,
+    Latency,
+    Machine,
+)
 from lentigo_trainer.benchmark.run import BenchmarkConfig
 from lentigo_trainer.config.training import WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.models.registry import ARCHITECTURES, Weights
-from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.loop import EpochMetrics
 from tests.trainer.metrics.made_up_answers import made_up_answers
 
 NOW: Final = datetime(2026, 1, 2, tzinfo=UTC)
@@ -28,9 +35,9 @@ def made_evaluation(seed: int = 1) -> Evaluation:
     return evaluate(*made_up_answers(seed, n=200), seed=1, resamples=50)
 
 
-def made_measured(seed: int = 1, epochs: int = 10, **changes: object) -> Measured:
+def made_measured(seed: int = 1, epochs: int = 10, **changes: object) -> BenchmarkResult:
     history = tuple(
-        EpochFigures(
+        EpochMetrics(
             epoch=number,
             accuracy=0.5 + number / 50,
             loss=1 / number,
@@ -60,11 +67,11 @@ def made_measured(seed: int = 1, epochs: int = 10, **changes: object) -> Measure
             processor="Made-up 1", cores=2, system="Linux x86_64", tensorflow="2", litert="2"
         ),
     }
-    return Measured.model_validate({**fields, **changes})
+    return BenchmarkResult.model_validate({**fields, **changes})
 
 
 def made_benchmark(
-    measured: dict[str, Measured], reasons: dict[str, str] | None = None, **changes: object
+    measured: dict[str, BenchmarkResult], reasons: dict[str, str] | None = None, **changes: object
 ) -> Benchmark:
     """A benchmark in which every other architecture was left out."""
     told = reasons or {}

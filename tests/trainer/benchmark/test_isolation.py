@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from lentigo_trainer.benchmark.isolation import NotMeasured, measure_apart
-from lentigo_trainer.benchmark.records import Measured
+from lentigo_trainer.benchmark.isolation import NotMeasured, run_isolated
+from lentigo_trainer.benchmark.records import BenchmarkResult
 from tests.trainer.benchmark import deeds
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_a_job_is_done_in_another_process(tmp_path: Path) -> None:
-    outcome = measure_apart(deeds.made_job(tmp_path), deeds.finish)
-    assert isinstance(outcome, Measured)
+    outcome = run_isolated(deeds.made_job(tmp_path), deeds.finish)
+    assert isinstance(outcome, BenchmarkResult)
     assert outcome.images != os.getpid()
     assert outcome.recipe == {"name": "vgg16"}
 
@@ -36,7 +36,7 @@ def test_a_job_is_done_in_another_process(tmp_path: Path) -> None:
 def test_what_goes_wrong_over_there_is_told(
     tmp_path: Path, deed: Callable[..., Any], reason: str, failed: bool
 ) -> None:
-    assert measure_apart(deeds.made_job(tmp_path), deed) == NotMeasured(reason, failed)
+    assert run_isolated(deeds.made_job(tmp_path), deed) == NotMeasured(reason, failed)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_goes_wrong_over_there_is_told(
 def test_a_process_that_ends_without_a_word_is_a_failure(
     tmp_path: Path, deed: Callable[..., Any], told: str
 ) -> None:
-    outcome = measure_apart(deeds.made_job(tmp_path), deed)
+    outcome = run_isolated(deeds.made_job(tmp_path), deed)
     assert isinstance(outcome, NotMeasured)
     assert outcome.failed
     assert told in outcome.reason

@@ -9,7 +9,7 @@ from PIL import Image
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark import plots
-from lentigo_trainer.benchmark.records import Benchmark, Measured
+from lentigo_trainer.benchmark.records import Benchmark, BenchmarkResult
 from lentigo_trainer.benchmark.report import page, read_report, write_report
 from tests.trainer.benchmark.made_up import made_benchmark, made_measured
 
@@ -160,7 +160,7 @@ def test_pictures_are_wide_enough_for_a_phone_and_opaque(
     draw: object, count: int, less: str
 ) -> None:
     assert callable(draw)
-    found: list[tuple[str, Measured]] = [
+    found: list[tuple[str, BenchmarkResult]] = [
         (f"Network {n}{less}", made_measured(n)) for n in range(1, count + 1)
     ]
     image = Image.open(io.BytesIO(draw(found)))

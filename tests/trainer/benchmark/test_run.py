@@ -9,7 +9,7 @@ from lentigo_trainer.benchmark.records import Benchmark
 from lentigo_trainer.benchmark.run import BenchmarkConfig, compare
 from lentigo_trainer.models.registry import ARCHITECTURES
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.system.storage import claimed
+from lentigo_trainer.system.storage import locked
 from tests.trainer.benchmark.made_up import NOW, made_config, made_measured, made_prepared
 
 
@@ -160,14 +160,14 @@ def test_damaged_figures_are_measured_again(tmp_path: Path, content: str) -> Non
 
 def test_two_benchmarks_in_one_work_folder_are_one_too_many(tmp_path: Path) -> None:
     measuring = Measuring()
-    with claimed(tmp_path / "benchmark"), pytest.raises(WorkFolderError, match="Another run"):
+    with locked(tmp_path / "benchmark"), pytest.raises(WorkFolderError, match="Another run"):
         measuring.run(made_config(tmp_path, "cnn"))
     assert measuring.turns == []
 
 
 def test_a_folder_in_use_is_found_before_hours_are_spent(tmp_path: Path) -> None:
     measuring = Measuring()
-    with claimed(tmp_path / "mobilenet"), pytest.raises(WorkFolderError, match="mobilenet"):
+    with locked(tmp_path / "mobilenet"), pytest.raises(WorkFolderError, match="mobilenet"):
         measuring.run(made_config(tmp_path, "cnn", "mobilenet"))
     assert measuring.turns == []
 

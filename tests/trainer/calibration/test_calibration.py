@@ -11,7 +11,7 @@ from lentigo_trainer.calibration.temperature import (
     UNCALIBRATED,
     calibrated,
     calibration_on,
-    temperatures_by_diagnosis,
+    class_temperatures,
 )
 from lentigo_trainer.metrics.arrays import FloatArray
 
@@ -88,7 +88,7 @@ def test_what_was_sure_enough_keeps_about_the_one_temperature() -> None:
 def test_a_diagnosis_that_is_never_given_keeps_the_temperature_of_all() -> None:
     logits, labels = drawn(np.full(7, 2.0))
     logits[:, 3] -= 200
-    found = temperatures_by_diagnosis(logits, labels, shared=2.0)
+    found = class_temperatures(logits, labels, shared=2.0)
     assert found[3] == pytest.approx(2.0)
 
 
@@ -98,7 +98,7 @@ def test_few_answers_that_are_all_right_or_all_wrong_give_no_wild_temperatures(
 ) -> None:
     logits, _ = drawn(np.ones(7), rows=9)
     first = logits.argmax(axis=1)
-    found = temperatures_by_diagnosis(logits, first if right else (first + 1) % 7, shared=1.0)
+    found = class_temperatures(logits, first if right else (first + 1) % 7, shared=1.0)
     assert np.isfinite(found).all()
     assert (found > 0.01).all()
     assert (found < 100).all()

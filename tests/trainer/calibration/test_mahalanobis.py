@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import TrainingError
-from lentigo_trainer.calibration.out_of_distribution import Unlikeness, fitted
+from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector, fit_mahalanobis
 
 Floats = NDArray[np.float32]
 
@@ -15,14 +15,14 @@ def features(n: int, seed: int = 0) -> Floats:
     return (mixed * [1, 1, 1, 1, 1, 1e-3] + 3).astype(np.float32)
 
 
-def told(unlikeness: Unlikeness, pooled: Floats) -> NDArray[np.float64]:
+def told(unlikeness: MahalanobisDetector, pooled: Floats) -> NDArray[np.float64]:
     """Of maps of 2 x 2 cells with this mean."""
     maps = np.broadcast_to(pooled[:, None, None], (len(pooled), 2, 2, pooled.shape[1]))
     return np.asarray(unlikeness.of(maps), np.float64)
 
 
 def test_it_is_about_one_for_what_it_was_fitted_to_and_for_more_of_that() -> None:
-    unlikeness = fitted("layer", features(500))
+    unlikeness = fit_mahalanobis("layer", features(500))
     # With the variances shrunk to be more equal, less than one.
     assert told(unlikeness, features(500)).mean() == pytest.approx(0.8, abs=0.2)
     assert told(unlikeness, features(500, seed=1)).mean() == pytest.approx(0.8, abs=0.2)
@@ -34,38 +34,38 @@ def test_it_is_the_squared_mahalanobis_distance_by_the_shrunk_covariance() -> No
     shrunk = 0.97 * covariance + 0.03 * np.trace(covariance) / 6 * np.eye(6)
     away = asked - known.mean(axis=0)
     expected = np.einsum("ni,ij,nj->n", away, np.linalg.inv(shrunk), away) / 6
-    np.testing.assert_allclose(told(fitted("layer", known), asked), expected, rtol=1e-4)
+    np.testing.assert_allclose(told(fit_mahalanobis("layer", known), asked), expected, rtol=1e-4)
 
 
 def test_a_combination_that_never_occurred_is_further_than_each_of_its_parts() -> None:
     draw = np.random.default_rng(0)
     alike = draw.normal(size=(300, 1)).repeat(2, axis=1) + draw.normal(0, 0.05, (300, 2))
-    unlikeness = fitted("layer", alike.astype(np.float32))
+    unlikeness = fit_mahalanobis("layer", alike.astype(np.float32))
     usual, unheard_of = told(unlikeness, np.array([[2, 2], [2, -2]], np.float32))
     assert unheard_of > 10 * usual
 
 
 def test_the_same_features_give_the_same_distance() -> None:
-    one, other = fitted("layer", features(50)), fitted("layer", features(50))
+    one, other = fit_mahalanobis("layer", features(50)), fit_mahalanobis("layer", features(50))
     assert (one.whitening == other.whitening).all()
     assert (one.offset == other.offset).all()
 
 
 def test_fewer_images_than_features_will_do() -> None:
-    assert np.isfinite(told(fitted("layer", features(2)), features(5, seed=1))).all()
+    assert np.isfinite(told(fit_mahalanobis("layer", features(2)), features(5, seed=1))).all()
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_one_image_does_not_tell_what_is_usual(n: int) -> None:
     with pytest.raises(TrainingError, match="two training images"):
-        fitted("layer", features(n))
+        fit_mahalanobis("layer", features(n))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.5])
 def test_features_that_are_no_numbers_or_all_the_same_are_refused(value: float) -> None:
     with pytest.raises(TrainingError, match="behind layer are no numbers, or the same"):
-        fitted("layer", np.full((4, 3), value, np.float32))
+        fit_mahalanobis("layer", np.full((4, 3), value, np.float32))
 
 
 def test_it_says_in_words_what_it_is() -> None:
-    assert "behind layer" in fitted("layer", features(9)).method()
+    assert "behind layer" in fit_mahalanobis("layer", features(9)).method()

@@ -8,8 +8,8 @@ from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.labels import index_of
 from lentigo_contract.manifest.engines import GOLDEN_SEED, EngineName, Golden
 from lentigo_trainer.calibration.thresholds import OperatingPoint, choose_operating_point
-from lentigo_trainer.evaluation.exported_model import EngineAnswers
-from lentigo_trainer.export.parity import OtherEngines, agreement_of
+from lentigo_trainer.evaluation.exported_model import ModelOutputs
+from lentigo_trainer.export.parity import EngineParity, parity_of
 from lentigo_trainer.metrics.arrays import FloatArray, malignancy
 from tests.trainer.metrics.made_up_answers import made_up_answers
 
@@ -75,14 +75,11 @@ SHIFTED = suspicions(*SURE, 0.075, *BENIGN)
 
 def for_whom_it_serves(others: dict[EngineName, FloatArray]) -> OperatingPoint:
     """Choose as a training run does: for the SavedModel and for what may stand in for it."""
-    agreement = {
-        engine: agreement_of(TRUTH, REFERENCE, answers) for engine, answers in others.items()
-    }
+    agreement = {engine: parity_of(TRUTH, REFERENCE, answers) for engine, answers in others.items()}
     said = {
-        engine: EngineAnswers(answers.astype(np.float32), None)
-        for engine, answers in others.items()
+        engine: ModelOutputs(answers.astype(np.float32), None) for engine, answers in others.items()
     }
-    engines = OtherEngines(said, agreement, Golden(seed=GOLDEN_SEED, answers={}))
+    engines = EngineParity(said, agreement, Golden(seed=GOLDEN_SEED, answers={}))
     serving: dict[EngineName, FloatArray] = {"savedmodel": REFERENCE}
     serving |= {engine: each.probabilities for engine, each in engines.standing_in().items()}
     return choose_operating_point(TRUTH, serving, "twenty made up")

@@ -4,7 +4,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import TrainingError
-from lentigo_trainer.calibration.out_of_distribution import fit_unlikeness, stage_before_last
+from lentigo_trainer.calibration.out_of_distribution import fit_detector, stage_before_last
 from lentigo_trainer.models.classifier import build
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import SilentProgress
@@ -41,15 +41,15 @@ def test_without_a_finer_layer_it_looks_at_the_last_feature_map() -> None:
 def test_only_training_images_count_and_chance_is_in_the_seed() -> None:
     network = lively_mobilenet(2)
     images = pixels(5)
-    first = fit_unlikeness(network, images, np.array([0, 2, 3]), 7, SILENT)
+    first = fit_detector(network, images, np.array([0, 2, 3]), 7, SILENT)
     images[[1, 4]] = 0
-    again = fit_unlikeness(network, images, np.array([0, 2, 3]), 7, SILENT)
+    again = fit_detector(network, images, np.array([0, 2, 3]), 7, SILENT)
     assert first.whitening.shape == (512, 512)
     np.testing.assert_array_equal(first.whitening, again.whitening)
-    other = fit_unlikeness(network, images, np.array([0, 2, 3]), 8, SILENT)
+    other = fit_detector(network, images, np.array([0, 2, 3]), 8, SILENT)
     assert (first.whitening != other.whitening).any()
 
 
 def test_no_training_images_are_too_few() -> None:
     with pytest.raises(TrainingError, match="not 0"):
-        fit_unlikeness(lively_mobilenet(2), pixels(2), np.array([], np.intp), 0, SILENT)
+        fit_detector(lively_mobilenet(2), pixels(2), np.array([], np.intp), 0, SILENT)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from lentigo_contract.errors import StorageError, TooLittleMemoryError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.cli import main
-from lentigo_trainer.system.storage import claimed
+from lentigo_trainer.system.storage import locked
 from tests.fakes import synthetic_ham10000
 from tests.trainer.data.dataverse_stub import StoredFile, dataverse
 
@@ -105,7 +105,7 @@ def test_a_work_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -
 
 def test_a_work_folder_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     source = synthetic_ham10000(tmp_path / "ham", 1, size=(64, 48))
-    with claimed(tmp_path / "work" / "prepared"):
+    with locked(tmp_path / "work" / "prepared"):
         line = failure("prepare", "--source", source, "--work", tmp_path / "work")
     assert "Another run is using" in line
 

@@ -5,7 +5,7 @@ import pytest
 from lentigo_contract.errors import RecipeError
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.cli.options import recipe_from
-from lentigo_trainer.config.recipe import Recipe, WholeNetwork, own_recipe, read_recipe
+from lentigo_trainer.config.recipe import FineTuning, Recipe, own_recipe, read_recipe
 from lentigo_trainer.models.registry import ARCHITECTURES
 
 PAPER = Path(__file__).parents[3] / "recipes" / "paper.toml"
@@ -158,7 +158,7 @@ def test_a_fault_in_a_table_of_the_whole_network_is_found(
 
 
 def test_pictures_grow_from_stage_to_stage_up_to_full_size() -> None:
-    settings = read_recipe(PAPER.parent / "lentigo.toml").whole_network or WholeNetwork()
+    settings = read_recipe(PAPER.parent / "lentigo.toml").whole_network or FineTuning()
     sides = [settings.side_of(epoch) for epoch in range(1, 26)]
     assert sides == [128] * 6 + [160] * 5 + [224] * 4 + [160] * 4 + [224] * 6
 

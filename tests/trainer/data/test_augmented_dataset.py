@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_trainer.data.augmentation import AugmentedPictures, pictures
+from lentigo_trainer.data.augmentation import AugmentedImages, augmented_images
 from lentigo_trainer.data.oversampling import Plan, augmented
 
 LABELS = np.array([5, 5, 5, 5, 5, 0, 0], np.int64)
@@ -21,16 +21,16 @@ def plan() -> Plan:
 def test_pictures_taken_by_number_are_those_that_are_streamed(
     images: NDArray[np.uint8], plan: Plan
 ) -> None:
-    streamed = np.concatenate(list(pictures(images, plan, 4).as_numpy_iterator()))
+    streamed = np.concatenate(list(augmented_images(images, plan, 4).as_numpy_iterator()))
     assert plan.replica.any()
     backwards = np.arange(len(plan))[::-1]
-    taken = AugmentedPictures(images, plan).take(backwards)
+    taken = AugmentedImages(images, plan).take(backwards)
     assert taken.dtype == np.float32
     np.testing.assert_array_equal(taken[::-1], streamed)
 
 
 def test_a_row_gives_the_same_picture_every_time(images: NDArray[np.uint8], plan: Plan) -> None:
-    source = AugmentedPictures(images, plan)
+    source = AugmentedImages(images, plan)
     last = len(plan) - 1
     first = source.take(np.array([last, 0]))
     np.testing.assert_array_equal(source.take(np.array([0, last]))[::-1], first)

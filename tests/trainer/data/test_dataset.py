@@ -12,7 +12,7 @@ from lentigo_trainer.data import dataset as preparing
 from lentigo_trainer.data.dataset import Prepared, open_prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source, open_images
 from lentigo_trainer.system.progress import LineProgress, SilentProgress
-from lentigo_trainer.system.storage import claimed
+from lentigo_trainer.system.storage import locked
 from tests.fakes import synthetic_ham10000
 
 
@@ -150,7 +150,7 @@ def test_damage_in_another_source_leaves_what_is_prepared(tmp_path: Path) -> Non
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     folder = source(tmp_path)
-    with claimed(tmp_path / "work"), pytest.raises(WorkFolderError, match="Another run is using"):
+    with locked(tmp_path / "work"), pytest.raises(WorkFolderError, match="Another run is using"):
         prepared(folder, tmp_path / "work")
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from lentigo_trainer.config.recipe import Restart, Variation, WholeNetwork
-from lentigo_trainer.data.random_augmentation import draw_weights, mixed
+from lentigo_trainer.config.recipe import AugmentationConfig, FineTuning, Restart
+from lentigo_trainer.data.random_augmentation import draw_weights, mix
 
 PICTURES = np.arange(3 * 2 * 2 * 3, dtype=np.float32).reshape(3, 2, 2, 3)
 TARGETS = np.eye(7, dtype=np.float32)[[0, 3, 6]]
@@ -22,13 +22,13 @@ def test_the_seed_decides_the_weights() -> None:
 
 
 def test_without_strength_nothing_is_blended() -> None:
-    pictures, targets = mixed(PICTURES, TARGETS, draw_weights(0.0, 3, seed=1))
+    pictures, targets = mix(PICTURES, TARGETS, draw_weights(0.0, 3, seed=1))
     assert np.array_equal(pictures, PICTURES)
     assert np.array_equal(targets, TARGETS)
 
 
 def test_picture_and_label_are_blended_alike() -> None:
-    pictures, targets = mixed(PICTURES, TARGETS, np.array([0.75, 0.5, 1.0], np.float32))
+    pictures, targets = mix(PICTURES, TARGETS, np.array([0.75, 0.5, 1.0], np.float32))
     assert np.allclose(pictures[0], 0.75 * PICTURES[0] + 0.25 * PICTURES[2])
     assert np.allclose(targets[0], [0.75, 0, 0, 0, 0, 0, 0.25])
     assert np.array_equal(pictures[1], PICTURES[1])
@@ -38,11 +38,11 @@ def test_picture_and_label_are_blended_alike() -> None:
 @pytest.mark.parametrize(("epoch", "strength"), [(2, 0.0), (3, 0.3), (5, 0.3), (6, 0.1)])
 def test_it_begins_behind_a_restart(epoch: int, strength: float) -> None:
     restarts = (Restart(behind=2, mixup=0.3), Restart(behind=5, mixup=0.1))
-    assert WholeNetwork(restarts=restarts).mixup_of(epoch) == strength
+    assert FineTuning(restarts=restarts).mixup_of(epoch) == strength
 
 
 def test_variation_changes_behind_a_restart_that_names_one() -> None:
-    wider = Variation(tint=0.3)
-    settings = WholeNetwork(restarts=(Restart(behind=2, variation=wider), Restart(behind=4)))
+    wider = AugmentationConfig(tint=0.3)
+    settings = FineTuning(restarts=(Restart(behind=2, variation=wider), Restart(behind=4)))
     given = [settings.variation_of(epoch) for epoch in (2, 3, 5)]
     assert given == [settings.variation, wider, wider]

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lentigo_trainer.config.recipe import Variation
-from lentigo_trainer.data.random_augmentation import draw_variations, varied
+from lentigo_trainer.config.recipe import AugmentationConfig
+from lentigo_trainer.data.random_augmentation import augment, draw_augmentations
 
-STILL = Variation(
+STILL = AugmentationConfig(
     rotation=0, zoom_in=1, zoom_out=1, stretch=0, shift=0, brightness=0, contrast=0,
     saturation=0, tint=0,
 )  # fmt: skip
@@ -21,10 +21,10 @@ def pictures(count: int = 3) -> NDArray[np.float32]:
     return resized
 
 
-def done(widest: Variation, side: int = 224, seed: int = 0) -> NDArray[np.float32]:
+def done(widest: AugmentationConfig, side: int = 224, seed: int = 0) -> NDArray[np.float32]:
     images = pictures()
-    result: NDArray[np.float32] = varied(
-        images, draw_variations(widest, len(images), side, seed), side
+    result: NDArray[np.float32] = augment(
+        images, draw_augmentations(widest, len(images), side, seed), side
     ).numpy()
     return result
 
@@ -44,13 +44,13 @@ def test_a_smaller_side_shows_the_same_picture(side: int) -> None:
 
 
 def test_a_variation_is_a_function_of_its_seed() -> None:
-    first, again, other = (done(Variation(), seed=seed) for seed in (1, 1, 2))
+    first, again, other = (done(AugmentationConfig(), seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert np.abs(first - other).mean() > 1
 
 
 def test_each_picture_of_an_epoch_is_varied_in_its_own_way() -> None:
-    maps = draw_variations(Variation(), 50, 224, 0).maps
+    maps = draw_augmentations(AugmentationConfig(), 50, 224, 0).maps
     assert len(np.unique(maps.round(4), axis=0)) == 50
 
 
@@ -63,9 +63,9 @@ def test_what_turning_softens_sharpening_gives_back() -> None:
 
     def shown(sharpen: float) -> float:
         widest = STILL.model_copy(update={"rotation": 180.0, "sharpen": sharpen})
-        drawn = draw_variations(widest, 20, 224, 0)
+        drawn = draw_augmentations(widest, 20, 224, 0)
         always = replace(drawn, sharpness=np.full(20, sharpen, np.float32))
-        return detail(varied(fine, always, 224).numpy())
+        return detail(augment(fine, always, 224).numpy())
 
     assert shown(0.0) < 0.75 * detail(fine)
     assert shown(0.0) < shown(0.7) < shown(1.4)
@@ -74,11 +74,11 @@ def test_what_turning_softens_sharpening_gives_back() -> None:
 def test_a_picture_without_detail_cannot_be_sharpened() -> None:
     flat = np.full((2, 224, 224, 3), 90, np.float32)
     widest = STILL.model_copy(update={"soften": 0.5, "sharpen": 2.0})
-    assert varied(flat, draw_variations(widest, 2, 224, 0), 224).numpy() == pytest.approx(flat)
+    assert augment(flat, draw_augmentations(widest, 2, 224, 0), 224).numpy() == pytest.approx(flat)
 
 
 def test_values_stay_in_the_range_of_pixels() -> None:
-    values = done(Variation(brightness=0.5, contrast=0.9, saturation=0.9, tint=0.5))
+    values = done(AugmentationConfig(brightness=0.5, contrast=0.9, saturation=0.9, tint=0.5))
     assert values.min() >= 0
     assert values.max() <= 255
 
@@ -86,7 +86,7 @@ def test_values_stay_in_the_range_of_pixels() -> None:
 def test_a_quarter_turn_keeps_the_proportions_that_the_camera_saw() -> None:
     # One map: a quarter turn about the middle. Before they were squashed, pictures were 4:3, so a
     # step across the result is 4/3 of a step down the original.
-    drawn = draw_variations(STILL.model_copy(update={"rotation": 90.0}), 200, 224, 1).maps
+    drawn = draw_augmentations(STILL.model_copy(update={"rotation": 90.0}), 200, 224, 1).maps
     across = np.hypot(drawn[:, 0] * 4 / 3, drawn[:, 3])
     down = np.hypot(drawn[:, 1] * 4 / 3, drawn[:, 4])
     assert across == pytest.approx(np.full(200, 4 / 3), rel=1e-5)
@@ -95,14 +95,14 @@ def test_a_quarter_turn_keeps_the_proportions_that_the_camera_saw() -> None:
 
 def test_zoom_stays_between_its_ends() -> None:
     widest = STILL.model_copy(update={"zoom_in": 0.5, "zoom_out": 1.5})
-    scale = np.abs(draw_variations(widest, 500, 224, 0).maps[:, 0])
+    scale = np.abs(draw_augmentations(widest, 500, 224, 0).maps[:, 0])
     assert 0.5 <= scale.min() < 0.6
     assert 1.4 < scale.max() <= 1.5
 
 
 def test_saturation_moves_towards_grey_and_leaves_grey_alone() -> None:
     widest = STILL.model_copy(update={"saturation": 0.5})
-    drawn = draw_variations(widest, 20, 224, 0)
+    drawn = draw_augmentations(widest, 20, 224, 0)
     grey = np.full((20, 1, 3), 100, np.float32)
     assert grey @ drawn.colours == pytest.approx(grey, rel=1e-5)
     red = np.tile(np.array([[[200, 0, 0]]], np.float32), (20, 1, 1)) @ drawn.colours
@@ -111,9 +111,9 @@ def test_saturation_moves_towards_grey_and_leaves_grey_alone() -> None:
 
 def test_contrast_and_brightness_act_about_the_mean() -> None:
     images = pictures(2)
-    plain = draw_variations(STILL, 2, 224, 0)
+    plain = draw_augmentations(STILL, 2, 224, 0)
     half, ten = np.full(2, 0.5, np.float32), np.full(2, 10, np.float32)
     changed = replace(plain, contrast=half, brightness=ten)
-    before, after = (varied(images, each, 224).numpy() for each in (plain, changed))
+    before, after = (augment(images, each, 224).numpy() for each in (plain, changed))
     assert after.mean(axis=(1, 2)) == pytest.approx(before.mean(axis=(1, 2)) + 10, abs=0.01)
     assert after.std(axis=(1, 2)) == pytest.approx(before.std(axis=(1, 2)) / 2, rel=1e-3)

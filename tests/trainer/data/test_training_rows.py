@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import index_of
-from lentigo_trainer.config.recipe import Recipe, WholeNetwork
+from lentigo_trainer.config.recipe import FineTuning, Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import TrainingRows, choose_rows
@@ -52,7 +52,7 @@ def test_what_is_watched_while_training_is_neither_the_hold_out_nor_the_938(
 
 
 def test_a_network_that_learns_wholly_gets_originals_alone(prepared: Prepared) -> None:
-    rows = chosen(prepared, Recipe(hold_out=True, whole_network=WholeNetwork()))
+    rows = chosen(prepared, Recipe(hold_out=True, whole_network=FineTuning()))
     assert np.array_equal(rows.plan.source, rows.used.train)
     assert not rows.plan.replica.any()
 

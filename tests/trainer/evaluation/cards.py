@@ -5,7 +5,7 @@ import pandas as pd
 
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.evaluation.image_sets import ImageSet
-from lentigo_trainer.evaluation.report import Scorecard, score, subject_of
+from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import FloatArray
 from tests.fakes import made_manifest
 from tests.trainer.metrics.made_up_answers import made_up_answers
@@ -52,11 +52,11 @@ def made_card(
     version: int = 3,
     refused: int | None = None,
     named: str = "",
-) -> Scorecard:
+) -> EvaluationReport:
     """Measure made-up answers about made-up images."""
     images = made_set(n, lesions_known, seed, named)
     found = manifest or made_manifest()
     answers = made_answers(images, skill)
-    subject = subject_of(found, version)
+    subject = evaluated_model(found, version)
     mask = None if refused is None else np.arange(n) < refused
     return score(subject, images, "none: made up", answers, found, 0, mask, resamples=60)

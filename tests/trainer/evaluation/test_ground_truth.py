@@ -4,22 +4,22 @@ import pytest
 
 from lentigo_contract.errors import TruthError
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation.image_sets import read_truth
+from lentigo_trainer.evaluation.image_sets import read_ground_truth
 from tests.trainer.evaluation.isic import HEAD, SEVEN, one_hot, write_table, write_truth
 
 GOOD = [one_hot(name, code) for name, code in SEVEN.items()]
 
 
 def test_each_row_names_one_of_the_seven(tmp_path: Path) -> None:
-    table = read_truth(write_truth(tmp_path / "truth.csv"))
+    table = read_ground_truth(write_truth(tmp_path / "truth.csv"))
     assert table.names == tuple(SEVEN)
     assert [CODES[label] for label in table.labels] == list(SEVEN.values())
 
 
 def test_rows_and_columns_may_come_in_any_order(tmp_path: Path) -> None:
-    straight = read_truth(write_table(tmp_path / "one.csv", GOOD))
+    straight = read_ground_truth(write_table(tmp_path / "one.csv", GOOD))
     turned = [row[::-1] for row in GOOD[::-1]]
-    back = read_truth(write_table(tmp_path / "two.csv", turned, HEAD[::-1]))
+    back = read_ground_truth(write_table(tmp_path / "two.csv", turned, HEAD[::-1]))
     assert dict(zip(back.names, back.labels, strict=True)) == dict(
         zip(straight.names, straight.labels, strict=True)
     )
@@ -29,7 +29,7 @@ def test_spreadsheets_marks_and_whole_numbers_are_read(tmp_path: Path) -> None:
     path = tmp_path / "truth.csv"
     head = "\ufeff" + ",".join(HEAD)
     path.write_text(f"{head}\r\nISIC_1, 1,0,0,0,0,0,0\r\n\r\n", encoding="utf-8")
-    assert read_truth(path).names == ("ISIC_1",)
+    assert read_ground_truth(path).names == ("ISIC_1",)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_row_that_says_nothing_clear_is_named(
     rows: list[tuple[str, ...]], told: str, tmp_path: Path
 ) -> None:
     with pytest.raises(TruthError, match=told):
-        read_truth(write_table(tmp_path / "truth.csv", rows))
+        read_ground_truth(write_table(tmp_path / "truth.csv", rows))
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_columns_are_those_of_the_challenge(
     head: tuple[str, ...], told: str, tmp_path: Path
 ) -> None:
     with pytest.raises(TruthError, match=f"{told}.*ISIC 2018 Task 3"):
-        read_truth(write_table(tmp_path / "truth.csv", GOOD, head))
+        read_ground_truth(write_table(tmp_path / "truth.csv", GOOD, head))
 
 
 def test_a_file_that_is_no_table_is_told(tmp_path: Path) -> None:
     path = tmp_path / "truth.csv"
     with pytest.raises(TruthError, match=r"cannot be read.*--truth"):
-        read_truth(path)
+        read_ground_truth(path)
     path.write_bytes(b"\xff\xd8\xff\xe0 an image")
     with pytest.raises(TruthError, match="is no CSV"):
-        read_truth(path)
+        read_ground_truth(path)

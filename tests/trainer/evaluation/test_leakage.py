@@ -12,7 +12,7 @@ from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.provenance import split_digest, write_training_set
 from lentigo_trainer.data.splits import Rows, split
 from lentigo_trainer.evaluation.image_sets import ImageSet, open_held_back, open_isic_set
-from lentigo_trainer.evaluation.leakage import require_no_overlap
+from lentigo_trainer.evaluation.leakage import require_no_leakage
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import made_manifest, synthetic_ham10000
 from tests.trainer.evaluation.isic import one_hot, write_table
@@ -68,7 +68,7 @@ def test_a_set_of_other_images_is_let_through(
 ) -> None:
     version = publish(tmp_path / "models", prepared, split(prepared.records).train)
     with open_held_back(find_source(source)) as images:
-        said = require_no_overlap(version, images, 2, SILENT)
+        said = require_no_leakage(version, images, 2, SILENT)
     assert said.startswith("none: ")
     assert "compared by the SHA-256 of their bytes and lesion" in said
 
@@ -79,7 +79,7 @@ def test_an_image_that_trained_is_refused_by_name(
     version = publish(tmp_path / "models", prepared, np.array([3, 4, 5]))
     images = isic_set(tmp_path, source, prepared.records.iloc[:5], metadata=False)
     with pytest.raises(OverlapError, match="2 of 5 images trained this version") as caught:
-        require_no_overlap(version, images, 2, SILENT)
+        require_no_leakage(version, images, 2, SILENT)
     names = prepared.records["image_id"]
     assert names[3] in str(caught.value)
     assert names[2] not in str(caught.value)
@@ -96,9 +96,9 @@ def test_another_image_of_a_lesion_that_trained_is_refused_by_name(
     images = isic_set(tmp_path, source, records.iloc[[second]], metadata=True)
     told = f"{records['image_id'][second]} \\({records['lesion_id'][second]}\\)"
     with pytest.raises(OverlapError, match=told):
-        require_no_overlap(version, images, 2, SILENT)
+        require_no_leakage(version, images, 2, SILENT)
     unknown = isic_set(tmp_path, source, records.iloc[[second]], metadata=False)
-    assert require_no_overlap(version, unknown, 2, SILENT).startswith("none: ")
+    assert require_no_leakage(version, unknown, 2, SILENT).startswith("none: ")
 
 
 def test_the_name_of_a_training_image_with_other_bytes_is_noted(
@@ -107,7 +107,7 @@ def test_the_name_of_a_training_image_with_other_bytes_is_noted(
     version = publish(tmp_path / "models", prepared, np.array([0]))
     images = isic_set(tmp_path, source, prepared.records.iloc[[0]], metadata=False)
     other = ImageSet(images.description, images.names, images.truth, (lambda: b"other",))
-    said = require_no_overlap(version, other, 1, SILENT)
+    said = require_no_leakage(version, other, 1, SILENT)
     assert f"1 have the name of a training image, with other bytes: {images.names[0]}" in said
 
 
@@ -120,12 +120,12 @@ def test_an_older_version_is_checked_by_the_digest_of_its_split(
     record = SplitRecord(train=len(whole.train), validation=len(whole.validation), digest=digest)
     version = publish(tmp_path / "models", prepared, None, split=record)
     with open_held_back(find_source(source)) as images:
-        said = require_no_overlap(version, images, 2, SILENT)
+        said = require_no_leakage(version, images, 2, SILENT)
     assert said.startswith("none: ")
     assert "compared by lesion" in said
     trained = isic_set(tmp_path, source, prepared.records.iloc[whole.train[:1]], metadata=True)
     with pytest.raises(OverlapError, match=names[whole.train[0]]):
-        require_no_overlap(version, trained, 2, SILENT)
+        require_no_leakage(version, trained, 2, SILENT)
 
 
 def test_a_version_that_does_not_say_what_trained_it_is_told(
@@ -133,7 +133,7 @@ def test_a_version_that_does_not_say_what_trained_it_is_told(
 ) -> None:
     version = publish(tmp_path / "models", prepared, None)
     with open_held_back(find_source(source)) as images:
-        said = require_no_overlap(version, images, 2, SILENT)
-        nobody = require_no_overlap(None, images, 2, SILENT)
+        said = require_no_leakage(version, images, 2, SILENT)
+        nobody = require_no_leakage(None, images, 2, SILENT)
     assert said.startswith("not checked: version 1 does not carry a list of its training images")
     assert nobody.startswith("not checked: a service does not tell")

@@ -3,7 +3,7 @@ import pytest
 import sklearn.metrics
 
 from lentigo_contract.labels import CODES, index_of
-from lentigo_trainer.evaluation.per_diagnosis import diagnosis_figures, melanoma_specificities
+from lentigo_trainer.evaluation.per_diagnosis import diagnosis_metrics, melanoma_specificities
 from lentigo_trainer.metrics.bootstrap import Resampling
 from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
@@ -11,7 +11,7 @@ from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 @pytest.mark.parametrize("code", CODES)
 def test_figures_are_those_of_scikit_learn(code: str) -> None:
     truth, probabilities, lesions = made_up_answers(3)
-    found = diagnosis_figures(code, truth, probabilities, Resampling(lesions, 0, 50))
+    found = diagnosis_metrics(code, truth, probabilities, Resampling(lesions, 0, 50))
     is_it, score = truth == index_of(code), probabilities[:, index_of(code)]
     named = probabilities.argmax(axis=1) == index_of(code)
     values = {name: figure["value"] for name, figure in found.model_dump().items()}
@@ -30,7 +30,7 @@ def test_figures_are_those_of_scikit_learn(code: str) -> None:
 
 def test_every_figure_lies_in_its_interval_and_knows_its_n() -> None:
     truth, probabilities, lesions = made_up_answers(3, n=600)
-    found = diagnosis_figures("mel", truth, probabilities, Resampling(lesions, 0, 200))
+    found = diagnosis_metrics("mel", truth, probabilities, Resampling(lesions, 0, 200))
     for figure in (found.sensitivity, found.specificity, found.ppv, found.npv, found.f1):
         assert figure.value is not None
         assert figure.low is not None
@@ -43,7 +43,7 @@ def test_every_figure_lies_in_its_interval_and_knows_its_n() -> None:
 
 def test_a_class_without_an_image_has_no_sensitivity_but_a_specificity() -> None:
     truth = np.array([index_of("nv")] * 9 + [index_of("mel")])
-    found = diagnosis_figures("df", truth, certain(*truth), Resampling(np.arange(10), 0, 50))
+    found = diagnosis_metrics("df", truth, certain(*truth), Resampling(np.arange(10), 0, 50))
     assert found.sensitivity.value is None
     assert found.sensitivity.reason == "There is no image of df."
     assert found.ppv.reason == "No answer names df."

@@ -2,21 +2,21 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import DamagedVersionError
-from lentigo_contract.manifest.manifest import UnlikenessLimit
-from lentigo_trainer.evaluation.exported_model import EngineAnswers
+from lentigo_contract.manifest.manifest import OodThreshold
+from lentigo_trainer.evaluation.exported_model import ModelOutputs
 from lentigo_trainer.evaluation.referral import refused_by, refused_share
 from lentigo_trainer.metrics.bootstrap import Resampling
 from tests.trainer.metrics.made_up_answers import certain
 
-LIMIT = UnlikenessLimit(limit=2.5, method="made up", source="made up")
+LIMIT = OodThreshold(limit=2.5, method="made up", source="made up")
 
 NONE_FLAWED = np.zeros(3, bool)
 FIRST_FLAWED = np.array([True, False, False])
 
 
-def said(*unlikeness: float) -> EngineAnswers:
+def said(*unlikeness: float) -> ModelOutputs:
     answers = certain(*[5] * len(unlikeness)).astype(np.float32)
-    return EngineAnswers(answers, np.array(unlikeness, np.float32))
+    return ModelOutputs(answers, np.array(unlikeness, np.float32))
 
 
 def test_images_above_the_limit_are_refused_and_one_that_meets_it_is_not() -> None:
@@ -33,7 +33,7 @@ def test_what_is_unusable_is_refused_however_like_it_is() -> None:
 
 
 def test_a_limit_on_what_the_network_does_not_tell_is_damage() -> None:
-    silent = EngineAnswers(certain(5).astype(np.float32), None)
+    silent = ModelOutputs(certain(5).astype(np.float32), None)
     with pytest.raises(DamagedVersionError, match="does not tell"):
         refused_by(LIMIT, silent, NONE_FLAWED[:1])
 

@@ -10,7 +10,7 @@ from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.evaluation.remote import (
     KEY_VARIABLE,
     Connection,
-    RemoteAnswers,
+    RemotePredictions,
     RemoteService,
     connected_to,
 )
@@ -60,7 +60,7 @@ class Stub:
         return found if isinstance(found, httpx.Response) else found(request)
 
 
-def ask(stub: Stub, pauses: list[float] | None = None, **broken: bytes) -> RemoteAnswers:
+def ask(stub: Stub, pauses: list[float] | None = None, **broken: bytes) -> RemotePredictions:
     client = httpx.Client(base_url="http://service.test", transport=httpx.MockTransport(stub))
     waited = [] if pauses is None else pauses
     with client:

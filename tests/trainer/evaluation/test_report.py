@@ -8,14 +8,14 @@ import pytest
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.evaluation.image_sets import ImageSet
-from lentigo_trainer.evaluation.report import Scorecard, Subject, score
+from lentigo_trainer.evaluation.report import EvaluatedModel, EvaluationReport, score
 from lentigo_trainer.evaluation.summary import evaluate
 from lentigo_trainer.reporting.evaluation_page import write_page
 from lentigo_trainer.reporting.tables import sentences
 from tests.fakes import made_manifest
 from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
-SUBJECT = Subject(
+SUBJECT = EvaluatedModel(
     name="lentigo",
     version=3,
     architecture="mobilenet",
@@ -38,7 +38,7 @@ def image_set(truth: "np.ndarray[tuple[int], np.dtype[np.int64]]", lesions: obje
 
 
 @pytest.fixture(scope="module")
-def card() -> Scorecard:
+def card() -> EvaluationReport:
     truth, probabilities, lesions = made_up_answers(1, n=N)
     manifest = made_manifest(calibration=Calibration(method="temperature", temperature=1.5))
     images = image_set(truth, lesions)
@@ -46,7 +46,7 @@ def card() -> Scorecard:
 
 
 @pytest.fixture(scope="module")
-def bare() -> Scorecard:
+def bare() -> EvaluationReport:
     """Two classes, of unknown lesions, by a service of unknown calibration."""
     truth = np.array([5] * 9 + [4])
     said = "not checked: made up"
@@ -54,7 +54,7 @@ def bare() -> Scorecard:
     return score(SUBJECT, images, said, certain(*truth), None, 0, truth == 4, resamples=50)
 
 
-def test_figures_stand_under_the_names_that_the_manifest_has(card: Scorecard) -> None:
+def test_figures_stand_under_the_names_that_the_manifest_has(card: EvaluationReport) -> None:
     truth, probabilities, lesions = made_up_answers(1, n=N)
     figures = evaluate(truth, probabilities, lesions, 0, 50).to_json()
     written = card.to_json()
@@ -65,7 +65,7 @@ def test_figures_stand_under_the_names_that_the_manifest_has(card: Scorecard) ->
     assert written["intervals_over"] == "lesions"
 
 
-def test_unknown_lesions_are_null_and_images_are_drawn(bare: Scorecard) -> None:
+def test_unknown_lesions_are_null_and_images_are_drawn(bare: EvaluationReport) -> None:
     written = bare.to_json()
     assert written["lesions"] is None
     assert written["intervals_over"] == "images"
@@ -73,13 +73,15 @@ def test_unknown_lesions_are_null_and_images_are_drawn(bare: Scorecard) -> None:
     assert "--metadata" in str(written["subgroups_reason"])
 
 
-def test_an_empty_class_is_undefined_and_named_beside_the_average(bare: Scorecard) -> None:
+def test_an_empty_class_is_undefined_and_named_beside_the_average(bare: EvaluationReport) -> None:
     assert bare.evaluation.averaged_over == ("mel", "nv")
     assert bare.diagnoses["df"].sensitivity.value is None
     assert bare.diagnoses["df"].sensitivity.reason == "There is no image of df."
 
 
-def test_the_page_shows_every_figure_and_every_picture(card: Scorecard, tmp_path: Path) -> None:
+def test_the_page_shows_every_figure_and_every_picture(
+    card: EvaluationReport, tmp_path: Path
+) -> None:
     write_page(tmp_path / "page", card)
     text = (tmp_path / "page" / "index.html").read_text()
     pictures = {path.name for path in (tmp_path / "page").glob("*.png")}
@@ -102,7 +104,9 @@ def test_the_page_shows_every_figure_and_every_picture(card: Scorecard, tmp_path
     assert json.loads((tmp_path / "page" / "evaluation.json").read_text()) == figures
 
 
-def test_sentences_say_what_was_asked_and_what_was_drawn(card: Scorecard, bare: Scorecard) -> None:
+def test_sentences_say_what_was_asked_and_what_was_drawn(
+    card: EvaluationReport, bare: EvaluationReport
+) -> None:
     said, said_bare = " ".join(sentences(card)), " ".join(sentences(bare))
     assert "asked in process (engine savedmodel) about 150 images of" in said
     assert "bootstrap over lesions" in said
@@ -111,7 +115,7 @@ def test_sentences_say_what_was_asked_and_what_was_drawn(card: Scorecard, bare: 
     assert "not checked: made up" in said_bare
 
 
-def test_a_page_of_little_says_what_is_missing(bare: Scorecard, tmp_path: Path) -> None:
+def test_a_page_of_little_says_what_is_missing(bare: EvaluationReport, tmp_path: Path) -> None:
     write_page(tmp_path, bare)
     text = (tmp_path / "index.html").read_text()
     assert "not checked: made up" in text

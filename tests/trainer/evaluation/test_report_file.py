@@ -3,26 +3,30 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import ScorecardError
-from lentigo_trainer.evaluation.report import Scorecard, read_scorecard, write_scorecard
+from lentigo_contract.errors import EvaluationReportError
+from lentigo_trainer.evaluation.report import (
+    EvaluationReport,
+    read_evaluation_report,
+    write_evaluation_report,
+)
 from tests.trainer.evaluation.cards import made_card
 
 
 @pytest.fixture(scope="module")
-def card() -> Scorecard:
+def card() -> EvaluationReport:
     return made_card(n=60)
 
 
-def test_answers_are_written_only_when_asked_for(card: Scorecard, tmp_path: Path) -> None:
-    write_scorecard(tmp_path / "figures.json", card)
-    write_scorecard(tmp_path / "all.json", card, with_answers=True)
-    assert read_scorecard(tmp_path / "figures.json") == card.without_answers()
-    assert read_scorecard(tmp_path / "all.json") == card
+def test_answers_are_written_only_when_asked_for(card: EvaluationReport, tmp_path: Path) -> None:
+    write_evaluation_report(tmp_path / "figures.json", card)
+    write_evaluation_report(tmp_path / "all.json", card, with_answers=True)
+    assert read_evaluation_report(tmp_path / "figures.json") == card.without_answers()
+    assert read_evaluation_report(tmp_path / "all.json") == card
     assert "ISIC_" not in (tmp_path / "figures.json").read_text()
 
 
-def test_an_answer_has_a_line_of_its_own(card: Scorecard, tmp_path: Path) -> None:
-    write_scorecard(tmp_path / "all.json", card, with_answers=True)
+def test_an_answer_has_a_line_of_its_own(card: EvaluationReport, tmp_path: Path) -> None:
+    write_evaluation_report(tmp_path / "all.json", card, with_answers=True)
     lines = (tmp_path / "all.json").read_text().splitlines()
     (line,) = [line for line in lines if "ISIC_0000007" in line]
     assert len(json.loads(line.rstrip(","))["probabilities"]) == 7
@@ -30,8 +34,8 @@ def test_an_answer_has_a_line_of_its_own(card: Scorecard, tmp_path: Path) -> Non
 
 def test_a_set_without_lesions_comes_back_as_it_was(tmp_path: Path) -> None:
     bare = made_card(n=40, lesions_known=False)
-    write_scorecard(tmp_path / "out.json", bare, with_answers=True)
-    assert read_scorecard(tmp_path / "out.json") == bare
+    write_evaluation_report(tmp_path / "out.json", bare, with_answers=True)
+    assert read_evaluation_report(tmp_path / "out.json") == bare
 
 
 @pytest.mark.parametrize(
@@ -46,21 +50,21 @@ def test_a_set_without_lesions_comes_back_as_it_was(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_scorecard_is_refused(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "out.json").write_text(text)
-    with pytest.raises(ScorecardError, match=told):
-        read_scorecard(tmp_path / "out.json")
+    with pytest.raises(EvaluationReportError, match=told):
+        read_evaluation_report(tmp_path / "out.json")
 
 
-def test_an_answer_of_six_numbers_is_refused(card: Scorecard, tmp_path: Path) -> None:
+def test_an_answer_of_six_numbers_is_refused(card: EvaluationReport, tmp_path: Path) -> None:
     values = card.to_json()
     answers = values["answers"]
     assert isinstance(answers, list)
     assert isinstance(answers[0], dict)
     answers[0]["probabilities"] = [0.5] * 6
     (tmp_path / "out.json").write_text(json.dumps(values))
-    with pytest.raises(ScorecardError, match="ISIC_0000000 has no known diagnosis or not 7"):
-        read_scorecard(tmp_path / "out.json")
+    with pytest.raises(EvaluationReportError, match="ISIC_0000000 has no known diagnosis or not 7"):
+        read_evaluation_report(tmp_path / "out.json")
 
 
 def test_a_file_that_is_not_there_says_where_it_comes_from(tmp_path: Path) -> None:
-    with pytest.raises(ScorecardError, match="lentigo-train evaluate --json"):
-        read_scorecard(tmp_path / "missing.json")
+    with pytest.raises(EvaluationReportError, match="lentigo-train evaluate --json"):
+        read_evaluation_report(tmp_path / "missing.json")

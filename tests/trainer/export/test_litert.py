@@ -16,11 +16,11 @@ from lentigo_contract.manifest.engines import (
     golden_images,
 )
 from lentigo_contract.manifest.manifest import Calibration
-from lentigo_trainer.calibration.out_of_distribution import fit_unlikeness
+from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.evaluation.exported_model import (
-    litert_answers,
+    litert_outputs,
     probabilities_of,
-    saved_model_answers,
+    saved_model_outputs,
 )
 from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.parity import compare_engines
@@ -106,7 +106,7 @@ def test_both_models_give_what_the_saved_model_gives(folder: Path) -> None:
     expected = probabilities_of(folder, pixels(6, seed=1), SILENT)
     assert expected.std() > 0.01
     for engine, tolerance in (("litert", 1e-5), ("litert-int8", 0.05)):
-        found = litert_answers(folder / LITERT_FILES[engine], pixels(6, seed=1), SILENT)  # type: ignore[index]
+        found = litert_outputs(folder / LITERT_FILES[engine], pixels(6, seed=1), SILENT)  # type: ignore[index]
         np.testing.assert_allclose(found.probabilities, expected, atol=tolerance)
         assert found.unlikeness is None
 
@@ -120,17 +120,17 @@ def test_both_models_calibrate_and_tell_unlikeness_as_the_saved_model_does(
         by_diagnosis=(1.3, 0.9, 1.2, 1.0, 1.6, 0.5, 1.4),
     )
     train = np.arange(6)
-    unlikeness = fit_unlikeness(network, pixels(6), train, 0, SILENT)
+    unlikeness = fit_detector(network, pixels(6), train, 0, SILENT)
     folder = tmp_path / "files"
     export_saved_model(network, folder, calibration, unlikeness)
     export_litert(network, folder, pixels(14), SILENT, calibration, unlikeness)
     seen = np.concatenate([pixels(4, seed=1), np.full((1, 224, 224, 3), 90, np.uint8)])
-    expected = saved_model_answers(folder, seen, SILENT)
+    expected = saved_model_outputs(folder, seen, SILENT)
     assert expected.unlikeness is not None
     # What is plain is further from noise than any other noise is.
     assert expected.unlikeness.argmax() == 4
     for engine, tolerance in (("litert", 1e-4), ("litert-int8", 0.1)):
-        found = litert_answers(folder / LITERT_FILES[engine], seen, SILENT)  # type: ignore[index]
+        found = litert_outputs(folder / LITERT_FILES[engine], seen, SILENT)  # type: ignore[index]
         assert found.unlikeness is not None
         assert found.unlikeness.dtype == np.float32
         np.testing.assert_allclose(found.unlikeness, expected.unlikeness, rtol=tolerance)
@@ -197,7 +197,7 @@ def test_what_is_no_model_is_said_plainly(tmp_path: Path) -> None:
     file = tmp_path / "float32.tflite"
     file.write_bytes(b"not a model")
     with pytest.raises(DamagedVersionError, match=r"float32\.tflite"):
-        litert_answers(file, pixels(1), SILENT)
+        litert_outputs(file, pixels(1), SILENT)
 
 
 def test_calibration_takes_the_classes_in_turn_and_training_images_alone() -> None:

@@ -5,15 +5,15 @@ import pytest
 from lentigo_contract.errors import PublishError, WorkFolderError
 from lentigo_contract.manifest.manifest import DatasetRecord, Manifest
 from lentigo_contract.repository.store import ModelStore
-from lentigo_trainer.export.publishing import Yardstick, best_run, require_no_worse
-from lentigo_trainer.metrics.bootstrap import Figure
+from lentigo_trainer.export.publishing import SelectionMetric, best_run, require_no_worse
+from lentigo_trainer.metrics.bootstrap import Estimate
 from tests.fakes import made_manifest
 from tests.trainer.benchmark.made_up import made_evaluation
 
 
 def manifest(accuracy: float | None, balanced: float | None = 0.5, data: str = "a") -> Manifest:
-    def figure(value: float | None) -> Figure:
-        return Figure(value=value, low=None, high=None, n=200)
+    def figure(value: float | None) -> Estimate:
+        return Estimate(value=value, low=None, high=None, n=200)
 
     evaluation = made_evaluation().model_copy(
         update={"accuracy": figure(accuracy), "balanced_accuracy": figure(balanced)}
@@ -42,15 +42,15 @@ def test_the_best_is_found_by_the_figure_asked_for(tmp_path: Path) -> None:
     finished(tmp_path, "cnn", manifest(accuracy=0.9, balanced=0.4))
     finished(tmp_path, "vgg16", manifest(accuracy=0.8, balanced=0.6))
     (tmp_path / "unfinished").mkdir()
-    assert best_run(tmp_path, Yardstick.ACCURACY).name == "cnn"
-    assert best_run(tmp_path, Yardstick.BALANCED_ACCURACY).name == "vgg16"
+    assert best_run(tmp_path, SelectionMetric.ACCURACY).name == "cnn"
+    assert best_run(tmp_path, SelectionMetric.BALANCED_ACCURACY).name == "vgg16"
 
 
 def test_a_run_without_the_figure_cannot_win(tmp_path: Path) -> None:
     finished(tmp_path, "cnn", manifest(accuracy=0.1))
     finished(tmp_path, "vgg16", manifest(accuracy=None))
     finished(tmp_path, "strange", made_manifest(metrics={"accuracy": "high"}))
-    assert best_run(tmp_path, Yardstick.ACCURACY).name == "cnn"
+    assert best_run(tmp_path, SelectionMetric.ACCURACY).name == "cnn"
 
 
 @pytest.mark.parametrize("runs", [[], [manifest(accuracy=None)]])
@@ -60,17 +60,17 @@ def test_without_a_finished_run_there_is_nothing_to_choose(
     for number, content in enumerate(runs):
         finished(tmp_path, str(number), content)
     with pytest.raises(WorkFolderError, match="no finished run to choose from"):
-        best_run(tmp_path, Yardstick.ACCURACY)
+        best_run(tmp_path, SelectionMetric.ACCURACY)
 
 
 def test_what_is_worse_than_the_served_version_is_refused(tmp_path: Path) -> None:
     run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.9, balanced=0.3))
     served(tmp_path / "models", manifest(accuracy=0.8, balanced=0.4))
-    require_no_worse(run, tmp_path / "models", Yardstick.ACCURACY)
+    require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
     with pytest.raises(
         PublishError, match=r"cnn has balanced accuracy 0\.3000, version 1 has 0\.4"
     ):
-        require_no_worse(run, tmp_path / "models", Yardstick.BALANCED_ACCURACY)
+        require_no_worse(run, tmp_path / "models", SelectionMetric.BALANCED_ACCURACY)
 
 
 def test_the_newest_version_is_the_one_that_is_served(tmp_path: Path) -> None:
@@ -78,18 +78,18 @@ def test_the_newest_version_is_the_one_that_is_served(tmp_path: Path) -> None:
     served(tmp_path / "models", manifest(accuracy=0.8))
     served(tmp_path / "models", manifest(accuracy=0.9))
     with pytest.raises(PublishError, match="version 2 has"):
-        require_no_worse(run, tmp_path / "models", Yardstick.ACCURACY)
+        require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
 
 
 def test_the_same_figure_is_no_worse(tmp_path: Path) -> None:
     run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.8))
     served(tmp_path / "models", manifest(accuracy=0.8))
-    require_no_worse(run, tmp_path / "models", Yardstick.ACCURACY)
+    require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
 
 
 def test_a_repository_without_a_version_takes_any(tmp_path: Path) -> None:
     run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.1))
-    require_no_worse(run, tmp_path / "models", Yardstick.ACCURACY)
+    require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, other: Manifest) -> 
     run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.9))
     served(tmp_path / "models", other)
     with pytest.raises(PublishError, match=r"cannot be compared.*--force"):
-        require_no_worse(run, tmp_path / "models", Yardstick.ACCURACY)
+        require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)

@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import MetricError
-from lentigo_trainer.export.parity import agreement_of
+from lentigo_trainer.export.parity import parity_of
 
 TRUTH = np.array([0, 0, 5, 5])
 
@@ -21,7 +21,7 @@ REFERENCE = answers({0: 0.9, 1: 0.1}, {0: 0.6, 5: 0.4}, {5: 1.0}, {4: 0.7, 5: 0.
 
 def test_agreement_is_what_one_computes_by_hand() -> None:
     other = answers({0: 0.8, 1: 0.2}, {0: 0.4, 5: 0.6}, {5: 1.0}, {4: 0.3, 5: 0.7})
-    figures = agreement_of(TRUTH, REFERENCE, other)
+    figures = parity_of(TRUTH, REFERENCE, other)
     assert figures.images == 4
     # Right: the first, the third and the fourth.
     assert figures.accuracy == pytest.approx(3 / 4)
@@ -35,16 +35,16 @@ def test_agreement_is_what_one_computes_by_hand() -> None:
 
 
 def test_the_same_answers_agree() -> None:
-    figures = agreement_of(TRUTH, REFERENCE, REFERENCE)
+    figures = parity_of(TRUTH, REFERENCE, REFERENCE)
     assert (figures.largest_difference, figures.equal_diagnoses) == (0, 1)
     assert figures.shortfall() is None
 
 
 def test_a_worse_engine_has_a_negative_change() -> None:
     other = answers({1: 1.0}, {0: 0.6, 5: 0.4}, {5: 1.0}, {4: 0.7, 5: 0.3})
-    assert agreement_of(TRUTH, REFERENCE, other).balanced_accuracy_change == pytest.approx(-0.25)
+    assert parity_of(TRUTH, REFERENCE, other).balanced_accuracy_change == pytest.approx(-0.25)
 
 
 def test_an_engine_that_gives_nan_is_refused() -> None:
     with pytest.raises(MetricError, match="not a number"):
-        agreement_of(TRUTH, REFERENCE, np.full((4, 7), np.nan))
+        parity_of(TRUTH, REFERENCE, np.full((4, 7), np.nan))

@@ -13,11 +13,11 @@ from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.reporting import plots
 from lentigo_trainer.reporting.run_report import tables, write_report
 from lentigo_trainer.reporting.style import blank, in_per_cent
-from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.loop import EpochMetrics
 from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
 EPOCHS = tuple(
-    EpochFigures(
+    EpochMetrics(
         epoch=number,
         accuracy=0.5 + number / 20,
         loss=1 / number,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.errors import StorageError, WorkFolderError
-from lentigo_trainer.system.storage import claimed
+from lentigo_trainer.system.storage import locked
 
 HOLD = """
 import sys
@@ -26,21 +26,21 @@ def test_a_folder_in_use_is_refused_until_its_user_is_dead(tmp_path: Path) -> No
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         message = r"Another run is using .*another --work"
-        with pytest.raises(WorkFolderError, match=message), claimed(tmp_path / "run"):
+        with pytest.raises(WorkFolderError, match=message), locked(tmp_path / "run"):
             pass
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
-    with claimed(tmp_path / "run"):
+    with locked(tmp_path / "run"):
         pass
 
 
 def test_a_claim_ends_with_its_block(tmp_path: Path) -> None:
     for _ in range(2):
-        with claimed(tmp_path / "run"):
+        with locked(tmp_path / "run"):
             pass
 
 
 def test_a_place_that_cannot_be_a_folder_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot be written"), claimed(tmp_path / "file"):
+    with pytest.raises(StorageError, match="cannot be written"), locked(tmp_path / "file"):
         pass

@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 
 from lentigo_contract.errors import StorageError
-from lentigo_trainer.training.loop import EpochFigures, EpochLog
+from lentigo_trainer.training.loop import EpochLog, EpochMetrics
 
 
-def epoch(number: int) -> EpochFigures:
-    return EpochFigures(
+def epoch(number: int) -> EpochMetrics:
+    return EpochMetrics(
         epoch=number,
         accuracy=number / 10,
         loss=1 / number,

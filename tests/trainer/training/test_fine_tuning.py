@@ -8,16 +8,16 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from lentigo_contract.errors import RecipeError
-from lentigo_trainer.config.recipe import Recipe, Restart, Stage, WholeNetwork
+from lentigo_trainer.config.recipe import FineTuning, Recipe, Restart, Stage
 from lentigo_trainer.models.classifier import build, totals
-from lentigo_trainer.models.registry import architecture, learning_wholly
+from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training.fine_tuning import Shrunk, at_side, fit_whole
+from lentigo_trainer.training.fine_tuning import Shrunk, at_side, fine_tune
 from lentigo_trainer.training.frozen_backbone import Examples, logits_of
-from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.loop import EpochMetrics
 from tests.trainer.networks import lively_mobilenet
 
-SETTINGS = WholeNetwork(
+SETTINGS = FineTuning(
     rows=28, base_rate=0.01, head_rate=0.05, average=0.5, stages=(Stage(side=64, epochs=2),)
 )
 RECIPE = Recipe(epochs=3, batch_size=8, whole_network=SETTINGS)
@@ -67,17 +67,17 @@ def trained(
     stop_after: int = 99,
     network: keras.Model | None = None,
     recipe: Recipe = RECIPE,
-) -> tuple[EpochFigures, ...]:
-    def stop(figures: EpochFigures) -> None:
+) -> tuple[EpochMetrics, ...]:
+    def stop(figures: EpochMetrics) -> None:
         if figures.epoch == stop_after:
             raise KilledError
 
     learning = small() if network is None else network
     sides = (examples(1), examples(2, rows=14))
-    return fit_whole(learning, *sides, recipe, seed, checkpoint, SilentProgress(), stop)
+    return fine_tune(learning, *sides, recipe, seed, checkpoint, SilentProgress(), stop)
 
 
-def without_time(history: tuple[EpochFigures, ...]) -> list[tuple[float | None, ...]]:
+def without_time(history: tuple[EpochMetrics, ...]) -> list[tuple[float | None, ...]]:
     return [
         (e.loss, e.accuracy, e.validation_loss, e.validation_balanced_accuracy) for e in history
     ]
@@ -178,7 +178,7 @@ def test_bfloat16_is_left_behind(tmp_path: Path) -> None:
 def test_a_recipe_of_the_other_kind_is_refused(tmp_path: Path) -> None:
     sides = (examples(1), examples(2, rows=14))
     with pytest.raises(RecipeError, match="no table whole_network"):
-        fit_whole(small(), *sides, Recipe(), 0, tmp_path / "c.npz", SilentProgress())
+        fine_tune(small(), *sides, Recipe(), 0, tmp_path / "c.npz", SilentProgress())
 
 
 def test_at_another_side_the_weights_are_the_same_ones() -> None:
@@ -189,7 +189,7 @@ def test_at_another_side_the_weights_are_the_same_ones() -> None:
 
 
 def test_nothing_of_mobilenet_is_frozen_when_it_learns_wholly() -> None:
-    network = build(learning_wholly(architecture("mobilenet"), 0.25), "random", seed=0)
+    network = build(with_all_layers_trainable(architecture("mobilenet"), 0.25), "random", seed=0)
     assert network.learns_from_pictures
     counted = totals(network)
     # What does not learn by gradient are the statistics of 27 normalisations.

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from lentigo_contract.errors import DamagedCacheError
 from lentigo_trainer.config.recipe import Optimizer, Recipe
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training.frozen_backbone import Examples, fit, logits_of
-from lentigo_trainer.training.loop import EpochFigures, finished_epochs
+from lentigo_trainer.training.frozen_backbone import Examples, logits_of, train_head
+from lentigo_trainer.training.loop import EpochMetrics, finished_epochs
 
 RECIPE = Recipe(epochs=3, batch_size=8, optimizer=Optimizer(learning_rate=0.05, cooldown_epochs=1))
 
@@ -58,15 +58,17 @@ def tail(seed: int = 0) -> keras.Model:
     return keras.Model(features, keras.layers.Dense(7, kernel_initializer=start[1])(hidden))
 
 
-def trained(checkpoint: Path, seed: int = 0, stop_after: int = 99) -> tuple[EpochFigures, ...]:
-    def stop(figures: EpochFigures) -> None:
+def trained(checkpoint: Path, seed: int = 0, stop_after: int = 99) -> tuple[EpochMetrics, ...]:
+    def stop(figures: EpochMetrics) -> None:
         if figures.epoch == stop_after:
             raise KilledError
 
-    return fit(tail(), examples(1), examples(2), RECIPE, seed, checkpoint, SilentProgress(), stop)
+    return train_head(
+        tail(), examples(1), examples(2), RECIPE, seed, checkpoint, SilentProgress(), stop
+    )
 
 
-def without_time(history: tuple[EpochFigures, ...]) -> list[tuple[float, ...]]:
+def without_time(history: tuple[EpochMetrics, ...]) -> list[tuple[float, ...]]:
     return [
         (e.epoch, e.loss, e.accuracy, e.validation_loss, e.validation_accuracy) for e in history
     ]
@@ -99,7 +101,7 @@ def test_a_resumed_run_repeats_no_finished_epoch(tmp_path: Path) -> None:
     with pytest.raises(KilledError):
         trained(tmp_path / "c.npz", stop_after=2)
     seen: list[int] = []
-    fit(
+    train_head(
         tail(),
         examples(1),
         examples(2),
@@ -115,8 +117,8 @@ def test_a_resumed_run_repeats_no_finished_epoch(tmp_path: Path) -> None:
 def test_a_finished_run_gives_its_network_back(tmp_path: Path) -> None:
     first, second = tail(), tail(seed=7)
     args = (examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress())
-    fit(first, *args)
-    fit(second, *args)
+    train_head(first, *args)
+    train_head(second, *args)
     rows = examples(2).features
     assert np.array_equal(logits_of(first, rows, 60), logits_of(second, rows, 60))
 
@@ -130,7 +132,9 @@ def test_the_seed_decides_the_result(tmp_path: Path) -> None:
 
 def test_the_figures_are_those_of_the_validation_rows(tmp_path: Path) -> None:
     model = tail()
-    history = fit(model, examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress())
+    history = train_head(
+        model, examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress()
+    )
     truth = examples(2).labels
     logits = logits_of(model, examples(2).features, 60)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(truth, logits)
@@ -150,7 +154,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     features = keras.Input((4, 4, 3))
     other = keras.Model(features, keras.layers.Dense(7)(keras.layers.Flatten()(features)))
     with pytest.raises(DamagedCacheError):
-        fit(other, examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress())
+        train_head(other, examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress())
 
 
 def test_rows_may_be_float32_too(tmp_path: Path) -> None:
@@ -161,7 +165,7 @@ def test_rows_may_be_float32_too(tmp_path: Path) -> None:
 
     half = trained(tmp_path / "half.npz")
     sides = (as_float32(examples(1)), as_float32(examples(2)))
-    wide = fit(tail(), *sides, RECIPE, 0, tmp_path / "wide.npz", SilentProgress())
+    wide = train_head(tail(), *sides, RECIPE, 0, tmp_path / "wide.npz", SilentProgress())
     assert without_time(half) == without_time(wide)
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from lentigo_contract.errors import WeightsError
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture
-from lentigo_trainer.training.frozen_backbone import BATCH, FrozenTrunk
+from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone
 from lentigo_trainer.training.precision import cpu_info, multiplies_bfloat16
 from tests.trainer.networks import lively_mobilenet
 
@@ -30,7 +30,7 @@ def pictures(rows: int) -> np.ndarray:
 
 
 def test_it_gives_keras_features_whatever_the_batch(network: Network) -> None:
-    trunk = FrozenTrunk(network.trunk, threads=1)
+    trunk = FrozenBackbone(network.trunk, threads=1)
     assert trunk.shape == (14, 14, 512)
     for rows in (BATCH, 3, BATCH):
         expected = np.asarray(network.trunk(pictures(rows)))
@@ -47,7 +47,7 @@ def test_branches_gates_and_pooled_bases_agree_too(
 ) -> None:
     chosen = architecture(name)
     built = build(chosen, "random", seed=0)
-    trunk = FrozenTrunk(built.trunk, threads=1, plain=chosen.plain)
+    trunk = FrozenBackbone(built.trunk, threads=1, plain=chosen.plain)
     assert trunk.shape == shape
     for rows in (2, 3):
         expected = np.asarray(built.trunk(pictures(rows)))
@@ -56,9 +56,9 @@ def test_branches_gates_and_pooled_bases_agree_too(
 
 
 def test_its_digest_tells_the_values_apart(network: Network) -> None:
-    same = FrozenTrunk(network.trunk, threads=1).digest
-    assert same == FrozenTrunk(network.trunk, threads=2).digest
-    assert same != FrozenTrunk(lively_mobilenet(7).trunk, threads=1).digest
+    same = FrozenBackbone(network.trunk, threads=1).digest
+    assert same == FrozenBackbone(network.trunk, threads=2).digest
+    assert same != FrozenBackbone(lively_mobilenet(7).trunk, threads=1).digest
 
 
 @pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])
@@ -79,7 +79,7 @@ def test_its_digest_tells_the_arithmetic_apart_and_leaves_it_behind(has_bfloat16
     image = keras.Input((8, 8, 3))
     # With nothing in it to rewrite, so that any processor can compute what this one claims to.
     small = keras.Model(image, keras.layers.Rescaling(2.0)(image))
-    lite, plain = (FrozenTrunk(small, 1, plain).digest for plain in (False, True))
+    lite, plain = (FrozenBackbone(small, 1, plain).digest for plain in (False, True))
     assert (lite != plain) is has_bfloat16
     assert not rewrites()
 
@@ -95,7 +95,7 @@ def test_tensorflow_rewrites_it_only_on_a_processor_that_has_bfloat16(has_bfloat
         return tf.ensure_shape(tf.numpy_function(note, [values], tf.float32), values.shape)
 
     image = keras.Input((8, 8, 3))
-    trunk = FrozenTrunk(keras.Model(image, keras.layers.Lambda(watched)(image)), 1, plain=True)
+    trunk = FrozenBackbone(keras.Model(image, keras.layers.Lambda(watched)(image)), 1, plain=True)
     # Keras computed what to compare with, and stayed in float32.
     assert seen == [False, has_bfloat16]
     trunk(np.zeros((3, 8, 8, 3), np.float32))
@@ -111,7 +111,7 @@ def test_it_rounds_only_on_a_processor_that_has_bfloat16(has_bfloat16: bool) -> 
     network = keras.Model(image, convolved)
     shown = np.random.default_rng(0).uniform(0, 255, (BATCH, 32, 32, 3)).astype(np.float32)
     expected = np.asarray(network(shown))
-    found = FrozenTrunk(network, 1, plain=True)(shown)
+    found = FrozenBackbone(network, 1, plain=True)(shown)
     assert np.allclose(found, expected, atol=1e-4 * np.abs(expected).max()) is not has_bfloat16
 
 
@@ -120,4 +120,4 @@ def test_a_trunk_that_gives_no_numbers_is_refused(plain: bool) -> None:
     image = keras.Input((8, 8, 3))
     broken = keras.Model(image, keras.layers.Rescaling(float("nan"))(image))
     with pytest.raises(WeightsError, match="other numbers in the fast pass"):
-        FrozenTrunk(broken, 1, plain)
+        FrozenBackbone(broken, 1, plain)

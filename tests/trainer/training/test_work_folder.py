@@ -7,7 +7,7 @@ from lentigo_contract.errors import WorkFolderError
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.provenance import digest_of
-from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.loop import EpochMetrics
 from lentigo_trainer.training.work_folder import adopt, identity_of, keep_history
 
 
@@ -62,7 +62,7 @@ def test_the_number_of_cores_does_not_make_another_run() -> None:
 
 
 def test_every_epoch_is_written_down(tmp_path: Path) -> None:
-    epoch = EpochFigures(
+    epoch = EpochMetrics(
         epoch=1,
         accuracy=0.5,
         loss=1.0,
@@ -72,7 +72,7 @@ def test_every_epoch_is_written_down(tmp_path: Path) -> None:
     )
     keep_history(tmp_path, (epoch,))
     rows = json.loads((tmp_path / "history.json").read_text())
-    assert [EpochFigures(**row) for row in rows] == [epoch]
+    assert [EpochMetrics(**row) for row in rows] == [epoch]
 
 
 def test_a_digest_tells_where_one_line_ends() -> None:

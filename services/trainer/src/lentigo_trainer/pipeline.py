@@ -10,15 +10,15 @@ import keras
 import tensorflow as tf
 
 from lentigo_contract.manifest.engines import EngineName
-from lentigo_trainer.calibration.out_of_distribution import fit_unlikeness
+from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibration_on
-from lentigo_trainer.calibration.thresholds import choose_answering
+from lentigo_trainer.calibration.thresholds import choose_thresholds
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.provenance import write_training_set
 from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
-from lentigo_trainer.evaluation.exported_model import EngineAnswers, saved_model_answers
+from lentigo_trainer.evaluation.exported_model import ModelOutputs, saved_model_outputs
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.manifest import describe
@@ -28,12 +28,12 @@ from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import totals
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.reporting.model_card.card import model_card
-from lentigo_trainer.reporting.model_card.evidence import measure_candidate
+from lentigo_trainer.reporting.model_card.evidence import evaluate_candidate
 from lentigo_trainer.reporting.run_report import write_report
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.system.storage import claimed
-from lentigo_trainer.training.fit import learn
-from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.system.storage import locked
+from lentigo_trainer.training.fit import train_network
+from lentigo_trainer.training.loop import EpochMetrics
 from lentigo_trainer.training.precision import in_bfloat16
 from lentigo_trainer.training.work_folder import keep_history
 
@@ -54,7 +54,7 @@ class Trained:
     """
 
     folder: Path
-    history: tuple[EpochFigures, ...]
+    history: tuple[EpochMetrics, ...]
     evaluation: Evaluation
     feature_seconds: float | None
 
@@ -87,9 +87,9 @@ def train(
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(config.seed)
     folder = config.work.run(config.recipe)
-    with claimed(folder):
+    with locked(folder):
         rows = choose_rows(config, prepared)
-        learnt = learn(config, prepared, rows, folder, progress)
+        learnt = train_network(config, prepared, rows, folder, progress)
         network, history = learnt.network, learnt.history
         keep_history(folder, history)
         discard_candidate(folder)
@@ -98,7 +98,7 @@ def train(
         if len(rows.tuning):
             calibration = calibration_on(*learnt.watched(), TUNING_SET)
         with in_bfloat16(architecture(config.recipe.architecture).plain):
-            unlikeness = fit_unlikeness(
+            unlikeness = fit_detector(
                 network, prepared.images, rows.used.train, config.seed, progress
             )
         # What training has read is 1.5 GB of the whole data set, and rounding needs as much again.
@@ -108,12 +108,12 @@ def train(
         measured_on = rows.whole.validation
         truth = prepared.labels[measured_on]
         lesions = prepared.records["lesion_id"].to_numpy()[measured_on]
-        given = saved_model_answers(files, prepared.images[measured_on], progress)
+        given = saved_model_outputs(files, prepared.images[measured_on], progress)
         answers = given.probabilities
         evaluation = evaluate(truth, answers, lesions, EVALUATION_SEED)
         write_report(folder / "report", evaluation, history)
         ended = now()
-        serving: dict[EngineName, EngineAnswers] = {"savedmodel": given}
+        serving: dict[EngineName, ModelOutputs] = {"savedmodel": given}
         engines = None
         if lighter:
             ranges = prepared.images[
@@ -127,12 +127,12 @@ def train(
             pictures = prepared.images[rows.tuning]
             serving = {engine: answers_of(engine, files, pictures, progress) for engine in serving}
             truth, chosen_on = prepared.labels[rows.tuning], TUNING_SET
-        answering = choose_answering(
+        answering = choose_thresholds(
             geometry, calibration, unlikeness.method(), truth, serving, chosen_on
         )
         manifest = describe(config, prepared, rows, totals(network), evaluation, answering, ended)
         if engines:
             manifest = engines.on_record(manifest)
-        evidence = measure_candidate(files, manifest, prepared, rows, given, progress)
+        evidence = evaluate_candidate(files, manifest, prepared, rows, given, progress)
         finish_candidate(folder, manifest, model_card(evidence))
     return Trained(folder, history, evaluation, learnt.feature_seconds)

@@ -2,7 +2,7 @@
 
 A network answers about anything, a black picture too. What is told here it could not know better:
 there is nothing to see. Whether what is to be seen is a skin lesion, the network tells itself; see
-`manifest.UnlikenessLimit`.
+`manifest.OodThreshold`.
 
 Each threshold keeps its distance from the 7,117 images of HAM10000 that train a network (the part
 `train` of `lentigo_trainer.data.splits`): none of them has a flaw, nor has any of the 2,898 others.
@@ -18,13 +18,13 @@ import numpy.typing as npt
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 
-Flaw = Literal["too-small", "too-dark", "too-bright", "blank", "blurred"]
+QualityIssue = Literal["too-small", "too-dark", "too-bright", "blank", "blurred"]
 """What can be wrong with a picture."""
 
-Reason = Literal[Flaw, "unlike-training-images"]
+Reason = Literal[QualityIssue, "unlike-training-images"]
 """Why a picture cannot be judged: a flaw of it, or what the network says of it."""
 
-FLAWS: Final[tuple[Flaw, ...]] = get_args(Flaw)
+FLAWS: Final[tuple[QualityIssue, ...]] = get_args(QualityIssue)
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
 LEAST_SIDE: Final = 100
@@ -64,7 +64,9 @@ _LUMA: Final = np.tile(np.array([0.299, 0.587, 0.114], np.float32), _CELL) / _CE
 _Cells = npt.NDArray[np.float32]
 
 
-def flaws_of(pixels: npt.NDArray[np.uint8], width: int, height: int) -> tuple[Flaw, ...]:
+def quality_issues(
+    pixels: npt.NDArray[np.uint8], width: int, height: int
+) -> tuple[QualityIssue, ...]:
     """Tell why a picture cannot be judged; nothing if it can.
 
     Of what its pixels tell, the first is told: a black picture is blank too, and never sharp.
@@ -75,7 +77,7 @@ def flaws_of(pixels: npt.NDArray[np.uint8], width: int, height: int) -> tuple[Fl
         width: of the picture before it was resized, in pixels.
         height: likewise.
     """
-    flaws: list[Flaw] = ["too-small"] if min(width, height) < LEAST_SIDE else []
+    flaws: list[QualityIssue] = ["too-small"] if min(width, height) < LEAST_SIDE else []
     cells = _brightness(pixels)
     if _bright_end(cells) < LEAST_LIGHT:
         flaws.append("too-dark")

@@ -114,7 +114,7 @@ class Thresholds(Record):
     abstention_source: str = ""
 
 
-class UnlikenessLimit(Record):
+class OodThreshold(Record):
     """How unlike its training images a picture may be, and how that was chosen.
 
     The network has a third output, `unlikeness`, float32 [n], 0 and above; see `method`.
@@ -196,7 +196,7 @@ class Manifest(Record):
     activation_map: MapGeometry
     calibration: Calibration
     thresholds: Thresholds
-    unlikeness: UnlikenessLimit | None = None
+    unlikeness: OodThreshold | None = None
     metrics: JsonObject
     dataset: DatasetRecord
     split: SplitRecord

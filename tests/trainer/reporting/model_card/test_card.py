@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import RESEARCH_NOTICE, index_of
-from lentigo_contract.manifest.manifest import SplitRecord, Thresholds, UnlikenessLimit
+from lentigo_contract.manifest.manifest import OodThreshold, SplitRecord, Thresholds
 from lentigo_trainer.evaluation.image_sets import ImageSet
-from lentigo_trainer.evaluation.report import Scorecard, score, subject_of
+from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import LabelArray
 from lentigo_trainer.reporting.model_card.card import model_card
-from lentigo_trainer.reporting.model_card.evidence import Other, checked
+from lentigo_trainer.reporting.model_card.evidence import Other, validate_evidence
 from tests.fakes import made_manifest
 from tests.trainer.evaluation.cards import made_card
 from tests.trainer.metrics.made_up_answers import certain
@@ -17,19 +17,19 @@ MANIFEST = made_manifest(version=3)
 
 
 @pytest.fixture(scope="module")
-def main() -> Scorecard:
+def main() -> EvaluationReport:
     return made_card(refused=2)
 
 
 @pytest.fixture(scope="module")
-def text(main: Scorecard) -> str:
-    return model_card(checked(MANIFEST, main))
+def text(main: EvaluationReport) -> str:
+    return model_card(validate_evidence(MANIFEST, main))
 
 
-def scored(truth: LabelArray, answers: LabelArray) -> Scorecard:
+def scored(truth: LabelArray, answers: LabelArray) -> EvaluationReport:
     """Sure answers about images of unknown lesions."""
     images = ImageSet("few images", tuple(map(str, range(truth.size))), truth, ())
-    made = (subject_of(MANIFEST, 3), images, "none: made up", certain(*answers), MANIFEST)
+    made = (evaluated_model(MANIFEST, 3), images, "none: made up", certain(*answers), MANIFEST)
     return score(*made, seed=0, resamples=50)
 
 
@@ -56,7 +56,9 @@ def test_what_may_do_harm_comes_before_the_figures(text: str) -> None:
     assert places == sorted(places)
 
 
-def test_every_figure_stands_beside_baseline_interval_and_n(text: str, main: Scorecard) -> None:
+def test_every_figure_stands_beside_baseline_interval_and_n(
+    text: str, main: EvaluationReport
+) -> None:
     _, _, value, n, baseline, _ = line_of(text, "| Accuracy").split("|")
     assert "(" in value
     assert int(n) == main.evaluation.examples
@@ -92,22 +94,24 @@ def test_tables_have_as_many_cells_in_every_row(text: str) -> None:
         assert len(set(rows)) <= 1
 
 
-def test_the_same_evidence_gives_the_same_card(text: str, main: Scorecard) -> None:
-    assert model_card(checked(MANIFEST, main)) == text
+def test_the_same_evidence_gives_the_same_card(text: str, main: EvaluationReport) -> None:
+    assert model_card(validate_evidence(MANIFEST, main)) == text
 
 
-def test_a_further_set_has_its_own_section_without_subgroups(main: Scorecard) -> None:
+def test_a_further_set_has_its_own_section_without_subgroups(main: EvaluationReport) -> None:
     other = made_card(seed=2, named="the second set")
-    text = model_card(checked(MANIFEST, main, [other]))
+    text = model_card(validate_evidence(MANIFEST, main, [other]))
     section = text.split("### On the second set")[1].split("\n## ")[0]
     assert "#### Calibration" in section
     assert "#### By sex" not in section
     assert "On the second set:\n\n- **melanomas called benign:" in text
 
 
-def test_another_version_stands_beside_it_with_the_paired_difference(main: Scorecard) -> None:
+def test_another_version_stands_beside_it_with_the_paired_difference(
+    main: EvaluationReport,
+) -> None:
     theirs = made_card(skill=1.0, version=2)
-    evidence = checked(MANIFEST, main, others=[Other("the paper's recipe", theirs)])
+    evidence = validate_evidence(MANIFEST, main, others=[Other("the paper's recipe", theirs)])
     text = model_card(evidence)
     section = text.split("### Beside the paper's recipe, on 200 made-up images")[1].split("\n### ")[
         0
@@ -120,9 +124,9 @@ def test_another_version_stands_beside_it_with_the_paired_difference(main: Score
     assert line_of(section, "| *melanomas called benign*")
 
 
-def test_without_answers_the_difference_is_not_measured(main: Scorecard) -> None:
+def test_without_answers_the_difference_is_not_measured(main: EvaluationReport) -> None:
     theirs = made_card(skill=1.0, version=2).without_answers()
-    text = model_card(checked(MANIFEST, main, others=[Other("theirs", theirs)]))
+    text = model_card(validate_evidence(MANIFEST, main, others=[Other("theirs", theirs)]))
     section = text.split("### Beside theirs")[1].split("\n### ")[0]
     assert line_of(section, "| Accuracy").split("|")[4].strip() == "not measured"
     assert "not measured, because the answers were not kept" in section
@@ -131,7 +135,7 @@ def test_without_answers_the_difference_is_not_measured(main: Scorecard) -> None
 def test_melanomas_called_benign_are_counted_with_those_referred() -> None:
     truth = np.array([NV] * 16 + [MEL] * 4)
     card = scored(truth, np.array([NV] * 16 + [MEL, NV, NV, NV]))
-    text = model_card(checked(MANIFEST, card))
+    text = model_card(validate_evidence(MANIFEST, card))
     told = line_of(text, "- **melanomas called benign: 3 of 4**")
     assert "refers 0 of these all the same; 3 of 4 melanomas are neither" in told
     assert "- mel: 3 of 4 images (75.0 %) got another answer, most often nv (3)" in text
@@ -139,7 +143,7 @@ def test_melanomas_called_benign_are_counted_with_those_referred() -> None:
 
 
 def test_what_is_undefined_or_was_not_measured_is_said() -> None:
-    text = model_card(checked(MANIFEST, scored(np.array([NV] * 12), np.array([NV] * 12))))
+    text = model_card(validate_evidence(MANIFEST, scored(np.array([NV] * 12), np.array([NV] * 12))))
     assert "| df | 0 | undefined |" in text
     assert "Melanomas named as such: undefined." in text
     assert "- melanomas called benign: undefined, there is no image of melanoma" in text
@@ -164,15 +168,17 @@ def test_images_refused_are_counted(text: str) -> None:
     ("threshold", "told"), [(0.3, "0.3"), (0.000126018, "0.000126"), (3e-07, "0.0000003")]
 )
 def test_a_small_threshold_is_told_in_full_with_its_source(
-    threshold: float, told: str, main: Scorecard
+    threshold: float, told: str, main: EvaluationReport
 ) -> None:
     thresholds = Thresholds(malignancy=threshold, source="largest for savedmodel; litert-int8")
-    text = model_card(checked(made_manifest(version=3, thresholds=thresholds), main))
+    text = model_card(validate_evidence(made_manifest(version=3, thresholds=thresholds), main))
     assert f"sum to at least {told}, whichever engine answers." in text
     assert "How that was chosen: largest for savedmodel; litert-int8." in text
 
 
-def test_thresholds_that_a_version_lacks_are_said_to_be_lacking(text: str, main: Scorecard) -> None:
+def test_thresholds_that_a_version_lacks_are_said_to_be_lacking(
+    text: str, main: EvaluationReport
+) -> None:
     assert "- Abstention: there is no threshold" in text
     assert "- Unlike images: this version does not tell" in text
     assert "images that show no skin lesion: it names one of the seven for them" in text
@@ -181,36 +187,36 @@ def test_thresholds_that_a_version_lacks_are_said_to_be_lacking(text: str, main:
         thresholds=Thresholds(
             malignancy=0.3, source="tuning", abstention=0.41, abstention_source="lowest risk"
         ),
-        unlikeness=UnlikenessLimit(limit=1.25, method="Distance.", source="the 99th percentile"),
+        unlikeness=OodThreshold(limit=1.25, method="Distance.", source="the 99th percentile"),
     )
-    full = model_card(checked(manifest, main))
+    full = model_card(validate_evidence(manifest, main))
     assert "below 0.41 is not relied on" in full
     assert "How that was chosen: lowest risk." in full
     assert "unlikeness is above 1.25" in full
     assert "images that show no skin lesion" not in full
 
 
-def test_a_version_without_a_hold_out_says_so(text: str, main: Scorecard) -> None:
+def test_a_version_without_a_hold_out_says_so(text: str, main: EvaluationReport) -> None:
     assert "**No hold-out was kept**" in text
     split = SplitRecord(train=10, validation=4, tuning=2, hold_out=3, digest="b" * 64)
-    kept = model_card(checked(made_manifest(version=3, split=split), main))
+    kept = model_card(validate_evidence(made_manifest(version=3, split=split), main))
     assert "No hold-out was kept" not in kept
     assert "3 are the hold-out" in kept
 
 
 def test_thresholds_chosen_on_the_very_images_are_said_to_flatter(
-    text: str, main: Scorecard
+    text: str, main: EvaluationReport
 ) -> None:
     source = f"largest on {main.images}; savedmodel"
     manifest = made_manifest(version=3, thresholds=Thresholds(malignancy=0.3, source=source))
-    flattered = model_card(checked(manifest, main))
+    flattered = model_card(validate_evidence(manifest, main))
     short = flattered[: flattered.index("## Intended use")]
     assert "chosen on these very images, which flatters it" in short
     assert "what they do there flatters them" in flattered
     assert "flatters" not in text
 
 
-def test_a_name_with_a_bar_breaks_no_table(main: Scorecard) -> None:
+def test_a_name_with_a_bar_breaks_no_table(main: EvaluationReport) -> None:
     theirs = made_card(skill=1.0, version=2)
-    text = model_card(checked(MANIFEST, main, others=[Other("a|b", theirs)]))
+    text = model_card(validate_evidence(MANIFEST, main, others=[Other("a|b", theirs)]))
     assert "| Figure | This version | a\\|b | Difference |" in text

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from lentigo_contract.errors import ScorecardError
+from lentigo_contract.errors import EvaluationReportError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.cli import main
-from lentigo_trainer.evaluation.report import write_scorecard
+from lentigo_trainer.evaluation.report import write_evaluation_report
 from tests.models import publish_plain
 from tests.trainer.evaluation.cards import made_card
 
@@ -28,7 +28,7 @@ def files(stored: StoredVersion, tmp_path: Path) -> Path:
         "paper": made_card(60, version=7, skill=1.0),
         "elsewhere": made_card(n=50, version=7),
     }.items():
-        write_scorecard(tmp_path / f"{name}.json", made, with_answers=True)
+        write_evaluation_report(tmp_path / f"{name}.json", made, with_answers=True)
     return tmp_path
 
 
@@ -80,6 +80,6 @@ def test_figures_that_do_not_fit_are_refused_and_nothing_is_written(
 ) -> None:
     option, name = options
     ended = card(files, stored, option, str(files / name))
-    assert isinstance(ended.exception, ScorecardError)
+    assert isinstance(ended.exception, EvaluationReportError)
     assert told in str(ended.exception)
     assert not (files / "docs").exists()

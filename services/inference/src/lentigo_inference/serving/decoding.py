@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lentigo_contract.errors import ServiceBusyError
-from lentigo_contract.imaging.quality import Flaw, flaws_of
+from lentigo_contract.imaging.quality import QualityIssue, quality_issues
 from lentigo_contract.imaging.read import ImageLimits, ModelImage, read_image
 from lentigo_inference.serving.request_record import RequestRecord, Step
 
@@ -28,7 +28,7 @@ class DecodedUpload:
 
     image: ModelImage
     sha256: str
-    flaws: tuple[Flaw, ...]
+    flaws: tuple[QualityIssue, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +96,4 @@ class DecodePool:
                 "There is not enough memory for this image now. Try again later, or send a smaller "
                 "one."
             ) from error
-        return DecodedUpload(image, digest, flaws_of(image.pixels, image.width, image.height))
+        return DecodedUpload(image, digest, quality_issues(image.pixels, image.width, image.height))

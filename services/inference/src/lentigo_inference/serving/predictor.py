@@ -18,9 +18,9 @@ import numpy as np
 from PIL import Image
 
 from lentigo_contract.errors import DeadlineExceededError, EngineError, LentigoError
-from lentigo_contract.imaging.quality import Flaw, Reason
+from lentigo_contract.imaging.quality import QualityIssue, Reason
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest.manifest import UnlikenessLimit
+from lentigo_contract.manifest.manifest import OodThreshold
 from lentigo_inference.engines.base import Floats, Images, Prediction
 from lentigo_inference.serving.batcher import Batcher
 from lentigo_inference.serving.decoding import DecodedUpload, DecodePool
@@ -91,7 +91,7 @@ class Answer:
 
 
 def quality_of(
-    flaws: tuple[Flaw, ...], unlikeness: float | None, limit: UnlikenessLimit | None
+    flaws: tuple[QualityIssue, ...], unlikeness: float | None, limit: OodThreshold | None
 ) -> Quality:
     """Take what the pixels and the network say together.
 

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 
 from lentigo_contract.errors import LentigoError, WeightsUnavailableError
 from lentigo_trainer.benchmark.job import Job
-from lentigo_trainer.benchmark.records import Measured
+from lentigo_trainer.benchmark.records import BenchmarkResult
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import Progress, progress_for
@@ -35,28 +35,28 @@ class NotMeasured:
     failed: bool
 
 
-Outcome = Measured | NotMeasured
+Outcome = BenchmarkResult | NotMeasured
 
-Measure = Callable[[Job, Progress], Measured]
+RunJob = Callable[[Job, Progress], BenchmarkResult]
 
 
-def _measure(job: Job, progress: Progress) -> Measured:
+def _measure(job: Job, progress: Progress) -> BenchmarkResult:
     with quiet_tensorflow():
-        from lentigo_trainer.benchmark.job import measure  # noqa: PLC0415 - only over there
-    return measure(job, progress)
+        from lentigo_trainer.benchmark.job import run_job  # noqa: PLC0415 - only over there
+    return run_job(job, progress)
 
 
-def measure_apart(job: Job, measure: Measure = _measure) -> Outcome:
+def run_isolated(job: Job, run_job: RunJob = _measure) -> Outcome:
     """Do a job in a new process and wait for it; if this process dies, so does that one.
 
     Args:
         job: what to train and measure.
-        measure: does it; a function of a module, which the new process can import.
+        run_job: does it; a function of a module, which the new process can import.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(
-        target=_work, args=(job, measure, sender), name=job.config.recipe.architecture
+        target=_work, args=(job, run_job, sender), name=job.config.recipe.architecture
     )
     process.start()
     try:
@@ -82,19 +82,19 @@ def died(code: int | None) -> str:
     return f"Its process ended with exit code {code}. Run the same command to go on."
 
 
-def _work(job: Job, measure: Measure, sender: Connection) -> None:
+def _work(job: Job, run_job: RunJob, sender: Connection) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        sender.send(_outcome(job, measure))
+        sender.send(_outcome(job, run_job))
     except KeyboardInterrupt:
         # The parent says what there is to say.
         os._exit(os.EX_TEMPFAIL)
 
 
-def _outcome(job: Job, measure: Measure) -> Outcome:
+def _outcome(job: Job, run_job: RunJob) -> Outcome:
     progress = progress_for()
     try:
-        return measure(job, progress)
+        return run_job(job, progress)
     except WeightsUnavailableError as error:
         progress.say(str(error))
         file = architecture(job.config.recipe.architecture).weights_file

@@ -21,7 +21,7 @@ from lentigo_trainer.benchmark.profiling import (
     saved_model_latency,
     this_machine,
 )
-from lentigo_trainer.benchmark.records import Measured
+from lentigo_trainer.benchmark.records import BenchmarkResult
 from lentigo_trainer.config.recipe import Recipe, read_recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import open_prepared
@@ -89,7 +89,7 @@ def recipe_of(name: str, folder: Path | None = None) -> Recipe:
     return Recipe(architecture=name).for_epochs(entry.epochs)
 
 
-def keep(job: Job, measured: Measured) -> None:
+def keep(job: Job, measured: BenchmarkResult) -> None:
     """Keep the figures of a finished job, so that it is not done again.
 
     Raises:
@@ -100,23 +100,23 @@ def keep(job: Job, measured: Measured) -> None:
     write_whole(job.folder / _FILE, lambda file: file.write(text.encode()))
 
 
-def finished(job: Job) -> Measured | None:
+def finished(job: Job) -> BenchmarkResult | None:
     """Give the figures that the very same job left, if it has finished."""
     return _found(job, job.key())
 
 
-def finished_by_any_recipe(job: Job) -> Measured | None:
+def finished_by_any_recipe(job: Job) -> BenchmarkResult | None:
     """Give the figures that a job on the same rows left, whatever its recipe and weights."""
     return _found(job, job.data())
 
 
-def _found(job: Job, expected: dict[str, JsonValue]) -> Measured | None:
+def _found(job: Job, expected: dict[str, JsonValue]) -> BenchmarkResult | None:
     try:
         found = json.loads((job.folder / _FILE).read_text())
         key = found["key"]
         if any(key.get(name) != value for name, value in expected.items()):
             return None
-        return Measured.model_validate_json(json.dumps(found["measured"]))
+        return BenchmarkResult.model_validate_json(json.dumps(found["measured"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ValidationError):
         # Measuring again costs minutes; training is kept elsewhere.
         return None
@@ -134,7 +134,7 @@ def _weights_digest(config: TrainingConfig) -> str:
         return "missing"
 
 
-def measure(job: Job, progress: Progress) -> Measured:
+def run_job(job: Job, progress: Progress) -> BenchmarkResult:
     """Do a job from where it was left, and keep its figures.
 
     With a limit the candidate has no LiteRT models: they take longer than the quick run that a
@@ -161,7 +161,7 @@ def measure(job: Job, progress: Progress) -> Measured:
     model = light.read_bytes() if light.is_file() else float32_model(files)
     peak = peak_memory_bytes()
     progress.say("Timing single pictures")
-    measured = Measured(
+    measured = BenchmarkResult(
         parameters=manifest.parameters,
         weights=_origin(config),
         recipe=config.recipe.model_dump(mode="json"),

@@ -8,8 +8,8 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
-from lentigo_trainer.benchmark.records import Measured
-from lentigo_trainer.metrics.bootstrap import Figure
+from lentigo_trainer.benchmark.records import BenchmarkResult
+from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.style import (
     FAINT,
     INK,
@@ -26,7 +26,7 @@ from lentigo_trainer.reporting.style import (
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222")
 _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
 
-Row = tuple[str, Measured]
+Row = tuple[str, BenchmarkResult]
 """What an architecture is called, with what it had less of, and its figures."""
 
 _WIDE: Final = 30
@@ -128,7 +128,7 @@ def _style(place: int) -> dict[str, Any]:
     }
 
 
-def _whiskers(figure: Figure, value: float) -> tuple[tuple[float], tuple[float]] | None:
+def _whiskers(figure: Estimate, value: float) -> tuple[tuple[float], tuple[float]] | None:
     if figure.low is None or figure.high is None:
         return None
     # A resample's quantile can lie on the other side of the figure itself.

@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_va
 from lentigo_contract.errors import MetricError
 from lentigo_contract.manifest.manifest import Parameters
 from lentigo_trainer.evaluation.summary import Evaluation
-from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.loop import EpochMetrics
 
 
-class PaperFigures(BaseModel):
+class PaperMetrics(BaseModel):
     """One column of the paper's table.
 
     Attributes:
@@ -39,8 +39,8 @@ class PaperFigures(BaseModel):
     validation_loss: float
 
 
-PAPER: Final[dict[str, PaperFigures]] = {
-    "cnn": PaperFigures(
+PAPER: Final[dict[str, PaperMetrics]] = {
+    "cnn": PaperMetrics(
         epochs=10,
         minutes=15.01,
         accuracy=66.64,
@@ -48,7 +48,7 @@ PAPER: Final[dict[str, PaperFigures]] = {
         validation_accuracy=82.4,
         validation_loss=0.5593,
     ),
-    "vgg16": PaperFigures(
+    "vgg16": PaperMetrics(
         epochs=10,
         minutes=38.83,
         accuracy=75.37,
@@ -56,7 +56,7 @@ PAPER: Final[dict[str, PaperFigures]] = {
         validation_accuracy=83.05,
         validation_loss=0.4778,
     ),
-    "resnet50": PaperFigures(
+    "resnet50": PaperMetrics(
         epochs=20,
         minutes=44.6,
         accuracy=77.60,
@@ -64,7 +64,7 @@ PAPER: Final[dict[str, PaperFigures]] = {
         validation_accuracy=86.67,
         validation_loss=0.4000,
     ),
-    "mobilenet": PaperFigures(
+    "mobilenet": PaperMetrics(
         epochs=20,
         minutes=14.56,
         accuracy=95.37,
@@ -117,7 +117,7 @@ class Latency(_Record):
     load: float | None
 
 
-class Measured(_Record):
+class BenchmarkResult(_Record):
     """One architecture that was trained and measured.
 
     Attributes:
@@ -147,7 +147,7 @@ class Measured(_Record):
     bfloat16: bool = False
     images: int
     rows: dict[str, int]
-    history: tuple[EpochFigures, ...]
+    history: tuple[EpochMetrics, ...]
     evaluation: Evaluation
     feature_seconds: float | None
     saved_model_bytes: int
@@ -190,7 +190,7 @@ class Entry(_Record):
     name: str
     title: str
     recipe_epochs: int
-    measured: Measured | None = None
+    measured: BenchmarkResult | None = None
     reason: str | None = None
     failed: bool = False
 
@@ -224,7 +224,7 @@ class Benchmark(_Record):
     validation: dict[str, int]
     limit: int | None
     seed: int
-    paper: dict[str, PaperFigures]
+    paper: dict[str, PaperMetrics]
     entries: tuple[Entry, ...]
 
     def to_json(self) -> str:

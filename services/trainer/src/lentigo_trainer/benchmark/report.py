@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_trainer.benchmark.plots import accuracy_by_latency, recalls
-from lentigo_trainer.benchmark.records import Benchmark, Entry, Measured
+from lentigo_trainer.benchmark.records import Benchmark, BenchmarkResult, Entry
 from lentigo_trainer.benchmark.tables import (
     accuracy_table,
     baselines,
@@ -119,7 +119,7 @@ def _majority_of_rows(benchmark: Benchmark) -> str:
     )
 
 
-def _one(benchmark: Benchmark, entry: Entry, found: Measured) -> str:
+def _one(benchmark: Benchmark, entry: Entry, found: BenchmarkResult) -> str:
     epochs = "1 epoch" if found.epochs == 1 else f"{found.epochs} epochs"
     return f"""## {row_name(benchmark, entry)}
 

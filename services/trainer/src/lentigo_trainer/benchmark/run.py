@@ -12,14 +12,14 @@ from lentigo_contract.labels import CODES
 from lentigo_trainer import __version__
 from lentigo_trainer.benchmark.isolation import NotMeasured, Outcome
 from lentigo_trainer.benchmark.job import Job, finished, finished_by_any_recipe
-from lentigo_trainer.benchmark.records import PAPER, Benchmark, Entry, Measured
+from lentigo_trainer.benchmark.records import PAPER, Benchmark, BenchmarkResult, Entry
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import split
 from lentigo_trainer.models.registry import ARCHITECTURES, Architecture, Weights
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.system.storage import claimed
+from lentigo_trainer.system.storage import locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,11 @@ def compare(
             work folder.
         StorageError: the report cannot be written.
     """
-    with claimed(config.work.root / "benchmark"):
+    with locked(config.work.root / "benchmark"):
         jobs = {name: Job(config.training(name), prepared.digest) for name in ARCHITECTURES}
         for name in config.chosen:
             # Better now than after the hours that those before it take.
-            with claimed(jobs[name].folder):
+            with locked(jobs[name].folder):
                 pass
         kept = {} if reported is None else _same_rows(reported, config, prepared)
         outcomes = {name: _earlier(name, job, config, kept) for name, job in jobs.items()}
@@ -107,7 +107,7 @@ def compare(
 
 
 def _earlier(
-    name: str, job: Job, config: BenchmarkConfig, reported: dict[str, Measured]
+    name: str, job: Job, config: BenchmarkConfig, reported: dict[str, BenchmarkResult]
 ) -> Outcome:
     if name in config.chosen:
         return NotMeasured("its turn had not come when this was written", failed=False)
@@ -117,7 +117,7 @@ def _earlier(
 
 def _same_rows(
     reported: Benchmark, config: BenchmarkConfig, prepared: Prepared
-) -> dict[str, Measured]:
+) -> dict[str, BenchmarkResult]:
     expected = (prepared.digest, config.seed, config.limit, __version__)
     if (reported.dataset, reported.seed, reported.limit, reported.code_version) != expected:
         return {}

@@ -5,7 +5,7 @@ from string import ascii_uppercase
 from typing import Final
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.benchmark.records import Benchmark, Entry, Machine, Measured
+from lentigo_trainer.benchmark.records import Benchmark, BenchmarkResult, Entry, Machine
 from lentigo_trainer.reporting import text
 from lentigo_trainer.reporting.text import NOT_MEASURED, share_text
 
@@ -146,7 +146,7 @@ def cost_table(benchmark: Benchmark) -> str:
     return table(head, rows)
 
 
-def class_table(found: Measured) -> str:
+def class_table(found: BenchmarkResult) -> str:
     """Recall and precision of each class by one architecture, with their intervals."""
     rows = [
         [code, f"{figures.recall.n:,}", share_text(figures.recall), share_text(figures.precision)]
@@ -155,23 +155,23 @@ def class_table(found: Measured) -> str:
     return table(("", "n", "Recall", "Precision"), rows)
 
 
-def measured_of(benchmark: Benchmark) -> list[tuple[Entry, Measured]]:
+def measured_of(benchmark: Benchmark) -> list[tuple[Entry, BenchmarkResult]]:
     """Give the entries that have figures, with them."""
     return [(entry, entry.measured) for entry in benchmark.entries if entry.measured is not None]
 
 
-def _overall(found: Measured) -> list[str]:
+def _overall(found: BenchmarkResult) -> list[str]:
     figures = found.evaluation
     shown = (figures.accuracy, figures.balanced_accuracy, figures.melanoma_sensitivity)
     return [share_text(figure) for figure in shown]
 
 
-def _per_cent(found: Measured, code: str) -> str:
+def _per_cent(found: BenchmarkResult, code: str) -> str:
     value = found.evaluation.classes[code].recall.value
     return MISSING if value is None else f"{100 * value:.1f}"
 
 
-def _training(found: Measured) -> list[str]:
+def _training(found: BenchmarkResult) -> list[str]:
     last = found.history[-1]
     return [
         f"{found.epochs}",

@@ -27,7 +27,7 @@ from keras import ops
 from PIL import Image, ImageFilter
 
 from lentigo_contract.errors import TrainingError
-from lentigo_trainer.models.classifier import Network, opened
+from lentigo_trainer.models.classifier import Network, feature_extractor
 from lentigo_trainer.system.progress import Progress
 
 SHRINKAGE: Final = 0.03
@@ -39,7 +39,7 @@ Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Unlikeness:
+class MahalanobisDetector:
     """The squared distance, divided by the number of features: about 1 for what it was fitted to.
 
     Attributes:
@@ -74,7 +74,7 @@ class Unlikeness:
         return ops.sum(white * white, axis=1)
 
 
-def fitted(layer: str, pooled: Floats) -> Unlikeness:
+def fit_mahalanobis(layer: str, pooled: Floats) -> MahalanobisDetector:
     """Fit the distance.
 
     Args:
@@ -100,7 +100,7 @@ def fitted(layer: str, pooled: Floats) -> Unlikeness:
     # x @ whitening has the length that x has under the inverse of the covariance.
     whitening = np.linalg.cholesky(np.linalg.inv(shrunk)) / np.sqrt(channels)
     offset = -values.mean(axis=0) @ whitening
-    return Unlikeness(layer, whitening.astype(np.float32), offset.astype(np.float32))
+    return MahalanobisDetector(layer, whitening.astype(np.float32), offset.astype(np.float32))
 
 
 Pixels = npt.NDArray[np.uint8]
@@ -155,13 +155,13 @@ FITTING_IMAGES: Final = 2500
 _BATCH: Final = 32
 
 
-def fit_unlikeness(
+def fit_detector(
     network: Network,
     images: Pixels,
     train: npt.NDArray[np.intp],
     seed: int,
     progress: Progress,
-) -> Unlikeness:
+) -> MahalanobisDetector:
     """Run training images through a network, and fit.
 
     Args:
@@ -172,10 +172,10 @@ def fit_unlikeness(
         progress: told how many images are done.
 
     Raises:
-        TrainingError: see `distance.fitted`.
+        TrainingError: see `distance.fit_mahalanobis`.
     """
     layer = stage_before_last(network.whole, network.feature_map)
-    see = opened(network.whole, [layer])
+    see = feature_extractor(network.whole, [layer])
     run = tf.function(lambda batch: tf.reduce_mean(see(batch, training=False), axis=(1, 2)))
     by_chance = np.random.default_rng(seed)
     chosen = np.sort(by_chance.permutation(train)[:FITTING_IMAGES])
@@ -187,7 +187,9 @@ def fit_unlikeness(
             batches = (plain, np.stack(varied))
             blocks += [run(tf.cast(batch, tf.float32)).numpy() for batch in batches]
             step.advance(len(plain))
-    return fitted(layer, np.concatenate(blocks) if blocks else np.empty((0, 1), np.float32))
+    return fit_mahalanobis(
+        layer, np.concatenate(blocks) if blocks else np.empty((0, 1), np.float32)
+    )
 
 
 def stage_before_last(whole: keras.Model, feature_map: str) -> str:

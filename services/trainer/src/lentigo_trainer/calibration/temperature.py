@@ -75,7 +75,7 @@ _LEAST: Final = 1e-9
 Floats = npt.NDArray[np.float64]
 
 
-def temperatures_by_diagnosis(
+def class_temperatures(
     logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], shared: float
 ) -> Floats:
     """Find the temperatures with which an answer is right as often as it says.
@@ -130,7 +130,7 @@ def calibration_on(
         MetricError: see `best_temperature`.
     """
     shared = best_temperature(logits, labels)
-    own = temperatures_by_diagnosis(logits, labels, shared)
+    own = class_temperatures(logits, labels, shared)
     return Calibration(
         method="temperature by diagnosis",
         temperature=shared,

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.manifest.engines import EngineName
-from lentigo_contract.manifest.manifest import Calibration, MapGeometry, UnlikenessLimit
-from lentigo_trainer.evaluation.exported_model import EngineAnswers
+from lentigo_contract.manifest.manifest import Calibration, MapGeometry, OodThreshold
+from lentigo_trainer.evaluation.exported_model import ModelOutputs
 from lentigo_trainer.metrics.arrays import (
     FloatArray,
     LabelArray,
-    checked,
-    checked_truth,
     is_malignant,
     malignancy,
+    validate_labels,
+    validate_predictions,
 )
 from lentigo_trainer.metrics.classification import accuracy, balanced_accuracy, present_codes
 
@@ -102,8 +102,10 @@ def choose_operating_point(
     """
     if not 0 < wanted <= 1:
         raise MetricError(f"A sensitivity of {wanted} cannot be asked for; it lies in (0, 1].")
-    scores = {engine: malignancy(checked(truth, each)[1]) for engine, each in answers.items()}
-    malignant = is_malignant(checked_truth(truth))
+    scores = {
+        engine: malignancy(validate_predictions(truth, each)[1]) for engine, each in answers.items()
+    }
+    malignant = is_malignant(validate_labels(truth))
     if malignant.all() or not malignant.any():
         raise EmptyClassError(
             "Choosing a malignancy threshold takes at least one malignant and one benign example."
@@ -182,8 +184,8 @@ def choose_abstention(
         raise MetricError(f"A coverage of {coverage} cannot be asked for; it lies in (0, 1].")
     if not answers:
         raise MetricError("An abstention threshold takes the answers of at least one engine.")
-    labels = checked_truth(truth)
-    given = {engine: checked(labels, each)[1] for engine, each in answers.items()}
+    labels = validate_labels(truth)
+    given = {engine: validate_predictions(labels, each)[1] for engine, each in answers.items()}
     threshold = min(_highest_threshold(each.max(axis=1), coverage) for each in given.values())
     did = "; ".join(
         f"{engine}: {_what_it_does(labels, each, each.max(axis=1) >= threshold)}"
@@ -230,7 +232,7 @@ def choose_limit(
     method: str,
     chosen_on: str,
     share: float = REFUSED_SHARE,
-) -> UnlikenessLimit:
+) -> OodThreshold:
     """Find the lowest limit that refuses no more than a share of some lesions, by any engine.
 
     A version has one limit, whichever engine answers, so the largest of the engines' own is taken.
@@ -257,7 +259,7 @@ def choose_limit(
         f"{engine}: {np.count_nonzero(each > limit)} of {each.size} above it"
         for engine, each in values.items()
     )
-    return UnlikenessLimit(
+    return OodThreshold(
         limit=limit,
         method=method,
         source=f"lowest limit that refuses at most {share:.2%} by each engine named here, "
@@ -286,7 +288,7 @@ def _own_limit(values: npt.NDArray[np.float64], share: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
+class ChosenThresholds:
     """How a version answers.
 
     Attributes:
@@ -301,17 +303,17 @@ class Answering:
     calibration: Calibration
     point: OperatingPoint
     abstention: Abstention
-    limit: UnlikenessLimit
+    limit: OodThreshold
 
 
-def choose_answering(
+def choose_thresholds(
     geometry: MapGeometry,
     calibration: Calibration,
     method: str,
     truth: LabelArray,
-    serving: Mapping[EngineName, EngineAnswers],
+    serving: Mapping[EngineName, ModelOutputs],
     chosen_on: str,
-) -> Answering:
+) -> ChosenThresholds:
     """Choose every threshold on the same images, for every engine that may serve.
 
     Args:
@@ -330,7 +332,7 @@ def choose_answering(
     told = {
         engine: said.unlikeness for engine, said in serving.items() if said.unlikeness is not None
     }
-    return Answering(
+    return ChosenThresholds(
         geometry,
         calibration,
         choose_operating_point(truth, probabilities, chosen_on),

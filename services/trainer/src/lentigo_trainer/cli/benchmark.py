@@ -67,7 +67,7 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
     or its report is given again. Exit code 1 if an architecture failed; one whose weights are
     missing has not failed.
     """
-    from lentigo_trainer.benchmark.isolation import measure_apart  # noqa: PLC0415 - see cli
+    from lentigo_trainer.benchmark.isolation import run_isolated  # noqa: PLC0415 - see cli
     from lentigo_trainer.benchmark.job import recipe_of  # noqa: PLC0415
     from lentigo_trainer.benchmark.report import read_report, write_report  # noqa: PLC0415
     from lentigo_trainer.benchmark.run import BenchmarkConfig, compare  # noqa: PLC0415
@@ -92,7 +92,7 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
     result = compare(
         config,
         prepared_from(source, work, progress),
-        measure_apart,
+        run_isolated,
         lambda record: write_report(record, folder),
         lambda: datetime.now(UTC),
         progress,

@@ -16,7 +16,7 @@ from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:
     from lentigo_trainer.evaluation.image_sets import ImageSet
-    from lentigo_trainer.evaluation.report import Scorecard
+    from lentigo_trainer.evaluation.report import EvaluationReport
 
 
 class HeldBack(StrEnum):
@@ -106,7 +106,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         raise _nothing_to_measure()
     if answers and json is None:
         raise typer.BadParameter("--answers are kept in the file that --json names; give it too.")
-    from lentigo_trainer.evaluation.report import write_scorecard  # noqa: PLC0415
+    from lentigo_trainer.evaluation.report import write_evaluation_report  # noqa: PLC0415
     from lentigo_trainer.reporting.evaluation_page import write_page  # noqa: PLC0415
     from lentigo_trainer.reporting.run_report import tables  # noqa: PLC0415 - see cli
     from lentigo_trainer.reporting.tables import (  # noqa: PLC0415
@@ -124,7 +124,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     for sentence in (*sentences(card), RESEARCH_NOTICE):
         console.print(sentence, markup=False, highlight=False)
     if json is not None:
-        write_scorecard(json, card, with_answers=answers)
+        write_evaluation_report(json, card, with_answers=answers)
     if page is not None:
         write_page(page, card)
 
@@ -160,11 +160,11 @@ def _opened(
     return open_held_back(find_source(source), parts[part])
 
 
-def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "Scorecard":
+def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "EvaluationReport":
     from lentigo_trainer.evaluation.evaluate import (  # noqa: PLC0415 - see cli
         Measuring,
-        measure_service,
-        measure_version,
+        evaluate_service,
+        evaluate_version,
         open_version,
     )
     from lentigo_trainer.evaluation.remote import (  # noqa: PLC0415
@@ -177,10 +177,10 @@ def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "Score
     version = None if model is None else open_version(model)
     if url is not None:
         with connected_to(url, os.environ.get(KEY_VARIABLE) or None) as connection:
-            return measure_service(RemoteService(connection), version, chosen, how)
+            return evaluate_service(RemoteService(connection), version, chosen, how)
     if version is None:
         raise _nothing_to_measure()
-    return measure_version(version, chosen, how)
+    return evaluate_version(version, chosen, how)
 
 
 def _nothing_to_measure() -> typer.BadParameter:

@@ -36,7 +36,7 @@ from lentigo_trainer.cli.options import (
 )
 from lentigo_trainer.config.recipe import OWN_NAME, Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
-from lentigo_trainer.export.publishing import Yardstick
+from lentigo_trainer.export.publishing import SelectionMetric
 from lentigo_trainer.models.registry import Weights
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import progress_for
@@ -137,8 +137,8 @@ def publish(
         ),
     ] = False,
     by: Annotated[
-        Yardstick, typer.Option(help="What makes a run the best, on the validation images.")
-    ] = Yardstick.ACCURACY,
+        SelectionMetric, typer.Option(help="What makes a run the best, on the validation images.")
+    ] = SelectionMetric.ACCURACY,
     force: Annotated[
         bool,
         typer.Option("--force", help="With --best: publish even what is worse than is served."),
@@ -147,7 +147,7 @@ def publish(
     """Publish a finished run as the repository's next version."""
     if best and finished is not None:
         raise typer.BadParameter("Give either --best or --run, not both.")
-    if (force or by is not Yardstick.ACCURACY) and not best:
+    if (force or by is not SelectionMetric.ACCURACY) and not best:
         raise typer.BadParameter("--by and --force say how to choose, so they need --best.")
     if not best:
         _publish(work / (finished or OWN_NAME), models)

@@ -55,15 +55,15 @@ def card(
 ) -> None:
     """Write a version's model card from what was measured."""
     from lentigo_trainer.evaluation.evaluate import open_version  # noqa: PLC0415
-    from lentigo_trainer.evaluation.report import read_scorecard  # noqa: PLC0415
+    from lentigo_trainer.evaluation.report import read_evaluation_report  # noqa: PLC0415
     from lentigo_trainer.reporting.model_card.card import model_card  # noqa: PLC0415
-    from lentigo_trainer.reporting.model_card.evidence import checked  # noqa: PLC0415 - see cli
+    from lentigo_trainer.reporting.model_card.evidence import validate_evidence  # noqa: PLC0415 - see cli
     from lentigo_trainer.system.storage import write_whole  # noqa: PLC0415
 
-    evidence = checked(
+    evidence = validate_evidence(
         open_version(model).manifest,
-        read_scorecard(evaluation),
-        [read_scorecard(each) for each in also or ()],
+        read_evaluation_report(evaluation),
+        [read_evaluation_report(each) for each in also or ()],
         [_other(each) for each in beside or ()],
     )
     drawn = _drawn(evidence) if pictures else {}
@@ -79,12 +79,12 @@ def card(
 
 def _other(named: str) -> "Other":
     """Read "NAME=FILE" or "FILE"; without a name, the version's own is taken."""
-    from lentigo_trainer.evaluation.report import read_scorecard  # noqa: PLC0415
+    from lentigo_trainer.evaluation.report import read_evaluation_report  # noqa: PLC0415
     from lentigo_trainer.reporting.model_card.evidence import Other  # noqa: PLC0415 - see cli
 
     # A file may have the sign in its name, so what is there is a file.
     label, _, path = ("", "", named) if Path(named).exists() else named.rpartition("=")
-    figures = read_scorecard(Path(path))
+    figures = read_evaluation_report(Path(path))
     return Other(label.strip() or figures.subject.named, figures)
 
 

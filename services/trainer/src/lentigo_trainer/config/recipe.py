@@ -31,7 +31,7 @@ from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.models.registry import ARCHITECTURES
 
 
-class Table(BaseModel):
+class StrictModel(BaseModel):
     """Base of everything that is read from a recipe's TOML."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -40,7 +40,7 @@ class Table(BaseModel):
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
-class Stage(Table):
+class Stage(StrictModel):
     """Epochs on smaller pictures, which cost less (progressive resolution).
 
     A fully convolutional network has the same weights whatever the side, and learns on small
@@ -56,7 +56,7 @@ class Stage(Table):
     epochs: Annotated[int, Field(ge=0)]
 
 
-class Variation(Table):
+class AugmentationConfig(StrictModel):
     """How far a picture is varied each time it is seen; every value is the widest of its draw.
 
     Attributes:
@@ -86,7 +86,7 @@ class Variation(Table):
     sharpen: Annotated[float, Field(ge=0, le=4)] = 0.0
 
 
-class Restart(Table):
+class Restart(StrictModel):
     """The rates start again from a part of their highest, and fall along a cosine once more.
 
     Attributes:
@@ -99,10 +99,10 @@ class Restart(Table):
     behind: Annotated[int, Field(ge=1)]
     rate: Annotated[float, Field(gt=0, le=1)] = 0.5
     mixup: Annotated[float, Field(ge=0, le=4)] = 0.0
-    variation: Variation | None = None
+    variation: AugmentationConfig | None = None
 
 
-class WholeNetwork(Table):
+class FineTuning(StrictModel):
     """How a network learns from its first layer to its last.
 
     Attributes:
@@ -143,7 +143,7 @@ class WholeNetwork(Table):
     stages: Annotated[tuple[Stage, ...], Field(strict=False)] = ()
     restarts: Annotated[tuple[Restart, ...], Field(strict=False)] = ()
     average_rounds: bool = False
-    variation: Variation = Variation()
+    variation: AugmentationConfig = AugmentationConfig()
 
     @field_validator("restarts")
     @classmethod
@@ -167,12 +167,12 @@ class WholeNetwork(Table):
         before = [restart.mixup for restart in self.restarts if restart.behind < epoch]
         return before[-1] if before else 0.0
 
-    def variation_of(self, epoch: int) -> Variation:
+    def variation_of(self, epoch: int) -> AugmentationConfig:
         """Give how the pictures of an epoch are varied; epochs count from 1."""
         before = [restart.variation for restart in self.restarts if restart.behind < epoch]
         return next((given for given in reversed(before) if given), self.variation)
 
-    def scaled(self, share: float) -> "WholeNetwork":
+    def scaled(self, share: float) -> "FineTuning":
         """Shorten or stretch stages and restarts with the run, rounding down."""
         stages = tuple(
             stage.model_copy(update={"epochs": int(stage.epochs * share)}) for stage in self.stages
@@ -186,7 +186,7 @@ class WholeNetwork(Table):
         return self.model_copy(update={"stages": stages, "restarts": tuple(restarts.values())})
 
 
-class Optimizer(Table):
+class Optimizer(StrictModel):
     """Stochastic gradient descent with Nesterov momentum.
 
     Attributes:
@@ -201,7 +201,7 @@ class Optimizer(Table):
     cooldown_epochs: Annotated[int, Field(ge=0)] = 2
 
 
-class Recipe(Table):
+class Recipe(StrictModel):
     """How a network is trained.
 
     Attributes:
@@ -223,7 +223,7 @@ class Recipe(Table):
     batch_size: Annotated[int, Field(ge=2, le=4_096)] = 32
     class_target: Annotated[int, Field(ge=1, le=100_000)] = 6_000
     optimizer: Annotated[Optimizer, Field(validate_default=True)] = Optimizer()
-    whole_network: WholeNetwork | None = None
+    whole_network: FineTuning | None = None
 
     @field_validator("name")
     @classmethod
@@ -334,12 +334,12 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"The recipe {path} is not TOML: {error}.") from error
 
 
-_TABLES: Final[dict[str, type[Table]]] = {
+_TABLES: Final[dict[str, type[StrictModel]]] = {
     "optimizer": Optimizer,
-    "whole_network": WholeNetwork,
+    "whole_network": FineTuning,
     "stages": Stage,
     "restarts": Restart,
-    "variation": Variation,
+    "variation": AugmentationConfig,
 }
 
 
@@ -383,7 +383,7 @@ def own_recipe() -> Recipe:
         name=OWN_NAME,
         hold_out=True,
         epochs=25,
-        whole_network=WholeNetwork(
+        whole_network=FineTuning(
             frequency_power=0.2,
             stages=(
                 Stage(side=128, epochs=6),
@@ -396,7 +396,7 @@ def own_recipe() -> Recipe:
                     behind=15,
                     rate=0.5,
                     mixup=0.2,
-                    variation=Variation(
+                    variation=AugmentationConfig(
                         brightness=0.1, saturation=0.25, tint=0.12, soften=0.2, sharpen=1.4
                     ),
                 ),

@@ -82,7 +82,7 @@ def augment(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
     )
 
 
-def pictures(
+def augmented_images(
     images: npt.NDArray[np.uint8], plan: Plan, batch_size: int, first_row: int = 0
 ) -> tf.data.Dataset:
     """Stream a plan's pictures in the order of its rows.
@@ -118,7 +118,7 @@ def pictures(
     )
 
 
-class AugmentedPictures:
+class AugmentedImages:
     """A plan's pictures by row number, drawn anew each time they are asked for.
 
     A row always gives the same picture, so they could be kept, but all of HAM10000 would take

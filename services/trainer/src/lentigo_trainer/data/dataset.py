@@ -31,7 +31,7 @@ from lentigo_trainer.data.ham10000 import (
     require_images,
 )
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.system.storage import claimed, require_space, write_whole
+from lentigo_trainer.system.storage import locked, require_space, write_whole
 
 # So many are handed out at a time: what is decoded waits in memory for its turn to be written.
 _CHUNK: Final = 256
@@ -146,7 +146,7 @@ def prepare(source: Source, folder: Path, workers: int, progress: Progress) -> P
             prepared = open_prepared(folder)
             progress.say(f"Prepared images found in {folder}")
             return prepared
-    with claimed(folder), open_images(source) as readers:
+    with locked(folder), open_images(source) as readers:
         require_images(records, readers.keys(), source.metadata)
         require_space(folder, len(records) * _IMAGE_BYTES)
         chosen = [(name, readers[name]) for name in records["image_id"]]

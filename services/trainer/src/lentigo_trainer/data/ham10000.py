@@ -25,7 +25,7 @@ from lentigo_contract.labels import CODES
 SHOWN: Final = 10
 
 
-def listed(names: Iterable[object]) -> str:
+def join_names(names: Iterable[object]) -> str:
     """Name the first of them: "a, b, c", "a, b, c, d, e, f, g, h, i, j and 5 more"."""
     texts = [str(name) for name in names]
     more = f" and {len(texts) - SHOWN:,} more" if len(texts) > SHOWN else ""
@@ -99,7 +99,7 @@ def require_images(table: pd.DataFrame, available: Collection[str], where: Path)
 def _refuse(path: Path, what: str, items: Collection[str]) -> None:
     if not len(items):
         return
-    raise MetadataError(f"{path} has {len(items):,} {what}: {listed(items)}.")
+    raise MetadataError(f"{path} has {len(items):,} {what}: {join_names(items)}.")
 
 
 _METADATA_NAMES: Final = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")

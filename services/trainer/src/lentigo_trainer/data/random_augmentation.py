@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
-from lentigo_trainer.config.recipe import Variation
+from lentigo_trainer.config.recipe import AugmentationConfig
 
 Floats = npt.NDArray[np.float32]
 
@@ -38,7 +38,7 @@ _GREY: Final = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, slots=True)
-class Variations:
+class DrawnAugmentations:
     """What is done to each of n pictures.
 
     Attributes:
@@ -58,7 +58,9 @@ class Variations:
     sharpness: Floats
 
 
-def draw_variations(widest: Variation, count: int, side: int, seed: int) -> Variations:
+def draw_augmentations(
+    widest: AugmentationConfig, count: int, side: int, seed: int
+) -> DrawnAugmentations:
     """Draw the variations of an epoch's pictures.
 
     Args:
@@ -80,18 +82,18 @@ def draw_variations(widest: Variation, count: int, side: int, seed: int) -> Vari
     maps = _maps(angle, zoom, stretch, flips, shift, side)
     grey = np.tile(np.array(_GREY)[:, None], (1, 3))
     saturation = 1 + between(-widest.saturation, widest.saturation, 1, 1)
-    mixed = saturation * np.eye(3) + (1 - saturation) * grey
+    mix = saturation * np.eye(3) + (1 - saturation) * grey
     tint = 1 + between(-widest.tint, widest.tint, 1, 3)
-    return Variations(
+    return DrawnAugmentations(
         maps=maps,
-        colours=(mixed * tint).astype(np.float32),
+        colours=(mix * tint).astype(np.float32),
         contrast=(1 + between(-widest.contrast, widest.contrast)).astype(np.float32),
         brightness=(255 * between(-widest.brightness, widest.brightness)).astype(np.float32),
         sharpness=between(-widest.soften, widest.sharpen).astype(np.float32),
     )
 
 
-def varied(images: tf.Tensor, variations: Variations, side: int) -> tf.Tensor:
+def augment(images: tf.Tensor, variations: DrawnAugmentations, side: int) -> tf.Tensor:
     """Vary pictures.
 
     Args:
@@ -118,8 +120,8 @@ def varied(images: tf.Tensor, variations: Variations, side: int) -> tf.Tensor:
     offset = tf.squeeze(mean * (1 - contrast) + brightness, 1)
     flat = tf.reshape(turned, (-1, side * side, 3))
     factors = tf.reshape(contrast, (-1, 1, 1)) * variations.colours
-    mixed = tf.matmul(flat, factors) + tf.matmul(offset, variations.colours)
-    return tf.reshape(tf.clip_by_value(mixed, 0.0, 255.0), (-1, side, side, 3))
+    mix = tf.matmul(flat, factors) + tf.matmul(offset, variations.colours)
+    return tf.reshape(tf.clip_by_value(mix, 0.0, 255.0), (-1, side, side, 3))
 
 
 def _softened(images: tf.Tensor) -> tf.Tensor:
@@ -169,9 +171,7 @@ def draw_weights(alpha: float, count: int, seed: int) -> npt.NDArray[np.float32]
     return np.maximum(weights, 1 - weights).astype(np.float32)
 
 
-def mixed(
-    pictures: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def mix(pictures: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Blend a batch with itself in reverse order.
 
     Args:

@@ -15,7 +15,7 @@ from scipy.special import softmax
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
-from lentigo_trainer.metrics.bootstrap import Figure, Resampling
+from lentigo_trainer.metrics.bootstrap import Estimate, Resampling
 from lentigo_trainer.metrics.classification import ReliabilityBin
 
 _HALVINGS: Final = 60
@@ -27,7 +27,7 @@ f + sum(s * (1 / T - f) * log s) is above 0 with f = s @ (1 / T). A search over 
 temperatures of seven diagnoses found it to be so up to a ratio of 4.2."""
 
 
-class CalibrationFigures(BaseModel):
+class CalibrationMetrics(BaseModel):
     """Whether the probabilities mean what they say.
 
     Attributes:
@@ -39,9 +39,9 @@ class CalibrationFigures(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    expected_calibration_error: Figure
-    brier: Figure
-    log_loss: Figure
+    expected_calibration_error: Estimate
+    brier: Estimate
+    log_loss: Estimate
     reliability: tuple[ReliabilityBin, ...]
 
 
@@ -62,8 +62,8 @@ class CalibrationReport(BaseModel):
     method: str | None
     temperature: float | None
     by_diagnosis: tuple[float, ...] | None = None
-    before: CalibrationFigures | None
-    after: CalibrationFigures
+    before: CalibrationMetrics | None
+    after: CalibrationMetrics
     reason: str | None = None
 
 
@@ -143,8 +143,8 @@ def _factors(logs: FloatArray, calibration: Calibration) -> FloatArray:
     return found
 
 
-def _figures(result: Evaluation) -> CalibrationFigures:
-    return CalibrationFigures(
+def _figures(result: Evaluation) -> CalibrationMetrics:
+    return CalibrationMetrics(
         expected_calibration_error=result.expected_calibration_error,
         brier=result.brier,
         log_loss=result.log_loss,

@@ -8,10 +8,15 @@ section 8.3, for paired data).
 from collections.abc import Mapping
 from typing import Final
 
-from lentigo_contract.errors import ScorecardError
-from lentigo_trainer.evaluation.report import Scorecard, groups_of, probabilities_of, truth_of
-from lentigo_trainer.metrics.arrays import FloatArray, checked
-from lentigo_trainer.metrics.bootstrap import Basis, Figure, Resampling, measured
+from lentigo_contract.errors import EvaluationReportError
+from lentigo_trainer.evaluation.report import (
+    EvaluationReport,
+    groups_of,
+    probabilities_of,
+    truth_of,
+)
+from lentigo_trainer.metrics.arrays import FloatArray, validate_predictions
+from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.classification import statistics_of
 
 COMPARED: Final = (
@@ -27,7 +32,9 @@ COMPARED: Final = (
 """Figures of `Evaluation` that are compared."""
 
 
-def paired_differences(ours: Scorecard, theirs: Scorecard) -> dict[str, Figure] | None:
+def paired_differences(
+    ours: EvaluationReport, theirs: EvaluationReport
+) -> dict[str, Estimate] | None:
     """Subtract the other version's figures from ours, each with its paired 95 % interval.
 
     Args:
@@ -44,8 +51,8 @@ def paired_differences(ours: Scorecard, theirs: Scorecard) -> dict[str, Figure] 
     if ours.answers is None or theirs.answers is None:
         return None
     truth = truth_of(ours.answers)
-    mine = statistics_of(*checked(truth, probabilities_of(ours.answers)))
-    others = statistics_of(*checked(truth, probabilities_of(theirs.answers)))
+    mine = statistics_of(*validate_predictions(truth, probabilities_of(ours.answers)))
+    others = statistics_of(*validate_predictions(truth, probabilities_of(theirs.answers)))
 
     def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
         left, right = mine(weights), others(weights)
@@ -54,20 +61,20 @@ def paired_differences(ours: Scorecard, theirs: Scorecard) -> dict[str, Figure] 
     result = ours.evaluation
     bases = {}
     for name in COMPARED:
-        figure: Figure = getattr(result, name)
+        figure: Estimate = getattr(result, name)
         bases[name] = Basis(figure.n, figure.reason or "undefined")
     made = Resampling(groups_of(ours.answers), result.seed, result.resamples)
-    return measured(statistics, bases, made)
+    return estimates(statistics, bases, made)
 
 
-def require_same_images(ours: Scorecard, theirs: Scorecard) -> None:
+def require_same_images(ours: EvaluationReport, theirs: EvaluationReport) -> None:
     """Check that two sets of figures speak of the same images with the same truth.
 
     Raises:
         ScorecardError: they do not.
     """
     if ours.image_set != theirs.image_set:
-        raise ScorecardError(
+        raise EvaluationReportError(
             f"{theirs.subject.named} was measured on {theirs.images} "
             f"({theirs.evaluation.examples:,} images), {ours.subject.named} on {ours.images} "
             f"({ours.evaluation.examples:,}): these are not the same images with the same truth, "

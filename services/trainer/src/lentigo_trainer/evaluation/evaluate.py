@@ -10,10 +10,15 @@ from lentigo_contract.errors import RemoteServiceError
 from lentigo_contract.repository.layout import MANIFEST_NAME
 from lentigo_contract.repository.store import ModelStore, StoredVersion, open_version_folder
 from lentigo_trainer.evaluation.image_sets import ImageSet
-from lentigo_trainer.evaluation.leakage import require_no_overlap
+from lentigo_trainer.evaluation.leakage import require_no_leakage
 from lentigo_trainer.evaluation.referral import refused_by
 from lentigo_trainer.evaluation.remote import RemoteService, ServedVersion
-from lentigo_trainer.evaluation.report import Scorecard, Subject, score, subject_of
+from lentigo_trainer.evaluation.report import (
+    EvaluatedModel,
+    EvaluationReport,
+    evaluated_model,
+    score,
+)
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import Progress
 
@@ -49,7 +54,7 @@ class Measuring:
     seed: int = EVALUATION_SEED
 
 
-def measure_version(version: StoredVersion, images: ImageSet, how: Measuring) -> Scorecard:
+def evaluate_version(version: StoredVersion, images: ImageSet, how: Measuring) -> EvaluationReport:
     """Measure a version in this process, by its SavedModel.
 
     Raises:
@@ -58,19 +63,19 @@ def measure_version(version: StoredVersion, images: ImageSet, how: Measuring) ->
         DamagedImagesError: images that cannot be decoded, all of them named.
     """
     with quiet_tensorflow():
-        from lentigo_trainer.evaluation.local import answers_in_process  # noqa: PLC0415 - a service needs no TensorFlow
+        from lentigo_trainer.evaluation.local import predict_locally  # noqa: PLC0415 - a service needs no TensorFlow
 
-    overlap = require_no_overlap(version, images, how.workers, how.progress)
-    said, flawed = answers_in_process(version.path, images, how.workers, how.progress)
+    overlap = require_no_leakage(version, images, how.workers, how.progress)
+    said, flawed = predict_locally(version.path, images, how.workers, how.progress)
     manifest = version.manifest
-    subject = subject_of(manifest, version.version)
+    subject = evaluated_model(manifest, version.version)
     refused = refused_by(manifest.unlikeness, said, flawed)
     return score(subject, images, overlap, said.probabilities, manifest, how.seed, refused)
 
 
-def measure_service(
+def evaluate_service(
     service: RemoteService, version: StoredVersion | None, images: ImageSet, how: Measuring
-) -> Scorecard:
+) -> EvaluationReport:
     """Measure what a running service answers.
 
     Args:
@@ -88,9 +93,9 @@ def measure_service(
     served = service.served()
     if version is not None:
         _require_served(version, served)
-    overlap = require_no_overlap(version, images, how.workers, how.progress)
+    overlap = require_no_leakage(version, images, how.workers, how.progress)
     told = service.answers(images, how.progress)
-    subject = Subject(
+    subject = EvaluatedModel(
         name=served.name,
         version=served.version,
         architecture=served.architecture,

@@ -21,7 +21,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class EngineAnswers:
+class ModelOutputs:
     """The answers to n images.
 
     Attributes:
@@ -34,18 +34,18 @@ class EngineAnswers:
     unlikeness: npt.NDArray[np.float32] | None
 
 
-def answers_in(outputs: Mapping[str, Any]) -> EngineAnswers:
+def select_outputs(outputs: Mapping[str, Any]) -> ModelOutputs:
     """Pick the answers out of a signature's outputs; copies, since a runtime may reuse its own."""
     told = outputs.get("unlikeness")
-    return EngineAnswers(
+    return ModelOutputs(
         np.array(outputs["probabilities"]), None if told is None else np.array(told)
     )
 
 
-def joined(parts: Sequence[EngineAnswers]) -> EngineAnswers:
+def concatenate(parts: Sequence[ModelOutputs]) -> ModelOutputs:
     """Put together what the same version gave for one batch after the other, at least one."""
     told = [part.unlikeness for part in parts if part.unlikeness is not None]
-    return EngineAnswers(
+    return ModelOutputs(
         np.concatenate([part.probabilities for part in parts]),
         np.concatenate(told) if told else None,
     )
@@ -55,7 +55,7 @@ BATCH: Final = 32
 SIGNATURE: Final = "serving_default"
 
 
-Ask = Callable[[Pixels], EngineAnswers]
+Ask = Callable[[Pixels], ModelOutputs]
 """Images, uint8 [n, 224, 224, 3], to what the version says of them."""
 
 
@@ -76,15 +76,15 @@ def open_saved_model(model: Path) -> Ask:
             f"{model} cannot be loaded as a SavedModel with the signature {SIGNATURE}: {error}"
         ) from error
 
-    def ask(images: Pixels) -> EngineAnswers:
+    def ask(images: Pixels) -> ModelOutputs:
         # Asked by way of `loaded`, which must live as long as its signature.
         serve = loaded.signatures[SIGNATURE]
-        return answers_in(serve(image=tf.constant(images)))
+        return select_outputs(serve(image=tf.constant(images)))
 
     return ask
 
 
-def saved_model_answers(model: Path, images: Pixels, progress: Progress) -> EngineAnswers:
+def saved_model_outputs(model: Path, images: Pixels, progress: Progress) -> ModelOutputs:
     """Run a SavedModel over some images.
 
     Args:
@@ -102,15 +102,15 @@ def saved_model_answers(model: Path, images: Pixels, progress: Progress) -> Engi
             batch = images[start : start + BATCH]
             blocks.append(ask(batch))
             step.advance(len(batch))
-    return joined(blocks)
+    return concatenate(blocks)
 
 
 def probabilities_of(model: Path, images: Pixels, progress: Progress) -> npt.NDArray[np.float32]:
-    """Give the probabilities alone, float32 [n, 7]; see `saved_model_answers`."""
-    return saved_model_answers(model, images, progress).probabilities
+    """Give the probabilities alone, float32 [n, 7]; see `saved_model_outputs`."""
+    return saved_model_outputs(model, images, progress).probabilities
 
 
-def litert_answers(model: Path, images: Pixels, progress: Progress) -> EngineAnswers:
+def litert_outputs(model: Path, images: Pixels, progress: Progress) -> ModelOutputs:
     """Run a LiteRT model over some images, one at a time as the service does.
 
     Args:
@@ -131,6 +131,6 @@ def litert_answers(model: Path, images: Pixels, progress: Progress) -> EngineAns
     rows = []
     with progress.track(f"Evaluating {model.name}", total=len(images), unit="images") as step:
         for image in images:
-            rows.append(answers_in(run(image=image[None])))
+            rows.append(select_outputs(run(image=image[None])))
             step.advance()
-    return joined(rows)
+    return concatenate(rows)

@@ -26,7 +26,7 @@ from lentigo_trainer.data.ham10000 import (
     ImageReader,
     Source,
     images_of,
-    listed,
+    join_names,
     open_images,
     read_metadata,
     require_images,
@@ -49,7 +49,7 @@ _HEAD: Final = ",".join((IMAGE, *CODE_OF_COLUMN))
 
 
 @dataclass(frozen=True, slots=True)
-class TruthTable:
+class GroundTruth:
     """What each image shows, in the file's order.
 
     Attributes:
@@ -61,7 +61,7 @@ class TruthTable:
     labels: LabelArray
 
 
-def read_truth(path: Path) -> TruthTable:
+def read_ground_truth(path: Path) -> GroundTruth:
     """Read a truth table; rows and columns may come in any order.
 
     Raises:
@@ -96,7 +96,7 @@ def read_truth(path: Path) -> TruthTable:
         )
     numbers = [index_of(code) for code in CODE_OF_COLUMN.values()]
     labels = [numbers[of.index(1)] for of in marks]
-    return TruthTable(names=tuple(names), labels=np.array(labels, np.int64))
+    return GroundTruth(names=tuple(names), labels=np.array(labels, np.int64))
 
 
 def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -126,8 +126,8 @@ def _check_columns(path: Path, header: Sequence[str]) -> None:
     ):
         if names:
             raise TruthError(
-                f"{path} has {what} {listed(names)}. It needs the columns {_HEAD}, as in ISIC 2018 "
-                "Task 3, and no other."
+                f"{path} has {what} {join_names(names)}. It needs the columns {_HEAD}, as in "
+                "ISIC 2018 Task 3, and no other."
             )
 
 
@@ -149,7 +149,7 @@ def _lines(lines: Sequence[int]) -> list[str]:
 
 def _refuse_rows(path: Path, what: str, items: Sequence[str]) -> None:
     if items:
-        raise TruthError(f"{path} has {len(items):,} {what}: {listed(items)}.")
+        raise TruthError(f"{path} has {len(items):,} {what}: {join_names(items)}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ def open_isic_set(images: Sequence[Path], truth: Path, metadata: Path | None) ->
         TruthError: the table contradicts itself, the images or the metadata.
         DatasetError: images or metadata cannot be read.
     """
-    table = read_truth(truth)
+    table = read_ground_truth(truth)
     records = None if metadata is None else read_metadata(metadata)
     people = None
     if records is not None and metadata is not None:
@@ -312,4 +312,4 @@ def _people(
 
 def _refuse(path: Path, what: str, items: list[str]) -> None:
     if items:
-        raise TruthError(f"{path} lists {len(items):,} {what}: {listed(items)}.")
+        raise TruthError(f"{path} lists {len(items):,} {what}: {join_names(items)}.")

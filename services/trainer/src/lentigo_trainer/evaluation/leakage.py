@@ -10,7 +10,7 @@ import pandas as pd
 from lentigo_contract.errors import MetadataError, OverlapError
 from lentigo_contract.repository.store import StoredVersion
 from lentigo_trainer.data.dataset import UNREADABLE
-from lentigo_trainer.data.ham10000 import ImageReader, listed
+from lentigo_trainer.data.ham10000 import ImageReader, join_names
 from lentigo_trainer.data.provenance import TrainingSet, read_training_set, split_digest
 from lentigo_trainer.data.splits import split
 from lentigo_trainer.evaluation.image_sets import ImageSet
@@ -19,7 +19,7 @@ from lentigo_trainer.system.progress import Progress
 NOT_CHECKED: Final = "not checked"
 
 
-def require_no_overlap(
+def require_no_leakage(
     version: StoredVersion | None, images: ImageSet, workers: int, progress: Progress
 ) -> str:
     """Check that nothing of the evaluation trained the version, before anything is measured.
@@ -59,7 +59,7 @@ def require_no_overlap(
     same_names = sorted(trained.names & set(images.names))
     noted = (
         f" Note: {len(same_names):,} have the name of a training image, with other bytes: "
-        f"{listed(same_names)}."
+        f"{join_names(same_names)}."
         if same_names
         else ""
     )
@@ -99,7 +99,7 @@ def _refuse_images(trained: TrainingSet, images: ImageSet, digests: Sequence[str
     if met:
         raise OverlapError(
             f"{len(met):,} of {len(images.names):,} images trained this version, so what it says "
-            f"of them is worth nothing: {listed(met)}. Take them out of the evaluation."
+            f"of them is worth nothing: {join_names(met)}. Take them out of the evaluation."
         )
 
 
@@ -112,7 +112,7 @@ def _refuse_lesions(trained: TrainingSet, images: ImageSet, people: pd.DataFrame
         ]
         raise OverlapError(
             f"{len(met):,} of {len(images.names):,} images show lesions that trained this version, "
-            f"so what it says of them is worth nothing: {listed(named)}. Take them out of the "
+            f"so what it says of them is worth nothing: {join_names(named)}. Take them out of the "
             "evaluation."
         )
 

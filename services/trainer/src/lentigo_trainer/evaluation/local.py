@@ -5,16 +5,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_contract.imaging.quality import flaws_of
+from lentigo_contract.imaging.quality import quality_issues
 from lentigo_trainer.data.dataset import decode
-from lentigo_trainer.evaluation.exported_model import BATCH, EngineAnswers, joined, open_saved_model
+from lentigo_trainer.evaluation.exported_model import (
+    BATCH,
+    ModelOutputs,
+    concatenate,
+    open_saved_model,
+)
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.system.progress import Progress
 
 
-def answers_in_process(
+def predict_locally(
     version: Path, images: ImageSet, workers: int, progress: Progress
-) -> tuple[EngineAnswers, npt.NDArray[np.bool_]]:
+) -> tuple[ModelOutputs, npt.NDArray[np.bool_]]:
     """Decode and ask, a batch at a time; no more than a few hundred images are in memory.
 
     Args:
@@ -32,16 +37,16 @@ def answers_in_process(
         DamagedImagesError: images that cannot be decoded, all of them named.
     """
     ask = open_saved_model(version)
-    blocks: list[EngineAnswers] = []
+    blocks: list[ModelOutputs] = []
     flawed: list[bool] = []
     waiting: list[npt.NDArray[np.uint8]] = []
     chosen = list(zip(images.names, images.readers, strict=True))
     for _, image in decode(chosen, workers, progress):
         waiting.append(image.pixels)
-        flawed.append(bool(flaws_of(image.pixels, image.width, image.height)))
+        flawed.append(bool(quality_issues(image.pixels, image.width, image.height)))
         if len(waiting) == BATCH:
             blocks.append(ask(np.stack(waiting)))
             waiting.clear()
     if waiting:
         blocks.append(ask(np.stack(waiting)))
-    return joined(blocks), np.array(flawed)
+    return concatenate(blocks), np.array(flawed)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
-from lentigo_trainer.metrics.bootstrap import Basis, Figure, Resampling, measured
+from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.classification import (
     auc,
     average_precision,
@@ -21,7 +21,7 @@ SENSITIVITIES: Final = (0.9, 0.95)
 """Sensitivities for melanoma at which its specificity is told."""
 
 
-class DiagnosisFigures(BaseModel):
+class DiagnosisMetrics(BaseModel):
     """One diagnosis; an answer is the most probable of the seven.
 
     Attributes:
@@ -36,18 +36,18 @@ class DiagnosisFigures(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sensitivity: Figure
-    specificity: Figure
-    ppv: Figure
-    npv: Figure
-    f1: Figure
-    auc: Figure
-    average_precision: Figure
+    sensitivity: Estimate
+    specificity: Estimate
+    ppv: Estimate
+    npv: Estimate
+    f1: Estimate
+    auc: Estimate
+    average_precision: Estimate
 
 
-def diagnosis_figures(
+def diagnosis_metrics(
     code: str, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
-) -> DiagnosisFigures:
+) -> DiagnosisMetrics:
     """Measure one diagnosis against the rest.
 
     Args:
@@ -85,12 +85,12 @@ def diagnosis_figures(
         "auc": Basis(n, alone),
         "average_precision": Basis(n, absent),
     }
-    return DiagnosisFigures.model_validate(measured(statistics, bases, resampling))
+    return DiagnosisMetrics.model_validate(estimates(statistics, bases, resampling))
 
 
 def melanoma_specificities(
     truth: LabelArray, probabilities: FloatArray, resampling: Resampling
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """Give the specificity for melanoma at each of `SENSITIVITIES`, by "0.90" and "0.95".
 
     n are the melanomas, on which the threshold rests.
@@ -108,7 +108,7 @@ def melanoma_specificities(
     n = int(is_melanoma.sum())
     missing = "There is no image of melanoma." if n == 0 else "Every image is of melanoma."
     bases = {f"{wanted:.2f}": Basis(n, missing) for wanted in SENSITIVITIES}
-    return measured(statistics, bases, resampling)
+    return estimates(statistics, bases, resampling)
 
 
 def _f1(hits: FloatArray, members: FloatArray, named: FloatArray) -> FloatArray:

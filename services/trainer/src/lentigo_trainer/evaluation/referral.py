@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest.manifest import Thresholds, UnlikenessLimit
-from lentigo_trainer.evaluation.exported_model import EngineAnswers
+from lentigo_contract.manifest.manifest import OodThreshold, Thresholds
+from lentigo_trainer.evaluation.exported_model import ModelOutputs
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant, malignancy
-from lentigo_trainer.metrics.bootstrap import Basis, Figure, Resampling, measured
+from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.classification import area_under_risk, mean, risk_at
 
 _MELANOMA: Final = CODES.index("mel")
@@ -46,13 +46,13 @@ class Referral(BaseModel):
 
     malignancy: float
     abstention: float | None
-    sensitivity: Figure
-    specificity: Figure
-    referred: Figure
-    melanomas_called_benign: Figure
-    called_benign_referred: Figure
-    unsure: Figure | None = None
-    wrong_when_sure: Figure | None = None
+    sensitivity: Estimate
+    specificity: Estimate
+    referred: Estimate
+    melanomas_called_benign: Estimate
+    called_benign_referred: Estimate
+    unsure: Estimate | None = None
+    wrong_when_sure: Estimate | None = None
 
 
 def referral(
@@ -103,7 +103,7 @@ def referral(
         {
             "malignancy": thresholds.malignancy,
             "abstention": thresholds.abstention,
-            **measured(statistics, bases, resampling),
+            **estimates(statistics, bases, resampling),
         }
     )
 
@@ -111,7 +111,7 @@ def referral(
 Refused = NDArray[np.bool_]
 
 
-def refused_by(limit: UnlikenessLimit | None, said: EngineAnswers, flawed: Refused) -> Refused:
+def refused_by(limit: OodThreshold | None, said: ModelOutputs, flawed: Refused) -> Refused:
     """Tell for each image whether it is unusable, or too unlike what the version learnt from.
 
     Args:
@@ -133,9 +133,9 @@ def refused_by(limit: UnlikenessLimit | None, said: EngineAnswers, flawed: Refus
     return refused
 
 
-def refused_share(refused: Refused, resampling: Resampling) -> Figure:
+def refused_share(refused: Refused, resampling: Resampling) -> Estimate:
     """Give the share of the images that are refused, with its interval."""
-    found = measured(
+    found = estimates(
         lambda weights: {"refused": mean(refused, weights)},
         {"refused": Basis(refused.size, "")},
         resampling,
@@ -152,7 +152,7 @@ class RiskPoint(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     coverage: float
-    risk: Figure
+    risk: Estimate
 
 
 class RiskCoverage(BaseModel):
@@ -165,7 +165,7 @@ class RiskCoverage(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    area: Figure
+    area: Estimate
     points: tuple[RiskPoint, ...]
 
 
@@ -193,7 +193,7 @@ def risk_coverage(
         f"{place}": Basis(max(1, round(share * truth.size)), "")
         for place, share in enumerate(COVERAGES)
     }
-    found = measured(statistics, {"area": Basis(truth.size, "")} | bases, resampling)
+    found = estimates(statistics, {"area": Basis(truth.size, "")} | bases, resampling)
     return RiskCoverage(
         area=found["area"],
         points=tuple(

@@ -16,7 +16,7 @@ import numpy as np
 from lentigo_contract.errors import DamagedImagesError, RemoteServiceError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.data.dataset import UNREADABLE
-from lentigo_trainer.data.ham10000 import ImageReader, listed
+from lentigo_trainer.data.ham10000 import ImageReader, join_names
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.system.progress import Progress
@@ -157,7 +157,7 @@ class ServedVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteAnswers:
+class RemotePredictions:
     """What a service said.
 
     Attributes:
@@ -207,7 +207,7 @@ class RemoteService:
         except (KeyError, TypeError, ValueError) as error:
             raise self.connection.stranger(f"{error!r} in /v1/models") from error
 
-    def answers(self, images: ImageSet, progress: Progress) -> RemoteAnswers:
+    def answers(self, images: ImageSet, progress: Progress) -> RemotePredictions:
         """Ask about every image, a few at a time.
 
         Raises:
@@ -237,10 +237,10 @@ class RemoteService:
                 raise
         if damaged:
             raise DamagedImagesError(
-                f"{len(damaged)} of {len(chosen):,} images got no answer: {listed(damaged)} "
+                f"{len(damaged)} of {len(chosen):,} images got no answer: {join_names(damaged)} "
                 "Fetch them again, or take their rows out of the truth."
             )
-        return RemoteAnswers(served, np.array(rows), tuple(refused))
+        return RemotePredictions(served, np.array(rows), tuple(refused))
 
     def _ask(self, read: ImageReader) -> "_Answer | str":
         """Give the answer about one image, or what is wrong with the image."""

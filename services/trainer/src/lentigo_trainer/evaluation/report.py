@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
-from lentigo_contract.errors import MetricError, ScorecardError
+from lentigo_contract.errors import EvaluationReportError, MetricError
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE, index_of
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.evaluation.calibration_report import CalibrationReport, calibration_report
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.per_diagnosis import (
-    DiagnosisFigures,
-    diagnosis_figures,
+    DiagnosisMetrics,
+    diagnosis_metrics,
     melanoma_specificities,
 )
 from lentigo_trainer.evaluation.referral import (
@@ -39,12 +39,12 @@ from lentigo_trainer.evaluation.referral import (
 )
 from lentigo_trainer.evaluation.subgroups import Subgroups, subgroups
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
-from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, checked
-from lentigo_trainer.metrics.bootstrap import RESAMPLES, Figure, Resampling
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, validate_predictions
+from lentigo_trainer.metrics.bootstrap import RESAMPLES, Estimate, Resampling
 from lentigo_trainer.system.storage import write_whole
 
 
-class Subject(BaseModel):
+class EvaluatedModel(BaseModel):
     """What was measured.
 
     Attributes:
@@ -74,10 +74,10 @@ class Subject(BaseModel):
         return f"{self.name} {self.version}{recipe}"
 
 
-def subject_of(manifest: Manifest, version: int) -> Subject:
+def evaluated_model(manifest: Manifest, version: int) -> EvaluatedModel:
     """Describe a version that is asked in process; its number is 0 before it is published."""
     recipe = manifest.recipe.get("name")
-    return Subject(
+    return EvaluatedModel(
         name=manifest.name,
         version=version,
         architecture=manifest.architecture,
@@ -88,7 +88,7 @@ def subject_of(manifest: Manifest, version: int) -> Subject:
     )
 
 
-class KeptAnswer(BaseModel):
+class ImagePrediction(BaseModel):
     """One image.
 
     Attributes:
@@ -112,14 +112,14 @@ class KeptAnswer(BaseModel):
         return self
 
 
-def kept_answers(images: ImageSet, probabilities: FloatArray) -> tuple[KeptAnswer, ...]:
+def image_predictions(images: ImageSet, probabilities: FloatArray) -> tuple[ImagePrediction, ...]:
     """Give the answers [n, 7] about the images, in order of their names."""
     lesions: Sequence[str | None] = [None] * len(images.names)
     if images.people is not None:
         lesions = images.people["lesion_id"].tolist()
     rows = zip(images.names, lesions, images.truth, probabilities, strict=True)
     return tuple(
-        KeptAnswer(
+        ImagePrediction(
             image=name,
             lesion=lesion,
             truth=CODES[label],
@@ -129,17 +129,17 @@ def kept_answers(images: ImageSet, probabilities: FloatArray) -> tuple[KeptAnswe
     )
 
 
-def truth_of(answers: Sequence[KeptAnswer]) -> LabelArray:
+def truth_of(answers: Sequence[ImagePrediction]) -> LabelArray:
     """Class numbers, int64 [n]."""
     return np.array([index_of(each.truth) for each in answers], np.int64)
 
 
-def probabilities_of(answers: Sequence[KeptAnswer]) -> FloatArray:
+def probabilities_of(answers: Sequence[ImagePrediction]) -> FloatArray:
     """Probabilities, float64 [n, 7]."""
     return np.array([each.probabilities for each in answers])
 
 
-def groups_of(answers: Sequence[KeptAnswer]) -> NDArray[Any]:
+def groups_of(answers: Sequence[ImagePrediction]) -> NDArray[Any]:
     """What a bootstrap draws whole, [n]: the lesion, or the image where that is not known."""
     return np.array([each.lesion or each.image for each in answers])
 
@@ -149,7 +149,7 @@ SCHEMA_VERSION: Final = 1
 _SUBGROUPS_UNKNOWN: Final = "HAM10000's metadata of these images is not known; see --metadata"
 
 
-class Scorecard(BaseModel):
+class EvaluationReport(BaseModel):
     """The figures of one version on one set of images.
 
     In JSON the figures of `Evaluation` stand beside the others, under the names that the manifest
@@ -179,24 +179,24 @@ class Scorecard(BaseModel):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     notice: str = RESEARCH_NOTICE
-    subject: Subject
+    subject: EvaluatedModel
     images: str
     image_set: str
     unlisted: int
-    refused: Figure | None
+    refused: Estimate | None
     intervals_over: Literal["lesions", "images"]
     overlap: str
     evaluation: Evaluation
-    diagnoses: dict[str, DiagnosisFigures]
-    melanoma_specificity: dict[str, Figure]
+    diagnoses: dict[str, DiagnosisMetrics]
+    melanoma_specificity: dict[str, Estimate]
     calibration: CalibrationReport
     risk_coverage: RiskCoverage
     referral: Referral | None = None
     subgroups: Subgroups | None
     subgroups_reason: str | None = None
-    answers: tuple[KeptAnswer, ...] | None = None
+    answers: tuple[ImagePrediction, ...] | None = None
 
-    def without_answers(self) -> "Scorecard":
+    def without_answers(self) -> "EvaluationReport":
         """Give the figures alone."""
         return self.model_copy(update={"answers": None})
 
@@ -210,7 +210,7 @@ class Scorecard(BaseModel):
         return values | figures
 
     @classmethod
-    def from_json(cls, values: Mapping[str, JsonValue]) -> "Scorecard":
+    def from_json(cls, values: Mapping[str, JsonValue]) -> "EvaluationReport":
         """Read back what `to_json` gave.
 
         Raises:
@@ -227,7 +227,7 @@ class Scorecard(BaseModel):
 
 
 def score(
-    subject: Subject,
+    subject: EvaluatedModel,
     images: ImageSet,
     overlap: str,
     probabilities: FloatArray,
@@ -235,13 +235,13 @@ def score(
     seed: int,
     refused: Refused | None = None,
     resamples: int = RESAMPLES,
-) -> Scorecard:
+) -> EvaluationReport:
     """Measure everything, with 95 % intervals.
 
     Args:
         subject: what answered.
         images: what it was asked about.
-        overlap: what `overlap.require_no_overlap` said.
+        overlap: what `overlap.require_no_leakage` said.
         probabilities: its answers, [n, 7]; rows sum to 1.
         manifest: of what answered; None where it is not at hand.
         seed: the same seed gives the same intervals.
@@ -252,11 +252,11 @@ def score(
     Raises:
         MetricError: answers of another shape or range.
     """
-    truth, answers = checked(images.truth, probabilities)
+    truth, answers = validate_predictions(images.truth, probabilities)
     resampling = Resampling(images.groups, seed, resamples)
     evaluation = evaluate(truth, answers, images.groups, seed, resamples)
     people = images.people
-    return Scorecard(
+    return EvaluationReport(
         subject=subject,
         images=images.description,
         image_set=images.digest,
@@ -265,7 +265,7 @@ def score(
         intervals_over="images" if people is None else "lesions",
         overlap=overlap,
         evaluation=evaluation,
-        diagnoses={code: diagnosis_figures(code, truth, answers, resampling) for code in CODES},
+        diagnoses={code: diagnosis_metrics(code, truth, answers, resampling) for code in CODES},
         melanoma_specificity=melanoma_specificities(truth, answers, resampling),
         calibration=calibration_report(
             None if manifest is None else manifest.calibration,
@@ -280,11 +280,11 @@ def score(
         else referral(manifest.thresholds, truth, answers, resampling),
         subgroups=None if people is None else subgroups(people, truth, answers, resampling),
         subgroups_reason=_SUBGROUPS_UNKNOWN if people is None else None,
-        answers=kept_answers(images, answers),
+        answers=image_predictions(images, answers),
     )
 
 
-def write_scorecard(path: Path, card: Scorecard, with_answers: bool = False) -> None:
+def write_evaluation_report(path: Path, card: EvaluationReport, with_answers: bool = False) -> None:
     """Write every figure as JSON; the answers too, a line each, if asked to.
 
     Raises:
@@ -298,8 +298,8 @@ def write_scorecard(path: Path, card: Scorecard, with_answers: bool = False) -> 
     write_whole(path, lambda file: file.write(text.encode()))
 
 
-def read_scorecard(path: Path) -> Scorecard:
-    """Read what `write_scorecard` wrote.
+def read_evaluation_report(path: Path) -> EvaluationReport:
+    """Read what `write_evaluation_report` wrote.
 
     Raises:
         ScorecardError: not there, no scorecard, or one of another schema.
@@ -307,21 +307,21 @@ def read_scorecard(path: Path) -> Scorecard:
     try:
         values = json.loads(path.read_bytes())
     except OSError as error:
-        raise ScorecardError(
+        raise EvaluationReportError(
             f"{path} cannot be read ({error.strerror or error}). It is written by "
             "`lentigo-train evaluate --json`."
         ) from error
     except (ValueError, RecursionError) as error:
-        raise ScorecardError(
+        raise EvaluationReportError(
             f"{path} is no JSON ({error}). Write it again with `lentigo-train evaluate --json`."
         ) from error
     schema = values.get("schema_version") if isinstance(values, dict) else None
     if schema != SCHEMA_VERSION or isinstance(schema, bool):
-        raise ScorecardError(
+        raise EvaluationReportError(
             f"{path} has the schema version {schema}; this release reads {SCHEMA_VERSION}. Measure "
             "again with `lentigo-train evaluate --json` of this release."
         )
     try:
-        return Scorecard.from_json(values)
+        return EvaluationReport.from_json(values)
     except MetricError as error:
-        raise ScorecardError(f"{path} cannot be used. {error}") from error
+        raise EvaluationReportError(f"{path} cannot be used. {error}") from error

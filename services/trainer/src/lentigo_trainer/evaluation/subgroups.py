@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant, malignancy
-from lentigo_trainer.metrics.bootstrap import FEWEST, Basis, Figure, Resampling, measured
+from lentigo_trainer.metrics.bootstrap import FEWEST, Basis, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.classification import (
     BoolArray,
     auc,
@@ -44,11 +44,11 @@ class Subgroup(BaseModel):
     n: int
     lesions: int
     averaged_over: tuple[str, ...]
-    accuracy: Figure | None = None
-    majority_baseline: Figure | None = None
-    balanced_accuracy: Figure | None = None
-    melanoma_sensitivity: Figure | None = None
-    malignant_auc: Figure | None = None
+    accuracy: Estimate | None = None
+    majority_baseline: Estimate | None = None
+    balanced_accuracy: Estimate | None = None
+    melanoma_sensitivity: Estimate | None = None
+    malignant_auc: Estimate | None = None
     reason: str | None = None
 
 
@@ -111,7 +111,7 @@ def _subgroup(
         "malignant_auc": Basis(fewer, ""),
     }
     part = Resampling(groups, resampling.seed, resampling.resamples)
-    figures = measured(statistics, bases, part, fewest=FEWEST)
+    figures = estimates(statistics, bases, part, fewest=FEWEST)
     return Subgroup.model_validate(
         {"n": n, "lesions": lesions, "averaged_over": present, **figures}
     )

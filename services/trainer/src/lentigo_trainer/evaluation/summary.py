@@ -14,8 +14,13 @@ from pydantic import (
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.metrics import classification
-from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, checked, is_malignant
-from lentigo_trainer.metrics.bootstrap import RESAMPLES, Figure, Interval, bootstrap
+from lentigo_trainer.metrics.arrays import (
+    FloatArray,
+    LabelArray,
+    is_malignant,
+    validate_predictions,
+)
+from lentigo_trainer.metrics.bootstrap import RESAMPLES, Estimate, Interval, bootstrap
 from lentigo_trainer.metrics.classification import (
     ReliabilityBin,
     expected_calibration_error,
@@ -24,14 +29,14 @@ from lentigo_trainer.metrics.classification import (
 )
 
 
-class ClassFigures(BaseModel):
+class ClassMetrics(BaseModel):
     """The figures of one diagnosis."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    recall: Figure
-    precision: Figure
-    auc: Figure
+    recall: Estimate
+    precision: Estimate
+    auc: Estimate
 
 
 class Evaluation(BaseModel):
@@ -57,16 +62,16 @@ class Evaluation(BaseModel):
     seed: int
     majority: str
     averaged_over: tuple[str, ...]
-    accuracy: Figure
-    majority_baseline: Figure
-    balanced_accuracy: Figure
-    melanoma_sensitivity: Figure
-    malignant_auc: Figure
-    macro_auc: Figure
-    expected_calibration_error: Figure
-    brier: Figure
-    log_loss: Figure
-    classes: dict[str, ClassFigures]
+    accuracy: Estimate
+    majority_baseline: Estimate
+    balanced_accuracy: Estimate
+    melanoma_sensitivity: Estimate
+    malignant_auc: Estimate
+    macro_auc: Estimate
+    expected_calibration_error: Estimate
+    brier: Estimate
+    log_loss: Estimate
+    classes: dict[str, ClassMetrics]
     confusion: tuple[tuple[int, ...], ...]
     reliability: tuple[ReliabilityBin, ...]
 
@@ -106,7 +111,7 @@ def evaluate(
     Raises:
         MetricError: arrays of another shape or range, or no examples.
     """
-    truth, probabilities = checked(truth, probabilities)
+    truth, probabilities = validate_predictions(truth, probabilities)
     if groups.shape != truth.shape:
         raise MetricError(f"There are {groups.shape} lesions for {truth.size} examples.")
     intervals = bootstrap(statistics_of(truth, probabilities), groups, seed, resamples)
@@ -114,14 +119,14 @@ def evaluate(
     members = np.bincount(truth, minlength=len(CODES))
     named = np.bincount(probabilities.argmax(axis=1), minlength=len(CODES))
 
-    def figure(measure: Callable[[], float], key: str, n: int = total) -> Figure:
+    def figure(measure: Callable[[], float], key: str, n: int = total) -> Estimate:
         return _figure(measure, intervals[key], n)
 
-    def class_figures(code: str) -> ClassFigures:
+    def class_figures(code: str) -> ClassMetrics:
         n = int(members[index_of(code)])
         answered = int(named[index_of(code)])
         args = (truth, probabilities, code)
-        return ClassFigures(
+        return ClassMetrics(
             recall=figure(lambda: classification.recall(*args), f"recall {code}", n),
             precision=figure(
                 lambda: classification.precision(*args), f"precision {code}", answered
@@ -166,9 +171,9 @@ def evaluate(
     )
 
 
-def _figure(measure: Callable[[], float], interval: Interval, n: int) -> Figure:
+def _figure(measure: Callable[[], float], interval: Interval, n: int) -> Estimate:
     try:
         value = measure()
     except MetricError as undefined:
-        return Figure(value=None, low=None, high=None, n=n, reason=str(undefined))
-    return Figure(value=value, low=interval.low, high=interval.high, n=n, reason=interval.reason)
+        return Estimate(value=None, low=None, high=None, n=n, reason=str(undefined))
+    return Estimate(value=value, low=interval.low, high=interval.high, n=n, reason=interval.reason)

@@ -20,7 +20,7 @@ import keras
 from keras import ops
 
 from lentigo_contract.errors import TrainingError
-from lentigo_trainer.models.classifier import opened
+from lentigo_trainer.models.classifier import feature_extractor
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def explain(whole: keras.Model, feature_map: str, also: Sequence[str] = ()) -> E
     head = whole.layers[names.index(feature_map) + 1 :]
     dense = tuple(layer for layer in head if isinstance(layer, keras.layers.Dense))
     _require_known_gradient(head, dense)
-    model = opened(whole, [feature_map, *(layer.name for layer in dense), *also])
+    model = feature_extractor(whole, [feature_map, *(layer.name for layer in dense), *also])
     pooled = any(isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in head)
     return Explained(model, dense, pooled)
 

@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from lentigo_contract.errors import TrainingError
 from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_contract.manifest.manifest import Calibration
-from lentigo_trainer.calibration.out_of_distribution import Unlikeness
+from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector
 from lentigo_trainer.calibration.temperature import UNCALIBRATED
 from lentigo_trainer.evaluation.exported_model import Pixels
 from lentigo_trainer.export.quantization import quantizable, stays_in_float
@@ -74,7 +74,7 @@ def export_litert(
     ranges: Pixels,
     progress: Progress,
     calibration: Calibration = UNCALIBRATED,
-    unlikeness: Unlikeness | None = None,
+    unlikeness: MahalanobisDetector | None = None,
 ) -> None:
     """Write `litert/float32.tflite` and `litert/int8.tflite` into a version's folder.
 

@@ -11,7 +11,7 @@ from lentigo_contract.manifest.manifest import (
     Thresholds,
 )
 from lentigo_trainer import __version__
-from lentigo_trainer.calibration.thresholds import Answering
+from lentigo_trainer.calibration.thresholds import ChosenThresholds
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.provenance import split_digest
@@ -26,7 +26,7 @@ def describe(
     rows: TrainingRows,
     totals: Totals,
     evaluation: Evaluation,
-    answering: Answering,
+    answering: ChosenThresholds,
     created: datetime,
 ) -> Manifest:
     """Write down what a candidate is; `store` adds its number and its check sums."""

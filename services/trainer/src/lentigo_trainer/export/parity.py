@@ -19,12 +19,12 @@ from lentigo_contract.manifest.engines import (
 )
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.evaluation.exported_model import (
-    EngineAnswers,
-    litert_answers,
+    ModelOutputs,
+    litert_outputs,
     probabilities_of,
-    saved_model_answers,
+    saved_model_outputs,
 )
-from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, checked
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, validate_predictions
 from lentigo_trainer.metrics.classification import accuracy, balanced_accuracy, present_codes
 from lentigo_trainer.system.progress import Progress
 
@@ -38,7 +38,7 @@ GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class OtherEngines:
+class EngineParity:
     """What the other engines gave, and what the manifest says of them.
 
     Attributes:
@@ -47,11 +47,11 @@ class OtherEngines:
         golden: what all engines gave on the drawn pictures.
     """
 
-    answers: dict[EngineName, EngineAnswers]
+    answers: dict[EngineName, ModelOutputs]
     agreement: dict[EngineName, EngineAgreement]
     golden: Golden
 
-    def standing_in(self) -> dict[EngineName, EngineAnswers]:
+    def standing_in(self) -> dict[EngineName, ModelOutputs]:
         """Give the answers of those engines that may stand in for the SavedModel."""
         return {
             engine: answers
@@ -64,7 +64,7 @@ class OtherEngines:
         return manifest.model_copy(update={"agreement": self.agreement, "golden": self.golden})
 
 
-def agreement_of(truth: LabelArray, reference: FloatArray, answers: FloatArray) -> EngineAgreement:
+def parity_of(truth: LabelArray, reference: FloatArray, answers: FloatArray) -> EngineAgreement:
     """Compare an engine's answers with the SavedModel's, on the same images.
 
     Args:
@@ -75,8 +75,8 @@ def agreement_of(truth: LabelArray, reference: FloatArray, answers: FloatArray) 
     Raises:
         MetricError: either cannot be probabilities, or the shapes differ.
     """
-    truth, reference = checked(truth, reference)
-    _, answers = checked(truth, answers)
+    truth, reference = validate_predictions(truth, reference)
+    _, answers = validate_predictions(truth, answers)
     present = present_codes(truth)
     found, expected = (balanced_accuracy(truth, each, present) for each in (answers, reference))
     difference = np.abs(answers - reference)
@@ -97,7 +97,7 @@ def compare_engines(
     truth: LabelArray,
     reference: FloatArray,
     progress: Progress,
-) -> OtherEngines:
+) -> EngineParity:
     """Run the LiteRT models of a version beside its SavedModel.
 
     Args:
@@ -112,7 +112,7 @@ def compare_engines(
         MetricError: one gives what cannot be probabilities, such as NaN.
     """
     drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
-    answers: dict[EngineName, EngineAnswers] = {}
+    answers: dict[EngineName, ModelOutputs] = {}
     agreement: dict[EngineName, EngineAgreement] = {}
     golden: dict[EngineName, GoldenAnswer] = {
         "savedmodel": _golden("savedmodel", probabilities_of(folder, drawn, progress))
@@ -121,15 +121,15 @@ def compare_engines(
         answers[engine], of_drawn = (
             answers_of(engine, folder, each, progress) for each in (images, drawn)
         )
-        agreement[engine] = agreement_of(truth, reference, answers[engine].probabilities)
+        agreement[engine] = parity_of(truth, reference, answers[engine].probabilities)
         golden[engine] = _golden(engine, of_drawn.probabilities)
         progress.say(_line(engine, agreement[engine]))
-    return OtherEngines(answers, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
+    return EngineParity(answers, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
 
 
 def answers_of(
     engine: EngineName, folder: Path, images: npt.NDArray[np.uint8], progress: Progress
-) -> EngineAnswers:
+) -> ModelOutputs:
     """Ask one engine's file of a version, by name.
 
     Args:
@@ -142,13 +142,13 @@ def answers_of(
         DamagedVersionError: the file cannot be loaded.
     """
     if engine == "savedmodel":
-        return saved_model_answers(folder, images, progress)
-    return litert_answers(folder / LITERT_FILES[engine], images, progress)
+        return saved_model_outputs(folder, images, progress)
+    return litert_outputs(folder / LITERT_FILES[engine], images, progress)
 
 
 def _golden(engine: EngineName, answers: npt.NDArray[np.float32]) -> GoldenAnswer:
     # Nobody knows the truth of a drawn picture; any stands in for it.
-    _, probabilities = checked(np.zeros(len(answers), np.int64), answers)
+    _, probabilities = validate_predictions(np.zeros(len(answers), np.int64), answers)
     rows = tuple(tuple(row) for row in probabilities.tolist())
     return GoldenAnswer(probabilities=rows, tolerance=GOLDEN_TOLERANCES[engine])
 

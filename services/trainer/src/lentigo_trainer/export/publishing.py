@@ -94,14 +94,14 @@ def _copy(folder: Path, target: Path) -> None:
             shutil.copyfile(path, place)
 
 
-class Yardstick(StrEnum):
+class SelectionMetric(StrEnum):
     """A figure of an evaluation on the validation images; higher is better."""
 
     ACCURACY = "accuracy"
     BALANCED_ACCURACY = "balanced_accuracy"
 
 
-def best_run(work: Path, by: Yardstick) -> Path:
+def best_run(work: Path, by: SelectionMetric) -> Path:
     """Find the finished run with the highest figure; of equal ones, the first by name.
 
     Raises:
@@ -119,7 +119,7 @@ def best_run(work: Path, by: Yardstick) -> Path:
     return max(measured, key=measured.__getitem__)
 
 
-def require_no_worse(run: Path, models: Path, by: Yardstick) -> None:
+def require_no_worse(run: Path, models: Path, by: SelectionMetric) -> None:
     """Check that publishing a run would not replace the served version by a worse one.
 
     Args:
@@ -149,13 +149,13 @@ def require_no_worse(run: Path, models: Path, by: Yardstick) -> None:
         )
 
 
-def _figure(manifest: Manifest, by: Yardstick) -> float | None:
+def _figure(manifest: Manifest, by: SelectionMetric) -> float | None:
     try:
         evaluation = Evaluation.from_json(manifest.metrics)
     except MetricError:
         return None
     found = {
-        Yardstick.ACCURACY: evaluation.accuracy,
-        Yardstick.BALANCED_ACCURACY: evaluation.balanced_accuracy,
+        SelectionMetric.ACCURACY: evaluation.accuracy,
+        SelectionMetric.BALANCED_ACCURACY: evaluation.balanced_accuracy,
     }
     return found[by].value

@@ -9,7 +9,7 @@ import tensorflow as tf
 from lentigo_contract.errors import StorageError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry
-from lentigo_trainer.calibration.out_of_distribution import Unlikeness
+from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibrated
 from lentigo_trainer.export.class_activation_map import class_activation, explain
 from lentigo_trainer.models.classifier import Network
@@ -21,7 +21,7 @@ def export_saved_model(
     network: Network,
     folder: Path,
     calibration: Calibration = UNCALIBRATED,
-    unlikeness: Unlikeness | None = None,
+    unlikeness: MahalanobisDetector | None = None,
 ) -> MapGeometry:
     """Write `saved_model.pb` and `variables/` into a folder.
 

@@ -15,14 +15,16 @@ ROW_SUM_TOLERANCE: Final = 1e-3
 """How far a row may be from 1: room for float32 and for four decimals in a JSON answer."""
 
 
-def checked(truth: LabelArray, probabilities: FloatArray) -> tuple[LabelArray, FloatArray]:
+def validate_predictions(
+    truth: LabelArray, probabilities: FloatArray
+) -> tuple[LabelArray, FloatArray]:
     """Give both arrays back as int64 [n] and float64 [n, 7], or say what is wrong with them.
 
     Raises:
         MetricError: no examples, a wrong shape, a label outside 0..6, a probability that is not a
             number between 0 and 1, or a row that does not sum to 1.
     """
-    labels = checked_truth(truth)
+    labels = validate_labels(truth)
     answers = np.asarray(probabilities, dtype=np.float64)
     wanted = (labels.size, len(CODES))
     if answers.shape != wanted:
@@ -35,7 +37,7 @@ def checked(truth: LabelArray, probabilities: FloatArray) -> tuple[LabelArray, F
     return labels, answers
 
 
-def checked_truth(truth: LabelArray) -> LabelArray:
+def validate_labels(truth: LabelArray) -> LabelArray:
     """Give the labels back as int64 [n].
 
     Raises:

@@ -99,7 +99,7 @@ def percentile_interval(values: FloatArray) -> Interval:
     return Interval(float(low), float(high))
 
 
-class Figure(BaseModel):
+class Estimate(BaseModel):
     """One figure, or why there is none.
 
     Attributes:
@@ -159,12 +159,12 @@ class Basis:
     missing: str
 
 
-def measured(
+def estimates(
     statistics: Statistics,
     bases: Mapping[str, Basis],
     resampling: Resampling,
     fewest: int = 0,
-) -> dict[str, Figure]:
+) -> dict[str, Estimate]:
     """Give each figure its value and its 95 % interval.
 
     Args:
@@ -176,15 +176,15 @@ def measured(
     values = statistics(np.ones((1, resampling.groups.size)))
     intervals = bootstrap(statistics, resampling.groups, resampling.seed, resampling.resamples)
 
-    def figure(name: str, basis: Basis) -> Figure:
+    def figure(name: str, basis: Basis) -> Estimate:
         value = float(values[name][0])
         reason = basis.missing if np.isnan(value) else None
         if basis.n < fewest:
             reason = f"only {basis.n} examples; below {fewest} no figure is given"
         if reason:
-            return Figure(value=None, low=None, high=None, n=basis.n, reason=reason)
+            return Estimate(value=None, low=None, high=None, n=basis.n, reason=reason)
         interval = intervals[name]
-        return Figure(
+        return Estimate(
             value=value, low=interval.low, high=interval.high, n=basis.n, reason=interval.reason
         )
 

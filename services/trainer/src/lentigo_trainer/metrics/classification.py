@@ -37,33 +37,33 @@ from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.metrics.arrays import (
     FloatArray,
     LabelArray,
-    checked,
-    checked_truth,
     is_malignant,
     malignancy,
+    validate_labels,
+    validate_predictions,
 )
 from lentigo_trainer.metrics.bootstrap import Statistics
 
 
 def accuracy(truth: LabelArray, probabilities: FloatArray) -> float:
     """Share of the examples whose answer is right, 0..1."""
-    truth, probabilities = checked(truth, probabilities)
+    truth, probabilities = validate_predictions(truth, probabilities)
     return float(np.mean(probabilities.argmax(axis=1) == truth))
 
 
 def majority_code(truth: LabelArray) -> str:
     """Name the most frequent class; of several, the first in label order."""
-    return CODES[int(np.bincount(checked_truth(truth), minlength=len(CODES)).argmax())]
+    return CODES[int(np.bincount(validate_labels(truth), minlength=len(CODES)).argmax())]
 
 
 def majority_baseline(truth: LabelArray) -> float:
     """Accuracy of always answering the most frequent class, 0..1: what costs nothing to reach."""
-    return float(np.mean(checked_truth(truth) == index_of(majority_code(truth))))
+    return float(np.mean(validate_labels(truth) == index_of(majority_code(truth))))
 
 
 def present_codes(truth: LabelArray) -> tuple[str, ...]:
     """Name the classes that have at least one example, in label order."""
-    counts = np.bincount(checked_truth(truth), minlength=len(CODES))
+    counts = np.bincount(validate_labels(truth), minlength=len(CODES))
     return tuple(code for code, count in zip(CODES, counts, strict=True) if count)
 
 
@@ -73,7 +73,7 @@ def recall(truth: LabelArray, probabilities: FloatArray, code: str) -> float:
     Raises:
         EmptyClassError: the class has no example.
     """
-    truth, probabilities = checked(truth, probabilities)
+    truth, probabilities = validate_predictions(truth, probabilities)
     members = truth == index_of(code)
     if not members.any():
         raise EmptyClassError(f"There is no example of {code}, so its recall is undefined.")
@@ -95,7 +95,7 @@ def precision(truth: LabelArray, probabilities: FloatArray, code: str) -> float:
     Raises:
         MetricError: no answer names the class.
     """
-    truth, probabilities = checked(truth, probabilities)
+    truth, probabilities = validate_predictions(truth, probabilities)
     named = probabilities.argmax(axis=1) == index_of(code)
     if not named.any():
         raise MetricError(f"No answer names {code}, so its precision is undefined.")
@@ -126,7 +126,7 @@ def one_vs_rest_auc(truth: LabelArray, probabilities: FloatArray, code: str) -> 
     Raises:
         EmptyClassError: no example of the class, or of nothing else.
     """
-    truth, probabilities = checked(truth, probabilities)
+    truth, probabilities = validate_predictions(truth, probabilities)
     index = index_of(code)
     return _auc(truth == index, probabilities[:, index], code, f"anything but {code}")
 
@@ -149,7 +149,7 @@ def malignant_auc(truth: LabelArray, probabilities: FloatArray) -> float:
     Raises:
         EmptyClassError: no malignant or no benign example.
     """
-    truth, probabilities = checked(truth, probabilities)
+    truth, probabilities = validate_predictions(truth, probabilities)
     return _auc(is_malignant(truth), malignancy(probabilities), "a malignancy", "a benign lesion")
 
 
@@ -159,14 +159,14 @@ def brier_score(truth: LabelArray, probabilities: FloatArray) -> float:
     Summed over the classes, as in Brier, "Verification of forecasts expressed in terms of
     probability" (Monthly Weather Review 78, 1950).
     """
-    truth, probabilities = checked(truth, probabilities)
+    truth, probabilities = validate_predictions(truth, probabilities)
     wanted = np.eye(len(CODES))[truth]
     return float(((probabilities - wanted) ** 2).sum(axis=1).mean())
 
 
 def log_loss(truth: LabelArray, probabilities: FloatArray) -> float:
     """Mean negative logarithm of the true class's probability, in nats (cross-entropy)."""
-    truth, probabilities = checked(truth, probabilities)
+    truth, probabilities = validate_predictions(truth, probabilities)
     # Our rows may be off by a rounding; scikit-learn warns about anything but 1.
     rows = probabilities / probabilities.sum(axis=1, keepdims=True)
     return float(sklearn.metrics.log_loss(truth, rows, labels=np.arange(len(CODES))))
@@ -174,7 +174,7 @@ def log_loss(truth: LabelArray, probabilities: FloatArray) -> float:
 
 def confusion_matrix(truth: LabelArray, probabilities: FloatArray) -> NDArray[np.int64]:
     """Count truths (rows) against answers (columns): int64 [7, 7], in label order."""
-    truth, probabilities = checked(truth, probabilities)
+    truth, probabilities = validate_predictions(truth, probabilities)
     answers = probabilities.argmax(axis=1)
     counts = sklearn.metrics.confusion_matrix(truth, answers, labels=np.arange(len(CODES)))
     return np.asarray(counts, dtype=np.int64)
@@ -228,7 +228,7 @@ def reliability_diagram(
     Raises:
         MetricError: arrays of another shape or range.
     """
-    truth, probabilities = checked(truth, probabilities)
+    truth, probabilities = validate_predictions(truth, probabilities)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     places = confidence_bins(confidence, bins)

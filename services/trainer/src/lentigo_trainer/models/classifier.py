@@ -153,7 +153,7 @@ def _head(chosen: Architecture, seed: int) -> list[keras.Layer]:
     return layers
 
 
-def opened(whole: keras.Model, names: Sequence[str]) -> keras.Model:
+def feature_extractor(whole: keras.Model, names: Sequence[str]) -> keras.Model:
     """Give a model with the same weights whose outputs are those of the layers named.
 
     Args:

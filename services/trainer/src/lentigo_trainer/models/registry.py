@@ -238,7 +238,7 @@ def architecture(name: str) -> Architecture:
         raise TrainingError(f"There is no architecture {name!r}; there are: {known}.") from None
 
 
-def learning_wholly(chosen: Architecture, dropout: float) -> Architecture:
+def with_all_layers_trainable(chosen: Architecture, dropout: float) -> Architecture:
     """Give an architecture without a frozen layer, and with a head of one dense layer.
 
     Args:

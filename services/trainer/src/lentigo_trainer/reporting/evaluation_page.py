@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_trainer.evaluation.report import Scorecard, write_scorecard
+from lentigo_trainer.evaluation.report import EvaluationReport, write_evaluation_report
 from lentigo_trainer.reporting.plots import pictures
 from lentigo_trainer.reporting.tables import TextTable, sentences, text_tables
 from lentigo_trainer.reporting.text import overall_rows, reasons
@@ -36,7 +36,7 @@ figure { margin: 0 }
 """
 
 
-def write_page(folder: Path, card: Scorecard) -> None:
+def write_page(folder: Path, card: EvaluationReport) -> None:
     """Write the page; files of an earlier one are replaced.
 
     Args:
@@ -49,12 +49,12 @@ def write_page(folder: Path, card: Scorecard) -> None:
     drawn = pictures(card)
     for name, (_, content) in drawn.items():
         write_whole(folder / name, partial(_write, content))
-    write_scorecard(folder / FIGURES_NAME, card)
+    write_evaluation_report(folder / FIGURES_NAME, card)
     text = page(card, [(name, words) for name, (words, _) in drawn.items()])
     write_whole(folder / PAGE_NAME, partial(_write, text.encode()))
 
 
-def page(card: Scorecard, drawn: Sequence[tuple[str, str]]) -> str:
+def page(card: EvaluationReport, drawn: Sequence[tuple[str, str]]) -> str:
     """Write the page's text.
 
     Args:
@@ -82,7 +82,7 @@ def page(card: Scorecard, drawn: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _overall(card: Scorecard) -> TextTable:
+def _overall(card: EvaluationReport) -> TextTable:
     result = card.evaluation
     return TextTable(
         "All diagnoses",

@@ -14,14 +14,14 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
-from lentigo_trainer.evaluation.report import Scorecard
+from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.summary import Evaluation
-from lentigo_trainer.metrics.bootstrap import Figure
+from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.metrics.classification import ReliabilityBin
 from lentigo_trainer.reporting.model_card.evidence import Other
 from lentigo_trainer.reporting.style import (
@@ -39,13 +39,13 @@ from lentigo_trainer.reporting.style import (
     svg,
     title,
 )
-from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.loop import EpochMetrics
 
 FEW: Final = 10
 """Answers below which a point of the reliability diagram is drawn hollow."""
 
 
-def curves(epochs: Sequence[EpochFigures], baseline: float, majority: str) -> bytes:
+def curves(epochs: Sequence[EpochMetrics], baseline: float, majority: str) -> bytes:
     """Draw accuracy and loss by epoch, for training and validation.
 
     Args:
@@ -137,7 +137,7 @@ class Calibrated(Protocol):
     """What the reliability diagram is drawn from: an `Evaluation`, or its part on calibration."""
 
     @property
-    def expected_calibration_error(self) -> Figure:
+    def expected_calibration_error(self) -> Estimate:
         """Of all answers."""
         ...
 
@@ -203,7 +203,7 @@ def _per_cent(share: float) -> str:
     return "<1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
-def pictures(card: Scorecard) -> dict[str, tuple[str, bytes]]:
+def pictures(card: EvaluationReport) -> dict[str, tuple[str, bytes]]:
     """Draw every picture: file name, what it shows in words, and its bytes."""
     found = {
         "confusion.png": ("Truths against answers", confusion(card.evaluation)),
@@ -223,7 +223,7 @@ def pictures(card: Scorecard) -> dict[str, tuple[str, bytes]]:
     return found
 
 
-def diagnoses(card: Scorecard) -> bytes:
+def diagnoses(card: EvaluationReport) -> bytes:
     """Draw sensitivity and specificity of each diagnosis with their intervals."""
     found = card.diagnoses.values()
     series = (
@@ -234,8 +234,8 @@ def diagnoses(card: Scorecard) -> bytes:
 
 
 def each_diagnosis(
-    card: Scorecard, series: Sequence[tuple[str, Sequence[Figure]]], heading: str
-) -> Canvas:
+    card: EvaluationReport, series: Sequence[tuple[str, Sequence[Estimate]]], heading: str
+) -> Figure:
     """Set one or two figures of each diagnosis beside each other, with their intervals.
 
     Args:
@@ -266,7 +266,7 @@ def share_axis(axis: Axis) -> None:
 
 
 def _dots(
-    axes: Axes, figures: Sequence[Figure], shift: float, color: str, marker: str, name: str
+    axes: Axes, figures: Sequence[Estimate], shift: float, color: str, marker: str, name: str
 ) -> None:
     known = [(place, each) for place, each in enumerate(figures) if each.value is not None]
     for place, each in known:
@@ -282,7 +282,7 @@ def _dots(
     )
 
 
-def risk_against_coverage(card: Scorecard) -> bytes:
+def risk_against_coverage(card: EvaluationReport) -> bytes:
     """Draw the share of wrong answers among the surest ones."""
     curve = card.risk_coverage
     figure = blank(height=5.0)
@@ -323,7 +323,7 @@ def risk_against_coverage(card: Scorecard) -> bytes:
 _OURS = "this version"
 
 
-def sensitivities(ours: Scorecard, other: Other | None = None) -> bytes:
+def sensitivities(ours: EvaluationReport, other: Other | None = None) -> bytes:
     """Draw the sensitivity for each diagnosis, beside that of another version if there is one."""
     series = [(_OURS, [each.sensitivity for each in ours.diagnoses.values()])]
     if other is not None:
@@ -332,12 +332,12 @@ def sensitivities(ours: Scorecard, other: Other | None = None) -> bytes:
     return svg(each_diagnosis(ours, series, "Sensitivity for each diagnosis (and n)"))
 
 
-def reliability_beside(ours: Scorecard, other: Other | None = None) -> bytes:
+def reliability_beside(ours: EvaluationReport, other: Other | None = None) -> bytes:
     """Draw the share of right answers against the confidence, of one version or of both."""
     figure = blank(height=5.6)
     axes = figure.subplots()
     axes.plot((0, 1), (0, 1), color=FAINT, linestyle="--", label="as sure as right")
-    series: Sequence[tuple[str, Scorecard, str, str]] = [(_OURS, ours, VERMILION, "o")]
+    series: Sequence[tuple[str, EvaluationReport, str, str]] = [(_OURS, ours, VERMILION, "o")]
     if other is not None:
         series = [*series, (other.label, other.figures, BLUE, "s")]
     for name, card, color, marker in series:

@@ -12,12 +12,12 @@ from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.reporting import plots
 from lentigo_trainer.reporting.text import class_rows, overall_rows, reasons
 from lentigo_trainer.system.storage import write_whole
-from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.loop import EpochMetrics
 
 METRICS_NAME: Final = "metrics.json"
 
 
-def write_report(folder: Path, result: Evaluation, epochs: Sequence[EpochFigures] = ()) -> None:
+def write_report(folder: Path, result: Evaluation, epochs: Sequence[EpochMetrics] = ()) -> None:
     """Write `metrics.json`, `confusion.png`, `reliability.png` and, with epochs, `curves.png`.
 
     Args:

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.evaluation.referral import Referral
-from lentigo_trainer.evaluation.report import Scorecard
+from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.subgroups import Subgroup
-from lentigo_trainer.metrics.bootstrap import Figure
+from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.text import (
     number_text,
     share_text,
@@ -56,7 +56,7 @@ def noted(texts: Sequence[str]) -> str:
     return "\n".join(dict.fromkeys(texts))
 
 
-def subgroup_tables(card: Scorecard) -> list[TextTable]:
+def subgroup_tables(card: EvaluationReport) -> list[TextTable]:
     """Give the tables of parts of the images."""
     return [_parts(way, parts) for way, parts in (card.subgroups or {}).items()]
 
@@ -89,11 +89,11 @@ def _parts(way: str, parts: dict[str, Subgroup]) -> TextTable:
     )
 
 
-def _or_dash(figure: Figure | None, write: Callable[[Figure], str]) -> str:
+def _or_dash(figure: Estimate | None, write: Callable[[Estimate], str]) -> str:
     return "-" if figure is None or figure.value is None else write(figure)
 
 
-def _with_n(figure: Figure | None, write: Callable[[Figure], str]) -> str:
+def _with_n(figure: Estimate | None, write: Callable[[Estimate], str]) -> str:
     if figure is None:
         return "-"
     return f"{_or_dash(figure, write)}, n = {figure.n:,}"
@@ -102,7 +102,7 @@ def _with_n(figure: Figure | None, write: Callable[[Figure], str]) -> str:
 _SHOWN_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
 
 
-def sentences(card: Scorecard) -> Iterator[str]:
+def sentences(card: EvaluationReport) -> Iterator[str]:
     """Say what was measured, on what, and how the intervals were made."""
     subject, result = card.subject, card.evaluation
     lesions = "" if card.intervals_over == "images" else f" of {result.lesions:,} lesions"
@@ -124,7 +124,7 @@ def sentences(card: Scorecard) -> Iterator[str]:
         )
 
 
-def overlap_text(card: Scorecard) -> str:
+def overlap_text(card: EvaluationReport) -> str:
     """Say whether any of the images trained what was measured."""
     found, _, how = card.overlap.partition(": ")
     if found == "none":
@@ -132,18 +132,18 @@ def overlap_text(card: Scorecard) -> str:
     return f"Whether any of them trained it was {found}: {how}"
 
 
-def text_tables(card: Scorecard) -> list[TextTable]:
+def text_tables(card: EvaluationReport) -> list[TextTable]:
     """Give every table that is not already one of `report.tables`."""
     return [*figure_tables(card), *subgroup_tables(card)]
 
 
-def figure_tables(card: Scorecard) -> list[TextTable]:
+def figure_tables(card: EvaluationReport) -> list[TextTable]:
     """Give the tables of all images together."""
     tables = [_diagnoses(card), _worth(card), _melanoma(card), _calibration(card), _coverage(card)]
     return tables if card.referral is None else [*tables, _referral(card.referral)]
 
 
-def _diagnoses(card: Scorecard) -> TextTable:
+def _diagnoses(card: EvaluationReport) -> TextTable:
     rows, missing = [], []
     for code, found in card.diagnoses.items():
         shares = (found.sensitivity, found.specificity)
@@ -159,7 +159,7 @@ def _diagnoses(card: Scorecard) -> TextTable:
     )
 
 
-def _worth(card: Scorecard) -> TextTable:
+def _worth(card: EvaluationReport) -> TextTable:
     """Put what depends on how frequent a diagnosis is beside that frequency."""
     rows, missing = [], []
     total = card.evaluation.examples
@@ -182,7 +182,7 @@ def _worth(card: Scorecard) -> TextTable:
     )
 
 
-def _melanoma(card: Scorecard) -> TextTable:
+def _melanoma(card: EvaluationReport) -> TextTable:
     found = card.melanoma_specificity
     return TextTable(
         "Specificity for melanoma at a given sensitivity",
@@ -200,7 +200,7 @@ def _melanoma(card: Scorecard) -> TextTable:
     )
 
 
-def _calibration(card: Scorecard) -> TextTable:
+def _calibration(card: EvaluationReport) -> TextTable:
     report = card.calibration
     rows = []
     same = report.before == report.after
@@ -221,7 +221,7 @@ def _calibration(card: Scorecard) -> TextTable:
     )
 
 
-def _coverage(card: Scorecard) -> TextTable:
+def _coverage(card: EvaluationReport) -> TextTable:
     curve = card.risk_coverage
     rows = [
         (f"surest {100 * point.coverage:.0f} %", f"{point.risk.n:,}", share_text(point.risk))
@@ -254,5 +254,5 @@ def _referral(found: Referral) -> TextTable:
     )
 
 
-def _missing(code: str, *figures: Figure) -> list[str]:
+def _missing(code: str, *figures: Estimate) -> list[str]:
     return [f"{code}: {figure.reason}" for figure in figures if figure.reason]

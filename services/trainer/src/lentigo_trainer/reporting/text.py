@@ -10,7 +10,7 @@ import numpy as np
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.evaluation.summary import Evaluation
-from lentigo_trainer.metrics.bootstrap import Figure
+from lentigo_trainer.metrics.bootstrap import Estimate
 
 NOT_MEASURED: Final = "not measured"
 
@@ -19,22 +19,22 @@ Row = tuple[str, str, str, str]
 frequent class would come to ("-" where that says nothing)."""
 
 
-def share_text(figure: Figure) -> str:
+def share_text(figure: Estimate) -> str:
     """Write a share: "89.8 % (87.7 to 91.7)", "undefined", "50.0 % (no interval)"."""
     return _text(figure, lambda value: f"{100 * value:.1f}", " %")
 
 
-def number_text(figure: Figure) -> str:
+def number_text(figure: Estimate) -> str:
     """Write a figure that is no share: "0.934 (0.911 to 0.955)"."""
     return _text(figure, lambda value: f"{value:.3f}", "")
 
 
-def points_text(figure: Figure) -> str:
+def points_text(figure: Estimate) -> str:
     """Write a difference of shares: "+14.2 points (+10.1 to +18.3)"."""
     return _text(figure, lambda value: f"{100 * value:+.1f}", " points")
 
 
-def change_text(figure: Figure) -> str:
+def change_text(figure: Estimate) -> str:
     """Write a difference of figures that are no shares: "-0.034 (-0.051 to -0.016)"."""
     return _text(figure, lambda value: f"{value:+.3f}", "")
 
@@ -106,7 +106,7 @@ def _recall_of(code: str, result: Evaluation) -> str:
     return "100.0 %" if result.majority == code else "0.0 %"
 
 
-def _text(figure: Figure, write: Callable[[float], str], unit: str) -> str:
+def _text(figure: Estimate, write: Callable[[float], str], unit: str) -> str:
     if figure.value is None:
         return "undefined"
     if figure.low is None or figure.high is None:

@@ -77,7 +77,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Make a folder if it is missing, and keep every other process out of it.
 
     The claim ends with the process, however that ends.

@@ -35,7 +35,7 @@ CHUNK_ROWS: Final = 1_024
 _RELEASE_BYTES: Final = 128 * 2**20
 
 Features = npt.NDArray[np.float16]
-Trunk = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+Backbone = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class FeatureFile:
 
 
 def compute_features(
-    trunk: Trunk,
+    trunk: Backbone,
     pictures: Callable[[int], Iterable[npt.NDArray[np.float32]]],
     folder: Path,
     key: FeatureKey,
@@ -129,7 +129,7 @@ def compute_features(
 
 
 def _append(
-    trunk: Trunk,
+    trunk: Backbone,
     pictures: Iterable[npt.NDArray[np.float32]],
     file: BinaryIO,
     journal: BinaryIO,

@@ -18,21 +18,21 @@ import tensorflow as tf
 from lentigo_contract.errors import RecipeError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
-from lentigo_trainer.config.recipe import Recipe, WholeNetwork
+from lentigo_trainer.config.recipe import FineTuning, Recipe
 from lentigo_trainer.data.random_augmentation import (
-    Variations,
+    DrawnAugmentations,
+    augment,
     class_shares,
-    draw_variations,
+    draw_augmentations,
     draw_weights,
     epoch_rows,
-    mixed,
-    varied,
+    mix,
 )
 from lentigo_trainer.metrics.classification import balanced_accuracy
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.frozen_backbone import Examples, FeatureRows, logits_of
 from lentigo_trainer.training.loop import (
-    EpochFigures,
+    EpochMetrics,
     Step,
     cross_entropy,
     learn_from,
@@ -50,7 +50,7 @@ _HEAD: Final = ("hidden_", "logits")
 _NOT_DECAYED: Final = ("bias", "gamma", "beta")
 
 
-def fit_whole(
+def fine_tune(
     network: keras.Model,
     training: Examples,
     watched: Examples,
@@ -58,8 +58,8 @@ def fit_whole(
     seed: int,
     checkpoint: Path,
     progress: Progress,
-    finished: Callable[[EpochFigures], None] | None = None,
-) -> tuple[EpochFigures, ...]:
+    finished: Callable[[EpochMetrics], None] | None = None,
+) -> tuple[EpochMetrics, ...]:
     """Train a whole network, from the last finished epoch on if there is one.
 
     Args:
@@ -98,7 +98,7 @@ def fit_whole(
     ends = {*(restart.behind for restart in settings.restarts), epochs}
     step_at: dict[int, Step] = {}
 
-    def epoch(number: int) -> EpochFigures:
+    def epoch(number: int) -> EpochMetrics:
         started = monotonic()
         reseed_dropout(network, seed, number)
         side = settings.side_of(number)
@@ -107,7 +107,9 @@ def fit_whole(
         seeds = np.random.SeedSequence([seed, number]).generate_state(3, np.uint64)
         of_rows, of_pictures, of_mixing = map(int, seeds)
         drawn = epoch_rows(labels, shares, count, of_rows)[: steps * batch_size]
-        variations = draw_variations(settings.variation_of(number), len(drawn), side, of_pictures)
+        variations = draw_augmentations(
+            settings.variation_of(number), len(drawn), side, of_pictures
+        )
         weights = draw_weights(settings.mixup_of(number), len(drawn), of_mixing)
         trained, accuracy = learn_from(
             _batches(training, drawn, variations, weights, side, batch_size),
@@ -121,7 +123,7 @@ def fit_whole(
             measured = logits_of(at_side(network, side), seen, len(watched.labels))
             if number in ends:
                 rounds.follow()
-        return EpochFigures(
+        return EpochMetrics(
             epoch=number,
             accuracy=accuracy,
             loss=trained,
@@ -181,7 +183,7 @@ def at_side(network: keras.Model, side: int) -> keras.Model:
 
 
 def _optimizers(
-    network: keras.Model, settings: WholeNetwork, steps: int, epochs: int
+    network: keras.Model, settings: FineTuning, steps: int, epochs: int
 ) -> tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer]:
     """Make one optimiser for the base and one, with its own rate, for the head."""
     made = []
@@ -198,7 +200,7 @@ def _optimizers(
     return base, head
 
 
-def _rates(rate: float, settings: WholeNetwork, steps: int, epochs: int) -> Restarted:
+def _rates(rate: float, settings: FineTuning, steps: int, epochs: int) -> Restarted:
     restarts = [restart for restart in settings.restarts if restart.behind < epochs]
     begins = [0, *(restart.behind for restart in restarts)]
     lengths = [end - begin for begin, end in zip(begins, [*begins[1:], epochs], strict=True)]
@@ -248,7 +250,7 @@ def _training_step(
 def _batches(
     training: Examples,
     drawn: npt.NDArray[np.int64],
-    variations: Variations,
+    variations: DrawnAugmentations,
     weights: npt.NDArray[np.float32],
     side: int,
     batch_size: int,
@@ -258,8 +260,8 @@ def _batches(
     ) -> tuple[tf.Tensor, tf.Tensor]:
         pictures = tf.numpy_function(training.features.take, [rows], tf.float32, stateful=False)
         pictures.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
-        shown = varied(pictures, Variations(*columns), side)
-        return mixed(shown, tf.one_hot(labels, len(CODES)), weights)
+        shown = augment(pictures, DrawnAugmentations(*columns), side)
+        return mix(shown, tf.one_hot(labels, len(CODES)), weights)
 
     columns = (
         drawn,

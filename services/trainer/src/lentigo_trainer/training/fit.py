@@ -8,30 +8,30 @@ import numpy as np
 import numpy.typing as npt
 
 from lentigo_trainer.config.training import TrainingConfig
-from lentigo_trainer.data.augmentation import AugmentedPictures, pictures
+from lentigo_trainer.data.augmentation import AugmentedImages, augmented_images
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.oversampling import Plan, originals
 from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.models.classifier import Network, build
-from lentigo_trainer.models.registry import architecture, learning_wholly
+from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.feature_cache import FeatureKey, compute_features, seconds_of, timed
-from lentigo_trainer.training.fine_tuning import fit_whole
+from lentigo_trainer.training.fine_tuning import fine_tune
 from lentigo_trainer.training.frozen_backbone import (
     BATCH,
     Examples,
-    FrozenTrunk,
-    fit,
+    FrozenBackbone,
+    backbone_digest,
     logits_of,
-    trunk_digest,
+    train_head,
 )
-from lentigo_trainer.training.loop import EpochFigures, EpochLog, Labels, finished_epochs
+from lentigo_trainer.training.loop import EpochLog, EpochMetrics, Labels, finished_epochs
 from lentigo_trainer.training.precision import in_bfloat16
 from lentigo_trainer.training.work_folder import adopt, identity_of
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class TrainedNetwork:
     """A trained network.
 
     Attributes:
@@ -43,7 +43,7 @@ class Learnt:
     """
 
     network: Network
-    history: tuple[EpochFigures, ...]
+    history: tuple[EpochMetrics, ...]
     validation: Examples
     feature_seconds: float | None
 
@@ -53,13 +53,13 @@ class Learnt:
         return logits_of(self.network.tail, self.validation.features, len(labels)), labels
 
 
-def learn(
+def train_network(
     config: TrainingConfig,
     prepared: Prepared,
     rows: TrainingRows,
     folder: Path,
     progress: Progress,
-) -> Learnt:
+) -> TrainedNetwork:
     """Build a run's network and train it, from the last finished epoch on.
 
     Args:
@@ -78,25 +78,25 @@ def learn(
     chosen = architecture(config.recipe.architecture)
     whole = config.recipe.whole_network
     if whole:
-        chosen = learning_wholly(chosen, whole.dropout)
+        chosen = with_all_layers_trainable(chosen, whole.dropout)
     network = build(chosen, config.weights, config.seed)
     # Where the whole network learns, the result depends on all its first values.
     start = network.whole if whole else network.trunk
-    adopt(folder, identity_of(config, prepared.digest, trunk_digest(start)))
+    adopt(folder, identity_of(config, prepared.digest, backbone_digest(start)))
     held_back = originals(rows.watched, prepared.labels)
     if network.learns_from_pictures:
         training, validation = (
-            Examples(AugmentedPictures(prepared.images, plan), plan.label)
+            Examples(AugmentedImages(prepared.images, plan), plan.label)
             for plan in (rows.plan, held_back)
         )
     else:
-        trunk = FrozenTrunk(network.trunk, config.cores, chosen.plain)
+        trunk = FrozenBackbone(network.trunk, config.cores, chosen.plain)
         training = _examples("train", trunk, prepared, rows.plan, folder, progress)
         validation = _examples("validation", trunk, prepared, held_back, folder, progress)
     checkpoint = folder / "checkpoint.npz"
     # Of a whole network the recipe says which arithmetic it learns in.
     with in_bfloat16(chosen.plain and network.learns_from_pictures and not whole):
-        history = (fit_whole if whole else fit)(
+        history = (fine_tune if whole else train_head)(
             network.tail,
             training,
             validation,
@@ -108,7 +108,7 @@ def learn(
         )
     passes = features_of(folder, "train")
     spent = 0.0 if network.learns_from_pictures else seconds_of(passes, len(rows.plan))
-    return Learnt(network, history, validation, spent)
+    return TrainedNetwork(network, history, validation, spent)
 
 
 def features_of(folder: Path, name: str) -> Path:
@@ -118,7 +118,7 @@ def features_of(folder: Path, name: str) -> Path:
 
 def _examples(
     name: str,
-    trunk: FrozenTrunk,
+    trunk: FrozenBackbone,
     prepared: Prepared,
     plan: Plan,
     folder: Path,
@@ -134,7 +134,7 @@ def _examples(
     )
 
     def from_row(first: int) -> Iterator[npt.NDArray[np.float32]]:
-        return iter(pictures(prepared.images, plan, BATCH, first).as_numpy_iterator())
+        return iter(augmented_images(prepared.images, plan, BATCH, first).as_numpy_iterator())
 
     where = features_of(folder, name)
     return Examples(

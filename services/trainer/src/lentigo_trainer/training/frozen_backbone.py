@@ -28,7 +28,7 @@ from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.system.native_output import held_back
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.loop import (
-    EpochFigures,
+    EpochMetrics,
     Labels,
     Step,
     cross_entropy,
@@ -63,7 +63,7 @@ class Examples:
     labels: Labels
 
 
-def fit(
+def train_head(
     tail: keras.Model,
     training: Examples,
     validation: Examples,
@@ -71,8 +71,8 @@ def fit(
     seed: int,
     checkpoint: Path,
     progress: Progress,
-    finished: Callable[[EpochFigures], None] | None = None,
-) -> tuple[EpochFigures, ...]:
+    finished: Callable[[EpochMetrics], None] | None = None,
+) -> tuple[EpochMetrics, ...]:
     """Train a tail to the end of its recipe, from the last finished epoch on if there is one.
 
     Args:
@@ -97,14 +97,14 @@ def fit(
     step = _training_step(tail, optimizer)
     rows = len(training.labels)
 
-    def epoch(number: int) -> EpochFigures:
+    def epoch(number: int) -> EpochMetrics:
         started = monotonic()
         reseed_dropout(tail, seed, number)
         batches = _batches(training, recipe.batch_size, seed, number)
         title = f"Epoch {number} of {recipe.epochs}"
         loss, accuracy = learn_from(batches, step, rows, title, progress)
         measured = logits_of(tail, validation.features, len(validation.labels))
-        return EpochFigures(
+        return EpochMetrics(
             epoch=number,
             accuracy=accuracy,
             loss=loss,
@@ -181,7 +181,7 @@ Pictures = npt.NDArray[np.float32]
 Features = npt.NDArray[np.float32]
 
 
-class FrozenTrunk:
+class FrozenBackbone:
     """Runs a network's frozen part; for one thread at a time.
 
     Args:
@@ -202,7 +202,7 @@ class FrozenTrunk:
     def __init__(self, trunk: keras.Model, threads: int, plain: bool = False) -> None:
         self.shape: tuple[int, ...] = tuple(trunk.output_shape[1:])
         bfloat16 = plain and bfloat16_pays()
-        self.digest = trunk_digest(trunk) + (" in bfloat16" if bfloat16 else "")
+        self.digest = backbone_digest(trunk) + (" in bfloat16" if bfloat16 else "")
         self._run = _on_tensorflow(trunk) if plain else _OnLiteRT(trunk, threads)
         self._require_agreement(trunk, BFLOAT16_TOLERANCE if bfloat16 else TOLERANCE)
 
@@ -281,7 +281,7 @@ def _converted(trunk: keras.Model) -> bytes:
     return model
 
 
-def trunk_digest(trunk: keras.Model) -> str:
+def backbone_digest(trunk: keras.Model) -> str:
     """SHA-256 over a trunk's layers and values, hex."""
     total = hashlib.sha256()
     for layer in trunk.layers:

@@ -33,7 +33,7 @@ from lentigo_trainer.system.storage import storage_errors, write_whole
 
 
 @dataclass(frozen=True, slots=True)
-class EpochFigures:
+class EpochMetrics:
     """One epoch; accuracies are shares 0..1, losses are cross-entropies in nats.
 
     Training figures are those seen while learning, with augmentation and dropout at work, so they
@@ -75,7 +75,7 @@ class EpochFigures:
 def keep(
     checkpoint: Path,
     state: Sequence[keras.Variable],
-    history: tuple[EpochFigures, ...],
+    history: tuple[EpochMetrics, ...],
 ) -> None:
     """Write the state behind the last epoch of `history`, in one step.
 
@@ -96,7 +96,7 @@ def keep(
     write_whole(checkpoint, write)
 
 
-def restore(checkpoint: Path, state: Sequence[keras.Variable]) -> tuple[EpochFigures, ...]:
+def restore(checkpoint: Path, state: Sequence[keras.Variable]) -> tuple[EpochMetrics, ...]:
     """Give the variables the values that were kept, if any, and say what it came to.
 
     Raises:
@@ -110,7 +110,7 @@ def restore(checkpoint: Path, state: Sequence[keras.Variable]) -> tuple[EpochFig
         return _history_in(kept)
 
 
-def finished_epochs(checkpoint: Path) -> tuple[EpochFigures, ...]:
+def finished_epochs(checkpoint: Path) -> tuple[EpochMetrics, ...]:
     """Read what the epochs came to whose end a checkpoint holds; none without one.
 
     Raises:
@@ -136,8 +136,8 @@ def _opened(checkpoint: Path) -> Iterator[Mapping[str, npt.NDArray[Any]] | None]
         ) from error
 
 
-def _history_in(kept: Mapping[str, npt.NDArray[Any]]) -> tuple[EpochFigures, ...]:
-    return tuple(EpochFigures(**epoch) for epoch in json.loads(kept["history"].tobytes()))
+def _history_in(kept: Mapping[str, npt.NDArray[Any]]) -> tuple[EpochMetrics, ...]:
+    return tuple(EpochMetrics(**epoch) for epoch in json.loads(kept["history"].tobytes()))
 
 
 Labels = npt.NDArray[np.int64]
@@ -149,11 +149,11 @@ Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 def run_epochs(
     last: int,
     state: Sequence[keras.Variable],
-    epoch: Callable[[int], EpochFigures],
+    epoch: Callable[[int], EpochMetrics],
     checkpoint: Path,
     progress: Progress,
-    finished: Callable[[EpochFigures], None] | None = None,
-) -> tuple[EpochFigures, ...]:
+    finished: Callable[[EpochMetrics], None] | None = None,
+) -> tuple[EpochMetrics, ...]:
     """Run the epochs that are not finished yet, and keep the state behind each.
 
     Args:
@@ -248,9 +248,9 @@ class EpochLog:
         StorageError: the disk is full or not writable.
     """
 
-    def __init__(self, folder: Path, earlier: Sequence[EpochFigures] = ()) -> None:
+    def __init__(self, folder: Path, earlier: Sequence[EpochMetrics] = ()) -> None:
         self._folder = folder
-        self._epochs: list[EpochFigures] = []
+        self._epochs: list[EpochMetrics] = []
         logs = folder / LOGS
         with storage_errors(logs):
             shutil.rmtree(logs, ignore_errors=True)
@@ -263,7 +263,7 @@ class EpochLog:
             self._epochs.append(epoch)
         self._write_table()
 
-    def add(self, epoch: EpochFigures) -> None:
+    def add(self, epoch: EpochMetrics) -> None:
         """Log one more epoch.
 
         Raises:
@@ -273,7 +273,7 @@ class EpochLog:
         self._write_events(epoch)
         self._write_table()
 
-    def _write_events(self, epoch: EpochFigures) -> None:
+    def _write_events(self, epoch: EpochMetrics) -> None:
         sides = (
             (self._training, epoch.accuracy, epoch.loss),
             (self._validation, epoch.validation_accuracy, epoch.validation_loss),
@@ -290,7 +290,7 @@ class EpochLog:
         rows = [epoch.row() for epoch in self._epochs]
         measured = {name for row in rows for name in row}
         optional = {"validation_balanced_accuracy"} - measured
-        names = [field.name for field in fields(EpochFigures) if field.name not in optional]
+        names = [field.name for field in fields(EpochMetrics) if field.name not in optional]
         table = csv.DictWriter(text, names, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)

@@ -7,7 +7,7 @@ from typing import Final
 from lentigo_contract.errors import WorkFolderError
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.system.storage import write_whole
-from lentigo_trainer.training.loop import EpochFigures
+from lentigo_trainer.training.loop import EpochMetrics
 
 _IDENTITY: Final = "run.json"
 _HISTORY: Final = "history.json"
@@ -59,7 +59,7 @@ def _damaged(path: Path) -> WorkFolderError:
     return WorkFolderError(f"{path} is damaged. Delete {path.parent} to start again.")
 
 
-def keep_history(folder: Path, history: tuple[EpochFigures, ...]) -> None:
+def keep_history(folder: Path, history: tuple[EpochMetrics, ...]) -> None:
     """Write every epoch's figures beside the run's other results."""
     rows = [epoch.row() for epoch in history]
     write_whole(folder / _HISTORY, lambda file: file.write(json.dumps(rows, indent=2).encode()))

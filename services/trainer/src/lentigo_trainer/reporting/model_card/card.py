@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.evaluation.report import Scorecard
-from lentigo_trainer.metrics.bootstrap import Figure
+from lentigo_trainer.evaluation.report import EvaluationReport
+from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.model_card.evidence import Evidence
 from lentigo_trainer.reporting.model_card.results import (
     READING,
@@ -35,7 +35,7 @@ from lentigo_trainer.reporting.text import (
 )
 
 
-def decisions(manifest: Manifest, main: Scorecard) -> str:
+def decisions(manifest: Manifest, main: EvaluationReport) -> str:
     """Write the section.
 
     Args:
@@ -64,7 +64,7 @@ def decisions(manifest: Manifest, main: Scorecard) -> str:
     )
 
 
-def chosen_on(manifest: Manifest, card: Scorecard) -> bool:
+def chosen_on(manifest: Manifest, card: EvaluationReport) -> bool:
     """Whether the threshold for malignancy was chosen on the very images of these figures."""
     return card.images in manifest.thresholds.source
 
@@ -126,7 +126,7 @@ def _engines(manifest: Manifest) -> Iterator[str]:
         )
 
 
-def in_short(manifest: Manifest, card: Scorecard) -> str:
+def in_short(manifest: Manifest, card: EvaluationReport) -> str:
     """Say what matters most, each figure with its interval, its n and what guessing would have.
 
     Args:
@@ -176,11 +176,11 @@ It has no approval as a medical device anywhere. **Not for**
 - advertising an accuracy without what always naming the most frequent diagnosis would have."""
 
 
-def _named(figure: Figure) -> str:
+def _named(figure: Estimate) -> str:
     return "undefined" if figure.value is None else f"{of_text(figure)}, {share_text(figure)}"
 
 
-def _referral(card: Scorecard, flattered: bool) -> str:
+def _referral(card: EvaluationReport, flattered: bool) -> str:
     found = card.referral
     if found is None:
         return f"Referral by the version's threshold: {NOT_MEASURED}."

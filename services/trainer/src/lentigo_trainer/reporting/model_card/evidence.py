@@ -11,16 +11,16 @@ from typing import Final
 
 import numpy as np
 
-from lentigo_contract.errors import ScorecardError
-from lentigo_contract.imaging.quality import LEAST_SIDE, flaws_of
+from lentigo_contract.errors import EvaluationReportError
+from lentigo_contract.imaging.quality import LEAST_SIDE, quality_issues
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import Rows, TrainingRows
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
-from lentigo_trainer.evaluation.exported_model import EngineAnswers, saved_model_answers
+from lentigo_trainer.evaluation.exported_model import ModelOutputs, saved_model_outputs
 from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION, ImageSet
 from lentigo_trainer.evaluation.referral import Refused, refused_by
-from lentigo_trainer.evaluation.report import Scorecard, score, subject_of
+from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.system.progress import Progress
 
 
@@ -34,12 +34,12 @@ class Other:
     """
 
     label: str
-    figures: Scorecard
+    figures: EvaluationReport
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a version; `checked` makes sure that it fits together.
+    """What is known of a version; `validate_evidence` makes sure that it fits together.
 
     Attributes:
         manifest: of the version.
@@ -49,24 +49,24 @@ class Evidence:
     """
 
     manifest: Manifest
-    main: Scorecard
-    further: tuple[Scorecard, ...] = ()
+    main: EvaluationReport
+    further: tuple[EvaluationReport, ...] = ()
     others: tuple[Other, ...] = ()
 
     @property
-    def sets(self) -> tuple[Scorecard, ...]:
+    def sets(self) -> tuple[EvaluationReport, ...]:
         """The version's figures, on every set of images."""
         return (self.main, *self.further)
 
-    def beside(self, card: Scorecard) -> tuple[Other, ...]:
+    def beside(self, card: EvaluationReport) -> tuple[Other, ...]:
         """Give the other versions that were measured on the same images."""
         return tuple(each for each in self.others if each.figures.image_set == card.image_set)
 
 
-def checked(
+def validate_evidence(
     manifest: Manifest,
-    main: Scorecard,
-    further: Sequence[Scorecard] = (),
+    main: EvaluationReport,
+    further: Sequence[EvaluationReport] = (),
     others: Sequence[Other] = (),
 ) -> Evidence:
     """Put figures together that belong together.
@@ -78,7 +78,7 @@ def checked(
     evidence = Evidence(manifest, main, tuple(further), tuple(others))
     for card in evidence.sets:
         if not _is_of(manifest, card):
-            raise ScorecardError(
+            raise EvaluationReportError(
                 f"The figures on {card.images} are those of {card.subject.named}, trained "
                 f"{card.subject.created}; the card is of {manifest.name} {manifest.version}, "
                 f"trained {manifest.created.isoformat()}. Measure that version, or name the other "
@@ -86,27 +86,27 @@ def checked(
             )
     measured = {card.image_set: card for card in evidence.sets}
     if len(measured) < len(evidence.sets):
-        raise ScorecardError(
+        raise EvaluationReportError(
             f"Two of the evaluations are of the same images ({main.images} or others). Give each "
             "set of images once."
         )
     for other in others:
         if other.figures.image_set not in measured:
             known = " and ".join(f"{each.images} ({_count(each)})" for each in measured.values())
-            raise ScorecardError(
+            raise EvaluationReportError(
                 f"{other.label} was measured on {other.figures.images} ({_count(other.figures)}); "
                 f"the version of the card on {known}. Figures of different images cannot stand "
                 "beside each other: measure both on one set."
             )
         if _is_of(manifest, other.figures):
-            raise ScorecardError(
+            raise EvaluationReportError(
                 f"{other.label} is the version of the card itself. Give --beside the figures of "
                 "another."
             )
     return evidence
 
 
-def _is_of(manifest: Manifest, card: Scorecard) -> bool:
+def _is_of(manifest: Manifest, card: EvaluationReport) -> bool:
     subject = card.subject
     return (subject.name, subject.version, datetime.fromisoformat(subject.created)) == (
         manifest.name,
@@ -115,19 +115,19 @@ def _is_of(manifest: Manifest, card: Scorecard) -> bool:
     )
 
 
-def _count(card: Scorecard) -> str:
+def _count(card: EvaluationReport) -> str:
     return f"{card.evaluation.examples:,} images"
 
 
 APART: Final = "none: the split that trained it keeps these lesions apart."
 
 
-def measure_candidate(
+def evaluate_candidate(
     files: Path,
     manifest: Manifest,
     prepared: Prepared,
     rows: TrainingRows,
-    validation: EngineAnswers,
+    validation: ModelOutputs,
     progress: Progress,
 ) -> Evidence:
     """Measure a candidate on the hold-out, if its recipe keeps one, and on the validation images.
@@ -149,11 +149,11 @@ def measure_candidate(
     chosen = _image_set(VALIDATION.description, prepared, rows.whole.validation)
     cards = [_scored(manifest, chosen, validation, _flawed(prepared, rows.whole.validation))]
     if len(rows.hold_out):
-        said = saved_model_answers(files, prepared.images[rows.hold_out], progress)
+        said = saved_model_outputs(files, prepared.images[rows.hold_out], progress)
         held_out = _image_set(HOLD_OUT.description, prepared, rows.hold_out)
         cards.insert(0, _scored(manifest, held_out, said, _flawed(prepared, rows.hold_out)))
     main, *further = cards
-    return checked(manifest, main, further)
+    return validate_evidence(manifest, main, further)
 
 
 def _image_set(description: str, prepared: Prepared, rows: Rows) -> ImageSet:
@@ -166,12 +166,12 @@ def _image_set(description: str, prepared: Prepared, rows: Rows) -> ImageSet:
 def _flawed(prepared: Prepared, rows: Rows) -> Refused:
     # How large they were was not kept; an image too small to be judged is none of HAM10000.
     pictures = (prepared.images[row] for row in rows)
-    return np.array([bool(flaws_of(each, LEAST_SIDE, LEAST_SIDE)) for each in pictures])
+    return np.array([bool(quality_issues(each, LEAST_SIDE, LEAST_SIDE)) for each in pictures])
 
 
 def _scored(
-    manifest: Manifest, images: ImageSet, said: EngineAnswers, flawed: Refused
-) -> Scorecard:
-    subject = subject_of(manifest, manifest.version)
+    manifest: Manifest, images: ImageSet, said: ModelOutputs, flawed: Refused
+) -> EvaluationReport:
+    subject = evaluated_model(manifest, manifest.version)
     refused = refused_by(manifest.unlikeness, said, flawed)
     return score(subject, images, APART, said.probabilities, manifest, EVALUATION_SEED, refused)

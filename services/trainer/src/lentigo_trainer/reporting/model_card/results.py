@@ -12,9 +12,9 @@ from typing import Final
 
 from lentigo_contract.labels import CODES, DIAGNOSES
 from lentigo_trainer.evaluation.comparison import COMPARED, paired_differences
-from lentigo_trainer.evaluation.report import Scorecard
+from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.subgroups import Subgroup
-from lentigo_trainer.metrics.bootstrap import Figure
+from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.model_card.evidence import Evidence, Other
 from lentigo_trainer.reporting.tables import TextTable, figure_tables, overlap_text, subgroup_tables
 from lentigo_trainer.reporting.text import (
@@ -39,7 +39,7 @@ upwards, because resampling adds to it. Every figure is what `lentigo-train eval
 docs/evaluation.md says what each one is."""
 
 
-def figures(card: Scorecard, *, subgroups: bool) -> str:
+def figures(card: EvaluationReport, *, subgroups: bool) -> str:
     """Write the section.
 
     Args:
@@ -66,7 +66,7 @@ def figures(card: Scorecard, *, subgroups: bool) -> str:
     return paragraphs(parts)
 
 
-def _how(card: Scorecard) -> str:
+def _how(card: EvaluationReport) -> str:
     result, subject = card.evaluation, card.subject
     drawn = (
         f"of {result.lesions:,} lesions"
@@ -95,7 +95,7 @@ def _block(found: TextTable) -> str:
 _SHARES = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
 
 
-def comparison(ours: Scorecard, other: Other) -> str:
+def comparison(ours: EvaluationReport, other: Other) -> str:
     """Write the section.
 
     Args:
@@ -140,13 +140,15 @@ def comparison(ours: Scorecard, other: Other) -> str:
     )
 
 
-def _difference(found: dict[str, Figure] | None, key: str) -> str:
+def _difference(found: dict[str, Estimate] | None, key: str) -> str:
     if found is None:
         return NOT_MEASURED
     return points_text(found[key]) if key in _SHARES else change_text(found[key])
 
 
-def _sensitivities(ours: Scorecard, theirs: Scorecard) -> list[tuple[str, str, str, str]]:
+def _sensitivities(
+    ours: EvaluationReport, theirs: EvaluationReport
+) -> list[tuple[str, str, str, str]]:
     rows = [
         (
             code,
@@ -170,16 +172,16 @@ def _sensitivities(ours: Scorecard, theirs: Scorecard) -> list[tuple[str, str, s
     return rows
 
 
-def _both(ours: Figure, theirs: Figure) -> tuple[str, str]:
+def _both(ours: Estimate, theirs: Estimate) -> tuple[str, str]:
     return share_text(ours), share_text(theirs)
 
 
-def count_of(figure: Figure) -> int:
+def count_of(figure: Estimate) -> int:
     """How many examples a share speaks of; 0 where it is undefined."""
     return round((figure.value or 0.0) * figure.n)
 
 
-def of_text(figure: Figure) -> str:
+def of_text(figure: Estimate) -> str:
     """Write a share as a count: "17 of 39"."""
     return f"{count_of(figure):,} of {figure.n:,}"
 
@@ -212,7 +214,7 @@ def failures(evidence: Evidence) -> str:
     )
 
 
-def _melanomas(card: Scorecard) -> Iterator[str]:
+def _melanomas(card: EvaluationReport) -> Iterator[str]:
     found = card.referral
     if found is None:
         yield f"melanomas called benign, and how many are referred all the same: {NOT_MEASURED}"
@@ -235,7 +237,7 @@ def _melanomas(card: Scorecard) -> Iterator[str]:
         )
 
 
-def _missed(card: Scorecard) -> Iterator[str]:
+def _missed(card: EvaluationReport) -> Iterator[str]:
     for truth, diagnosis in enumerate(DIAGNOSES):
         row = card.evaluation.confusion[truth]
         total, wrong = sum(row), sum(row) - row[truth]
@@ -247,7 +249,7 @@ def _missed(card: Scorecard) -> Iterator[str]:
             )
 
 
-def _confusions(card: Scorecard) -> Iterator[str]:
+def _confusions(card: EvaluationReport) -> Iterator[str]:
     rows = card.evaluation.confusion
     counted = sorted(
         (
@@ -264,7 +266,7 @@ def _confusions(card: Scorecard) -> Iterator[str]:
         yield f"most frequent confusions: {named}"
 
 
-def _weakest(card: Scorecard) -> Iterator[str]:
+def _weakest(card: EvaluationReport) -> Iterator[str]:
     if card.subgroups is None:
         yield f"by sex, age, site and confirmation: {NOT_MEASURED}"
         return
@@ -288,8 +290,8 @@ def _weakest(card: Scorecard) -> Iterator[str]:
 
 
 def _lowest(
-    parts: dict[str, Subgroup], figure_of: Callable[[Subgroup], Figure | None]
-) -> tuple[str, Subgroup, Figure] | None:
+    parts: dict[str, Subgroup], figure_of: Callable[[Subgroup], Estimate | None]
+) -> tuple[str, Subgroup, Estimate] | None:
     """Find the part with the lowest figure, if at least two have one."""
     known = [
         (name, part, figure)
@@ -301,7 +303,7 @@ def _lowest(
     return min(known, key=lambda each: (each[2].value, each[0]))
 
 
-def _confidence(card: Scorecard) -> str:
+def _confidence(card: EvaluationReport) -> str:
     bars = [bar for bar in card.calibration.after.reliability if bar.n]
     gap = sum(bar.n * ((bar.confidence or 0.0) - (bar.accuracy or 0.0)) for bar in bars)
     gap /= card.evaluation.examples
@@ -313,7 +315,7 @@ def _confidence(card: Scorecard) -> str:
     )
 
 
-def _refused(card: Scorecard) -> str:
+def _refused(card: EvaluationReport) -> str:
     if card.refused is None:
         return f"images refused as unfit: {NOT_MEASURED}"
     return (
