@@ -6,8 +6,8 @@ import httpx
 import pytest
 import structlog
 
-from lentigo_contract.errors import RateLimitedError
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.errors import RateLimitedError
 from lentigo_inference.security.api_keys import KeyRecord, Scope, add_key, make_key, remove_key
 from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.settings import Settings

@@ -2,16 +2,10 @@ import httpx
 import pytest
 import structlog
 
-from lentigo_contract import errors
-from lentigo_contract.errors import (
-    EngineError,
-    ImageError,
-    LentigoError,
-    ServingError,
-    UnavailableError,
-)
+from lentigo_contract.errors import EngineError, ImageError, LentigoError, StorageError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.engines.base import Images, Prediction
+from lentigo_inference.errors import ServingError, UnavailableError
 from lentigo_inference.problem_types import PROBLEMS, problem_type
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import PREDICTIONS, problem_of, running
@@ -25,13 +19,13 @@ def raised(base: type[LentigoError]) -> list[type[LentigoError]]:
     return [leaf for kind in below for leaf in raised(kind)] if below else [base]
 
 
-@pytest.mark.parametrize("kind", [*raised(ImageError), *raised(ServingError)])
+@pytest.mark.parametrize("kind", [*raised(ImageError), *raised(ServingError), EngineError])
 def test_every_error_of_a_request_has_its_line_in_the_table(kind: type[LentigoError]) -> None:
     assert kind in PROBLEMS
 
 
 def test_an_error_that_is_not_listed_is_our_own_failure() -> None:
-    assert problem_type(errors.StorageError("disk full")).status == 500
+    assert problem_type(StorageError("disk full")).status == 500
 
 
 def test_problem_types_are_told_apart_by_their_uri() -> None:

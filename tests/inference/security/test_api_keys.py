@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from lentigo_contract.errors import KeyFileError
 from lentigo_inference.__main__ import main
+from lentigo_inference.errors import KeyFileError
 from lentigo_inference.security.api_keys import (
     KeyRing,
     PresentedKey,

@@ -5,10 +5,11 @@ import threading
 
 import pytest
 
-from lentigo_contract.errors import VersionNotFoundError, VersionRefusedError
+from lentigo_contract.errors import VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.api.dependencies import admit
 from lentigo_inference.engines.base import Engine, Images, Prediction
+from lentigo_inference.errors import VersionRefusedError
 from lentigo_inference.serving.model_manager import Reloader, at_low_priority
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings

@@ -3,8 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lentigo_contract.errors import NotReadyError
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.errors import NotReadyError
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 from tests.models import PlainEngine, publish_plain
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from lentigo_contract.errors import StoppingError
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.errors import StoppingError
 from lentigo_inference.server.serve import Server
 from lentigo_inference.serving.admission import Stopping
 from lentigo_inference.settings import Settings

@@ -5,10 +5,11 @@ import signal
 import sys
 from pathlib import Path
 
-from lentigo_contract.errors import StorageError, WeightsUnavailableError
+from lentigo_contract.errors import StorageError
 from lentigo_trainer.benchmark.isolation import run_isolated
 from lentigo_trainer.benchmark.job import Job
 from lentigo_trainer.benchmark.records import BenchmarkResult
+from lentigo_trainer.errors import WeightsUnavailableError
 from lentigo_trainer.system.progress import Progress
 from tests.trainer.benchmark.made_up import made_config, made_measured
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark import plots
 from lentigo_trainer.benchmark.records import Benchmark, BenchmarkResult
 from lentigo_trainer.benchmark.report import page, read_report, write_report
+from lentigo_trainer.errors import MetricError
 from tests.trainer.benchmark.made_up import made_benchmark, made_measured
 
 

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import WorkFolderError
 from lentigo_trainer.benchmark.isolation import NotMeasured, Outcome
 from lentigo_trainer.benchmark.job import Job, keep
 from lentigo_trainer.benchmark.records import Benchmark
 from lentigo_trainer.benchmark.run import BenchmarkConfig, compare
+from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.models.registry import ARCHITECTURES
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.system.storage import locked

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import MetricError
 from lentigo_trainer.calibration.thresholds import choose_abstention
+from lentigo_trainer.errors import MetricError
 from tests.trainer.metrics.made_up_answers import made_up_answers
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import TrainingError
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector, fit_mahalanobis
+from lentigo_trainer.errors import TrainingError
 
 Floats = NDArray[np.float32]
 

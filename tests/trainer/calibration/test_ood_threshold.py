@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lentigo_contract.errors import MetricError
 from lentigo_trainer.calibration.thresholds import choose_limit
+from lentigo_trainer.errors import MetricError
 
 TOLD = np.arange(1, 401, dtype=np.float32)
 

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.labels import index_of
 from lentigo_contract.manifest.engines import GOLDEN_SEED, EngineName, Golden
 from lentigo_trainer.calibration.thresholds import OperatingPoint, choose_operating_point
+from lentigo_trainer.errors import EmptyClassError, MetricError
 from lentigo_trainer.evaluation.exported_model import ModelOutputs
 from lentigo_trainer.export.parity import EngineParity, parity_of
 from lentigo_trainer.metrics.arrays import FloatArray, malignancy

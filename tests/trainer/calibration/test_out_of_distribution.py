@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import TrainingError
 from lentigo_trainer.calibration.out_of_distribution import fit_detector, stage_before_last
+from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.models.classifier import build
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import SilentProgress

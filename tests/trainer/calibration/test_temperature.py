@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import MetricError
 from lentigo_trainer.calibration.temperature import HOTTEST, best_temperature
+from lentigo_trainer.errors import MetricError
 
 
 def drawn(temperature: float, rows: int = 20_000) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

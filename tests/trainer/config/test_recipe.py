@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import RecipeError
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.cli.options import recipe_from
 from lentigo_trainer.config.recipe import FineTuning, Recipe, own_recipe, read_recipe
+from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.registry import ARCHITECTURES
 
 PAPER = Path(__file__).parents[3] / "recipes" / "paper.toml"

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lentigo_contract.errors import DamagedImagesError, WorkFolderError
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import index_of
 from lentigo_trainer.data import dataset as preparing
 from lentigo_trainer.data.dataset import Prepared, open_prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source, open_images
+from lentigo_trainer.errors import DamagedImagesError, WorkFolderError
 from lentigo_trainer.system.progress import LineProgress, SilentProgress
 from lentigo_trainer.system.storage import locked
 from tests.fakes import synthetic_ham10000

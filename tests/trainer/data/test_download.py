@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import DownloadError, StorageError
+from lentigo_contract.errors import StorageError
 from lentigo_trainer.data.download import FILES, fetch_ham10000
+from lentigo_trainer.errors import DownloadError
 from lentigo_trainer.system.progress import LineProgress
 from lentigo_trainer.system.retrying import Patience
 from tests.trainer.data.dataverse_stub import (

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import MetadataError
 from lentigo_trainer.data.ham10000 import COLUMNS, read_metadata, require_images
+from lentigo_trainer.errors import MetadataError
 
 HEADER = ",".join(COLUMNS)
 ROW = "HAM_0000001,ISIC_0024306,nv,histo,45.0,male,back"

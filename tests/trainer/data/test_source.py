@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import DamagedArchiveError, SourceNotFoundError
 from lentigo_trainer.data.ham10000 import find_source, open_images
+from lentigo_trainer.errors import DamagedArchiveError, SourceNotFoundError
 from tests.fakes import synthetic_ham10000
 
 

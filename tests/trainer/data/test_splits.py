@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lentigo_contract.errors import MetadataError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.data.ham10000 import read_metadata
 from lentigo_trainer.data.splits import limited, split
+from lentigo_trainer.errors import MetadataError
 from tests.trainer.published import IMAGES, VALIDATION, published_records
 
 HAM10000 = os.environ.get("LENTIGO_HAM10000")

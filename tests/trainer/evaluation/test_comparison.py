@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lentigo_contract.errors import EvaluationReportError
+from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.comparison import COMPARED, paired_differences
 from lentigo_trainer.evaluation.report import EvaluationReport
 from tests.trainer.evaluation.cards import made_card

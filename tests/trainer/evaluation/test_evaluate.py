@@ -4,8 +4,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lentigo_contract.errors import RemoteServiceError, VersionNotFoundError
+from lentigo_contract.errors import VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
+from lentigo_trainer.errors import RemoteServiceError
 from lentigo_trainer.evaluation.evaluate import Measuring, evaluate_service, open_version
 from lentigo_trainer.evaluation.remote import Connection, RemoteService
 from lentigo_trainer.system.progress import SilentProgress

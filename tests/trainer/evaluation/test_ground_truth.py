@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import TruthError
 from lentigo_contract.labels import CODES
+from lentigo_trainer.errors import TruthError
 from lentigo_trainer.evaluation.image_sets import read_ground_truth
 from tests.trainer.evaluation.isic import HEAD, SEVEN, one_hot, write_table, write_truth
 

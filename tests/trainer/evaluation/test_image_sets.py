@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import DamagedArchiveError, SourceNotFoundError, TruthError
 from lentigo_trainer.data.ham10000 import find_source
+from lentigo_trainer.errors import DamagedArchiveError, SourceNotFoundError, TruthError
 from lentigo_trainer.evaluation.image_sets import (
     HOLD_OUT,
     TUNING,

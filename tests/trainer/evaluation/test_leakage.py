@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lentigo_contract.errors import OverlapError
 from lentigo_contract.manifest.manifest import Manifest, SplitRecord
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.provenance import split_digest, write_training_set
 from lentigo_trainer.data.splits import Rows, split
+from lentigo_trainer.errors import OverlapError
 from lentigo_trainer.evaluation.image_sets import ImageSet, open_held_back, open_isic_set
 from lentigo_trainer.evaluation.leakage import require_no_leakage
 from lentigo_trainer.system.progress import SilentProgress

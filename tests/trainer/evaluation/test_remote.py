@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from lentigo_contract.errors import DamagedImagesError, RemoteServiceError
 from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.errors import DamagedImagesError, RemoteServiceError
 from lentigo_trainer.evaluation.remote import (
     KEY_VARIABLE,
     Connection,

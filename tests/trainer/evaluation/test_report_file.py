@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import EvaluationReportError
+from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.report import (
     EvaluationReport,
     read_evaluation_report,

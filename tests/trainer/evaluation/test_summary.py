@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import StorageError, WorkFolderError
+from lentigo_contract.errors import StorageError
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore
+from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.export.publishing import candidate_files, discard_candidate, publish_candidate
 from tests.fakes import made_manifest
 

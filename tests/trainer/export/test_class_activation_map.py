@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import TrainingError
 from lentigo_contract.labels import CODES
+from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.export.class_activation_map import class_activation, explain
 
 Array = NDArray[np.float32]

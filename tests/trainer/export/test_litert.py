@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import DamagedVersionError, MetricError
+from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import (
     GOLDEN_IMAGES,
@@ -17,6 +17,7 @@ from lentigo_contract.manifest.engines import (
 )
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
+from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.exported_model import (
     litert_outputs,
     probabilities_of,

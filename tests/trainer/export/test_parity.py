@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import MetricError
+from lentigo_trainer.errors import MetricError
 from lentigo_trainer.export.parity import parity_of
 
 TRUTH = np.array([0, 0, 5, 5])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lentigo_contract.errors import MetricError
+from lentigo_trainer.errors import MetricError
 from lentigo_trainer.metrics import classification
 from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.metrics.bootstrap import bootstrap, percentile_interval, resampled_weights

@@ -4,8 +4,8 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.labels import CODES, MALIGNANT, index_of
+from lentigo_trainer.errors import EmptyClassError, MetricError
 from lentigo_trainer.metrics import classification
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
 from tests.trainer.metrics.made_up_answers import certain, made_up_answers

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lentigo_contract.errors import TrainingError, WeightsError, WeightsUnavailableError
+from lentigo_trainer.errors import TrainingError, WeightsError, WeightsUnavailableError
 from lentigo_trainer.models.backbone import CaffeScaling
 from lentigo_trainer.models.classifier import FusedBatchNormalization, Network, build, totals
 from lentigo_trainer.models.registry import ARCHITECTURES, Totals, Weights, architecture

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.reporting import plots
 from lentigo_trainer.reporting.run_report import tables, write_report

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import StorageError, WorkFolderError
+from lentigo_contract.errors import StorageError
+from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.system.storage import locked
 
 HOLD = """

@@ -1,6 +1,6 @@
 import pytest
 
-from lentigo_contract.errors import DownloadError
+from lentigo_trainer.errors import DownloadError
 from lentigo_trainer.system.retrying import (
     ENOUGH_GAINED,
     InterruptedTransferError,

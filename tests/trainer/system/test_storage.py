@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import StorageError, WorkFolderError
+from lentigo_contract.errors import StorageError
+from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.system.storage import require_space, storage_errors, write_whole
 
 FULL_DEVICE = Path("/dev/full")

@@ -9,12 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lentigo_contract.errors import (
-    DamagedCacheError,
-    StorageError,
-    WeightsError,
-    WorkFolderError,
-)
+from lentigo_contract.errors import StorageError
+from lentigo_trainer.errors import DamagedCacheError, WeightsError, WorkFolderError
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training import feature_cache
 from lentigo_trainer.training.feature_cache import FeatureFile, FeatureKey, compute_features

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import DamagedCacheError
 from lentigo_trainer.config.recipe import Optimizer, Recipe
+from lentigo_trainer.errors import DamagedCacheError
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.frozen_backbone import Examples, logits_of, train_head
 from lentigo_trainer.training.loop import EpochMetrics, finished_epochs

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lentigo_contract.errors import WeightsError
+from lentigo_trainer.errors import WeightsError
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone

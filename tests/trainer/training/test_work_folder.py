@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import WorkFolderError
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.provenance import digest_of
+from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.training.loop import EpochMetrics
 from lentigo_trainer.training.work_folder import adopt, identity_of, keep_history
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from lentigo_contract.errors import KeyFileError
+from lentigo_inference.errors import KeyFileError
 from lentigo_inference.security.api_keys import Scope, add_key, make_key, read_keys, remove_key
 
 if TYPE_CHECKING:

@@ -4,26 +4,28 @@ from dataclasses import dataclass
 from typing import Final
 
 from lentigo_contract.errors import (
-    DeadlineExceededError,
     EmptyImageError,
     EngineError,
-    ForbiddenError,
     ImageBoundsError,
     ImageTooLargeError,
+    LentigoError,
+    UndecodableImageError,
+    UnsupportedImageError,
+    VersionNotFoundError,
+)
+from lentigo_inference.errors import (
+    DeadlineExceededError,
+    ForbiddenError,
     KeyFileError,
     LastVersionError,
-    LentigoError,
     MalformedRequestError,
     NotReadyError,
     RateLimitedError,
     ServiceBusyError,
     StoppingError,
     UnauthorizedError,
-    UndecodableImageError,
     UnsupportedContentTypeError,
-    UnsupportedImageError,
     UploadTimeoutError,
-    VersionNotFoundError,
     VersionRefusedError,
 )
 

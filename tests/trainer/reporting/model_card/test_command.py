@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from lentigo_contract.errors import EvaluationReportError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.cli import main
+from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.report import write_evaluation_report
 from tests.models import publish_plain
 from tests.trainer.evaluation.cards import made_card

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lentigo_contract.errors import EvaluationReportError
+from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.reporting.model_card.evidence import Other, validate_evidence
 from tests.fakes import made_manifest

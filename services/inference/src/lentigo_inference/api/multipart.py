@@ -10,7 +10,8 @@ from typing import Final
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from lentigo_contract.errors import ImageTooLargeError, MalformedRequestError
+from lentigo_contract.errors import ImageTooLargeError
+from lentigo_inference.errors import MalformedRequestError
 
 FIELD: Final = "image"
 

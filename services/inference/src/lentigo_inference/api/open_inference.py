@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lentigo_contract.errors import NotReadyError, VersionNotFoundError
+from lentigo_contract.errors import VersionNotFoundError
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
@@ -38,6 +38,7 @@ from lentigo_inference.api.tensors import (
 )
 from lentigo_inference.api.uploads import read_body
 from lentigo_inference.engines.base import UNLIKENESS, outputs_of
+from lentigo_inference.errors import NotReadyError
 from lentigo_inference.serving.model_slot import LoadedModel
 
 router = APIRouter(prefix="/v2", tags=["open inference"])

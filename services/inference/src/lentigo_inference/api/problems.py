@@ -13,14 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from lentigo_contract.errors import (
-    LentigoError,
+from lentigo_contract.errors import LentigoError
+from lentigo_inference.api.schemas import Problem
+from lentigo_inference.errors import (
     RateLimitedError,
     UnauthorizedError,
     UnavailableError,
     UploadTimeoutError,
 )
-from lentigo_inference.api.schemas import Problem
 from lentigo_inference.problem_types import (
     FAILED,
     INTERNAL,

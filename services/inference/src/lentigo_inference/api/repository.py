@@ -8,7 +8,6 @@ import asyncio
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from lentigo_contract.errors import LastVersionError, MalformedRequestError
 from lentigo_inference.api.dependencies import ServicesOfRequest
 from lentigo_inference.api.open_inference import require_known
 from lentigo_inference.api.open_inference_schemas import (
@@ -20,6 +19,7 @@ from lentigo_inference.api.open_inference_schemas import (
 )
 from lentigo_inference.api.openapi import json_body, problem_responses
 from lentigo_inference.api.uploads import read_json
+from lentigo_inference.errors import LastVersionError, MalformedRequestError
 from lentigo_inference.serving.model_manager import VersionStatus
 
 router = APIRouter(prefix="/v2/repository", tags=["repository"])

@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 from pydantic import ValidationError
 
-from lentigo_contract.errors import MalformedRequestError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_inference.api.open_inference_schemas import InferRequest, InputTensor
@@ -24,6 +23,7 @@ from lentigo_inference.engines.base import (
     Prediction,
     outputs_of,
 )
+from lentigo_inference.errors import MalformedRequestError
 
 HEADER: Final = "Inference-Header-Content-Length"
 

@@ -13,14 +13,13 @@ from typing import Final, Protocol, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from lentigo_contract.errors import (
-    ImageTooLargeError,
-    LentigoError,
+from lentigo_contract.errors import ImageTooLargeError, LentigoError
+from lentigo_inference.api.multipart import FIELD, FRAMING_BYTES, ImageForm, too_large
+from lentigo_inference.errors import (
     MalformedRequestError,
     UnsupportedContentTypeError,
     UploadTimeoutError,
 )
-from lentigo_inference.api.multipart import FIELD, FRAMING_BYTES, ImageForm, too_large
 
 _FORM: Final = "multipart/form-data"
 _OCTETS: Final = "application/octet-stream"

@@ -31,7 +31,7 @@ from pydantic import (
     model_validator,
 )
 
-from lentigo_contract.errors import KeyFileError
+from lentigo_inference.errors import KeyFileError
 
 _PREFIX: Final = "lentigo"
 _ID_BYTES: Final = 6

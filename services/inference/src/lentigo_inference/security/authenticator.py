@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from lentigo_contract.errors import (
+from lentigo_inference.errors import (
     ForbiddenError,
     KeyFileError,
     ServiceBusyError,

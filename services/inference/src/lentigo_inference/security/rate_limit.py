@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from lentigo_contract.errors import RateLimitedError
+from lentigo_inference.errors import RateLimitedError
 
 # Without keys there is a bucket for every address, and there are many addresses.
 _MAX_BUCKETS: Final = 10_000

@@ -29,9 +29,9 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lentigo_contract.errors import UnavailableError
 from lentigo_inference.api.dependencies import presented_key
 from lentigo_inference.api.problems import refusal, unexpected_problem
+from lentigo_inference.errors import UnavailableError
 from lentigo_inference.observability.metrics import Metrics, known_method
 from lentigo_inference.observability.tracing import Tracing, parent_of, trace_id_of
 from lentigo_inference.problem_types import INTERNAL

@@ -6,7 +6,7 @@ Whether the service is being stopped, and how much accepted work is left.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lentigo_contract.errors import ServiceBusyError, StoppingError
+from lentigo_inference.errors import ServiceBusyError, StoppingError
 
 
 class Stopping:

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lentigo_contract.errors import ServiceBusyError
 from lentigo_contract.imaging.quality import QualityIssue, quality_issues
 from lentigo_contract.imaging.read import ImageLimits, ModelImage, read_image
+from lentigo_inference.errors import ServiceBusyError
 from lentigo_inference.serving.request_record import RequestRecord, Step
 
 T = TypeVar("T")

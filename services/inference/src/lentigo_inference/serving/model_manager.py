@@ -21,16 +21,10 @@ from typing import Final, TypeVar
 
 import structlog
 
-from lentigo_contract.errors import (
-    EngineError,
-    RepositoryError,
-    ServiceBusyError,
-    StorageError,
-    VersionNotFoundError,
-    VersionRefusedError,
-)
+from lentigo_contract.errors import EngineError, RepositoryError, StorageError, VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.engines.base import EngineInTurn, EngineLoader, InTurn, at_once, warm_up
+from lentigo_inference.errors import ServiceBusyError, VersionRefusedError
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 
 # For every entry: relative path, inode, size, and times of content and status, in nanoseconds.

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lentigo_contract.errors import NotReadyError
 from lentigo_contract.repository.store import StoredVersion
 from lentigo_inference.engines.base import Engine
+from lentigo_inference.errors import NotReadyError
 
 
 @dataclass(frozen=True, slots=True, eq=False)

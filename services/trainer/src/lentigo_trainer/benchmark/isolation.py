@@ -14,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from lentigo_contract.errors import LentigoError, WeightsUnavailableError
+from lentigo_contract.errors import LentigoError
 from lentigo_trainer.benchmark.job import Job
 from lentigo_trainer.benchmark.records import BenchmarkResult
+from lentigo_trainer.errors import WeightsUnavailableError
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import Progress, progress_for

@@ -12,7 +12,6 @@ from typing import Final, Literal
 
 from pydantic import JsonValue, ValidationError
 
-from lentigo_contract.errors import RecipeError
 from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_trainer import __version__
 from lentigo_trainer.benchmark.profiling import (
@@ -25,6 +24,7 @@ from lentigo_trainer.benchmark.records import BenchmarkResult
 from lentigo_trainer.config.recipe import Recipe, read_recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import open_prepared
+from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.export.litert import float32_model
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
 from lentigo_trainer.models.registry import ARCHITECTURES, architecture

@@ -6,9 +6,9 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
-from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark.records import BenchmarkResult
+from lentigo_trainer.errors import MetricError
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.style import (
     FAINT,

@@ -11,8 +11,8 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
-from lentigo_contract.errors import MetricError
 from lentigo_contract.manifest.manifest import Parameters
+from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.training.loop import EpochMetrics
 

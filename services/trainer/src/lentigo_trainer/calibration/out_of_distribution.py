@@ -26,7 +26,7 @@ import tensorflow as tf
 from keras import ops
 from PIL import Image, ImageFilter
 
-from lentigo_contract.errors import TrainingError
+from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.models.classifier import Network, feature_extractor
 from lentigo_trainer.system.progress import Progress
 

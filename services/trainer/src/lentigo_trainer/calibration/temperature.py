@@ -22,8 +22,8 @@ from keras import ops
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from lentigo_contract.errors import MetricError
 from lentigo_contract.manifest.manifest import Calibration
+from lentigo_trainer.errors import MetricError
 
 HOTTEST: Final = 20.0
 """Both ends of the search: 20, and one twentieth. Without an end, a set on which every answer is

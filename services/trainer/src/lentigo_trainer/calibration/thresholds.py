@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry, OodThreshold
+from lentigo_trainer.errors import EmptyClassError, MetricError
 from lentigo_trainer.evaluation.exported_model import ModelOutputs
 from lentigo_trainer.metrics.arrays import (
     FloatArray,

@@ -26,8 +26,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from lentigo_contract.errors import RecipeError
 from lentigo_contract.imaging.read import MODEL_SIDE
+from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.registry import ARCHITECTURES
 
 

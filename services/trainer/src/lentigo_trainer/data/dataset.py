@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lentigo_contract.errors import DamagedImagesError, ImageError, WorkFolderError
+from lentigo_contract.errors import ImageError
 from lentigo_contract.imaging.read import MODEL_SIDE, ModelImage, read_image
 from lentigo_contract.labels import index_of
 from lentigo_trainer.data.ham10000 import (
@@ -30,6 +30,7 @@ from lentigo_trainer.data.ham10000 import (
     read_metadata,
     require_images,
 )
+from lentigo_trainer.errors import DamagedImagesError, WorkFolderError
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked, require_space, write_whole
 

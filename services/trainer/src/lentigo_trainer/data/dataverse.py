@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from lentigo_contract.errors import DownloadError
+from lentigo_trainer.errors import DownloadError
 from lentigo_trainer.system.retrying import connection_errors, require_status
 
 

@@ -22,9 +22,9 @@ from typing import BinaryIO, Final
 
 import httpx
 
-from lentigo_contract.errors import DownloadError
 from lentigo_trainer import __version__
 from lentigo_trainer.data.dataverse import RemoteFile, list_files
+from lentigo_trainer.errors import DownloadError
 from lentigo_trainer.system.progress import BYTES, Progress, Step
 from lentigo_trainer.system.retrying import (
     InterruptedTransferError,

@@ -19,8 +19,8 @@ from typing import Final, Protocol
 
 import pandas as pd
 
-from lentigo_contract.errors import DamagedArchiveError, MetadataError, SourceNotFoundError
 from lentigo_contract.labels import CODES
+from lentigo_trainer.errors import DamagedArchiveError, MetadataError, SourceNotFoundError
 
 SHOWN: Final = 10
 

@@ -21,11 +21,11 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from lentigo_contract.errors import MetadataError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.oversampling import Plan, augmented, originals
+from lentigo_trainer.errors import MetadataError
 
 VALIDATION_SHARE: Final = 0.17
 SPLIT_SEED: Final = 101

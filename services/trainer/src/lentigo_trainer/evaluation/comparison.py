@@ -8,7 +8,7 @@ section 8.3, for paired data).
 from collections.abc import Mapping
 from typing import Final
 
-from lentigo_contract.errors import EvaluationReportError
+from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.report import (
     EvaluationReport,
     groups_of,

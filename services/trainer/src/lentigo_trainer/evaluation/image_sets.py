@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import SourceNotFoundError, TruthError
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.data.ham10000 import (
     ImageReader,
@@ -33,6 +32,7 @@ from lentigo_trainer.data.ham10000 import (
 )
 from lentigo_trainer.data.provenance import digest_of
 from lentigo_trainer.data.splits import Parts, Rows, parts_of, split
+from lentigo_trainer.errors import SourceNotFoundError, TruthError
 from lentigo_trainer.metrics.arrays import LabelArray
 
 IMAGE: Final = "image"

@@ -7,12 +7,12 @@ from typing import Final
 
 import pandas as pd
 
-from lentigo_contract.errors import MetadataError, OverlapError
 from lentigo_contract.repository.store import StoredVersion
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, join_names
 from lentigo_trainer.data.provenance import TrainingSet, read_training_set, split_digest
 from lentigo_trainer.data.splits import split
+from lentigo_trainer.errors import MetadataError, OverlapError
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.system.progress import Progress
 

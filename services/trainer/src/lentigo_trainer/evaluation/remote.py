@@ -13,10 +13,10 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
-from lentigo_contract.errors import DamagedImagesError, RemoteServiceError
 from lentigo_contract.labels import CODES
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, join_names
+from lentigo_trainer.errors import DamagedImagesError, RemoteServiceError
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.system.progress import Progress

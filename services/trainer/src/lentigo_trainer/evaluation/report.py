@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
-from lentigo_contract.errors import EvaluationReportError, MetricError
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE, index_of
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_trainer.errors import EvaluationReportError, MetricError
 from lentigo_trainer.evaluation.calibration_report import CalibrationReport, calibration_report
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.per_diagnosis import (

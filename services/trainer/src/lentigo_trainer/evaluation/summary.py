@@ -11,8 +11,8 @@ from pydantic import (
     JsonValue,
 )
 
-from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.errors import MetricError
 from lentigo_trainer.metrics import classification
 from lentigo_trainer.metrics.arrays import (
     FloatArray,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
-from lentigo_contract.errors import TrainingError
+from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.models.classifier import feature_extractor
 
 

@@ -13,11 +13,11 @@ import numpy.typing as npt
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from lentigo_contract.errors import TrainingError
 from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector
 from lentigo_trainer.calibration.temperature import UNCALIBRATED
+from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.evaluation.exported_model import Pixels
 from lentigo_trainer.export.quantization import quantizable, stays_in_float
 from lentigo_trainer.export.saved_model import SIGNATURE, export_saved_model

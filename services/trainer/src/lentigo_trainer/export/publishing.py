@@ -13,9 +13,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from lentigo_contract.errors import MetricError, PublishError, WorkFolderError
+from lentigo_contract.errors import PublishError
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
+from lentigo_trainer.errors import MetricError, WorkFolderError
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.system.storage import write_whole
 

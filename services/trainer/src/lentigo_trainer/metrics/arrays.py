@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES, MALIGNANT
+from lentigo_trainer.errors import MetricError
 
 LabelArray = NDArray[np.integer]
 FloatArray = NDArray[np.floating]

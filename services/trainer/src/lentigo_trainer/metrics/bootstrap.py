@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
-from lentigo_contract.errors import MetricError
+from lentigo_trainer.errors import MetricError
 from lentigo_trainer.metrics.arrays import FloatArray
 
 RESAMPLES: Final = 1000

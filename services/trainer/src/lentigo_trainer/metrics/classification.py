@@ -32,8 +32,8 @@ import numpy as np
 import sklearn.metrics
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import EmptyClassError, MetricError
 from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.errors import EmptyClassError, MetricError
 from lentigo_trainer.metrics.arrays import (
     FloatArray,
     LabelArray,

@@ -8,7 +8,7 @@ from typing import Final
 
 import keras
 
-from lentigo_contract.errors import WeightsError, WeightsUnavailableError
+from lentigo_trainer.errors import WeightsError, WeightsUnavailableError
 from lentigo_trainer.models.registry import Architecture, Scaling, Weights
 
 

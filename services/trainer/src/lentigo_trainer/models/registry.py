@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from lentigo_contract.errors import TrainingError
+from lentigo_trainer.errors import TrainingError
 
 CNN_FILTERS: Final = (32, 64, 128, 256)
 CNN_DROPOUT: Final = 0.25

@@ -17,8 +17,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from lentigo_contract.errors import MetricError
 from lentigo_contract.labels import CODES
+from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.metrics.bootstrap import Estimate

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 import httpx
 
-from lentigo_contract.errors import DownloadError
+from lentigo_trainer.errors import DownloadError
 
 Result = TypeVar("Result")
 

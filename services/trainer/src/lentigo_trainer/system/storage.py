@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from lentigo_contract.errors import LentigoError, StorageError, WorkFolderError
+from lentigo_contract.errors import LentigoError, StorageError
 from lentigo_contract.system.files import is_full_disk, is_of_the_disk
+from lentigo_trainer.errors import WorkFolderError
 
 
 @contextmanager

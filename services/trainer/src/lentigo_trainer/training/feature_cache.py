@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
-from lentigo_contract.errors import DamagedCacheError, WeightsError, WorkFolderError
+from lentigo_trainer.errors import DamagedCacheError, WeightsError, WorkFolderError
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import require_space, storage_errors, write_whole
 

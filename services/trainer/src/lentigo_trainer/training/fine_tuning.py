@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_contract.errors import RecipeError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_trainer.config.recipe import FineTuning, Recipe
@@ -28,6 +27,7 @@ from lentigo_trainer.data.random_augmentation import (
     epoch_rows,
     mix,
 )
+from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.metrics.classification import balanced_accuracy
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.frozen_backbone import Examples, FeatureRows, logits_of

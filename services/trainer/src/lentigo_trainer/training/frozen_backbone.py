@@ -23,8 +23,8 @@ import numpy.typing as npt
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from lentigo_contract.errors import WeightsError
 from lentigo_trainer.config.recipe import Recipe
+from lentigo_trainer.errors import WeightsError
 from lentigo_trainer.system.native_output import held_back
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.loop import (

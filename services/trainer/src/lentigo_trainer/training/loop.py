@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_contract.errors import DamagedCacheError
+from lentigo_trainer.errors import DamagedCacheError
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import storage_errors, write_whole
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Final
 
-from lentigo_contract.errors import WorkFolderError
 from lentigo_trainer.config.training import TrainingConfig
+from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.system.storage import write_whole
 from lentigo_trainer.training.loop import EpochMetrics
 

@@ -11,11 +11,11 @@ from typing import Final
 
 import numpy as np
 
-from lentigo_contract.errors import EvaluationReportError
 from lentigo_contract.imaging.quality import LEAST_SIDE, quality_issues
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import Rows, TrainingRows
+from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
 from lentigo_trainer.evaluation.exported_model import ModelOutputs, saved_model_outputs
 from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION, ImageSet

@@ -1,23 +1,30 @@
 import inspect
 import re
+from types import ModuleType
 
 import pytest
 
-from lentigo_contract import errors
+from lentigo_contract import errors as contract_errors
 from lentigo_contract.errors import LentigoError
+from lentigo_inference import errors as inference_errors
+from lentigo_trainer import errors as trainer_errors
 
-EVERY_ERROR = [
-    member
-    for _, member in inspect.getmembers(errors, inspect.isclass)
-    if member.__module__ == errors.__name__
-]
+MODULES = (contract_errors, trainer_errors, inference_errors)
 
 
-def drawn_tree() -> dict[str, str]:
+def errors_of(module: ModuleType) -> list[type[Exception]]:
+    members = inspect.getmembers(module, inspect.isclass)
+    return [member for _, member in members if member.__module__ == module.__name__]
+
+
+EVERY_ERROR = [error for module in MODULES for error in errors_of(module)]
+
+
+def drawn_tree(module: ModuleType) -> dict[str, str]:
     """Each error's parent, as the docstring of the module draws it."""
     parents: dict[str, str] = {}
     above: dict[int, str] = {}
-    for line in (errors.__doc__ or "").splitlines():
+    for line in (module.__doc__ or "").splitlines():
         found = re.match(r"^[ │├└─]*(\w+Error)\b", line)
         if found is None:
             continue
@@ -30,16 +37,15 @@ def drawn_tree() -> dict[str, str]:
     return parents
 
 
-def test_the_drawing_shows_every_error_under_its_parent() -> None:
-    drawn = drawn_tree()
-
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_the_drawing_shows_every_error_under_its_parent(module: ModuleType) -> None:
     real = {
         error.__name__: error.__bases__[0].__name__
-        for error in EVERY_ERROR
+        for error in errors_of(module)
         if error is not LentigoError
     }
 
-    assert drawn == real
+    assert drawn_tree(module) == real
 
 
 @pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: error.__name__)
