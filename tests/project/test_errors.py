@@ -14,7 +14,11 @@ MODULES = (contract_errors, trainer_errors, inference_errors)
 
 def errors_of(module: ModuleType) -> list[type[Exception]]:
     members = inspect.getmembers(module, inspect.isclass)
-    return [member for _, member in members if member.__module__ == module.__name__]
+    return [
+        member
+        for _, member in members
+        if member.__module__ == module.__name__ and issubclass(member, Exception)
+    ]
 
 
 EVERY_ERROR = [error for module in MODULES for error in errors_of(module)]
