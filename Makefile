@@ -26,6 +26,9 @@ NO_PYTHON = Lentigo needs Python 3.11, 3.12 or 3.13 (TensorFlow has packages for
 WORK ?= work
 MODELS ?= models
 
+# The theme prints a notice about MkDocs 2, which is not what is pinned here.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+
 # Either version of Compose; whatever it needs besides the compose file comes from the environment.
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 PROFILES := train monitoring gpu keys
@@ -33,7 +36,7 @@ REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check format train benchmark tensorboard up down logs train-container smoke lock clean .source .engine
+.PHONY: help setup serve test check format docs train benchmark tensorboard up down logs train-container smoke lock clean .source .engine
 
 help: ## Print what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,16 +53,20 @@ test: $(VENV)/.dev ## Run the tests (ARGS="tests/contract -k name" to choose)
 	$(BIN)/python -m pytest --ignore=tests/e2e/page --ignore=tests/containers && \
 	$(BIN)/python -m pytest tests/e2e/page)
 
-check: $(VENV)/.dev ## Check format, lint, types, import rules and duplicated code
+check: $(VENV)/.dev ## Check format, lint, types, import rules, duplicated code and the documentation
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pylint --disable=all --enable=duplicate-code $(wildcard $(addsuffix /*,$(SOURCES)))
+	$(MKDOCS) build --strict --quiet
 
 format: $(VENV)/.dev ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(VENV)/.dev ## Serve the documentation on http://127.0.0.1:8001, and build it again when a file changes
+	$(MKDOCS) serve --strict $(ARGS)
 
 train: .source $(VENV)/.trainer ## Train on HAM10000 and publish: SOURCE=dir [WEIGHTS=dir] [WORK=dir] [MODELS=dir] [ARGS=...]
 	$(BIN)/lentigo-train run --source "$(SOURCE)" $(if $(WEIGHTS),--weights-dir "$(WEIGHTS)") \
