@@ -5,7 +5,7 @@
 Draws pages, charts, patterns and noise, and reads every image below the folders given, each folder
 a kind of its own: photographs of anything but lesions. Asks every engine that may serve, as the
 service would, and says what telling costs. Which packages have photographs that were used, and what
-came out, is in docs/decisions/0015-unlike-what-it-learnt.md.
+came out, is in docs/decisions/0015-out-of-distribution-by-mahalanobis-distance.md.
 """
 
 import argparse
