@@ -4,4 +4,4 @@ Labels and their order, the reading of images, the manifest and the layout of th
 repository, and one tree of errors. Knows neither TensorFlow nor HTTP.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

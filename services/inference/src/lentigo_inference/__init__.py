@@ -1,3 +1,3 @@
 """Serves the newest published model version over REST."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

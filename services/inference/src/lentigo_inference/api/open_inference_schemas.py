@@ -47,7 +47,7 @@ class ServerMetadata(BaseModel):
     """What serves here."""
 
     model_config = example(
-        name="lentigo", version="0.1.0", extensions=["binary_tensor_data", "model_repository"]
+        name="lentigo", version="0.2.0", extensions=["binary_tensor_data", "model_repository"]
     )
 
     name: str
