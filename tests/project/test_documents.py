@@ -1,15 +1,28 @@
 """The documents, held to the code."""
 
+import json
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lentigo_contract.labels import DIAGNOSES
+from lentigo_contract.manifest import Manifest
 from lentigo_inference.app import create_app
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
 from lentigo_inference.settings import Settings, environment_name
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PACKAGES = (
+    ROOT / "shared/src/lentigo_contract",
+    ROOT / "services/inference/src/lentigo_inference",
+    ROOT / "services/trainer/src/lentigo_trainer",
+)
+# Written by commands, and held to them by other tests.
+GENERATED = {DOCS / "model-card.md", DOCS / "benchmark/README.md"}
 
 
 def rows(document: str, first: str) -> dict[str, list[str]]:
@@ -23,14 +36,14 @@ def rows(document: str, first: str) -> dict[str, list[str]]:
     return {row[0].strip("`"): row[1:] for row in cells if re.fullmatch(first, row[0])}
 
 
-def test_operations_lists_every_setting_and_no_other() -> None:
-    listed = rows("operations.md", r"`LENTIGO_\w+`")
+def test_the_reference_lists_every_setting_and_no_other() -> None:
+    listed = rows("reference/settings.md", r"`LENTIGO_\w+`")
     assert set(listed) == {environment_name(field) for field in Settings.model_fields}
 
 
 @pytest.mark.parametrize("field", Settings.model_fields)
-def test_operations_tells_each_default(field: str) -> None:
-    _unit, told, does = rows("operations.md", r"`LENTIGO_\w+`")[environment_name(field)]
+def test_the_reference_has_each_default(field: str) -> None:
+    _unit, told, does = rows("reference/settings.md", r"`LENTIGO_\w+`")[environment_name(field)]
     info = Settings.model_fields[field]
     if info.default_factory is not None:
         assert told == "one a core"
@@ -44,16 +57,158 @@ def test_operations_tells_each_default(field: str) -> None:
 @pytest.mark.parametrize(
     "problem", [INTERNAL, INVALID_PARAMETER, *PROBLEMS.values()], ids=lambda problem: problem.slug
 )
-def test_the_interface_tells_of_every_error(problem: ProblemType) -> None:
-    text = (DOCS / "api.md").read_text()
+def test_the_reference_lists_every_error(problem: ProblemType) -> None:
+    text = (DOCS / "reference/errors.md").read_text()
     assert f"| {problem.status} | `{problem.slug}` |" in text
 
 
-def test_the_interface_tells_of_every_endpoint() -> None:
-    told = set(rows("api.md", r"`(GET|POST) /.*`"))
+def test_the_reference_lists_every_endpoint() -> None:
+    told = set(rows("reference/rest-api.md", r"`(GET|POST) /.*`"))
     served = {
         f"{method.upper()} {path}"
         for path, methods in create_app(Settings()).openapi()["paths"].items()
         for method in methods
     }
     assert served <= told
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def documents() -> list[Path]:
+    """Every Markdown document that a person wrote and that is tracked, or about to be."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    paths = [ROOT / name for name in listing.stdout.splitlines()]
+    return [path for path in paths if path.is_file() and not path.is_relative_to(ROOT / "models")]
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+
+
+def anchors(document: Path) -> set[str]:
+    """What a link into a document may name, as GitHub and MkDocs make it from the headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
+
+
+@pytest.mark.parametrize("document", documents(), ids=relative)
+def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", without_code(document.read_text()))
+    for link in links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name).resolve() if name else document
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("document", documents(), ids=relative)
+def test_no_document_names_a_machine_or_a_registry(document: Path) -> None:
+    text = document.read_text()
+    assert re.search(r"(?<![\w.])/(?:work|tmp|root|home)/", text) is None
+    assert re.search(r"pypi\.org/simple|files\.pythonhosted|registry\.npmjs", text) is None
+
+
+@pytest.mark.parametrize("document", sorted(GENERATED | {ROOT / "README.md"}), ids=relative)
+def test_the_notice_stands_at_the_top_of_what_names_results(document: Path) -> None:
+    assert "Research use only. Not a medical device." in "\n".join(
+        document.read_text().splitlines()[:10]
+    )
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
+
+
+def json_blocks(document: str) -> list[dict[str, Any]]:
+    blocks = re.findall(r"```json\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
+    return [json.loads(block) for block in blocks]
+
+
+def test_the_answer_in_the_readme_has_the_members_of_the_interface() -> None:
+    (answer,) = json_blocks("README.md")
+    schemas = create_app(Settings()).openapi()["components"]["schemas"]
+
+    def check(value: object, schema: dict[str, Any]) -> None:
+        if "$ref" in schema:
+            check(value, schemas[schema["$ref"].rpartition("/")[2]])
+        elif isinstance(value, list):
+            for each in value:
+                check(each, schema["items"])
+        elif isinstance(value, dict):
+            (kind,) = [each for each in schema.get("anyOf", [schema]) if each != {"type": "null"}]
+            if "$ref" in kind:
+                check(value, kind)
+                return
+            assert set(kind["required"]) <= set(value) <= set(kind["properties"])
+            for name, each in value.items():
+                check(each, kind["properties"][name])
+
+    operation = create_app(Settings()).openapi()["paths"]["/v1/predictions"]["post"]
+    check(answer, operation["responses"]["200"]["content"]["application/json"]["schema"])
+
+
+def test_the_numbers_of_the_answer_in_the_readme_fit_together() -> None:
+    (answer,) = json_blocks("README.md")
+    ranked = answer["probabilities"]
+    by_code = {each["code"]: each for each in ranked}
+    assert [each["probability"] for each in ranked] == sorted(
+        (each["probability"] for each in ranked), reverse=True
+    )
+    assert sum(each["probability"] for each in ranked) == pytest.approx(1, abs=1e-6)
+    assert {code: each["name"] for code, each in by_code.items()} == {
+        each.code: each.name for each in DIAGNOSES
+    }
+    assert {code for code, each in by_code.items() if each["malignant"]} == {
+        each.code for each in DIAGNOSES if each.malignant
+    }
+    assert answer["malignancy"]["probability"] == pytest.approx(
+        sum(each["probability"] for each in ranked if each["malignant"]), abs=1e-6
+    )
+    assert answer["malignancy"]["refer"] is True
+    first = {key: ranked[0][key] for key in ("code", "name", "probability")}
+    assert first == {key: answer["diagnosis"][key] for key in first}
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_the_map_in_the_readme_has_every_folder_of_a_package(package: Path) -> None:
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    mapped = re.findall(r"(?<!\w)(\w+)/(?!\w)", (ROOT / "README.md").read_text())
+    assert folders <= set(mapped)
+
+
+def test_the_overview_lists_every_decision_by_its_title() -> None:
+    overview = (DOCS / "decisions/README.md").read_text()
+    told = re.findall(r"^\| (\d+) \| \[(.+)\]\((.+)\) \| \S+ \|$", overview, re.MULTILINE)
+    expected = []
+    for path in sorted((DOCS / "decisions").glob("[0-9]*.md")):
+        heading = re.match(r"# (\d+)\. (.+)\n\nDate: (\S+)\. Status: ", path.read_text())
+        assert heading is not None, path.name
+        expected.append((heading[1], heading[2], path.name))
+    assert told == expected
+
+
+def test_the_reference_lists_every_field_of_the_manifest() -> None:
+    cells = rows("reference/model-repository.md", r"`[a-z_]+`(?:, `[a-z_]+`)*")
+    codes = {diagnosis.code for diagnosis in DIAGNOSES}
+    listed = {name for cell in cells for name in re.findall(r"\w+", cell)} - codes
+    assert listed == set(Manifest.model_fields)
+
+
+def test_the_reference_lists_the_diagnoses_in_the_order_of_the_output() -> None:
+    codes = [diagnosis.code for diagnosis in DIAGNOSES]
+    found = rows("reference/model-repository.md", r"`[a-z]+`")
+    listed = [(code, *cells) for code, cells in found.items() if code in codes]
+    assert listed == [(d.code, d.name, "yes" if d.malignant else "no") for d in DIAGNOSES]

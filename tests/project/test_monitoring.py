@@ -30,7 +30,6 @@ ROOT = Path(__file__).parents[2]
 DASHBOARD = ROOT / "deploy/grafana/lentigo.json"
 ALERTS = ROOT / "deploy/prometheus/alerts.yml"
 YAML_FILES = sorted((ROOT / "deploy").rglob("*.yml"))
-OPERATIONS = (ROOT / "docs/operations.md").read_text()
 
 # What Prometheus adds itself.
 PROMETHEUS_METRICS: Final = {"up"}
@@ -129,7 +128,7 @@ def test_every_metric_that_is_asked_for_exists(query: str, names: set[str]) -> N
 def test_every_label_that_is_asked_for_is_in_the_documents(query: str) -> None:
     told = {
         label.strip("` ")
-        for row in rows("operations.md", r"`(lentigo|process)_\w+`").values()
+        for row in rows("reference/metrics.md", r"`(lentigo|process)_\w+`").values()
         for label in row[1].split(",")
     }
     assert labels_of(query) <= told | PROMETHEUS_LABELS
@@ -210,15 +209,15 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do(rule: dict[str, Any]) -> 
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert rule["for"]
     assert rule["annotations"]["summary"]
-    assert rule["alert"] in rows("operations.md", r"`Lentigo\w+`")
+    assert rule["alert"] in rows("how-to/monitor.md", r"`Lentigo\w+`")
 
 
-def test_operations_tells_of_no_alert_that_is_not_there() -> None:
-    assert set(rows("operations.md", r"`Lentigo\w+`")) == {rule["alert"] for rule in alerts()}
+def test_the_guide_lists_no_alert_that_does_not_exist() -> None:
+    assert set(rows("how-to/monitor.md", r"`Lentigo\w+`")) == {rule["alert"] for rule in alerts()}
 
 
-def test_operations_lists_every_metric_and_no_other(tmp_path: Path) -> None:
-    told = {name: row[0] for name, row in rows("operations.md", r"`lentigo_\w+`").items()}
+def test_the_reference_lists_every_metric_and_no_other(tmp_path: Path) -> None:
+    told = {name: row[0] for name, row in rows("reference/metrics.md", r"`lentigo_\w+`").items()}
     assert told == {
         metric.name + {"counter": "_total", "info": "_info"}.get(metric.type, ""): metric.type
         for metric in families(ModelStore(tmp_path))

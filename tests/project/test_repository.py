@@ -58,5 +58,5 @@ def test_make_check_runs(tool: str) -> None:
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:
-    numbers = [path.name[:4] for path in sorted((ROOT / "docs/decisions").glob("*.md"))]
+    numbers = [path.name[:4] for path in sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))]
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
