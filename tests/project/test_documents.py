@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lentigo_contract.labels import DIAGNOSES
-from lentigo_contract.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_inference.app import create_app
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
 from lentigo_inference.settings import Settings, environment_name

@@ -12,7 +12,7 @@ import typer
 
 from lentigo_inference.app import create_app
 from lentigo_inference.settings import Settings
-from lentigo_trainer.cli import app as trainer_app
+from lentigo_trainer.cli.main import app as trainer_app
 
 ROOT = Path(__file__).parents[2]
 HOOKS = ROOT / "docs/hooks"
