@@ -22,6 +22,8 @@ MARKER: Final = re.compile(r"<!-- cli: ([\w-]+) -->")
 _BIN: Final = Path(sys.executable).parent
 # Typer shortens each command's line in this list; the headings below it name them all.
 _LIST_OF_COMMANDS: Final = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+\n?")
+# A command that has no option but --help.
+_NO_OPTIONS: Final = re.compile(r"\*\*Options\*\*:\n\s*(?=##|\Z)")
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -41,7 +43,8 @@ def _reference(program: str) -> str:
 def _typer_reference(program: str, module: str) -> str:
     text = _output([str(_BIN / "typer"), module, "utils", "docs", "--name", program])
     text = _LIST_OF_COMMANDS.sub("", text.removeprefix(f"# `{program}`\n"))
-    return text.replace("* `--help`: Show this message and exit.\n", "")
+    text = text.replace("* `--help`: Show this message and exit.\n", "")
+    return _NO_OPTIONS.sub("", text)
 
 
 def _help_reference(command: list[str], heading: str) -> str:

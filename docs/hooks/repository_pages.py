@@ -14,7 +14,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-# Documents of the root folder, and the pages they become.
+# Documents of the root folder, and the pages they become. The site's own start page stands for the
+# README.
 PAGES: Final = {
     "CHANGELOG.md": "project/changelog.md",
     "CODE_OF_CONDUCT.md": "project/code-of-conduct.md",
@@ -22,6 +23,7 @@ PAGES: Final = {
     "README.md": "index.md",
     "SECURITY.md": "project/security.md",
 }
+_DOCUMENTS: Final = {page: name for name, page in PAGES.items() if page != "index.md"}
 DECISIONS: Final = "decisions"
 # Where a link to a folder leads.
 INDEX_NAMES: Final = ("index.md", "README.md")
@@ -49,7 +51,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each document of the root folder that has one."""
     root = Path(config.docs_dir).parent
     for name, page in PAGES.items():
-        if page.startswith("project/"):
+        if page in _DOCUMENTS:
             files.append(File.generated(config, page, abs_src_path=str(root / name)))
     return files
 
@@ -58,7 +60,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Point each link that leaves `docs/` to the page of its file."""
     del config
     own = page.file.src_uri
-    document = next((name for name, target in PAGES.items() if target == own), f"docs/{own}")
+    document = _DOCUMENTS.get(own, f"docs/{own}")
 
     def replaced(link: re.Match[str]) -> str:
         target = link["target"]
