@@ -66,18 +66,29 @@ def _request(operation: Json) -> str:
 
 
 def _responses(operation: Json) -> str:
-    rows, examples = [], ""
-    for status, response in operation["responses"].items():
+    """Show what succeeds with its examples, and name the errors, which have a page of their own."""
+    rows, examples, errors = [], "", []
+    for status, response in sorted(operation["responses"].items()):
         contents = response.get("content", {})
+        if not status.startswith("2"):
+            errors.append(f"{status} ({_lowered(response['description'])})")
+            continue
         forms = ", ".join(
             f"`{name}`{_of(content.get('schema', {}))}" for name, content in contents.items()
         )
         rows.append(f"| {status} | {_cell(response['description'])} | {forms} |")
         for name, content in contents.items():
-            found = [each for each in _examples(content) if not isinstance(each, str)]
-            for example in found if status.startswith("2") else found[:1]:
-                examples += _folded("example", f"Example: {status} {name}", example)
-    return _table("| Status | Meaning | Body |", rows) + examples
+            for example in _examples(content):
+                if not isinstance(example, str):
+                    examples += _folded("example", f"Example: {status} {name}", example)
+    text = _table("| Status | Meaning | Body |", rows) + examples
+    return f"{text}[Errors](errors.md): {'; '.join(errors)}.\n\n" if errors else text
+
+
+def _lowered(description: str) -> str:
+    """Return the titles of problems, which are joined by "; or ", as parts of a sentence."""
+    titles = (title[0].lower() + title[1:] for title in _cell(description).split("; or "))
+    return ", ".join(titles)
 
 
 def _schemas(document: Json) -> str:
