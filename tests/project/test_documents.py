@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from lentigo_contract.labels import DIAGNOSES
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_inference.app import create_app
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
 from lentigo_inference.settings import Settings, environment_name
+from lentigo_trainer.cli.main import app as trainer_app
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -212,3 +214,39 @@ def test_the_reference_lists_the_diagnoses_in_the_order_of_the_output() -> None:
     found = rows("reference/model-repository.md", r"`[a-z]+`")
     listed = [(code, *cells) for code, cells in found.items() if code in codes]
     assert listed == [(d.code, d.name, "yes" if d.malignant else "no") for d in DIAGNOSES]
+
+
+def commands(program: str) -> list[tuple[str, list[str]]]:
+    """Each use of a program in a code block of a document, with its arguments."""
+    uses = []
+    for document in documents():
+        if document in GENERATED or document.name == "CHANGELOG.md":
+            continue
+        blocks = re.findall(r"```(?:console)?\n(.*?)```", document.read_text(), re.DOTALL)
+        for line in "".join(blocks).replace("\\\n", " ").splitlines():
+            found = re.search(rf"(?:^|[\s/]){program} +(\S.*)", line.partition(" # ")[0])
+            if found:
+                uses.append((relative(document), found[1].split()))
+    return uses
+
+
+def test_every_use_of_the_trainer_has_a_command_and_options_that_exist() -> None:
+    known = {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in typer.main.get_group(trainer_app).commands.items()
+    }
+    uses = commands("lentigo-train")
+    assert uses
+    for document, (command, *arguments) in uses:
+        assert command in known, document
+        options = {each for each in arguments if each.startswith("--")}
+        assert options <= known[command], document
+
+
+def test_every_target_of_make_in_a_document_exists() -> None:
+    declared = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert declared is not None
+    uses = commands("make")
+    assert uses
+    for document, (target, *_) in uses:
+        assert target in declared[1].split(), document
