@@ -27,10 +27,11 @@ promised to stay as it is.
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the pages into the navigation, below the other reference pages."""
-    tree: list[object] = [f"{FOLDER}/index.md"]
-    for package in _packages(config):
-        pages = [f"{FOLDER}/{page}" for page in _folders(package)]
-        tree.append({package.name: pages})
+    packages = [
+        {package.name: [_entry(package, *each) for each in _folders(package).items()]}
+        for package in _packages(config)
+    ]
+    tree = [f"{FOLDER}/index.md", *packages]
     for section in config.nav or ():
         if isinstance(section, dict) and "Reference" in section:
             section["Reference"].append({"Python packages": tree})
@@ -58,6 +59,12 @@ def _folders(package: Path) -> dict[str, Path]:
     """Return the folders with public modules, by the address of their page."""
     folders = {folder for folder in package.rglob("*/") if _modules(folder)} | {package}
     return {_address(package, folder): folder for folder in sorted(folders)}
+
+
+def _entry(package: Path, page: str, folder: Path) -> object:
+    """Return a page's entry in the navigation; the package's own page is that of the section."""
+    name = ".".join(folder.relative_to(package).parts)
+    return {name: f"{FOLDER}/{page}"} if name else f"{FOLDER}/{page}"
 
 
 def _address(package: Path, folder: Path) -> str:
