@@ -1,4 +1,4 @@
-# Everything a person runs on Lentigo. `make` alone prints this file's targets.
+# Every command for working on Lentigo and for running it. `make` alone lists the targets.
 #
 # Each environment is one pinned file of requirements/. All of them install into .venv, agree on
 # every pin, and leave a stamp there, so that the second time costs nothing.
@@ -61,7 +61,7 @@ check: $(VENV)/.dev ## Check format, lint, types, import rules, duplicated code 
 	$(BIN)/pylint --disable=all --enable=duplicate-code $(wildcard $(addsuffix /*,$(SOURCES)))
 	$(MKDOCS) build --strict --quiet
 
-format: $(VENV)/.dev ## Format the code and mend what the linter can
+format: $(VENV)/.dev ## Format the code and fix what the linter can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
@@ -98,7 +98,7 @@ train-container: .source .engine ## Train in a container and publish to its volu
 smoke: .engine $(VENV)/.dev ## Build the images and test them on a Docker engine: train, publish, swap, and what may go wrong
 	COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest tests/containers --numprocesses=0 $(ARGS)
 
-lock: $(BIN)/python ## Write the pinned files of requirements/ anew (ARGS=--upgrade to move to newer versions)
+lock: $(BIN)/python ## Compile the pinned files of requirements/ again (ARGS=--upgrade to move to newer versions)
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	$(call compile,dev,requirements/dev.in requirements/build.in $(PYPROJECTS) --extra savedmodel --extra litert)
 	$(call compile,build,requirements/build.in)
