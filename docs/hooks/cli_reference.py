@@ -34,9 +34,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def _reference(program: str) -> str:
     (entry,) = entry_points(group="console_scripts", name=program)
-    module = importlib.import_module(entry.module)
-    if any(isinstance(value, typer.Typer) for value in vars(module).values()):
-        return _typer_reference(program, entry.module)
+    package = entry.module.partition(".")[0]
+    for name in (entry.module, f"{package}.cli"):
+        module = importlib.import_module(name)
+        if any(isinstance(value, typer.Typer) for value in vars(module).values()):
+            return _typer_reference(program, name)
     return _help_reference([program], "##")
 
 
