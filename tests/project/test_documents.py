@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,27 @@ def test_the_map_in_the_readme_has_every_folder_of_a_package(package: Path) -> N
     folders = {path.parent.name for path in package.glob("*/__init__.py")}
     mapped = re.findall(r"(?<!\w)(\w+)/(?!\w)", (ROOT / "README.md").read_text())
     assert folders <= set(mapped)
+
+
+@pytest.mark.parametrize(
+    "document", ["CONTRIBUTING.md", "docs/decisions/0019-folders-by-feature.md"]
+)
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_the_layers_in_a_document_are_those_that_are_held(package: Path, document: str) -> None:
+    text = (ROOT / document).read_text()
+    block = re.search(rf"^ *{package.name} {{2,}}(.+(?:\n +>.*)*)$", text, re.MULTILINE)
+    assert block is not None
+    told = re.findall(r"\w+", block[1])
+    assert {path.parent.name for path in package.glob("*/__init__.py")} <= set(told)
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    for contract in tool["contracts"]:
+        if contract["type"] == "layers" and contract["containers"] == [package.name]:
+            layers = [re.findall(r"\w+", layer) for layer in contract["layers"]]
+            heights = [
+                height for name in told for height, layer in enumerate(layers) if name in layer
+            ]
+            assert len(heights) == len(told)
+            assert heights == sorted(heights)
 
 
 def test_the_overview_lists_every_decision_by_its_title() -> None:
