@@ -52,7 +52,9 @@ def test_a_python_that_is_too_old_is_a_one_line_error(tmp_path: Path) -> None:
     assert not (tmp_path / "venv").exists()
 
 
-@pytest.mark.parametrize("tool", ["ruff format --check", "ruff check", "mypy", "lint-imports"])
+@pytest.mark.parametrize(
+    "tool", ["ruff format --check", "ruff check", "mypy", "lint-imports", "mkdocs build --strict"]
+)
 def test_make_check_runs(tool: str) -> None:
     assert tool in run_make("--dry-run", "check").stdout
 
