@@ -272,3 +272,20 @@ def test_every_target_of_make_in_a_document_exists() -> None:
     assert uses
     for document, (target, *_) in uses:
         assert target in declared[1].split(), document
+
+
+def test_every_document_that_a_source_names_exists() -> None:
+    listing = subprocess.run(
+        ["git", "ls-files", "*.py", "*.toml", "*.yml", "*.json", ".env.example"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    named = [
+        (source, name)
+        for source in listing.stdout.splitlines()
+        for name in re.findall(r"docs/[\w/-]+\.md", (ROOT / source).read_text())
+    ]
+    assert named
+    assert [each for each in named if not (ROOT / each[1]).exists()] == []

@@ -1,6 +1,6 @@
 """Everything that can be set, from environment variables that begin with `LENTIGO_`.
 
-Built once, in `__main__`, and passed in. `docs/operations.md` lists every setting.
+Built once, in `__main__`, and passed in. `docs/reference/settings.md` lists every setting.
 """
 
 import re

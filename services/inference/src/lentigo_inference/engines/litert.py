@@ -26,7 +26,7 @@ class LiteRTEngine:
 
     A lone image is computed with all threads. Of several, each lane takes its share with a part of
     the threads: threads that compute the same image wait for each other at every layer.
-    docs/decisions/0011-images-side-by-side.md has the figures.
+    docs/decisions/0011-parallel-litert-interpreters.md has the figures.
     """
 
     platform = "litert_tflite"

@@ -1,7 +1,7 @@
 """What is counted and timed while the service runs, for Prometheus.
 
-Names and units follow https://prometheus.io/docs/practices/naming/. `docs/operations.md` explains
-each; `service_state.py` has those that are read when they are asked for.
+Names and units follow https://prometheus.io/docs/practices/naming/. `docs/reference/metrics.md`
+explains each; `service_state.py` has those that are read when they are asked for.
 
 How the service stands at the moment Prometheus asks.
 """

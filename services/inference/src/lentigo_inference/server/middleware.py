@@ -13,7 +13,7 @@ What is refused before it costs anything: predictions, while as many as allowed 
 
 The routes would refuse them as well. But under a load of several times what the service can answer,
 finding that out behind FastAPI's layers takes the processor from the predictions that were let in
-(docs/decisions/0013-refusing-costs-little.md).
+(docs/decisions/0013-shed-load-before-fastapi.md).
 """
 
 import asyncio

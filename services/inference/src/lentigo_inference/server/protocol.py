@@ -1,6 +1,7 @@
 """HTTP/1.1 that waits only so long for a request, keeps only so much of it, and bears what is none.
 
-uvicorn's protocol on httptools, Node's parser in C: docs/decisions/0013-refusing-costs-little.md.
+uvicorn's protocol on httptools, Node's parser in C:
+docs/decisions/0013-shed-load-before-fastapi.md.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ Mahalanobis distance (Lee et al., "A Simple Unified Framework for Detecting Out-
 Samples and Adversarial Attacks", NeurIPS 2018) of a layer's features, averaged over the picture,
 from their mean over the training images, with one covariance for all diagnoses. The logits and the
 last features tell less: a network keeps there what tells one diagnosis from the other and forgets
-the rest. docs/decisions/0015-unlike-what-it-learnt.md has the figures.
+the rest. docs/decisions/0015-out-of-distribution-by-mahalanobis-distance.md has the figures.
 
 Training images as other dermatoscopes, cameras and archives might have given them.
 

@@ -8,7 +8,7 @@ A temperature for each diagnosis: a network may be too sure of one and too timid
 
 One temperature serves them all as best it can. A network whose answers were balanced, so that rare
 diagnoses are not overlooked, is too sure when it gives a rare one, and not sure enough when it
-gives the frequent one. docs/decisions/0016-a-temperature-for-each-diagnosis.md has the figures.
+gives the frequent one. docs/decisions/0016-class-temperatures.md has the figures.
 
 Calibration: what turns a network's logits into probabilities that mean what they say.
 """

@@ -113,7 +113,7 @@ class Architecture:
         plain: whether its convolutions are plain ones rather than depthwise. LiteRT does not suit
             them, and bfloat16 does where the processor has it, so what takes longest is computed
             that way: the pass through the frozen layers, or every step where nothing is frozen.
-            See docs/decisions/0018-plain-convolutions.md.
+            See docs/decisions/0018-plain-convolutions-in-bfloat16.md.
         pooled: whether the last feature map is averaged over its cells, or else flattened.
         published: the totals that the paper gives, if it gives any.
     """

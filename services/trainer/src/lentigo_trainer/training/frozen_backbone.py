@@ -6,8 +6,9 @@ epochs is the variables, the optimiser's and the history (`checkpoint`).
 The frozen trunk, faster than Keras runs it: on LiteRT, or on TensorFlow compiled.
 
 LiteRT runs float32 through XNNPACK, whose depthwise convolutions suit MobileNet and its
-successors: docs/decisions/0004-frozen-trunk-on-litert.md. Plain convolutions are fastest on
-TensorFlow, in bfloat16 if the processor has it: docs/decisions/0018-plain-convolutions.md.
+successors: docs/decisions/0004-frozen-backbone-on-litert.md. Plain convolutions are fastest on
+TensorFlow, in bfloat16 if the processor has it:
+docs/decisions/0018-plain-convolutions-in-bfloat16.md.
 """
 
 import hashlib
