@@ -1,10 +1,12 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.cli.options import recipe_from
-from lentigo_trainer.config.recipe import FineTuning, Recipe, own_recipe, read_recipe
+from lentigo_trainer.config.recipe import AugmentationConfig, FineTuning, Recipe, Restart
+from lentigo_trainer.config.recipe_file import default_recipe, read_recipe
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.registry import ARCHITECTURES
 
@@ -23,7 +25,7 @@ def test_the_papers_recipe_is_what_a_recipe_is_that_says_nothing() -> None:
 
 def test_a_run_that_is_told_no_recipe_follows_lentigos_own() -> None:
     assert read_recipe(PAPER.parent / "lentigo.toml") == recipe_from(None, None)
-    assert recipe_from(None, 3) == own_recipe().for_epochs(3)
+    assert recipe_from(None, 3) == default_recipe().for_epochs(3)
 
 
 def test_the_benchmarks_recipe_for_mobilenet_is_the_papers() -> None:
@@ -130,35 +132,35 @@ def test_a_name_that_is_another_folder_is_refused(tmp_path: Path, name: str) -> 
 
 
 def test_keys_of_the_other_way_to_learn_are_refused(tmp_path: Path) -> None:
-    path = written(tmp_path, "class_target = 6000\n\n[whole_network]\n")
+    path = written(tmp_path, "class_target = 6000\n\n[fine_tuning]\n")
     with pytest.raises(RecipeError, match="has no class_target; take it out"):
         read_recipe(path)
 
 
 def test_growing_pictures_are_refused_for_a_network_of_one_size(tmp_path: Path) -> None:
-    stages = "[whole_network]\nstages = [{ side = 128, epochs = 1 }]\n"
+    stages = "[fine_tuning]\nstages = [{ side = 128, epochs = 1 }]\n"
     with pytest.raises(RecipeError, match="average pooling, which cnn has not"):
         read_recipe(written(tmp_path, 'architecture = "cnn"\nepochs = 10\n' + stages))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ("[whole_network]\nrate = 1.0\n", r"line 2, whole_network\.rate: .*base_rate"),
-        ("[whole_network.variation]\nhue = 1.0\n", r"line 2, .*hue: .*saturation"),
-        ("[whole_network]\nstages = [{ side = 128, epoch = 1 }]\n", r"line 2, .*there are side"),
-        ("[whole_network]\nstages = [{ side = 300, epochs = 1 }]\n", "line 2, .*224"),
+        ("[fine_tuning]\nrate = 1.0\n", r"line 2, fine_tuning\.rate: .*backbone_learning_rate"),
+        ("[fine_tuning.augmentation]\nhue = 1.0\n", r"line 2, .*hue: .*saturation"),
+        ("[fine_tuning]\nstages = [{ side = 128, epoch = 1 }]\n", r"line 2, .*there are side"),
+        ("[fine_tuning]\nstages = [{ side = 300, epochs = 1 }]\n", "line 2, .*224"),
     ],
 )
-def test_a_fault_in_a_table_of_the_whole_network_is_found(
-    tmp_path: Path, text: str, told: str
+def test_a_fault_in_a_table_of_fine_tuning_is_found(
+    tmp_path: Path, text: str, message: str
 ) -> None:
-    with pytest.raises(RecipeError, match=told):
+    with pytest.raises(RecipeError, match=message):
         read_recipe(written(tmp_path, text))
 
 
 def test_pictures_grow_from_stage_to_stage_up_to_full_size() -> None:
-    settings = read_recipe(PAPER.parent / "lentigo.toml").whole_network or FineTuning()
+    settings = read_recipe(PAPER.parent / "lentigo.toml").fine_tuning or FineTuning()
     sides = [settings.side_of(epoch) for epoch in range(1, 26)]
     assert sides == [128] * 6 + [160] * 5 + [224] * 4 + [160] * 4 + [224] * 6
 
@@ -169,14 +171,99 @@ def test_pictures_grow_from_stage_to_stage_up_to_full_size() -> None:
 def test_a_quick_run_shortens_stages_and_restarts_too(
     epochs: int, sides: list[int], behind: int
 ) -> None:
-    quick = read_recipe(PAPER.parent / "lentigo.toml").for_epochs(epochs).whole_network
+    quick = read_recipe(PAPER.parent / "lentigo.toml").for_epochs(epochs).fine_tuning
     assert quick is not None
     assert [quick.side_of(epoch) for epoch in range(1, len(sides) + 1)] == sides
-    assert [restart.behind for restart in quick.restarts] == [behind] * bool(behind)
+    assert [restart.after_epoch for restart in quick.restarts] == [behind] * bool(behind)
 
 
 @pytest.mark.parametrize("second", [2, 1])
 def test_restarts_that_do_not_follow_each_other_are_refused(tmp_path: Path, second: int) -> None:
-    table = f"[whole_network]\nrestarts = [{{ behind = 2 }}, {{ behind = {second} }}]\n"
+    table = f"[fine_tuning]\nrestarts = [{{ after_epoch = 2 }}, {{ after_epoch = {second} }}]\n"
     with pytest.raises(RecipeError, match=r"line 2, .*must rise"):
         read_recipe(written(tmp_path, table))
+
+
+FORMER = """
+epochs = 9
+
+[whole_network]
+rows = 700
+base_rate = 1e-4
+head_rate = 1e-3
+average = 0.9
+average_rounds = true
+restarts = [{ behind = 3, variation = { soften = 0.5 } }]
+
+[whole_network.variation]
+soften = 0.1
+"""
+
+CURRENT = """
+epochs = 9
+
+[fine_tuning]
+images_per_epoch = 700
+backbone_learning_rate = 1e-4
+head_learning_rate = 1e-3
+ema_decay = 0.9
+average_cycles = true
+restarts = [{ after_epoch = 3, augmentation = { blur = 0.5 } }]
+
+[fine_tuning.augmentation]
+blur = 0.1
+"""
+
+
+def test_the_former_names_of_keys_mean_the_same_as_the_current_ones(tmp_path: Path) -> None:
+    former = read_recipe(written(tmp_path, FORMER))
+    assert former == read_recipe(written(tmp_path, CURRENT))
+    assert former.fine_tuning == FineTuning(
+        images_per_epoch=700,
+        backbone_learning_rate=1e-4,
+        head_learning_rate=1e-3,
+        ema_decay=0.9,
+        average_cycles=True,
+        restarts=(Restart(after_epoch=3, augmentation=AugmentationConfig(blur=0.5)),),
+        augmentation=AugmentationConfig(blur=0.1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[fine_tuning]\n[whole_network]\n", ": whole_network is the former name of fine_tuning"),
+        (
+            "[fine_tuning]\nrows = 2\nimages_per_epoch = 2\n",
+            "line 1, fine_tuning: rows is the former name of images_per_epoch; remove rows",
+        ),
+        (
+            "[fine_tuning]\nrestarts = [{ behind = 1, after_epoch = 1 }]\n",
+            r"line 2, fine_tuning\.restarts\.0: behind is the former name of after_epoch",
+        ),
+    ],
+)
+def test_both_names_of_a_key_at_once_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(written(tmp_path, text))
+
+
+def test_a_fault_under_a_former_name_is_found_by_that_name(tmp_path: Path) -> None:
+    path = written(tmp_path, "epochs = 9\n[whole_network]\nrate = 1.0\n")
+    with pytest.raises(RecipeError, match=r"line 3, whole_network\.rate: .*backbone_learning_rate"):
+        read_recipe(path)
+
+
+def test_a_key_after_an_array_over_several_lines_has_the_right_line(tmp_path: Path) -> None:
+    stages = "[fine_tuning]\n# Grows.\nstages = [\n  { side = 128, epochs = 1 },\n  # full\n]\n"
+    with pytest.raises(RecipeError, match=r"line 7, fine_tuning\.dropout: "):
+        read_recipe(written(tmp_path, stages + "dropout = 2.0\n"))
+    with pytest.raises(RecipeError, match=r"line 3, fine_tuning\.stages\.0\.side: "):
+        read_recipe(written(tmp_path, stages.replace("128", "8")))
+
+
+def test_the_recipe_of_the_shipped_model_still_loads() -> None:
+    manifest = PAPER.parents[1] / "models" / "lentigo" / "3" / "manifest.json"
+    recipe = json.loads(manifest.read_text())["recipe"]
+    assert "whole_network" in recipe
+    assert Recipe.model_validate_json(json.dumps(recipe)) == default_recipe()

@@ -37,12 +37,14 @@ def test_picture_and_label_are_blended_alike() -> None:
 
 @pytest.mark.parametrize(("epoch", "strength"), [(2, 0.0), (3, 0.3), (5, 0.3), (6, 0.1)])
 def test_it_begins_behind_a_restart(epoch: int, strength: float) -> None:
-    restarts = (Restart(behind=2, mixup=0.3), Restart(behind=5, mixup=0.1))
+    restarts = (Restart(after_epoch=2, mixup=0.3), Restart(after_epoch=5, mixup=0.1))
     assert FineTuning(restarts=restarts).mixup_of(epoch) == strength
 
 
 def test_variation_changes_behind_a_restart_that_names_one() -> None:
     wider = AugmentationConfig(tint=0.3)
-    settings = FineTuning(restarts=(Restart(behind=2, variation=wider), Restart(behind=4)))
-    given = [settings.variation_of(epoch) for epoch in (2, 3, 5)]
-    assert given == [settings.variation, wider, wider]
+    settings = FineTuning(
+        restarts=(Restart(after_epoch=2, augmentation=wider), Restart(after_epoch=4))
+    )
+    given = [settings.augmentation_of(epoch) for epoch in (2, 3, 5)]
+    assert given == [settings.augmentation, wider, wider]

@@ -73,7 +73,7 @@ def test_what_turning_softens_sharpening_gives_back() -> None:
 
 def test_a_picture_without_detail_cannot_be_sharpened() -> None:
     flat = np.full((2, 224, 224, 3), 90, np.float32)
-    widest = STILL.model_copy(update={"soften": 0.5, "sharpen": 2.0})
+    widest = STILL.model_copy(update={"blur": 0.5, "sharpen": 2.0})
     assert augment(flat, draw_augmentations(widest, 2, 224, 0), 224).numpy() == pytest.approx(flat)
 
 

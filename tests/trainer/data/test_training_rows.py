@@ -52,7 +52,7 @@ def test_what_is_watched_while_training_is_neither_the_hold_out_nor_the_938(
 
 
 def test_a_network_that_learns_wholly_gets_originals_alone(prepared: Prepared) -> None:
-    rows = chosen(prepared, Recipe(hold_out=True, whole_network=FineTuning()))
+    rows = chosen(prepared, Recipe(hold_out=True, fine_tuning=FineTuning()))
     assert np.array_equal(rows.plan.source, rows.used.train)
     assert not rows.plan.replica.any()
 

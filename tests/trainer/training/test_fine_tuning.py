@@ -18,9 +18,13 @@ from lentigo_trainer.training.loop import EpochMetrics
 from tests.trainer.networks import lively_mobilenet
 
 SETTINGS = FineTuning(
-    rows=28, base_rate=0.01, head_rate=0.05, average=0.5, stages=(Stage(side=64, epochs=2),)
+    images_per_epoch=28,
+    backbone_learning_rate=0.01,
+    head_learning_rate=0.05,
+    ema_decay=0.5,
+    stages=(Stage(side=64, epochs=2),),
 )
-RECIPE = Recipe(epochs=3, batch_size=8, whole_network=SETTINGS)
+RECIPE = Recipe(epochs=3, batch_size=8, fine_tuning=SETTINGS)
 
 
 class KilledError(Exception):
@@ -118,9 +122,9 @@ def test_a_killed_run_ends_with_the_same_numbers_to_the_bit(tmp_path: Path, epoc
 def test_a_restart_changes_nothing_before_it(tmp_path: Path) -> None:
     # Another graph may round elsewhere, in float32 by far less than in bfloat16.
     once = SETTINGS.model_copy(update={"bfloat16": False})
-    again = once.model_copy(update={"restarts": (Restart(behind=3),)})
-    short = RECIPE.model_copy(update={"whole_network": once})
-    longer = RECIPE.model_copy(update={"epochs": 5, "whole_network": again})
+    again = once.model_copy(update={"restarts": (Restart(after_epoch=3),)})
+    short = RECIPE.model_copy(update={"fine_tuning": once})
+    longer = RECIPE.model_copy(update={"epochs": 5, "fine_tuning": again})
     before = without_time(trained(tmp_path / "short.npz", recipe=short))
     after = without_time(trained(tmp_path / "long.npz", recipe=longer))
     for figures, expected in zip(after, before, strict=False):
@@ -129,17 +133,17 @@ def test_a_restart_changes_nothing_before_it(tmp_path: Path) -> None:
 
 
 def test_the_rounds_averaged_are_the_mean_of_their_ends(tmp_path: Path) -> None:
-    once = SETTINGS.model_copy(update={"restarts": (Restart(behind=2),), "stages": ()})
-    both = once.model_copy(update={"average_rounds": True})
+    once = SETTINGS.model_copy(update={"restarts": (Restart(after_epoch=2),), "stages": ()})
+    both = once.model_copy(update={"average_cycles": True})
     ends = []
     for epochs in (2, 3):
         network = small()
-        recipe = RECIPE.model_copy(update={"whole_network": once})
+        recipe = RECIPE.model_copy(update={"fine_tuning": once})
         with suppress(KilledError):
             trained(tmp_path / f"{epochs}.npz", stop_after=epochs, network=network, recipe=recipe)
         ends.append(average_in(tmp_path / f"{epochs}.npz", network))
     network = small()
-    recipe = RECIPE.model_copy(update={"whole_network": both})
+    recipe = RECIPE.model_copy(update={"fine_tuning": both})
     with pytest.raises(KilledError):
         trained(tmp_path / "both.npz", stop_after=2, recipe=recipe)
     trained(tmp_path / "both.npz", network=network, recipe=recipe)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_trainer.config.recipe import Recipe
+from lentigo_trainer.config.recipe_file import default_recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.provenance import digest_of
 from lentigo_trainer.errors import WorkFolderError
@@ -22,12 +23,32 @@ def identity(
         limit=limit,
         cores=1,
     )
-    return identity_of(config, dataset, trunk="t")
+    return identity_of(config, dataset, backbone="t")
 
 
 def test_a_folder_is_adopted_once_and_recognised_after(tmp_path: Path) -> None:
     adopt(tmp_path / "run", identity())
     adopt(tmp_path / "run", identity())
+
+
+def test_a_folder_made_with_the_former_keys_of_a_recipe_resumes(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[3] / "models" / "lentigo" / "3" / "manifest.json"
+    recipe = json.loads(shipped.read_text())["recipe"]
+    assert "whole_network" in recipe
+    made = {"recipe": recipe, "seed": 0, "limit": None, "dataset": "d", "trunk": "t"}
+    (tmp_path / "run.json").write_text(json.dumps(made))
+    adopt(tmp_path, identity(default_recipe()))
+    with pytest.raises(WorkFolderError, match="made with another recipe"):
+        adopt(tmp_path, identity(default_recipe().for_epochs(24)))
+
+
+@pytest.mark.parametrize("recipe", [None, {"optimiser": 1}, []])
+def test_a_folder_without_a_readable_recipe_is_of_another_run(
+    tmp_path: Path, recipe: object
+) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(identity() | {"recipe": recipe}))
+    with pytest.raises(WorkFolderError, match="made with another recipe"):
+        adopt(tmp_path, identity())
 
 
 @pytest.mark.parametrize(

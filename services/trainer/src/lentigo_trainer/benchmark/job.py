@@ -21,7 +21,8 @@ from lentigo_trainer.benchmark.profiling import (
     this_machine,
 )
 from lentigo_trainer.benchmark.records import BenchmarkResult
-from lentigo_trainer.config.recipe import Recipe, read_recipe
+from lentigo_trainer.config.recipe import Recipe
+from lentigo_trainer.config.recipe_file import read_recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import open_prepared
 from lentigo_trainer.errors import RecipeError
@@ -146,7 +147,7 @@ def run_job(job: Job, progress: Progress) -> BenchmarkResult:
     """
     config = job.config
     chosen = architecture(config.recipe.architecture)
-    whole = config.recipe.whole_network
+    whole = config.recipe.fine_tuning
     prepared = open_prepared(config.work.prepared)
     trained = train(
         config,

@@ -34,7 +34,8 @@ from lentigo_trainer.cli.options import (
     recipe_from,
     weights_from,
 )
-from lentigo_trainer.config.recipe import OWN_NAME, Recipe
+from lentigo_trainer.config.recipe import Recipe
+from lentigo_trainer.config.recipe_file import DEFAULT_RECIPE
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.export.publishing import SelectionMetric
 from lentigo_trainer.models.registry import Weights
@@ -125,7 +126,7 @@ def publish(
         typer.Option(
             "--run",
             help="Which of the work folder's runs, by the name of its recipe or architecture.",
-            show_default=f"{OWN_NAME}, Lentigo's own recipe",
+            show_default=f"{DEFAULT_RECIPE}, Lentigo's own recipe",
         ),
     ] = None,
     best: Annotated[
@@ -150,7 +151,7 @@ def publish(
     if (force or by is not SelectionMetric.ACCURACY) and not best:
         raise typer.BadParameter("--by and --force say how to choose, so they need --best.")
     if not best:
-        _publish(work / (finished or OWN_NAME), models)
+        _publish(work / (finished or DEFAULT_RECIPE), models)
         return
     from lentigo_trainer.export.publishing import best_run, require_no_worse  # noqa: PLC0415 - see the module
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.config.recipe import Recipe, own_recipe, read_recipe
+from lentigo_trainer.config.recipe import Recipe
+from lentigo_trainer.config.recipe_file import default_recipe, read_recipe
 from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.models.registry import Weights
 from lentigo_trainer.system.progress import Progress
@@ -81,7 +82,7 @@ SeedOption = Annotated[
 
 def recipe_from(path: Path | None, epochs: int | None) -> Recipe:
     """Read a recipe, or take Lentigo's own, and change its epochs if asked to."""
-    recipe = own_recipe() if path is None else read_recipe(path)
+    recipe = default_recipe() if path is None else read_recipe(path)
     return recipe if epochs is None else recipe.for_epochs(epochs)
 
 

@@ -1,54 +1,73 @@
-"""Recipes: what a training run is told in a TOML file, checked before anything starts.
+"""The recipe: how a network is trained, as strict and frozen values.
 
-A table of a recipe: strict, frozen, and without a key that nobody reads.
+`Recipe` holds everything a recipe file may say; `recipe_file` reads it from TOML. There are two
+ways to train. By default the layers after an architecture's freeze boundary learn from the rows of
+the oversampling plan, with `Optimizer`. With a table `fine_tuning` all layers learn, as
+`FineTuning` says.
 
-What a recipe says of a network that learns as a whole.
-
-Lentigo's own recipe, which a run follows that is told no other: `recipes/lentigo.toml`.
+Keys that were renamed can still be written with their former name: older recipes, manifests and
+work folders hold them. A table with both names of a key is refused.
 """
 
 import hashlib
-import re
-import tomllib
-from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.registry import ARCHITECTURES
 
 
 class StrictModel(BaseModel):
-    """Base of everything that is read from a recipe's TOML."""
+    """Base of every table of a recipe: frozen, strict types, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_name_per_key(cls, values: object) -> object:
+        for field in cls.model_fields.values():
+            if isinstance(field.validation_alias, AliasChoices) and isinstance(values, dict):
+                names = [str(name) for name in field.validation_alias.choices if name in values]
+                if len(names) > 1:
+                    raise PydanticCustomError(
+                        "two_names",
+                        "{former} is the former name of {name}; remove {former}",
+                        {"name": names[0], "former": names[1]},
+                    )
+        return values
+
+
+def _renamed(name: str, former: str) -> FieldInfo:
+    """Declare a key that may also be written with its former name."""
+    field: FieldInfo = Field(validation_alias=AliasChoices(name, former))
+    return field
 
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Stage(StrictModel):
-    """Epochs on smaller pictures, which cost less (progressive resolution).
+    """Epochs on smaller images, which cost less (progressive resizing).
 
-    A fully convolutional network has the same weights whatever the side, and learns on small
-    pictures most of what it needs on large ones (Touvron et al., "Fixing the Train-Test Resolution
+    A fully convolutional network has the same weights at every image size, and learns on small
+    images most of what it needs on large ones (Touvron et al., "Fixing the Train-Test Resolution
     Discrepancy", NeurIPS 2019).
 
     Attributes:
-        side: of the pictures, in pixels.
+        side: of the images, in pixels.
         epochs: how many.
     """
 
@@ -57,20 +76,20 @@ class Stage(StrictModel):
 
 
 class AugmentationConfig(StrictModel):
-    """How far a picture is varied each time it is seen; every value is the widest of its draw.
+    """How far an image is varied each time it is used; each value is the limit of a random draw.
 
     Attributes:
-        rotation: degrees, either way.
-        zoom_in: the shown part's side is at least this share of the picture's.
-        zoom_out: and at most this multiple.
-        stretch: share by which width and height may differ from the picture's proportion.
+        rotation: degrees, in both directions.
+        zoom_in: smallest side of the visible part, as a share of the image's side.
+        zoom_out: largest side of the visible part, as a multiple of the image's side.
+        stretch: share by which the aspect ratio may change.
         shift: share of a side.
-        brightness: share of the full range added or taken.
-        contrast: share by which differences from the picture's mean grow or shrink.
+        brightness: share of the full range that is added or subtracted.
+        contrast: share by which differences from the image's mean grow or shrink.
         saturation: share by which differences from grey grow or shrink.
         tint: share by which each of red, green and blue grows or shrinks, as between cameras.
-        soften: share of the fine detail that is taken away.
-        sharpen: multiple of it that is added.
+        blur: share of the fine detail that is removed.
+        sharpen: multiple of the fine detail that is added.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 180.0
@@ -82,106 +101,119 @@ class AugmentationConfig(StrictModel):
     contrast: Share = 0.2
     saturation: Share = 0.2
     tint: Share = 0.08
-    soften: Annotated[float, Field(ge=0, le=1)] = 0.0
+    blur: Annotated[float, Field(ge=0, le=1), _renamed("blur", "soften")] = 0.0
     sharpen: Annotated[float, Field(ge=0, le=4)] = 0.0
 
 
 class Restart(StrictModel):
-    """The rates start again from a part of their highest, and fall along a cosine once more.
+    """A warm restart: the learning rates rise again and fall along a cosine once more.
 
     Attributes:
-        behind: the epoch behind which they start again.
-        rate: share of the highest rate that they start from.
-        mixup: how much pictures are blended from there on, see `mixup.draw_weights`; 0 not at all.
-        variation: how they are varied from there on; as before if not given.
+        after_epoch: the last epoch before the restart.
+        rate: share of the highest learning rate to restart from.
+        mixup: how strongly images are blended from here on, see
+            `random_augmentation.draw_weights`; 0 for not at all.
+        augmentation: how images are varied from here on; None for no change.
     """
 
-    behind: Annotated[int, Field(ge=1)]
+    after_epoch: Annotated[int, Field(ge=1), _renamed("after_epoch", "behind")]
     rate: Annotated[float, Field(gt=0, le=1)] = 0.5
     mixup: Annotated[float, Field(ge=0, le=4)] = 0.0
-    variation: AugmentationConfig | None = None
+    augmentation: Annotated[AugmentationConfig | None, _renamed("augmentation", "variation")] = None
 
 
 class FineTuning(StrictModel):
-    """How a network learns from its first layer to its last.
+    """How all layers of a network are trained.
 
     Attributes:
-        rows: originals seen in an epoch, at most as many as there are.
-        class_power: a class is drawn in proportion to its images to this power; 1 as they come,
-            0 all classes alike, 0.5 by the square root.
+        images_per_epoch: original images in an epoch, at most as many as there are.
+        class_power: a class is drawn in proportion to its number of images to this power; 1 for
+            natural frequencies, 0 for balanced classes, 0.5 for the square root.
         logit_adjustment: strength of the adjustment by how often a class is drawn; 0 for none.
-        frequency_power: how much of the classes' frequencies is put back into the logits in the
-            end, as a power of the frequency; see `logit_adjustment.put_back`.
+        frequency_power: how much of the class frequencies is added back to the logits after
+            training, as a power of the frequency; see `losses.restore_frequencies`.
         label_smoothing: share of a label that is spread over all classes.
         dropout: share of the pooled features that is dropped.
-        base_rate: learning rate of the base, at its highest.
-        head_rate: of the head.
-        weight_decay: of AdamW, on kernels alone.
-        warm_up_epochs: over which the rates rise; behind them they fall along a cosine.
-        average: decay of the weights' moving average, which is what is measured and exported.
-        bfloat16: whether the arithmetic of a step may be in bfloat16; it is where that is faster.
-        stages: the first epochs, on smaller pictures; the others are at full size.
-        restarts: epochs behind which the rates start again, in rising order.
-        average_rounds: whether what is exported is the mean of what the network was at the end of
-            each round, from one restart to the next; else it is as the last round left it.
-        variation: how pictures are varied.
+        backbone_learning_rate: highest learning rate of the backbone.
+        head_learning_rate: highest learning rate of the head.
+        weight_decay: of AdamW, on kernels only.
+        warm_up_epochs: over which the rates rise; after them they fall along a cosine.
+        ema_decay: decay of the moving average of the weights, which is evaluated and exported.
+        bfloat16: whether a step may compute in bfloat16; it does where that is faster.
+        stages: the first epochs, on smaller images; all others use full size.
+        restarts: warm restarts of the learning rates, in rising order of their epochs.
+        average_cycles: whether to export the mean of the networks at the end of each cycle, from
+            one restart to the next; otherwise the network at the end of the last cycle.
+        augmentation: how images are varied.
     """
 
-    rows: Annotated[int, Field(ge=2, le=1_000_000)] = 7_000
+    images_per_epoch: Annotated[
+        int, Field(ge=2, le=1_000_000), _renamed("images_per_epoch", "rows")
+    ] = 7_000
     class_power: Annotated[float, Field(ge=0, le=1)] = 0.5
     logit_adjustment: Annotated[float, Field(ge=0, le=4)] = 1.0
     frequency_power: Annotated[float, Field(ge=0, le=2)] = 0.0
     label_smoothing: Share = 0.05
     dropout: Share = 0.25
-    base_rate: Annotated[float, Field(gt=0, le=1)] = 6e-4
-    head_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    backbone_learning_rate: Annotated[
+        float, Field(gt=0, le=1), _renamed("backbone_learning_rate", "base_rate")
+    ] = 6e-4
+    head_learning_rate: Annotated[
+        float, Field(gt=0, le=1), _renamed("head_learning_rate", "head_rate")
+    ] = 2e-3
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.05
     warm_up_epochs: Annotated[float, Field(ge=0)] = 1.0
-    average: Share = 0.995
+    ema_decay: Annotated[Share, _renamed("ema_decay", "average")] = 0.995
     bfloat16: bool = True
     # TOML has lists; `strict` would ask for a tuple.
     stages: Annotated[tuple[Stage, ...], Field(strict=False)] = ()
     restarts: Annotated[tuple[Restart, ...], Field(strict=False)] = ()
-    average_rounds: bool = False
-    variation: AugmentationConfig = AugmentationConfig()
+    average_cycles: Annotated[bool, _renamed("average_cycles", "average_rounds")] = False
+    augmentation: Annotated[AugmentationConfig, _renamed("augmentation", "variation")] = (
+        AugmentationConfig()
+    )
 
     @field_validator("restarts")
     @classmethod
-    def _rise(cls, restarts: tuple[Restart, ...]) -> tuple[Restart, ...]:
-        places = [restart.behind for restart in restarts]
-        if places != sorted(set(places)):
+    def _restarts_rise(cls, restarts: tuple[Restart, ...]) -> tuple[Restart, ...]:
+        epochs = [restart.after_epoch for restart in restarts]
+        if epochs != sorted(set(epochs)):
             raise PydanticCustomError("restarts", "their epochs must rise from one to the next")
         return restarts
 
     def side_of(self, epoch: int) -> int:
-        """Give the side of an epoch's pictures, in pixels; epochs count from 1."""
-        behind = 0
+        """Return the side of an epoch's images, in pixels; epochs count from 1."""
+        last = 0
         for stage in self.stages:
-            behind += stage.epochs
-            if epoch <= behind:
+            last += stage.epochs
+            if epoch <= last:
                 return stage.side
         return MODEL_SIDE
 
     def mixup_of(self, epoch: int) -> float:
-        """Give how much the pictures of an epoch are blended; epochs count from 1."""
-        before = [restart.mixup for restart in self.restarts if restart.behind < epoch]
-        return before[-1] if before else 0.0
+        """Return how strongly the images of an epoch are blended; epochs count from 1."""
+        earlier = [restart.mixup for restart in self.restarts if restart.after_epoch < epoch]
+        return earlier[-1] if earlier else 0.0
 
-    def variation_of(self, epoch: int) -> AugmentationConfig:
-        """Give how the pictures of an epoch are varied; epochs count from 1."""
-        before = [restart.variation for restart in self.restarts if restart.behind < epoch]
-        return next((given for given in reversed(before) if given), self.variation)
+    def augmentation_of(self, epoch: int) -> AugmentationConfig:
+        """Return how the images of an epoch are varied; epochs count from 1."""
+        configs = [
+            restart.augmentation
+            for restart in self.restarts
+            if restart.augmentation and restart.after_epoch < epoch
+        ]
+        return configs[-1] if configs else self.augmentation
 
     def scaled(self, share: float) -> "FineTuning":
-        """Shorten or stretch stages and restarts with the run, rounding down."""
+        """Return a copy with stages and restarts scaled by a share of the run, rounded down."""
         stages = tuple(
             stage.model_copy(update={"epochs": int(stage.epochs * share)}) for stage in self.stages
         )
-        places = [(int(restart.behind * share), restart) for restart in self.restarts]
+        # Two restarts that fall on one epoch become one: the later.
         restarts = {
-            place: restart.model_copy(update={"behind": place})
-            for place, restart in places
-            if place
+            after: restart.model_copy(update={"after_epoch": after})
+            for restart in self.restarts
+            if (after := int(restart.after_epoch * share))
         }
         return self.model_copy(update={"stages": stages, "restarts": tuple(restarts.values())})
 
@@ -191,9 +223,9 @@ class Optimizer(StrictModel):
 
     Attributes:
         learning_rate: of the first step.
-        momentum: share of the last step that is carried on.
+        momentum: share of the last step that is carried over.
         cooldown_epochs: the last epochs, over which the rate falls to zero in a straight line; 0
-            keeps it constant to the end. A shorter run cools down all the way.
+            keeps it constant to the end. A run shorter than this cools down all the way.
     """
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.01
@@ -205,15 +237,15 @@ class Recipe(StrictModel):
     """How a network is trained.
 
     Attributes:
-        name: of the run's folder; the architecture's without one.
-        hold_out: whether the hold-out and the tuning part are kept out of training.
+        name: of the run's folder; by default the architecture's name.
+        hold_out: whether to keep the hold-out and the tuning part out of training.
         architecture: a name from the registry.
-        epochs: passes over all rows of the plan.
-        batch_size: rows a step.
-        class_target: images that every class but the largest is filled up towards.
-        optimizer: how the weights move.
-        whole_network: how the whole network learns, in place of `class_target` and `optimizer`;
-            None to learn behind the freeze boundary from the rows of the plan.
+        epochs: passes over the training rows.
+        batch_size: rows per step.
+        class_target: number of images that every class but the largest is filled up to.
+        optimizer: how the weights are updated.
+        fine_tuning: how to train all layers, in place of `class_target` and `optimizer`; None to
+            train only the layers after the freeze boundary, from the rows of the plan.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
@@ -223,34 +255,34 @@ class Recipe(StrictModel):
     batch_size: Annotated[int, Field(ge=2, le=4_096)] = 32
     class_target: Annotated[int, Field(ge=1, le=100_000)] = 6_000
     optimizer: Annotated[Optimizer, Field(validate_default=True)] = Optimizer()
-    whole_network: FineTuning | None = None
+    fine_tuning: Annotated[FineTuning | None, _renamed("fine_tuning", "whole_network")] = None
 
     @field_validator("name")
     @classmethod
-    def _is_free(cls, name: str | None) -> str | None:
+    def _name_is_free(cls, name: str | None) -> str | None:
         if name == "prepared" or name in ARCHITECTURES:
             raise PydanticCustomError(
                 "name",
-                "{name} is the folder of something else; choose another name",
+                "the work folder uses {name} for something else; choose another name",
                 {"name": name},
             )
         return name
 
     @field_validator("architecture")
     @classmethod
-    def _is_registered(cls, name: str) -> str:
+    def _architecture_is_known(cls, name: str) -> str:
         if name not in ARCHITECTURES:
             known = ", ".join(ARCHITECTURES)
             raise PydanticCustomError(
                 "architecture",
-                "there is no {name}; there are {known}",
+                "there is no {name}; choose one of {known}",
                 {"name": name, "known": known},
             )
         return name
 
     @field_validator("optimizer")
     @classmethod
-    def _cools_down_within_the_run(cls, optimizer: Optimizer, info: ValidationInfo) -> Optimizer:
+    def _cooldown_fits_the_run(cls, optimizer: Optimizer, info: ValidationInfo) -> Optimizer:
         epochs = info.data.get("epochs")
         if epochs is not None and optimizer.cooldown_epochs > epochs:
             raise PydanticCustomError(
@@ -261,34 +293,34 @@ class Recipe(StrictModel):
         return optimizer
 
     @model_validator(mode="after")
-    def _learns_one_way(self) -> Self:
-        unread = {"class_target", "optimizer"} & self.model_fields_set
-        if self.whole_network is None or not unread:
+    def _has_one_way_to_train(self) -> Self:
+        unused = {"class_target", "optimizer"} & self.model_fields_set
+        if self.fine_tuning is None or not unused:
             return self
         raise PydanticCustomError(
-            "whole_network",
-            "a recipe with whole_network has no {unread}; take it out",
-            {"unread": " and no ".join(sorted(unread))},
+            "fine_tuning",
+            "a recipe with fine_tuning has no {unused}; take it out",
+            {"unused": " and no ".join(sorted(unused))},
         )
 
     @model_validator(mode="after")
-    def _grows_only_where_sizes_may_differ(self) -> Self:
-        stages = self.whole_network and self.whole_network.stages
+    def _stages_suit_the_architecture(self) -> Self:
+        stages = self.fine_tuning and self.fine_tuning.stages
         if stages and not ARCHITECTURES[self.architecture].pooled:
             raise PydanticCustomError(
                 "stages",
-                "whole_network.stages need a network with average pooling, which {name} has not; "
+                "fine_tuning.stages need a network with average pooling, which {name} has not; "
                 "take them out",
                 {"name": self.architecture},
             )
         return self
 
     @model_serializer(mode="wrap")
-    def _without_what_says_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out keys that are not used, so that older runs' recipes are still the same."""
+    def _without_unused_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out unused keys, so that the recipes of older runs are written as before."""
         values: dict[str, Any] = handler(self)
-        if self.whole_network is None:
-            del values["whole_network"]
+        if self.fine_tuning is None:
+            del values["fine_tuning"]
         else:
             del values["class_target"], values["optimizer"]
         if not self.hold_out:
@@ -298,109 +330,14 @@ class Recipe(StrictModel):
         return values
 
     def for_epochs(self, epochs: int) -> "Recipe":
-        """Give the same recipe for another number of epochs; cooldown and stages shrink to fit."""
+        """Return a copy for another number of epochs; cooldown, stages and restarts adapt."""
         cooldown = min(self.optimizer.cooldown_epochs, epochs)
         optimizer = self.optimizer.model_copy(update={"cooldown_epochs": cooldown})
-        whole = self.whole_network and self.whole_network.scaled(epochs / self.epochs)
+        fine_tuning = self.fine_tuning and self.fine_tuning.scaled(epochs / self.epochs)
         return self.model_copy(
-            update={"epochs": epochs, "optimizer": optimizer, "whole_network": whole}
+            update={"epochs": epochs, "optimizer": optimizer, "fine_tuning": fine_tuning}
         )
 
     def digest(self) -> str:
         """SHA-256 of the recipe's values, as hex."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
-
-
-def read_recipe(path: Path) -> Recipe:
-    """Read and check a recipe.
-
-    Raises:
-        RecipeError: not there, not TOML, an unknown key or an impossible value; the message names
-            the line and what is allowed.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        return Recipe.model_validate(tomllib.loads(text))
-    except OSError as error:
-        raise RecipeError(f"The recipe {path} cannot be read: {error.strerror}.") from error
-    except ValidationError as error:
-        faults = "; ".join(
-            _fault(text, tuple(map(str, fault["loc"])), fault["type"], fault["msg"])
-            for fault in error.errors()
-        )
-        raise RecipeError(f"The recipe {path} cannot be used: {faults}.") from error
-    except ValueError as error:
-        # TOML's own message names the line.
-        raise RecipeError(f"The recipe {path} is not TOML: {error}.") from error
-
-
-_TABLES: Final[dict[str, type[StrictModel]]] = {
-    "optimizer": Optimizer,
-    "whole_network": FineTuning,
-    "stages": Stage,
-    "restarts": Restart,
-    "variation": AugmentationConfig,
-}
-
-
-def _fault(text: str, place: tuple[str, ...], kind: str, message: str) -> str:
-    key = ".".join(place)
-    line = _line_of(text, place)
-    where = key if line is None else f"line {line}, {key}"
-    if kind == "extra_forbidden":
-        inner = [_TABLES[part] for part in place[:-1] if part in _TABLES]
-        known = inner[-1] if inner else Recipe
-        return f"{where}: no such key; there are {', '.join(known.model_fields)}"
-    return f"{where}: {message[0].lower()}{message[1:]}"
-
-
-def _line_of(text: str, place: tuple[str, ...]) -> int | None:
-    """Find the line of a key: behind its table's heading, dotted, or in its table's own line."""
-    lines = text.splitlines()
-    dotted = re.compile(r"\s*" + r"\s*\.\s*".join(map(_quoted, place)) + r"\s*=")
-    found = next((n for n, line in enumerate(lines) if dotted.match(line)), None)
-    if found is not None and len(place) > 1:
-        return found + 1
-    found = None
-    for part in place:
-        pattern = re.compile(rf"\s*\[?\s*{_quoted(part)}\s*[\]=.]")
-        behind = range(found or 0, len(lines))
-        found = next((n for n in behind if pattern.match(lines[n])), found)
-    return None if found is None else found + 1
-
-
-def _quoted(part: str) -> str:
-    return rf"[\"']?{re.escape(part)}[\"']?"
-
-
-OWN_NAME: Final = "lentigo"
-"""Of the recipe, and so of its run's folder."""
-
-
-def own_recipe() -> Recipe:
-    """Give the recipe; docs/experiments.md says how it came about."""
-    return Recipe(
-        name=OWN_NAME,
-        hold_out=True,
-        epochs=25,
-        whole_network=FineTuning(
-            frequency_power=0.2,
-            stages=(
-                Stage(side=128, epochs=6),
-                Stage(side=160, epochs=5),
-                Stage(side=224, epochs=4),
-                Stage(side=160, epochs=4),
-            ),
-            restarts=(
-                Restart(
-                    behind=15,
-                    rate=0.5,
-                    mixup=0.2,
-                    variation=AugmentationConfig(
-                        brightness=0.1, saturation=0.25, tint=0.12, soften=0.2, sharpen=1.4
-                    ),
-                ),
-            ),
-            average_rounds=True,
-        ),
-    )

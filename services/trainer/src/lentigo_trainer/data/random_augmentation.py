@@ -89,7 +89,7 @@ def draw_augmentations(
         colours=(mix * tint).astype(np.float32),
         contrast=(1 + between(-widest.contrast, widest.contrast)).astype(np.float32),
         brightness=(255 * between(-widest.brightness, widest.brightness)).astype(np.float32),
-        sharpness=between(-widest.soften, widest.sharpen).astype(np.float32),
+        sharpness=between(-widest.blur, widest.sharpen).astype(np.float32),
     )
 
 

@@ -199,7 +199,7 @@ def choose_rows(config: TrainingConfig, prepared: Prepared) -> TrainingRows:
     if config.limit is not None:
         used = limited(whole, prepared.records, config.limit, config.seed)
         target = max(1, round(target * len(used.train) / len(whole.train)))
-    if config.recipe.whole_network:
+    if config.recipe.fine_tuning:
         plan = originals(used.train, prepared.labels)
     else:
         plan = augmented(used.train, prepared.labels, config.seed, target)

@@ -83,19 +83,19 @@ def fine_tune(
         DamagedCacheError: the checkpoint cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
-    settings, epochs, batch_size = recipe.whole_network, recipe.epochs, recipe.batch_size
+    settings, epochs, batch_size = recipe.fine_tuning, recipe.epochs, recipe.batch_size
     if settings is None:
-        raise RecipeError("The recipe has no table whole_network. Add one, or use `fit`.")
+        raise RecipeError("The recipe has no table fine_tuning. Add one, or use `train_head`.")
     labels = training.labels
     shares = class_shares(labels, settings.class_power)
     loss = adjusted_cross_entropy(shares, settings.logit_adjustment, settings.label_smoothing)
-    count = min(settings.rows, len(labels))
+    count = min(settings.images_per_epoch, len(labels))
     # How many are drawn depends on the shares alone, so it is the same in every epoch.
     steps = max(1, len(epoch_rows(labels, shares, count, seed)) // batch_size)
     optimizers = _optimizers(network, settings, steps, epochs)
-    average = WeightAverage(network.weights, warming_up(settings.average))
+    average = WeightAverage(network.weights, warming_up(settings.ema_decay))
     rounds = WeightAverage(network.weights, of_all_alike)
-    ends = {*(restart.behind for restart in settings.restarts), epochs}
+    ends = {*(restart.after_epoch for restart in settings.restarts), epochs}
     step_at: dict[int, Step] = {}
 
     def epoch(number: int) -> EpochMetrics:
@@ -108,7 +108,7 @@ def fine_tune(
         of_rows, of_pictures, of_mixing = map(int, seeds)
         drawn = epoch_rows(labels, shares, count, of_rows)[: steps * batch_size]
         variations = draw_augmentations(
-            settings.variation_of(number), len(drawn), side, of_pictures
+            settings.augmentation_of(number), len(drawn), side, of_pictures
         )
         weights = draw_weights(settings.mixup_of(number), len(drawn), of_mixing)
         trained, accuracy = learn_from(
@@ -139,11 +139,11 @@ def fine_tune(
         *network.variables,
         *(variable for optimizer in optimizers for variable in optimizer.variables),
         *average.variables,
-        *(rounds.variables if settings.average_rounds else ()),
+        *(rounds.variables if settings.average_cycles else ()),
     ]
     with in_bfloat16(settings.bfloat16):
         history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
-    (rounds if settings.average_rounds else average).use()
+    (rounds if settings.average_cycles else average).use()
     put_back(network.get_layer("logits"), class_shares(labels, 1), settings.frequency_power)
     return history
 
@@ -188,7 +188,9 @@ def _optimizers(
     """Make one optimiser for the base and one, with its own rate, for the head."""
     made = []
     for rate, variables in zip(
-        (settings.base_rate, settings.head_rate), _halves(network), strict=True
+        (settings.backbone_learning_rate, settings.head_learning_rate),
+        _halves(network),
+        strict=True,
     ):
         optimizer = keras.optimizers.AdamW(
             _rates(rate, settings, steps, epochs), weight_decay=settings.weight_decay
@@ -201,12 +203,12 @@ def _optimizers(
 
 
 def _rates(rate: float, settings: FineTuning, steps: int, epochs: int) -> Restarted:
-    restarts = [restart for restart in settings.restarts if restart.behind < epochs]
-    begins = [0, *(restart.behind for restart in restarts)]
+    restarts = [restart for restart in settings.restarts if restart.after_epoch < epochs]
+    begins = [0, *(restart.after_epoch for restart in restarts)]
     lengths = [end - begin for begin, end in zip(begins, [*begins[1:], epochs], strict=True)]
     warm_up = round(min(settings.warm_up_epochs, lengths[0]) * steps)
     later = [
-        (restart.behind * steps, WarmCosine(restart.rate * rate, length * steps, 0))
+        (restart.after_epoch * steps, WarmCosine(restart.rate * rate, length * steps, 0))
         for restart, length in zip(restarts, lengths[1:], strict=True)
     ]
     return Restarted(WarmCosine(rate, lengths[0] * steps, warm_up), later)

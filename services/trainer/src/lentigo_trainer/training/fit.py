@@ -76,7 +76,7 @@ def train_network(
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
     chosen = architecture(config.recipe.architecture)
-    whole = config.recipe.whole_network
+    whole = config.recipe.fine_tuning
     if whole:
         chosen = with_all_layers_trainable(chosen, whole.dropout)
     network = build(chosen, config.weights, config.seed)

@@ -1,9 +1,16 @@
-"""The folder of one run: made by one recipe on one data set."""
+"""The folder of one run: who made it, and the metrics of its epochs.
+
+A run keeps its features, checkpoint and results in a folder of its own. `run.json` says which
+recipe, seed and data they come from, so that a run resumes only what is its own.
+"""
 
 import json
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.system.storage import write_whole
@@ -13,29 +20,30 @@ _IDENTITY: Final = "run.json"
 _HISTORY: Final = "history.json"
 
 
-def identity_of(config: TrainingConfig, dataset: str, trunk: str) -> dict[str, object]:
-    """What a run's results depend on; another identity needs another folder.
+def identity_of(config: TrainingConfig, dataset: str, backbone: str) -> dict[str, object]:
+    """Return what a run's results depend on; another identity needs another folder.
 
     Args:
         config: how to train.
         dataset: digest of the prepared images.
-        trunk: digest of the frozen network and its values.
+        backbone: digest of the layers that the run starts from, and their values.
     """
     return {
         "recipe": config.recipe.model_dump(mode="json"),
         "seed": config.seed,
         "limit": config.limit,
         "dataset": dataset,
-        "trunk": trunk,
+        # The key of older versions, so that their runs resume.
+        "trunk": backbone,
     }
 
 
 def adopt(folder: Path, identity: dict[str, object]) -> None:
-    """Make a folder this run's, or check that it is.
+    """Write a run's identity into its folder, or check the one that is there.
 
     Raises:
-        WorkFolderError: it was made by another recipe, seed or limit, or from other images or
-            weights; the message names which.
+        WorkFolderError: the folder was made by another recipe, seed or limit, or from other images
+            or weights; the message names which.
     """
     path = folder / _IDENTITY
     try:
@@ -47,6 +55,7 @@ def adopt(folder: Path, identity: dict[str, object]) -> None:
         raise _damaged(path) from error
     if not isinstance(found, dict):
         raise _damaged(path)
+    found["recipe"] = _with_current_keys(found.get("recipe"))
     differing = [key for key, value in identity.items() if found.get(key) != value]
     if differing:
         raise WorkFolderError(
@@ -55,11 +64,23 @@ def adopt(folder: Path, identity: dict[str, object]) -> None:
         )
 
 
-def _damaged(path: Path) -> WorkFolderError:
-    return WorkFolderError(f"{path} is damaged. Delete {path.parent} to start again.")
-
-
 def keep_history(folder: Path, history: tuple[EpochMetrics, ...]) -> None:
-    """Write every epoch's figures beside the run's other results."""
+    """Write the metrics of every epoch beside the run's other results.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
     rows = [epoch.row() for epoch in history]
     write_whole(folder / _HISTORY, lambda file: file.write(json.dumps(rows, indent=2).encode()))
+
+
+def _with_current_keys(recipe: object) -> object:
+    """Return a kept recipe with today's names of its keys; anything else as it is."""
+    try:
+        return Recipe.model_validate_json(json.dumps(recipe)).model_dump(mode="json")
+    except ValidationError:
+        return recipe
+
+
+def _damaged(path: Path) -> WorkFolderError:
+    return WorkFolderError(f"{path} is damaged. Delete {path.parent} to start again.")
