@@ -117,10 +117,10 @@ def papers_epoch(network: Network, data: Data) -> Callable[[], Seconds]:
     jpegs, maps = tf.constant(data.jpegs), maps_of(data.plan)
 
     def decoded(source: tf.Tensor, transform: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        picture = tf.image.resize(
+        image = tf.image.resize(
             tf.io.decode_jpeg(tf.gather(jpegs, source), channels=3), (MODEL_SIDE, MODEL_SIDE)
         )
-        return augment(picture[None], transform[None])[0], label
+        return augment(image[None], transform[None])[0], label
 
     rows = tf.data.Dataset.from_tensor_slices((data.plan.source, maps, data.plan.label))
     dataset = (
@@ -144,8 +144,10 @@ def _plain(layer: keras.Layer) -> keras.Layer:
 
 def frozen_pass(network: Network, data: Data, folder: Path) -> tuple[Examples, Seconds]:
     """Our one pass through the frozen layers, and how long it takes."""
-    trunk = FrozenBackbone(network.trunk, available_cores())
-    key = FeatureKey("rows", data.prepared.digest, "", trunk.digest, len(data.plan), trunk.shape)
+    backbone = FrozenBackbone(network.backbone, available_cores())
+    key = FeatureKey(
+        "rows", data.prepared.digest, "", backbone.digest, len(data.plan), backbone.shape
+    )
 
     def from_row(first: int) -> Iterator[np.ndarray]:
         return iter(
@@ -153,7 +155,7 @@ def frozen_pass(network: Network, data: Data, folder: Path) -> tuple[Examples, S
         )
 
     started = time.perf_counter()
-    found = compute_features(trunk, from_row, folder / "features", key, SilentProgress())
+    found = compute_features(backbone, from_row, folder / "features", key, SilentProgress())
     return Examples(found, data.plan.label), time.perf_counter() - started
 
 
@@ -174,7 +176,7 @@ def in_turn(
 
     one = Examples(features.features, features.labels[:1])
     recipe = RECIPE.for_epochs(1 + rounds)
-    train_head(network.tail, features, one, recipe, 0, folder / "c.npz", SilentProgress(), finished)
+    train_head(network.head, features, one, recipe, 0, folder / "c.npz", SilentProgress(), finished)
     return pairs
 
 

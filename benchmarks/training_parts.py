@@ -35,24 +35,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each way")
     rounds = parser.parse_args().rounds
     network = build(architecture("mobilenet"), "random", seed=0)
-    compare("trunk, forward", "TensorFlow", keras_trunk(network), "LiteRT", lite(network), rounds)
-    fused = network.tail
+    compare(
+        "backbone, forward", "TensorFlow", keras_backbone(network), "LiteRT", lite(network), rounds
+    )
+    fused = network.head
     plain = keras.models.clone_model(fused, clone_function=plain_layer)
-    compare("tail, a step", "Keras' layers", step(plain), "fused", step(fused), rounds)
+    compare("head, a step", "Keras' layers", step(plain), "fused", step(fused), rounds)
 
 
-def keras_trunk(network: Network) -> Work:
-    """The trunk as a compiled TensorFlow function, in its best batch size."""
-    forward = tf.function(lambda pictures: network.trunk(pictures, training=False))
+def keras_backbone(network: Network) -> Work:
+    """The backbone as a compiled TensorFlow function, in its best batch size."""
+    forward = tf.function(lambda images: network.backbone(images, training=False))
     batch = tf.constant(np.random.default_rng(0).uniform(0, 255, (64, 224, 224, 3)), tf.float32)
     return lambda: [forward(batch) for _ in range(ROWS // 64)]
 
 
 def lite(network: Network) -> Work:
-    """The trunk as training runs it."""
-    trunk = FrozenBackbone(network.trunk, os.cpu_count() or 1)
-    pictures = np.random.default_rng(0).uniform(0, 255, (BATCH, 224, 224, 3)).astype(np.float32)
-    return lambda: [trunk(pictures) for _ in range(ROWS // BATCH)]
+    """The backbone as training runs it."""
+    backbone = FrozenBackbone(network.backbone, os.cpu_count() or 1)
+    images = np.random.default_rng(0).uniform(0, 255, (BATCH, 224, 224, 3)).astype(np.float32)
+    return lambda: [backbone(images) for _ in range(ROWS // BATCH)]
 
 
 def plain_layer(layer: keras.Layer) -> keras.Layer:
@@ -63,20 +65,20 @@ def plain_layer(layer: keras.Layer) -> keras.Layer:
     )
 
 
-def step(tail: keras.Model) -> Work:
-    """Forward, backward and update of a tail."""
+def step(head: keras.Model) -> Work:
+    """Forward, backward and update of a head."""
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
-    optimizer.build(tail.trainable_variables)
+    optimizer.build(head.trainable_variables)
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     draw = np.random.default_rng(0)
-    features = tf.constant(draw.normal(0, 3, (STEP_ROWS, *tail.input_shape[1:])), tf.float32)
+    features = tf.constant(draw.normal(0, 3, (STEP_ROWS, *head.input_shape[1:])), tf.float32)
     labels = tf.constant(draw.integers(0, 7, STEP_ROWS))
 
     @tf.function
     def once() -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = loss_of(labels, tail(features, training=True))
-        variables = tail.trainable_variables
+            loss = loss_of(labels, head(features, training=True))
+        variables = head.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss
 

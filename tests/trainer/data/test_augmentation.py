@@ -11,7 +11,7 @@ SIDE = 224
 CENTRE = (SIDE - 1) / 2
 
 
-def picture(seed: int = 0) -> NDArray[np.float32]:
+def random_image(seed: int = 0) -> NDArray[np.float32]:
     return np.random.default_rng(seed).uniform(0, 255, (SIDE, SIDE, 3)).astype(np.float32)
 
 
@@ -48,7 +48,7 @@ def test_originals_are_left_as_they_are() -> None:
         seed=np.array([0, 5], np.uint64),
     )
     maps = maps_of(plan)
-    image = picture()
+    image = random_image()
     result = augment(np.stack([image, image]), maps).numpy()
     assert np.array_equal(result[0], image)
     assert np.array_equal(maps[1], map_of(5))
@@ -57,8 +57,8 @@ def test_originals_are_left_as_they_are() -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_picture_is_resampled_as_the_map_says(seed: int) -> None:
-    image = picture(seed)
-    # A coarse picture, so that coordinates rounded to float32 do not meet steep edges.
+    image = random_image(seed)
+    # A coarse image, so that coordinates rounded to float32 do not meet steep edges.
     smooth = np.repeat(np.repeat(image[::32, ::32], 32, 0), 32, 1)
     row = map_of(seed)
     result = augment(smooth[None], row[None]).numpy()[0]

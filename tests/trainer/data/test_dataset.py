@@ -41,7 +41,7 @@ def test_images_are_no_longer_held_once_they_are_let_go(tmp_path: Path) -> None:
     total = int(found.images.sum(dtype=np.int64))
     file = tmp_path / "work" / "images.npy"
     assert resident_bytes(file) > found.images.nbytes // 2
-    found.let_go()
+    found.release_pages()
     assert resident_bytes(file) == 0
     assert int(found.images.sum(dtype=np.int64)) == total
 
@@ -77,8 +77,8 @@ def test_another_source_is_decoded_anew(tmp_path: Path) -> None:
 
 def test_all_broken_images_are_named_and_nothing_is_left_behind(tmp_path: Path) -> None:
     folder = source(tmp_path, "folders")
-    pictures = sorted(folder.rglob("*.jpg"))
-    broken = [pictures[3], pictures[11]]
+    images = sorted(folder.rglob("*.jpg"))
+    broken = [images[3], images[11]]
     broken[0].write_bytes(broken[0].read_bytes()[:300])
     broken[1].write_bytes(b"no image")
     with pytest.raises(DamagedImagesError, match="2 of 21 images") as caught:

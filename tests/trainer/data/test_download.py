@@ -8,7 +8,7 @@ from lentigo_contract.errors import StorageError
 from lentigo_trainer.data.download import FILES, fetch_ham10000
 from lentigo_trainer.errors import DownloadError
 from lentigo_trainer.system.progress import LineProgress
-from lentigo_trainer.system.retrying import Patience
+from lentigo_trainer.system.retrying import RetryPolicy
 from tests.trainer.data.dataverse_stub import (
     Dataverse,
     Request,
@@ -58,9 +58,9 @@ class Watcher:
         self.pauses: list[float] = []
 
     def fetch(self, attempts: int = 3) -> tuple[Path, ...]:
-        patience = Patience(attempts=attempts, sleep=self.pauses.append)
+        policy = RetryPolicy(attempts=attempts, sleep=self.pauses.append)
         progress = LineProgress(self.said.append)
-        return fetch_ham10000(self.folder, progress, self.server.url, patience)
+        return fetch_ham10000(self.folder, progress, self.server.url, policy)
 
     def assert_complete(self) -> None:
         contents = dict(zip(FILES, (CSV, FIRST, SECOND), strict=True))
@@ -105,10 +105,10 @@ def test_what_is_there_already_is_checked_and_kept(watcher: Watcher) -> None:
 def test_another_file_of_that_name_is_left_alone(watcher: Watcher) -> None:
     watcher.folder.mkdir()
     other = watcher.folder / "HAM10000_images_part_1.zip"
-    other.write_bytes(b"smaller pictures")
+    other.write_bytes(b"smaller images")
     with pytest.raises(DownloadError, match="move it away"):
         watcher.fetch()
-    assert other.read_bytes() == b"smaller pictures"
+    assert other.read_bytes() == b"smaller images"
 
 
 def test_a_broken_connection_goes_on_where_it_broke(watcher: Watcher) -> None:

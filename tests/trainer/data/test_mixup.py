@@ -22,17 +22,17 @@ def test_the_seed_decides_the_weights() -> None:
 
 
 def test_without_strength_nothing_is_blended() -> None:
-    pictures, targets = mix(PICTURES, TARGETS, draw_weights(0.0, 3, seed=1))
-    assert np.array_equal(pictures, PICTURES)
+    images, targets = mix(PICTURES, TARGETS, draw_weights(0.0, 3, seed=1))
+    assert np.array_equal(images, PICTURES)
     assert np.array_equal(targets, TARGETS)
 
 
 def test_picture_and_label_are_blended_alike() -> None:
-    pictures, targets = mix(PICTURES, TARGETS, np.array([0.75, 0.5, 1.0], np.float32))
-    assert np.allclose(pictures[0], 0.75 * PICTURES[0] + 0.25 * PICTURES[2])
+    images, targets = mix(PICTURES, TARGETS, np.array([0.75, 0.5, 1.0], np.float32))
+    assert np.allclose(images[0], 0.75 * PICTURES[0] + 0.25 * PICTURES[2])
     assert np.allclose(targets[0], [0.75, 0, 0, 0, 0, 0, 0.25])
-    assert np.array_equal(pictures[1], PICTURES[1])
-    assert np.array_equal(pictures[2], PICTURES[2])
+    assert np.array_equal(images[1], PICTURES[1])
+    assert np.array_equal(images[2], PICTURES[2])
 
 
 @pytest.mark.parametrize(("epoch", "strength"), [(2, 0.0), (3, 0.3), (5, 0.3), (6, 0.1)])

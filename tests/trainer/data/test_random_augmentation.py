@@ -14,7 +14,7 @@ STILL = AugmentationConfig(
 )  # fmt: skip
 
 
-def pictures(count: int = 3) -> NDArray[np.float32]:
+def random_images(count: int = 3) -> NDArray[np.float32]:
     draw = np.random.default_rng(5)
     coarse = draw.uniform(20, 230, (count, 7, 7, 3)).astype(np.float32)
     resized: NDArray[np.float32] = tf.image.resize(coarse, (224, 224)).numpy()
@@ -22,7 +22,7 @@ def pictures(count: int = 3) -> NDArray[np.float32]:
 
 
 def done(widest: AugmentationConfig, side: int = 224, seed: int = 0) -> NDArray[np.float32]:
-    images = pictures()
+    images = random_images()
     result: NDArray[np.float32] = augment(
         images, draw_augmentations(widest, len(images), side, seed), side
     ).numpy()
@@ -30,7 +30,7 @@ def done(widest: AugmentationConfig, side: int = 224, seed: int = 0) -> NDArray[
 
 
 def test_without_any_width_a_picture_stays_but_for_flips() -> None:
-    for before, after in zip(pictures(), done(STILL), strict=True):
+    for before, after in zip(random_images(), done(STILL), strict=True):
         flipped = [before[::down, ::across] for down in (1, -1) for across in (1, -1)]
         assert min(np.abs(after - each).max() for each in flipped) < 1e-2
 
@@ -84,7 +84,7 @@ def test_values_stay_in_the_range_of_pixels() -> None:
 
 
 def test_a_quarter_turn_keeps_the_proportions_that_the_camera_saw() -> None:
-    # One map: a quarter turn about the middle. Before they were squashed, pictures were 4:3, so a
+    # One map: a quarter turn about the middle. Before they were squashed, images were 4:3, so a
     # step across the result is 4/3 of a step down the original.
     drawn = draw_augmentations(STILL.model_copy(update={"rotation": 90.0}), 200, 224, 1).maps
     across = np.hypot(drawn[:, 0] * 4 / 3, drawn[:, 3])
@@ -110,7 +110,7 @@ def test_saturation_moves_towards_grey_and_leaves_grey_alone() -> None:
 
 
 def test_contrast_and_brightness_act_about_the_mean() -> None:
-    images = pictures(2)
+    images = random_images(2)
     plain = draw_augmentations(STILL, 2, 224, 0)
     half, ten = np.full(2, 0.5, np.float32), np.full(2, 10, np.float32)
     changed = replace(plain, contrast=half, brightness=ten)

@@ -10,7 +10,7 @@ from lentigo_trainer.errors import RemoteServiceError
 from lentigo_trainer.evaluation.evaluate import Measuring, evaluate_service, open_version
 from lentigo_trainer.evaluation.remote import Connection, RemoteService
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.system.retrying import Patience
+from lentigo_trainer.system.retrying import RetryPolicy
 from tests.fakes import made_manifest
 from tests.models import publish_plain
 from tests.trainer.evaluation.sets import image_set
@@ -46,6 +46,6 @@ def test_a_service_that_serves_another_version_is_refused(
     answer = httpx.Response(200, json={"models": [served | change]})
     transport = httpx.MockTransport(lambda _request: answer)
     with httpx.Client(base_url="http://service.test", transport=transport) as client:
-        service = RemoteService(Connection(client, Patience(attempts=1)))
+        service = RemoteService(Connection(client, RetryPolicy(attempts=1)))
         with pytest.raises(RemoteServiceError, match=r"--model holds lentigo 1"):
             evaluate_service(service, stored, image_set(), Measuring(1, SilentProgress()))

@@ -15,7 +15,7 @@ from lentigo_trainer.evaluation.remote import (
     connected_to,
 )
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.system.retrying import Patience
+from lentigo_trainer.system.retrying import RetryPolicy
 from tests.trainer.evaluation.isic import SEVEN
 from tests.trainer.evaluation.sets import image_set
 
@@ -64,7 +64,7 @@ def ask(stub: Stub, pauses: list[float] | None = None, **broken: bytes) -> Remot
     client = httpx.Client(base_url="http://service.test", transport=httpx.MockTransport(stub))
     waited = [] if pauses is None else pauses
     with client:
-        service = RemoteService(Connection(client, Patience(attempts=3, sleep=waited.append)))
+        service = RemoteService(Connection(client, RetryPolicy(attempts=3, sleep=waited.append)))
         return service.answers(image_set(SEVEN, broken), SILENT)
 
 

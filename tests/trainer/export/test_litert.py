@@ -73,7 +73,7 @@ def network() -> Network:
             variable.assign(generator.uniform(0.3, 2, variable.shape))
         elif "moving_mean" in variable.path or "beta" in variable.path:
             variable.assign(generator.normal(0, 0.5, variable.shape))
-    return Network(whole=whole, trunk=whole, tail=whole, feature_map="last")
+    return Network(whole=whole, backbone=whole, head=whole, feature_map="last")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_network_with_branches_is_no_chain() -> None:
     image = keras.Input((224, 224, 3))
     one = keras.layers.Conv2D(2, 3, padding="same")(image)
     whole = keras.Model(image, keras.layers.Add()([one, keras.layers.ReLU()(one)]))
-    branched = Network(whole=whole, trunk=whole, tail=whole, feature_map="")
+    branched = Network(whole=whole, backbone=whole, head=whole, feature_map="")
     assert quantizable(branched, pixels(1), SILENT) is branched
 
 
@@ -186,7 +186,7 @@ def test_a_network_that_gives_nan_is_refused(network: Network, tmp_path: Path) -
     broken = keras.models.clone_model(network.whole)
     broken.layers[-1].bias.assign(np.full(len(CODES), np.nan))
     folder = tmp_path / "files"
-    poisoned = Network(whole=broken, trunk=broken, tail=broken, feature_map="last")
+    poisoned = Network(whole=broken, backbone=broken, head=broken, feature_map="last")
     export_saved_model(poisoned, folder)
     export_litert(poisoned, folder, pixels(7), SILENT)
     images, truth = pixels(2), np.array([0, 1])

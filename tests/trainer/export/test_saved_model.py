@@ -45,7 +45,7 @@ def small() -> Network:
     features = keras.layers.Conv2D(6, 32, strides=32, name="last")(scaled)
     pooled = keras.layers.GlobalAveragePooling2D()(features)
     whole = keras.Model(image, keras.layers.Dense(len(CODES))(pooled))
-    return Network(whole=whole, trunk=whole, tail=whole, feature_map="last")
+    return Network(whole=whole, backbone=whole, head=whole, feature_map="last")
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ def networks(network: Network) -> Networks:
     return named
 
 
-def pictures() -> np.ndarray:
+def images() -> np.ndarray:
     return np.random.default_rng(0).uniform(0, 255, (ROWS, 224, 224, 3)).astype(np.float32)
 
 
@@ -59,10 +59,10 @@ def test_the_published_totals_hold_to_the_unit(
 def test_every_entry_becomes_a_network_whose_parts_fit(networks: Networks, name: str) -> None:
     built = networks(name)
     assert built.whole.input_shape == (None, 224, 224, 3)
-    assert built.whole.output_shape == built.tail.output_shape == (None, 7)
-    assert built.trunk.output_shape == built.tail.input_shape
-    assert not built.trunk.trainable_variables
-    learning = {variable.path for variable in built.tail.trainable_variables}
+    assert built.whole.output_shape == built.head.output_shape == (None, 7)
+    assert built.backbone.output_shape == built.head.input_shape
+    assert not built.backbone.trainable_variables
+    learning = {variable.path for variable in built.head.trainable_variables}
     assert learning == {variable.path for variable in built.whole.trainable_variables}
     assert len(built.whole.get_layer(built.feature_map).output.shape) == 4
 
@@ -70,8 +70,8 @@ def test_every_entry_becomes_a_network_whose_parts_fit(networks: Networks, name:
 @pytest.mark.parametrize("name", ["cnn", "mobilenet_v3_small"])
 def test_parts_of_branches_or_none_make_up_the_whole(networks: Networks, name: str) -> None:
     built = networks(name)
-    parts = built.tail(built.trunk(pictures()))
-    np.testing.assert_allclose(parts, built.whole(pictures()), rtol=1e-4, atol=1e-5)
+    parts = built.head(built.backbone(images()))
+    np.testing.assert_allclose(parts, built.whole(images()), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -82,12 +82,12 @@ def test_an_entry_says_whether_its_convolutions_are_plain(networks: Networks, na
 
 
 def test_only_the_cnn_learns_from_pictures(networks: Networks) -> None:
-    assert [name for name in ARCHITECTURES if networks(name).learns_from_pictures] == ["cnn"]
+    assert [name for name in ARCHITECTURES if networks(name).learns_from_images] == ["cnn"]
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50"])
 def test_features_of_a_frozen_base_are_pooled_and_small(networks: Networks, name: str) -> None:
-    (channels,) = networks(name).trunk.output_shape[1:]
+    (channels,) = networks(name).backbone.output_shape[1:]
     assert 38_568 * channels * 2 < 400e6
 
 
@@ -95,19 +95,19 @@ def test_features_of_a_frozen_base_are_pooled_and_small(networks: Networks, name
 def test_of_the_successors_the_blocks_behind_the_last_halving_learn(
     networks: Networks, name: str
 ) -> None:
-    features = networks(name).trunk.output_shape
+    features = networks(name).backbone.output_shape
     assert features[1:3] == (14, 14)
     assert networks(name).whole.get_layer(networks(name).feature_map).output.shape[1:3] == (7, 7)
 
 
 def test_caffe_scaling_is_keras_own() -> None:
-    given = pictures()
+    given = images()
     expected = keras.applications.vgg16.preprocess_input(given.copy())
     np.testing.assert_allclose(CaffeScaling()(given), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_what_keras_calls_its_scaling_is_what_the_others_get(networks: Networks) -> None:
-    given = pictures()
+    given = images()
     expected = keras.applications.mobilenet_v2.preprocess_input(given.copy())
     for name in ("cnn", "mobilenet", "mobilenet_v2"):
         found = networks(name).whole.get_layer("rescaling")(given)
@@ -128,8 +128,8 @@ def test_the_last_23_layers_learn_and_no_other(network: Network) -> None:
 
 
 def test_trunk_and_tail_make_up_the_whole(network: Network) -> None:
-    parts = network.tail(network.trunk(pictures()))
-    np.testing.assert_allclose(parts, network.whole(pictures()), rtol=1e-5, atol=1e-5)
+    parts = network.head(network.backbone(images()))
+    np.testing.assert_allclose(parts, network.whole(images()), rtol=1e-5, atol=1e-5)
 
 
 def test_a_step_on_features_has_the_gradients_of_the_whole_network(network: Network) -> None:
@@ -144,17 +144,17 @@ def test_a_step_on_features_has_the_gradients_of_the_whole_network(network: Netw
             loss = cross_entropy(labels, model(inputs, training=True))
         return [g.numpy() for g in tape.gradient(loss, model.trainable_variables)]
 
-    whole = gradients(network.whole, pictures())
-    tail = gradients(network.tail, network.trunk(pictures()))
-    assert len(whole) == len(tail) == 21
-    for expected, found in zip(whole, tail, strict=True):
+    whole = gradients(network.whole, images())
+    head = gradients(network.head, network.backbone(images()))
+    assert len(whole) == len(head) == 21
+    for expected, found in zip(whole, head, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
 def test_the_seed_decides_the_head() -> None:
     mobilenet = architecture("mobilenet")
     first, again, other = (
-        build(mobilenet, "random", seed).tail.get_layer("logits").get_weights()[0]
+        build(mobilenet, "random", seed).head.get_layer("logits").get_weights()[0]
         for seed in (1, 1, 2)
     )
     assert np.array_equal(first, again)
@@ -206,7 +206,7 @@ def test_a_file_that_is_no_weight_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_weights_and_no_network_names_both_ways_out() -> None:
-    def offline(pictures: object, weights: str | None, seed: int) -> keras.Model:  # noqa: ARG001
+    def offline(images: object, weights: str | None, seed: int) -> keras.Model:  # noqa: ARG001
         # What keras.utils.get_file raises when a download fails.
         raise Exception(f"URL fetch failure on {weights}")  # noqa: TRY002
 

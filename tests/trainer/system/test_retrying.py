@@ -2,10 +2,10 @@ import pytest
 
 from lentigo_trainer.errors import DownloadError
 from lentigo_trainer.system.retrying import (
-    ENOUGH_GAINED,
+    PROGRESS_BYTES,
     InterruptedTransferError,
-    Patience,
-    patiently,
+    RetryPolicy,
+    retry,
 )
 
 
@@ -14,7 +14,7 @@ def quiet(_line: str) -> None:
 
 
 def test_failures_are_counted_anew_after_progress() -> None:
-    outcomes = [0, 0, ENOUGH_GAINED, 0, 0]
+    outcomes = [0, 0, PROGRESS_BYTES, 0, 0]
     pauses: list[float] = []
 
     def attempt() -> str:
@@ -22,13 +22,13 @@ def test_failures_are_counted_anew_after_progress() -> None:
             return "done"
         raise InterruptedTransferError("broken", gained=outcomes.pop(0))
 
-    assert patiently(attempt, Patience(attempts=4, sleep=pauses.append), quiet) == "done"
+    assert retry(attempt, RetryPolicy(attempts=4, sleep=pauses.append), quiet) == "done"
     assert pauses == [1.0, 2.0, 1.0, 2.0, 4.0]
 
 
 def test_pauses_double_up_to_the_longest() -> None:
-    patience = Patience(first_pause=1, longest_pause=10)
-    assert [patience.pause(failures, None) for failures in (1, 2, 4, 9)] == [1, 2, 8, 10]
+    policy = RetryPolicy(first_pause=1, longest_pause=10)
+    assert [policy.pause(failures, None) for failures in (1, 2, 4, 9)] == [1, 2, 8, 10]
 
 
 def test_other_errors_are_not_tried_again() -> None:
@@ -38,5 +38,5 @@ def test_other_errors_are_not_tried_again() -> None:
         raise DownloadError("refused")
 
     with pytest.raises(DownloadError, match="refused"):
-        patiently(attempt, Patience(sleep=pauses.append), quiet)
+        retry(attempt, RetryPolicy(sleep=pauses.append), quiet)
     assert pauses == []

@@ -3,7 +3,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,14 @@ from lentigo_trainer.training import feature_cache
 from lentigo_trainer.training.feature_cache import FeatureFile, FeatureKey, compute_features
 
 ROWS = 2_500
-KEY = FeatureKey(name="test", images="i", plan="p", trunk="t", rows=ROWS, shape=(2, 3))
+KEY = FeatureKey(name="test", images="i", plan="p", backbone="t", rows=ROWS, shape=(2, 3))
 
 
 class BrokenOffError(Exception):
     """Stands for a kill."""
 
 
-def trunk(batch: np.ndarray) -> np.ndarray:
+def backbone(batch: np.ndarray) -> np.ndarray:
     return np.tile(batch[:, None, None] / 8, (1, 2, 3)).astype(np.float32)
 
 
@@ -43,13 +43,13 @@ class Rows:
 
 
 def computed(folder: Path, rows: Rows, key: FeatureKey = KEY) -> FeatureFile:
-    return compute_features(trunk, rows, folder, key, SilentProgress())
+    return compute_features(backbone, rows, folder, key, SilentProgress())
 
 
 def test_features_are_read_back_by_row_number(tmp_path: Path) -> None:
     found = computed(tmp_path, Rows()).take(np.array([2_499, 0, 7]))
     assert found.dtype == np.float16
-    assert np.array_equal(found, trunk(np.array([2_499.0, 0, 7])).astype(np.float16))
+    assert np.array_equal(found, backbone(np.array([2_499.0, 0, 7])).astype(np.float16))
 
 
 def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_a_journal_that_is_no_journal_is_damage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [replace(KEY, images="other"), replace(KEY, plan="other"), replace(KEY, trunk="other")],
-    ids=["images", "plan", "trunk"],
+    [replace(KEY, images="other"), replace(KEY, plan="other"), replace(KEY, backbone="other")],
+    ids=["images", "plan", "backbone"],
 )
 def test_features_of_something_else_are_never_mixed_in(tmp_path: Path, other: FeatureKey) -> None:
     computed(tmp_path, Rows())
@@ -121,7 +121,7 @@ def test_features_of_something_else_are_never_mixed_in(tmp_path: Path, other: Fe
 def test_numbers_that_are_not_finite_never_reach_the_disk(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="overflow on the batch from row 0"):
         compute_features(
-            lambda batch: trunk(batch) + np.float32(1e6), Rows(), tmp_path, KEY, SilentProgress()
+            lambda batch: backbone(batch) + np.float32(1e6), Rows(), tmp_path, KEY, SilentProgress()
         )
     assert (tmp_path / "features.f16").stat().st_size == 0
 
@@ -172,7 +172,7 @@ def test_a_full_disk_in_the_middle_of_a_pass_keeps_the_finished_chunks(
 
     # Each chunk is flushed, and then the line that vouches for it: the second chunk fails.
     monkeypatch.setattr(os, "fsync", full)
-    (tmp_path / "features.jsonl").write_text(json.dumps(asdict(KEY)) + "\n")
+    (tmp_path / "features.jsonl").write_text(json.dumps(KEY.header()) + "\n")
     with pytest.raises(StorageError, match=r"full. Free some space.*what is finished is kept"):
         computed(tmp_path, Rows())
     monkeypatch.undo()
@@ -180,4 +180,17 @@ def test_a_full_disk_in_the_middle_of_a_pass_keeps_the_finished_chunks(
     found = computed(tmp_path, rest)
     assert rest.starts == [1_024]
     every = np.arange(ROWS)
-    assert np.array_equal(found.take(every), trunk(every.astype(np.float32)).astype(np.float16))
+    assert np.array_equal(found.take(every), backbone(every.astype(np.float32)).astype(np.float16))
+
+
+def test_the_journal_begins_with_the_keys_of_older_versions(tmp_path: Path) -> None:
+    computed(tmp_path, Rows())
+    first = (tmp_path / "features.jsonl").read_text().splitlines()[0]
+    assert json.loads(first) == {
+        "name": "test",
+        "images": "i",
+        "plan": "p",
+        "trunk": "t",
+        "rows": ROWS,
+        "shape": [2, 3],
+    }

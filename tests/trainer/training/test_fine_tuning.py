@@ -12,7 +12,7 @@ from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.classifier import build, totals
 from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training.fine_tuning import Shrunk, at_side, fine_tune
+from lentigo_trainer.training.fine_tuning import ResizedRows, at_side, fine_tune
 from lentigo_trainer.training.frozen_backbone import Examples, logits_of
 from lentigo_trainer.training.loop import EpochMetrics
 from tests.trainer.networks import lively_mobilenet
@@ -31,7 +31,7 @@ class KilledError(Exception):
     """Stands for a kill between two epochs."""
 
 
-class Pictures:
+class Images:
     def __init__(self, values: NDArray[np.uint8]) -> None:
         self.values = values
 
@@ -45,24 +45,24 @@ def deterministic() -> None:
 
 
 def examples(seed: int, rows: int = 42) -> Examples:
-    """Pictures whose colour tells the class."""
+    """Images whose colour tells the class."""
     draw = np.random.default_rng(seed)
     labels = np.arange(rows) % 7
     colours = np.random.default_rng(99).integers(30, 226, (7, 1, 1, 3))
     values = colours[labels] + draw.integers(-20, 20, (rows, 224, 224, 3))
-    return Examples(Pictures(values.astype(np.uint8)), labels)
+    return Examples(Images(values.astype(np.uint8)), labels)
 
 
 def small(seed: int = 0) -> keras.Model:
     start = [keras.initializers.GlorotUniform(seed=seed + n) for n in range(2)]
-    pictures = keras.Input((224, 224, 3))
-    values = keras.layers.Rescaling(1 / 127.5, -1.0, name="rescaling")(pictures)
+    images = keras.Input((224, 224, 3))
+    values = keras.layers.Rescaling(1 / 127.5, -1.0, name="rescaling")(images)
     values = keras.layers.Conv2D(8, 8, 8, use_bias=False, kernel_initializer=start[0])(values)
     values = keras.layers.BatchNormalization()(values)
     values = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(values))
     values = keras.layers.Dropout(0.1, seed=seed, name="dropout")(values)
     logits = keras.layers.Dense(7, kernel_initializer=start[1], name="logits")(values)
-    return keras.Model(pictures, logits)
+    return keras.Model(images, logits)
 
 
 def trained(
@@ -168,9 +168,9 @@ def test_what_is_measured_and_left_behind_is_the_average(tmp_path: Path) -> None
 
 
 def test_small_pictures_are_measured_small() -> None:
-    shown = Shrunk(examples(1).features, 64).take(np.arange(3))
+    shown = ResizedRows(examples(1).features, 64).take(np.arange(3))
     assert shown.shape == (3, 64, 64, 3)
-    assert Shrunk(examples(1).features, 224).take(np.arange(3)).shape == (3, 224, 224, 3)
+    assert ResizedRows(examples(1).features, 224).take(np.arange(3)).shape == (3, 224, 224, 3)
 
 
 def test_bfloat16_is_left_behind(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_at_another_side_the_weights_are_the_same_ones() -> None:
 
 def test_nothing_of_mobilenet_is_frozen_when_it_learns_wholly() -> None:
     network = build(with_all_layers_trainable(architecture("mobilenet"), 0.25), "random", seed=0)
-    assert network.learns_from_pictures
+    assert network.learns_from_images
     counted = totals(network)
     # What does not learn by gradient are the statistics of 27 normalisations.
     assert (counted.total, counted.frozen) == (3_236_039, 21_888)

@@ -48,7 +48,7 @@ def examples(seed: int, rows: int = 60) -> Examples:
     return Examples(Table(values.astype(np.float16)), labels)
 
 
-def tail(seed: int = 0) -> keras.Model:
+def head(seed: int = 0) -> keras.Model:
     start = [keras.initializers.GlorotUniform(seed=seed + n) for n in range(2)]
     features = keras.Input((4, 4, 3))
     hidden = keras.layers.BatchNormalization()(features)
@@ -64,7 +64,7 @@ def trained(checkpoint: Path, seed: int = 0, stop_after: int = 99) -> tuple[Epoc
             raise KilledError
 
     return train_head(
-        tail(), examples(1), examples(2), RECIPE, seed, checkpoint, SilentProgress(), stop
+        head(), examples(1), examples(2), RECIPE, seed, checkpoint, SilentProgress(), stop
     )
 
 
@@ -102,7 +102,7 @@ def test_a_resumed_run_repeats_no_finished_epoch(tmp_path: Path) -> None:
         trained(tmp_path / "c.npz", stop_after=2)
     seen: list[int] = []
     train_head(
-        tail(),
+        head(),
         examples(1),
         examples(2),
         RECIPE,
@@ -115,7 +115,7 @@ def test_a_resumed_run_repeats_no_finished_epoch(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_gives_its_network_back(tmp_path: Path) -> None:
-    first, second = tail(), tail(seed=7)
+    first, second = head(), head(seed=7)
     args = (examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress())
     train_head(first, *args)
     train_head(second, *args)
@@ -131,7 +131,7 @@ def test_the_seed_decides_the_result(tmp_path: Path) -> None:
 
 
 def test_the_figures_are_those_of_the_validation_rows(tmp_path: Path) -> None:
-    model = tail()
+    model = head()
     history = train_head(
         model, examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress()
     )
@@ -165,7 +165,7 @@ def test_rows_may_be_float32_too(tmp_path: Path) -> None:
 
     half = trained(tmp_path / "half.npz")
     sides = (as_float32(examples(1)), as_float32(examples(2)))
-    wide = train_head(tail(), *sides, RECIPE, 0, tmp_path / "wide.npz", SilentProgress())
+    wide = train_head(head(), *sides, RECIPE, 0, tmp_path / "wide.npz", SilentProgress())
     assert without_time(half) == without_time(wide)
 
 

@@ -25,16 +25,16 @@ def network() -> Network:
     return lively_mobilenet(6)
 
 
-def pictures(rows: int) -> np.ndarray:
+def images(rows: int) -> np.ndarray:
     return np.random.default_rng(rows).uniform(0, 255, (rows, 224, 224, 3)).astype(np.float32)
 
 
 def test_it_gives_keras_features_whatever_the_batch(network: Network) -> None:
-    trunk = FrozenBackbone(network.trunk, threads=1)
-    assert trunk.shape == (14, 14, 512)
+    backbone = FrozenBackbone(network.backbone, threads=1)
+    assert backbone.shape == (14, 14, 512)
     for rows in (BATCH, 3, BATCH):
-        expected = np.asarray(network.trunk(pictures(rows)))
-        found = trunk(pictures(rows))
+        expected = np.asarray(network.backbone(images(rows)))
+        found = backbone(images(rows))
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
@@ -47,25 +47,25 @@ def test_branches_gates_and_pooled_bases_agree_too(
 ) -> None:
     chosen = architecture(name)
     built = build(chosen, "random", seed=0)
-    trunk = FrozenBackbone(built.trunk, threads=1, plain=chosen.plain)
-    assert trunk.shape == shape
+    backbone = FrozenBackbone(built.backbone, threads=1, plain=chosen.plain)
+    assert backbone.shape == shape
     for rows in (2, 3):
-        expected = np.asarray(built.trunk(pictures(rows)))
-        found = trunk(pictures(rows))
+        expected = np.asarray(built.backbone(images(rows)))
+        found = backbone(images(rows))
         np.testing.assert_allclose(found, expected, atol=off * np.abs(expected).max())
 
 
 def test_its_digest_tells_the_values_apart(network: Network) -> None:
-    same = FrozenBackbone(network.trunk, threads=1).digest
-    assert same == FrozenBackbone(network.trunk, threads=2).digest
-    assert same != FrozenBackbone(lively_mobilenet(7).trunk, threads=1).digest
+    same = FrozenBackbone(network.backbone, threads=1).digest
+    assert same == FrozenBackbone(network.backbone, threads=2).digest
+    assert same != FrozenBackbone(lively_mobilenet(7).backbone, threads=1).digest
 
 
 @pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])
 def has_bfloat16(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     has: bool = request.param
     for module in ("precision", "frozen_backbone"):
-        monkeypatch.setattr(f"lentigo_trainer.training.{module}.bfloat16_pays", lambda: has)
+        monkeypatch.setattr(f"lentigo_trainer.training.{module}.bfloat16_is_faster", lambda: has)
     return has
 
 
@@ -95,10 +95,12 @@ def test_tensorflow_rewrites_it_only_on_a_processor_that_has_bfloat16(has_bfloat
         return tf.ensure_shape(tf.numpy_function(note, [values], tf.float32), values.shape)
 
     image = keras.Input((8, 8, 3))
-    trunk = FrozenBackbone(keras.Model(image, keras.layers.Lambda(watched)(image)), 1, plain=True)
+    backbone = FrozenBackbone(
+        keras.Model(image, keras.layers.Lambda(watched)(image)), 1, plain=True
+    )
     # Keras computed what to compare with, and stayed in float32.
     assert seen == [False, has_bfloat16]
-    trunk(np.zeros((3, 8, 8, 3), np.float32))
+    backbone(np.zeros((3, 8, 8, 3), np.float32))
     assert seen == [False, has_bfloat16, has_bfloat16]
     assert not rewrites()
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from lentigo_trainer.data.random_augmentation import class_shares
-from lentigo_trainer.training.losses import adjusted_cross_entropy, put_back
+from lentigo_trainer.training.losses import adjusted_cross_entropy, restore_frequencies
 
 SHARES = np.array([0.4, 0.2, 0.1, 0.1, 0.1, 0.1, 0.0])
 LOGITS = np.random.default_rng(0).normal(0, 1, (5, 7)).astype(np.float32)
@@ -44,7 +44,7 @@ def test_smoothing_asks_for_less_than_certainty() -> None:
 def test_frequencies_are_put_back_by_their_power(power: float) -> None:
     layer = keras.layers.Dense(7, bias_initializer="ones")
     layer.build((None, 3))
-    put_back(layer, class_shares(np.array([0] * 6 + [5] * 2), 1), power)
+    restore_frequencies(layer, class_shares(np.array([0] * 6 + [5] * 2), 1), power)
     expected = np.ones(7)
     expected[[0, 5]] += power * np.log([0.75, 0.25])
     assert np.asarray(layer.bias) == pytest.approx(expected, abs=1e-6)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lentigo_trainer.training.feature_cache import seconds_of, timed
+from lentigo_trainer.training.feature_cache import pass_seconds, timed
 
 ROWS = 2_500
 
@@ -35,25 +35,25 @@ def worked_through(folder: Path, first: int = 0, stop: int | None = None) -> Non
 
 def test_a_pass_takes_what_its_batches_take(tmp_path: Path) -> None:
     worked_through(tmp_path)
-    assert seconds_of(tmp_path, ROWS) == -(-ROWS // 16)
+    assert pass_seconds(tmp_path, ROWS) == -(-ROWS // 16)
 
 
 def test_a_killed_pass_counts_the_chunk_that_it_left_once(tmp_path: Path) -> None:
     # Killed in the second chunk of 1,024 rows, 64 batches, which is then done anew.
     worked_through(tmp_path, stop=100)
-    assert seconds_of(tmp_path, ROWS) is None
+    assert pass_seconds(tmp_path, ROWS) is None
     worked_through(tmp_path, first=1_024)
-    assert seconds_of(tmp_path, ROWS) == -(-ROWS // 16)
+    assert pass_seconds(tmp_path, ROWS) == -(-ROWS // 16)
 
 
 def test_a_chunk_that_was_timed_but_not_vouched_for_counts_once(tmp_path: Path) -> None:
     worked_through(tmp_path)
     worked_through(tmp_path, first=1_024)
-    assert seconds_of(tmp_path, ROWS) == -(-ROWS // 16)
+    assert pass_seconds(tmp_path, ROWS) == -(-ROWS // 16)
 
 
 def test_a_pass_that_was_not_timed_has_no_time(tmp_path: Path) -> None:
-    assert seconds_of(tmp_path, ROWS) is None
+    assert pass_seconds(tmp_path, ROWS) is None
 
 
 @pytest.mark.parametrize(
@@ -63,4 +63,4 @@ def test_a_damaged_record_of_time_is_none(tmp_path: Path, line: str) -> None:
     worked_through(tmp_path)
     with (tmp_path / "time.jsonl").open("a") as file:
         file.write(line + "\n")
-    assert seconds_of(tmp_path, ROWS) is None
+    assert pass_seconds(tmp_path, ROWS) is None

@@ -15,14 +15,14 @@ def rewrites() -> bool:
 def test_the_rewrite_is_on_where_it_is_wanted_and_the_processor_has_bfloat16(
     monkeypatch: pytest.MonkeyPatch, wanted: bool, has: bool
 ) -> None:
-    monkeypatch.setattr("lentigo_trainer.training.precision.bfloat16_pays", lambda: has)
+    monkeypatch.setattr("lentigo_trainer.training.precision.bfloat16_is_faster", lambda: has)
     with in_bfloat16(wanted):
         assert rewrites() is (wanted and has)
     assert not rewrites()
 
 
 def test_the_rewrite_is_off_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lentigo_trainer.training.precision.bfloat16_pays", lambda: True)
+    monkeypatch.setattr("lentigo_trainer.training.precision.bfloat16_is_faster", lambda: True)
     with pytest.raises(ZeroDivisionError), in_bfloat16(wanted=True):
         raise ZeroDivisionError
     assert not rewrites()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_trainer.training.precision import cpu_info, multiplies_bfloat16, name_of
+from lentigo_trainer.training.precision import cpu_info, multiplies_bfloat16, processor_name
 
 CORE = "processor\t: 0\nmodel name\t: Made Up 9000 @ 2.50GHz\nflags\t\t: fpu sse2 {}\n\n"
 AMD = CORE.format("avx512f avx512_bf16")
@@ -27,8 +27,8 @@ def test_bfloat16_is_found_among_the_flags_of_every_core(told: str, expected: bo
 
 
 def test_its_name_is_the_makers() -> None:
-    assert name_of(AMD + XEON) == "Made Up 9000 @ 2.50GHz"
-    assert name_of("") is None
+    assert processor_name(AMD + XEON) == "Made Up 9000 @ 2.50GHz"
+    assert processor_name("") is None
 
 
 def test_a_system_without_the_file_tells_nothing(

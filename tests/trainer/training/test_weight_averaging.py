@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from lentigo_trainer.training.weight_averaging import WeightAverage, of_all_alike, warming_up
+from lentigo_trainer.training.weight_averaging import WeightAverage, moving_average, uniform_mean
 
 
 def weight() -> keras.Variable:
@@ -11,7 +11,7 @@ def weight() -> keras.Variable:
 
 def test_it_starts_fast_and_then_keeps_its_decay() -> None:
     moved = weight()
-    average = WeightAverage([moved], warming_up(0.2))
+    average = WeightAverage([moved], moving_average(0.2))
     moved.assign([1.0, 2.0])
     average.follow()  # (1 + 0) / (10 + 0) is below the decay
     with average.used():
@@ -25,7 +25,7 @@ def test_it_starts_fast_and_then_keeps_its_decay() -> None:
 
 def test_used_for_a_while_the_weights_come_back() -> None:
     moved = weight()
-    average = WeightAverage([moved], warming_up(0.9))
+    average = WeightAverage([moved], moving_average(0.9))
     moved.assign([3.0, 4.0])
     with average.used():
         assert moved.numpy().tolist() == [0.0, 0.0]
@@ -34,7 +34,7 @@ def test_used_for_a_while_the_weights_come_back() -> None:
 
 def test_used_for_good_the_weights_are_the_average() -> None:
     moved = weight()
-    average = WeightAverage([moved], warming_up(0.9))
+    average = WeightAverage([moved], moving_average(0.9))
     moved.assign([3.0, 4.0])
     average.use()
     assert moved.numpy().tolist() == [0.0, 0.0]
@@ -42,7 +42,7 @@ def test_used_for_good_the_weights_are_the_average() -> None:
 
 def test_it_is_the_mean_of_what_was_taken_in() -> None:
     moved = keras.Variable(np.array([9.0, 9.0], np.float32))
-    average = WeightAverage([moved], of_all_alike)
+    average = WeightAverage([moved], uniform_mean)
     for values in ([1.0, 2.0], [3.0, 2.0], [5.0, 8.0]):
         moved.assign(values)
         average.follow()
@@ -52,7 +52,7 @@ def test_it_is_the_mean_of_what_was_taken_in() -> None:
 
 def test_of_one_round_it_is_that_rounds_end() -> None:
     moved = keras.Variable(np.array([9.0], np.float32))
-    average = WeightAverage([moved], of_all_alike)
+    average = WeightAverage([moved], uniform_mean)
     moved.assign([0.3])
     average.follow()
     moved.assign([7.0])

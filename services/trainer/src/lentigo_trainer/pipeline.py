@@ -96,13 +96,13 @@ def train(
         files = candidate_files(folder)
         calibration = UNCALIBRATED
         if len(rows.tuning):
-            calibration = calibration_on(*learnt.watched(), TUNING_SET)
+            calibration = calibration_on(*learnt.validation_logits(), TUNING_SET)
         with in_bfloat16(architecture(config.recipe.architecture).plain):
             unlikeness = fit_detector(
                 network, prepared.images, rows.used.train, config.seed, progress
             )
         # What training has read is 1.5 GB of the whole data set, and rounding needs as much again.
-        prepared.let_go()
+        prepared.release_pages()
         geometry = export_saved_model(network, files, calibration, unlikeness)
         write_training_set(files, prepared, rows.used.train)
         measured_on = rows.whole.validation

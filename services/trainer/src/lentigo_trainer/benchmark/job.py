@@ -32,7 +32,7 @@ from lentigo_trainer.models.registry import ARCHITECTURES, architecture
 from lentigo_trainer.pipeline import train
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
-from lentigo_trainer.training.precision import bfloat16_pays
+from lentigo_trainer.training.precision import bfloat16_is_faster
 
 _FILE: Final = "measured.json"
 
@@ -166,7 +166,7 @@ def run_job(job: Job, progress: Progress) -> BenchmarkResult:
         parameters=manifest.parameters,
         weights=_origin(config),
         recipe=config.recipe.model_dump(mode="json"),
-        bfloat16=bfloat16_pays() and (whole.bfloat16 if whole else chosen.plain),
+        bfloat16=bfloat16_is_faster() and (whole.bfloat16 if whole else chosen.plain),
         images=manifest.split.train,
         rows=manifest.plan.per_class,
         history=trained.history,

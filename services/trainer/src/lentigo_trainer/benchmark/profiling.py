@@ -22,13 +22,13 @@ from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.benchmark.records import Latency, Machine
 from lentigo_trainer.export.saved_model import SIGNATURE
 from lentigo_trainer.system.native_output import held_back
-from lentigo_trainer.training.precision import cpu_info, name_of
+from lentigo_trainer.training.precision import cpu_info, processor_name
 
 
 def this_machine(cores: int) -> Machine:
     """Describe the machine; it names no host and no user."""
     return Machine(
-        processor=name_of(cpu_info()) or platform.processor() or platform.machine(),
+        processor=processor_name(cpu_info()) or platform.processor() or platform.machine(),
         cores=cores,
         system=f"{platform.system()} {platform.machine()}",
         tensorflow=tf.__version__,

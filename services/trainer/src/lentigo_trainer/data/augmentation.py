@@ -2,9 +2,9 @@
 
 The ranges are the paper's, in the terms of Keras' `ImageDataGenerator`: rotation up to 180 degrees,
 shifts of a tenth of a side, zoom between 0.9 and 1.1 on each axis, both flips, and the nearest
-pixel beyond the border. All of it is one map, so a picture is resampled once, not five times.
+pixel beyond the border. All of it is one map, so a image is resampled once, not five times.
 
-A plan's rows as augmented pictures: streamed in their order, or taken by row number.
+A plan's rows as augmented images: streamed in their order, or taken by row number.
 """
 
 from typing import Final
@@ -56,14 +56,14 @@ def map_of(seed: int) -> Maps:
     cosine, sine = np.cos(angle), np.sin(angle)
     a0, a1 = cosine * zoom_x * flip_x, -sine * zoom_y * flip_y
     b0, b1 = sine * zoom_x * flip_x, cosine * zoom_y * flip_y
-    # The linear part turns about the picture's centre, then the picture is shifted.
+    # The linear part turns about the image's centre, then the image is shifted.
     a2 = _CENTRE - (a0 + a1) * _CENTRE + shift_x
     b2 = _CENTRE - (b0 + b1) * _CENTRE + shift_y
     return np.array([a0, a1, a2, b0, b1, b2, 0, 0], np.float32)
 
 
 def augment(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
-    """Apply one map to each picture, bilinear, with the nearest pixel beyond the border.
+    """Apply one map to each image, bilinear, with the nearest pixel beyond the border.
 
     Args:
         images: float32 [n, 224, 224, 3].
@@ -85,13 +85,13 @@ def augment(images: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
 def augmented_images(
     images: npt.NDArray[np.uint8], plan: Plan, batch_size: int, first_row: int = 0
 ) -> tf.data.Dataset:
-    """Stream a plan's pictures in the order of its rows.
+    """Stream a plan's images in the order of its rows.
 
     Batches that hold originals alone are passed through untouched.
 
     Args:
         images: uint8 [m, 224, 224, 3], the prepared array the plan's `source` numbers.
-        plan: which picture stands in which row, and how it is augmented.
+        plan: which image stands in which row, and how it is augmented.
         batch_size: rows a batch; the last one may be shorter.
         first_row: where to start, so that an interrupted pass goes on.
 
@@ -119,14 +119,14 @@ def augmented_images(
 
 
 class AugmentedImages:
-    """A plan's pictures by row number, drawn anew each time they are asked for.
+    """A plan's images by row number, drawn anew each time they are asked for.
 
-    A row always gives the same picture, so they could be kept, but all of HAM10000 would take
+    A row always gives the same image, so they could be kept, but all of HAM10000 would take
     5.8 GB on disk, and be read from there in another order every epoch.
 
     Args:
         images: uint8 [m, 224, 224, 3], the prepared array the plan's `source` numbers.
-        plan: which picture stands in which row, and how it is augmented.
+        plan: which image stands in which row, and how it is augmented.
     """
 
     def __init__(self, images: npt.NDArray[np.uint8], plan: Plan) -> None:

@@ -115,7 +115,7 @@ class Prepared:
     digests: tuple[str, ...]
     digest: str
 
-    def let_go(self) -> None:
+    def release_pages(self) -> None:
         """Give back the pages of the images that were read: until then they count as ours.
 
         They are read from disk, or from the kernel's cache, when they are asked for again.

@@ -28,10 +28,10 @@ from lentigo_trainer.errors import DownloadError
 from lentigo_trainer.system.progress import BYTES, Progress, Step
 from lentigo_trainer.system.retrying import (
     InterruptedTransferError,
-    Patience,
+    RetryPolicy,
     connection_errors,
-    patiently,
     require_status,
+    retry,
 )
 from lentigo_trainer.system.storage import require_space, storage_errors, write_whole
 
@@ -168,7 +168,7 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
 
 def download(
-    client: httpx.Client, file: RemoteFile, target: Path, progress: Progress, patience: Patience
+    client: httpx.Client, file: RemoteFile, target: Path, progress: Progress, policy: RetryPolicy
 ) -> None:
     """Download a file, going on where an earlier call stopped.
 
@@ -177,7 +177,7 @@ def download(
         file: what to download.
         target: where to; its folder exists, the file itself does not.
         progress: told how many bytes have come.
-        patience: how often to try again.
+        policy: how often to try again.
 
     Raises:
         DownloadError: the server cannot be reached, refuses, or sends something else.
@@ -186,7 +186,7 @@ def download(
     with storage_errors(target), partial_file(target, file) as part:
         if file.size is not None:
             require_space(target.parent, max(file.size - part.size, 0))
-        _receive_all(client, file, part, progress, patience)
+        _receive_all(client, file, part, progress, policy)
         try:
             check_file(part.content, file, progress)
         except DownloadError as wrong:
@@ -198,7 +198,7 @@ def download(
                     f"the server's copy is damaged: get {file.name} from another source."
                 ) from wrong
             progress.say(f"{wrong} Its pieces did not fit together; starting it again.")
-            _receive_all(client, file, part, progress, patience)
+            _receive_all(client, file, part, progress, policy)
             check_file(part.content, file, progress)
 
 
@@ -207,12 +207,12 @@ def _receive_all(
     file: RemoteFile,
     part: PartialFile,
     progress: Progress,
-    patience: Patience,
+    policy: RetryPolicy,
 ) -> None:
     if file.size is not None and part.size == file.size:
         return
     with progress.track(f"Fetching {file.name}", file.size, BYTES, done=part.size) as step:
-        patiently(lambda: _receive(client, file, part, step), patience, progress.say)
+        retry(lambda: _receive(client, file, part, step), policy, progress.say)
 
 
 def _receive(client: httpx.Client, file: RemoteFile, part: PartialFile, step: Step) -> None:
@@ -291,7 +291,7 @@ def fetch_ham10000(
     folder: Path,
     progress: Progress,
     server: str = HARVARD_DATAVERSE,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
 ) -> tuple[Path, ...]:
     """Download metadata and both image archives, 3 GB, or what is still missing of them.
 
@@ -299,7 +299,7 @@ def fetch_ham10000(
         folder: where to; made if missing. A file that is there already is checked and kept.
         progress: told what comes.
         server: address of a Dataverse that holds the record.
-        patience: how often to try again; by default six times in a row, for up to a minute each.
+        policy: how often to try again; by default six times in a row, for up to a minute each.
 
     Returns:
         The three files, in the order of `FILES`.
@@ -309,12 +309,12 @@ def fetch_ham10000(
             that name is there but is not the one listed.
         StorageError: the disk is full or not writable; what has arrived is kept.
     """
-    waiting = patience or Patience()
+    waiting = policy or RetryPolicy()
     agent = {"User-Agent": f"lentigo-train/{__version__}"}
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with httpx.Client(follow_redirects=True, timeout=_TIMEOUT, headers=agent) as client:
-        listed = patiently(lambda: list_files(client, server, HAM10000), waiting, progress.say)
+        listed = retry(lambda: list_files(client, server, HAM10000), waiting, progress.say)
         wanted = [(_named(name, listed, server), folder / name) for name in FILES]
         progress.say(LICENCE)
         for file, target in wanted:

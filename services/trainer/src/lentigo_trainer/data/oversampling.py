@@ -3,7 +3,7 @@
 The paper filled each class up to about 6,000 images with Keras' `ImageDataGenerator`, in batches of
 50 that ended at the end of every pass over the class; the most frequent class was left as it was.
 The plan writes down the rows that this gives (38,568 on HAM10000), so the augmented data set is the
-plan plus a pure function of its rows and never has to lie on disk as pictures.
+plan plus a pure function of its rows and never has to lie on disk as images.
 """
 
 import hashlib

@@ -1,15 +1,15 @@
-"""How each picture of an epoch is varied: one map of the plane and one of the colours.
+"""How each image of an epoch is varied: one map of the plane and one of the colours.
 
-Drawn for a whole epoch at once from its seed, so a picture's variation is a pure function of seed
+Drawn for a whole epoch at once from its seed, so a image's variation is a pure function of seed
 and position. The plane's map goes through `ImageProjectiveTransformV3` as the paper's augmentation
-does, and gives the picture in the wanted size by the same resampling. What lies beyond the border
+does, and gives the image in the wanted size by the same resampling. What lies beyond the border
 is mirrored: streaks of the nearest pixel look like nothing that a dermatoscope shows.
 
-Turning a picture between its pixels softens it. Pictures that are asked about are not turned, and a
+Turning a image between its pixels softens it. Images that are asked about are not turned, and a
 network that only knows soft ones takes their fine detail for something else (docs/experiments.md,
 trial 4): sharpening gives it back.
 
-Mixup: each picture is blended with another of its batch, and its label likewise.
+Mixup: each image is blended with another of its batch, and its label likewise.
 
 Zhang et al., "mixup: Beyond Empirical Risk Minimization" (ICLR 2018).
 
@@ -39,15 +39,15 @@ _GREY: Final = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True, slots=True)
 class DrawnAugmentations:
-    """What is done to each of n pictures.
+    """What is done to each of n images.
 
     Attributes:
         maps: float32 [n, 8], from the result's pixels to points of the original, as
             `augmentation.maps_of` writes them.
         colours: float32 [n, 3, 3], result = colour @ this, behind the contrast.
-        contrast: float32 [n], factor of the differences from the picture's mean.
+        contrast: float32 [n], factor of the differences from the image's mean.
         brightness: float32 [n], added, in 0 to 255.
-        sharpness: float32 [n], how much of a picture's fine detail is added to it, -1 (none of it
+        sharpness: float32 [n], how much of a image's fine detail is added to it, -1 (none of it
             is left) and above.
     """
 
@@ -61,11 +61,11 @@ class DrawnAugmentations:
 def draw_augmentations(
     widest: AugmentationConfig, count: int, side: int, seed: int
 ) -> DrawnAugmentations:
-    """Draw the variations of an epoch's pictures.
+    """Draw the variations of an epoch's images.
 
     Args:
         widest: the widest of every draw.
-        count: how many pictures.
+        count: how many images.
         side: of the result, in pixels.
         seed: another for every epoch.
     """
@@ -94,7 +94,7 @@ def draw_augmentations(
 
 
 def augment(images: tf.Tensor, variations: DrawnAugmentations, side: int) -> tf.Tensor:
-    """Vary pictures.
+    """Vary images.
 
     Args:
         images: float32 [n, 224, 224, 3] in 0 to 255.
@@ -154,16 +154,16 @@ def _maps(
 
 
 def draw_weights(alpha: float, count: int, seed: int) -> npt.NDArray[np.float32]:
-    """Draw how much of each picture stays.
+    """Draw how much of each image stays.
 
     Args:
         alpha: of the Beta distribution that the weights come from, both its parameters; 0 leaves
-            every picture as it is.
-        count: how many pictures.
+            every image as it is.
+        count: how many images.
         seed: another for every epoch.
 
     Returns:
-        float32 [count], 0.5 to 1: a picture keeps at least as much of itself as it takes on.
+        float32 [count], 0.5 to 1: a image keeps at least as much of itself as it takes on.
     """
     if alpha == 0:
         return np.ones(count, np.float32)
@@ -171,20 +171,20 @@ def draw_weights(alpha: float, count: int, seed: int) -> npt.NDArray[np.float32]
     return np.maximum(weights, 1 - weights).astype(np.float32)
 
 
-def mix(pictures: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def mix(images: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Blend a batch with itself in reverse order.
 
     Args:
-        pictures: float32 [n, h, w, 3].
+        images: float32 [n, h, w, 3].
         targets: float32 [n, 7], rows sum to 1.
         weights: float32 [n], 0 to 1: what stays of each.
 
     Returns:
         Both, in the same shapes.
     """
-    of_picture, of_target = tf.reshape(weights, (-1, 1, 1, 1)), weights[:, None]
+    of_image, of_target = tf.reshape(weights, (-1, 1, 1, 1)), weights[:, None]
     return (
-        of_picture * pictures + (1 - of_picture) * tf.reverse(pictures, [0]),
+        of_image * images + (1 - of_image) * tf.reverse(images, [0]),
         of_target * targets + (1 - of_target) * tf.reverse(targets, [0]),
     )
 

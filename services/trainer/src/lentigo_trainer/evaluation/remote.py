@@ -20,7 +20,7 @@ from lentigo_trainer.errors import DamagedImagesError, RemoteServiceError
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.system.retrying import Patience, seconds_asked
+from lentigo_trainer.system.retrying import RetryPolicy, retry_after
 
 KEY_VARIABLE: Final = "LENTIGO_API_KEY"
 
@@ -38,7 +38,7 @@ class Connection:
     """
 
     client: httpx.Client
-    patience: Patience
+    patience: RetryPolicy
 
     def request(self, method: str, path: str, data: bytes | None = None) -> httpx.Response:
         """Ask, again and again while the service says that it is busy.
@@ -65,7 +65,7 @@ class Connection:
                     f"{self.client.base_url} was busy {failures} times in a row "
                     f"({detail_of(answer)}) Measure when it has less to do."
                 )
-            self.patience.sleep(self.patience.pause(failures, seconds_asked(answer)))
+            self.patience.sleep(self.patience.pause(failures, retry_after(answer)))
 
     def values(self, answer: httpx.Response) -> dict[str, Any]:
         """Give the values of a JSON object.
@@ -109,7 +109,7 @@ def detail_of(answer: httpx.Response) -> str:
 
 @contextmanager
 def connected_to(
-    url: str, key: str | None, patience: Patience | None = None
+    url: str, key: str | None, patience: RetryPolicy | None = None
 ) -> Iterator[Connection]:
     """Open a service to be asked.
 
@@ -129,7 +129,7 @@ def connected_to(
     if address.scheme not in ("http", "https") or not address.host:
         raise _no_address(url)
     with httpx.Client(base_url=address, headers=headers, timeout=_TIMEOUT) as client:
-        yield Connection(client, patience or Patience())
+        yield Connection(client, patience or RetryPolicy())
 
 
 def _no_address(url: str) -> RemoteServiceError:

@@ -152,7 +152,7 @@ def network_of(layers: list[keras.Layer], like: Network) -> Network:
     for layer in layers:
         tensor = layer(tensor)
     whole = keras.Model(pictures, tensor)
-    return Network(whole=whole, trunk=whole, tail=whole, feature_map=like.feature_map)
+    return Network(whole=whole, backbone=whole, head=whole, feature_map=like.feature_map)
 
 
 def _takes_a_scale(layer: keras.Layer | None) -> bool:

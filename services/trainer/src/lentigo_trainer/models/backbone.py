@@ -13,13 +13,13 @@ from lentigo_trainer.models.registry import Architecture, Scaling, Weights
 
 
 def load_base(
-    chosen: Architecture, pictures: keras.KerasTensor, weights: Weights, seed: int
+    chosen: Architecture, images: keras.KerasTensor, weights: Weights, seed: int
 ) -> keras.Model:
-    """Build an architecture's base on scaled pictures.
+    """Build an architecture's base on scaled images.
 
     Args:
         chosen: the architecture; one without a weight file is drawn at random.
-        pictures: [n, 224, 224, 3], scaled.
+        images: [n, 224, 224, 3], scaled.
         weights: where its values come from.
         seed: of what is drawn.
 
@@ -28,10 +28,10 @@ def load_base(
         WeightsError: a file that holds no weights, or those of another network or shape.
     """
     if weights == "random" or chosen.weights_file is None:
-        return chosen.base(pictures, None, seed)
+        return chosen.base(images, None, seed)
     if weights == "imagenet":
         try:
-            return chosen.base(pictures, "imagenet", seed)
+            return chosen.base(images, "imagenet", seed)
         except Exception as error:
             # Keras raises a bare Exception when a download fails.
             raise WeightsUnavailableError(
@@ -45,7 +45,7 @@ def load_base(
             "let Keras download it."
         )
     try:
-        return chosen.base(pictures, str(file), seed)
+        return chosen.base(images, str(file), seed)
     except (ValueError, OSError, KeyError) as error:
         raise WeightsError(
             f"{file} does not hold the weights of {chosen.name} without its top: {error}"
@@ -60,13 +60,13 @@ Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition",
 2.1, give the method; the values are those of the weights' first publication in Caffe)."""
 
 
-def scaled(pictures: keras.KerasTensor, scaling: Scaling) -> keras.KerasTensor:
-    """Scale pictures [n, 224, 224, 3], RGB in 0 to 255, to what a base expects."""
+def scaled(images: keras.KerasTensor, scaling: Scaling) -> keras.KerasTensor:
+    """Scale images [n, 224, 224, 3], RGB in 0 to 255, to what a base expects."""
     if scaling == "none":
-        return pictures
+        return images
     if scaling == "caffe":
-        return CaffeScaling(name=NAME)(pictures)
-    return keras.layers.Rescaling(1 / 127.5, -1.0, name=NAME)(pictures)
+        return CaffeScaling(name=NAME)(images)
+    return keras.layers.Rescaling(1 / 127.5, -1.0, name=NAME)(images)
 
 
 @keras.saving.register_keras_serializable(package="lentigo")
@@ -77,6 +77,6 @@ class CaffeScaling(keras.layers.Layer):  # type: ignore[misc] # untyped
     published totals.
     """
 
-    def call(self, pictures: keras.KerasTensor) -> keras.KerasTensor:
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Scale float32 [n, h, w, 3], RGB in 0 to 255; the result is about -124 to 151."""
-        return pictures[..., ::-1] - IMAGENET_MEANS
+        return images[..., ::-1] - IMAGENET_MEANS

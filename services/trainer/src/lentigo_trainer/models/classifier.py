@@ -22,7 +22,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
     """`BatchNormalization` over feature maps [n, h, w, c], trained with the fused kernel.
 
     Keras spells the training pass out in some fifteen element-wise operations. The fused kernel
-    does it in two, which makes MobileNet's tail a fifth faster on two cores
+    does it in two, which makes MobileNet's head a fifth faster on two cores
     (docs/decisions/0005-fused-batch-normalisation.md). Outside training, and while frozen, it is
     Keras' own layer.
     """
@@ -58,21 +58,21 @@ class Network:
     """A network and its two parts, which share its layers.
 
     Attributes:
-        whole: pictures [n, 224, 224, 3] in 0 to 255 -> logits [n, 7].
-        trunk: the frozen part, pictures -> features.
-        tail: the learning part, features -> logits.
+        whole: images [n, 224, 224, 3] in 0 to 255 -> logits [n, 7].
+        backbone: the frozen part, images -> features.
+        head: the learning part, features -> logits.
         feature_map: name of the layer whose output the activation map explains.
     """
 
     whole: keras.Model
-    trunk: keras.Model
-    tail: keras.Model
+    backbone: keras.Model
+    head: keras.Model
     feature_map: str
 
     @property
-    def learns_from_pictures(self) -> bool:
-        """Whether nothing is frozen: the features would be the pictures themselves."""
-        return not self.trunk.variables
+    def learns_from_images(self) -> bool:
+        """Whether nothing is frozen: the features would be the images themselves."""
+        return not self.backbone.variables
 
 
 def build(chosen: Architecture, weights: Weights, seed: int) -> Network:
@@ -87,19 +87,21 @@ def build(chosen: Architecture, weights: Weights, seed: int) -> Network:
         WeightsUnavailableError: no weights and no network.
         WeightsError: weights of another network.
     """
-    pictures = keras.Input((MODEL_SIDE, MODEL_SIDE, 3), name="image")
-    base = load_base(chosen, scaled(pictures, chosen.scaling), weights, seed)
-    plain = keras.Model(pictures, _chain(_head(chosen, seed), base.outputs[0]), name=chosen.name)
+    images = keras.Input((MODEL_SIDE, MODEL_SIDE, 3), name="image")
+    base = load_base(chosen, scaled(images, chosen.scaling), weights, seed)
+    plain = keras.Model(
+        images, _chain(_classifier_layers(chosen, seed), base.outputs[0]), name=chosen.name
+    )
     features = plain.get_layer(chosen.boundary).input
-    trunk = keras.Model(pictures, features, name=f"{chosen.name}_trunk")
-    learning = keras.Model(features, plain.outputs[0], name=f"{chosen.name}_tail")
-    for layer in trunk.layers:
+    backbone = keras.Model(images, features, name=f"{chosen.name}_backbone")
+    learning = keras.Model(features, plain.outputs[0], name=f"{chosen.name}_head")
+    for layer in backbone.layers:
         layer.trainable = False
-    twin_of = _fusing(frozen={layer.name for layer in trunk.layers})
+    twin_of = _fusing(frozen={layer.name for layer in backbone.layers})
     return Network(
         whole=keras.models.clone_model(plain, clone_function=twin_of),
-        trunk=trunk,
-        tail=keras.models.clone_model(learning, clone_function=twin_of),
+        backbone=backbone,
+        head=keras.models.clone_model(learning, clone_function=twin_of),
         feature_map=base.layers[-1].name,
     )
 
@@ -134,7 +136,7 @@ def _chain(layers: Sequence[keras.Layer], tensor: keras.KerasTensor) -> keras.Ke
     return tensor
 
 
-def _head(chosen: Architecture, seed: int) -> list[keras.Layer]:
+def _classifier_layers(chosen: Architecture, seed: int) -> list[keras.Layer]:
     layers: list[keras.Layer] = []
     if chosen.pooled:
         layers.append(keras.layers.GlobalAveragePooling2D(name="pool"))

@@ -4,7 +4,7 @@ It is plain data until `base` is called, so that commands can name and check arc
 loading Keras. The choices that are not the paper's are explained in
 docs/decisions/0010-one-registry-of-architectures.md.
 
-The bases: networks without a top, from scaled pictures to their last feature map.
+The bases: networks without a top, from scaled images to their last feature map.
 
 Keras is imported when a base is built, so that the registry can be read without it.
 """
@@ -26,15 +26,15 @@ CNN_DROPOUT: Final = 0.25
 
 
 class Base(Protocol):
-    """Builds a base on a tensor of scaled pictures."""
+    """Builds a base on a tensor of scaled images."""
 
     def __call__(
-        self, pictures: "keras.KerasTensor", weights: str | None, seed: int
+        self, images: "keras.KerasTensor", weights: str | None, seed: int
     ) -> "keras.Model":
         """Build.
 
         Args:
-            pictures: [n, 224, 224, 3], scaled.
+            images: [n, 224, 224, 3], scaled.
             weights: what Keras loads: a file or the word `imagenet`; None for random values.
             seed: of random values and of dropout, where the base is ours.
 
@@ -47,27 +47,27 @@ class Base(Protocol):
 def application(name: str) -> Base:
     """Take a base of `keras.applications`, such as `VGG16`."""
 
-    def build(pictures: "keras.KerasTensor", weights: str | None, seed: int) -> "keras.Model":  # noqa: ARG001 - Keras draws
+    def build(images: "keras.KerasTensor", weights: str | None, seed: int) -> "keras.Model":  # noqa: ARG001 - Keras draws
         import keras  # noqa: PLC0415 - see the module
 
         return getattr(keras.applications, name)(
             include_top=False,
-            input_tensor=pictures,
-            input_shape=tuple(pictures.shape[1:]),
+            input_tensor=images,
+            input_shape=tuple(images.shape[1:]),
             weights=weights,
         )
 
     return build
 
 
-def cnn(pictures: "keras.KerasTensor", weights: str | None, seed: int) -> "keras.Model":  # noqa: ARG001 - there are none
+def cnn(images: "keras.KerasTensor", weights: str | None, seed: int) -> "keras.Model":  # noqa: ARG001 - there are none
     """Build the paper's CNN: valid 3x3 convolutions, each with 2x2 max pooling and dropout.
 
     The paper's text says five convolutions; its summary and its total have these four.
     """
     import keras  # noqa: PLC0415 - see the module
 
-    tensor = pictures
+    tensor = images
     for number, filters in enumerate(CNN_FILTERS, start=1):
         start = keras.initializers.GlorotUniform(seed=seed + number)
         for layer in (
@@ -78,7 +78,7 @@ def cnn(pictures: "keras.KerasTensor", weights: str | None, seed: int) -> "keras
             keras.layers.Dropout(CNN_DROPOUT, seed=seed, name=f"dropout_{number}"),
         ):
             tensor = layer(tensor)
-    return keras.Model(keras.utils.get_source_inputs(pictures), tensor)
+    return keras.Model(keras.utils.get_source_inputs(images), tensor)
 
 
 Scaling = Literal["-1 to 1", "caffe", "none"]

@@ -12,10 +12,10 @@ from lentigo_trainer.errors import DownloadError
 
 Result = TypeVar("Result")
 
-PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed later (RFC 9110, 6585, 8470)."""
 
-ENOUGH_GAINED: Final = 1_000_000
+PROGRESS_BYTES: Final = 1_000_000
 """Bytes after which an attempt counts as progress and failures are counted anew."""
 
 
@@ -34,7 +34,7 @@ class InterruptedTransferError(DownloadError):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How often to try in a row without progress, and how long to wait between.
 
     Attributes:
@@ -55,9 +55,7 @@ class Patience:
         return min(max(own, asked or 0.0), self.longest_pause)
 
 
-def patiently(
-    attempt: Callable[[], Result], patience: Patience, say: Callable[[str], None]
-) -> Result:
+def retry(attempt: Callable[[], Result], policy: RetryPolicy, say: Callable[[str], None]) -> Result:
     """Call `attempt` until it succeeds, pausing after each `InterruptedTransferError`.
 
     Raises:
@@ -68,15 +66,15 @@ def patiently(
         try:
             return attempt()
         except InterruptedTransferError as broken:
-            failures = 1 if broken.gained >= ENOUGH_GAINED else failures + 1
-            if failures >= patience.attempts:
+            failures = 1 if broken.gained >= PROGRESS_BYTES else failures + 1
+            if failures >= policy.attempts:
                 raise DownloadError(
                     f"{broken} Gave up after {failures} attempts. What has arrived is kept: run "
                     "the same command again to go on from there."
                 ) from broken
-            pause = patience.pause(failures, broken.retry_after)
+            pause = policy.pause(failures, broken.retry_after)
             say(f"{broken} Trying again in {pause:.0f} s.")
-        patience.sleep(pause)
+        policy.sleep(pause)
 
 
 def require_status(response: httpx.Response, *wanted: int) -> None:
@@ -90,8 +88,8 @@ def require_status(response: httpx.Response, *wanted: int) -> None:
     if status in wanted:
         return
     named = f"{response.request.url.host} answered {status} {response.reason_phrase}".rstrip()
-    if status in PASSING:
-        raise InterruptedTransferError(f"{named}.", retry_after=seconds_asked(response))
+    if status in TRANSIENT_STATUSES:
+        raise InterruptedTransferError(f"{named}.", retry_after=retry_after(response))
     # Harvard's firewall answers programs it takes for robots with an empty 202 and this header.
     if status in (202, 403, 405) and "x-amzn-waf-action" in response.headers:
         raise DownloadError(
@@ -116,7 +114,7 @@ def connection_errors(server: str) -> Iterator[None]:
         ) from error
 
 
-def seconds_asked(response: httpx.Response) -> float | None:
+def retry_after(response: httpx.Response) -> float | None:
     """Give the seconds that a busy server asks to wait, None where it does not say."""
     asked = response.headers.get("Retry-After", "")
     return float(asked) if asked.isdecimal() else None

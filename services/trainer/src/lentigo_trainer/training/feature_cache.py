@@ -1,4 +1,4 @@
-"""Frozen-trunk features: computed once a row, kept as float16, memory-mapped while training.
+"""Frozen-backbone features: computed once a row, kept as float16, memory-mapped while training.
 
 On disk lie `features.f16`, the rows one after another, and `features.jsonl`, a journal: its first
 line says what the features were made of, every further line vouches for one chunk of rows with a
@@ -46,7 +46,7 @@ class FeatureKey:
         name: what the rows are for, such as `train`.
         images: digest of the prepared images.
         plan: digest of the rows.
-        trunk: digest of the frozen network and its values.
+        backbone: digest of the frozen network and its values.
         rows: how many rows.
         shape: of one row's features.
     """
@@ -54,9 +54,14 @@ class FeatureKey:
     name: str
     images: str
     plan: str
-    trunk: str
+    backbone: str
     rows: int
     shape: tuple[int, ...]
+
+    def header(self) -> dict[str, object]:
+        """Return the journal's first line; its keys are those of older versions."""
+        values = asdict(self) | {"shape": list(self.shape)}
+        return {"trunk" if key == "backbone" else key: value for key, value in values.items()}
 
     @property
     def row_bytes(self) -> int:
@@ -90,17 +95,17 @@ class FeatureFile:
 
 
 def compute_features(
-    trunk: Backbone,
-    pictures: Callable[[int], Iterable[npt.NDArray[np.float32]]],
+    backbone: Backbone,
+    images: Callable[[int], Iterable[npt.NDArray[np.float32]]],
     folder: Path,
     key: FeatureKey,
     progress: Progress,
 ) -> FeatureFile:
-    """Run the frozen trunk once over every row, or go on where an earlier pass stopped.
+    """Run the frozen backbone once over every row, or go on where an earlier pass stopped.
 
     Args:
-        trunk: float32 [b, 224, 224, 3] -> float32 [b, *key.shape].
-        pictures: given a first row, the batches from there on.
+        backbone: float32 [b, 224, 224, 3] -> float32 [b, *key.shape].
+        images: given a first row, the batches from there on.
         folder: where the features are kept.
         key: what they are made of.
         progress: told how many rows are done.
@@ -124,13 +129,13 @@ def compute_features(
         with storage_errors(data), data.open("ab") as file, journal.open("ab") as lines:
             # What lies behind the last vouched chunk was being written when the pass was killed.
             file.truncate(done * key.row_bytes)
-            _append(trunk, pictures(done), file, lines, key, done, progress)
+            _append(backbone, images(done), file, lines, key, done, progress)
     return FeatureFile(data, key)
 
 
 def _append(
-    trunk: Backbone,
-    pictures: Iterable[npt.NDArray[np.float32]],
+    backbone: Backbone,
+    images: Iterable[npt.NDArray[np.float32]],
     file: BinaryIO,
     journal: BinaryIO,
     key: FeatureKey,
@@ -139,8 +144,8 @@ def _append(
 ) -> None:
     with progress.track(f"Features ({key.name})", total=key.rows, unit="rows", done=done) as step:
         crc, rows = 0, 0
-        for batch in pictures:
-            block = _finite(trunk(batch), done).tobytes()
+        for batch in images:
+            block = _finite(backbone(batch), done).tobytes()
             file.write(block)
             crc = zlib.crc32(block, crc)
             rows += len(batch)
@@ -167,7 +172,7 @@ def _finite(features: npt.NDArray[np.float32], row: int) -> Features:
 
 
 def _read_journal(journal: Path, key: FeatureKey) -> list[int]:
-    header = json.loads(json.dumps(asdict(key)))
+    header = key.header()
     try:
         lines = journal.read_bytes().splitlines(keepends=True)
     except FileNotFoundError:
@@ -215,24 +220,24 @@ def _check(data: Path, sums: list[int], key: FeatureKey, progress: Progress) -> 
 
 _FILE: Final = "time.jsonl"
 
-Pictures = NDArray[np.float32]
-FromRow = Callable[[int], Iterable[Pictures]]
+Images = NDArray[np.float32]
+FromRow = Callable[[int], Iterable[Images]]
 
 
 def timed(
-    pictures: FromRow, folder: Path, clock: Callable[[], float] = monotonic
-) -> Callable[[int], Iterator[Pictures]]:
-    """Pass pictures on and keep how long each chunk takes, with everything done to it meanwhile.
+    images: FromRow, folder: Path, clock: Callable[[], float] = monotonic
+) -> Callable[[int], Iterator[Images]]:
+    """Pass images on and keep how long each chunk takes, with everything done to it meanwhile.
 
     Args:
-        pictures: given a first row, the batches from there on.
+        images: given a first row, the batches from there on.
         folder: where the time is kept; it exists when the first batch is asked for.
         clock: seconds, monotonic.
     """
 
-    def from_row(first: int) -> Iterator[Pictures]:
+    def from_row(first: int) -> Iterator[Images]:
         started, row, done = clock(), first, first
-        for batch in pictures(first):
+        for batch in images(first):
             yield batch
             done += len(batch)
             if done - row >= CHUNK_ROWS:
@@ -244,7 +249,7 @@ def timed(
     return from_row
 
 
-def seconds_of(folder: Path, rows: int) -> float | None:
+def pass_seconds(folder: Path, rows: int) -> float | None:
     """Add up how long the pass over so many rows took; None where not every chunk was timed."""
     chunks: dict[int, tuple[int, float]] = {}
     try:

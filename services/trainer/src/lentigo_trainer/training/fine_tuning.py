@@ -35,14 +35,14 @@ from lentigo_trainer.training.loop import (
     EpochMetrics,
     Step,
     cross_entropy,
-    learn_from,
     reseed_dropout,
     run_epochs,
+    train_epoch,
 )
-from lentigo_trainer.training.losses import Loss, adjusted_cross_entropy, put_back
+from lentigo_trainer.training.losses import Loss, adjusted_cross_entropy, restore_frequencies
 from lentigo_trainer.training.precision import in_bfloat16
-from lentigo_trainer.training.schedules import Restarted, WarmCosine
-from lentigo_trainer.training.weight_averaging import WeightAverage, of_all_alike, warming_up
+from lentigo_trainer.training.schedules import WarmRestarts, WarmupCosine
+from lentigo_trainer.training.weight_averaging import WeightAverage, moving_average, uniform_mean
 
 _HEAD: Final = ("hidden_", "logits")
 """How the names of the head's layers begin."""
@@ -63,11 +63,11 @@ def fine_tune(
     """Train a whole network, from the last finished epoch on if there is one.
 
     Args:
-        network: pictures [n, 224, 224, 3] -> logits [n, 7]; changed in place. It is left with the
+        network: images [n, 224, 224, 3] -> logits [n, 7]; changed in place. It is left with the
             average of its weights, and with the classes' frequencies in its biases as the recipe
             has it.
-        training: original pictures that are learnt from.
-        watched: pictures that are measured after every epoch, in the size that it learnt from, and
+        training: original images that are learnt from.
+        watched: images that are measured after every epoch, in the size that it learnt from, and
             never learnt from.
         recipe: epochs, batch size and how the whole network learns.
         seed: of what is drawn, of variation and dropout.
@@ -93,8 +93,8 @@ def fine_tune(
     # How many are drawn depends on the shares alone, so it is the same in every epoch.
     steps = max(1, len(epoch_rows(labels, shares, count, seed)) // batch_size)
     optimizers = _optimizers(network, settings, steps, epochs)
-    average = WeightAverage(network.weights, warming_up(settings.ema_decay))
-    rounds = WeightAverage(network.weights, of_all_alike)
+    average = WeightAverage(network.weights, moving_average(settings.ema_decay))
+    rounds = WeightAverage(network.weights, uniform_mean)
     ends = {*(restart.after_epoch for restart in settings.restarts), epochs}
     step_at: dict[int, Step] = {}
 
@@ -105,13 +105,13 @@ def fine_tune(
         if side not in step_at:
             step_at[side] = _training_step(at_side(network, side), optimizers, average, loss)
         seeds = np.random.SeedSequence([seed, number]).generate_state(3, np.uint64)
-        of_rows, of_pictures, of_mixing = map(int, seeds)
+        of_rows, of_images, of_mixing = map(int, seeds)
         drawn = epoch_rows(labels, shares, count, of_rows)[: steps * batch_size]
         variations = draw_augmentations(
-            settings.augmentation_of(number), len(drawn), side, of_pictures
+            settings.augmentation_of(number), len(drawn), side, of_images
         )
         weights = draw_weights(settings.mixup_of(number), len(drawn), of_mixing)
-        trained, accuracy = learn_from(
+        trained, accuracy = train_epoch(
             _batches(training, drawn, variations, weights, side, batch_size),
             step_at[side],
             len(drawn),
@@ -119,7 +119,7 @@ def fine_tune(
             progress,
         )
         with average.used():
-            seen = Shrunk(watched.features, side)
+            seen = ResizedRows(watched.features, side)
             measured = logits_of(at_side(network, side), seen, len(watched.labels))
             if number in ends:
                 rounds.follow()
@@ -144,20 +144,22 @@ def fine_tune(
     with in_bfloat16(settings.bfloat16):
         history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
     (rounds if settings.average_cycles else average).use()
-    put_back(network.get_layer("logits"), class_shares(labels, 1), settings.frequency_power)
+    restore_frequencies(
+        network.get_layer("logits"), class_shares(labels, 1), settings.frequency_power
+    )
     return history
 
 
-class Shrunk:
-    """Pictures in another size, for a network that has only learnt from that size so far.
+class ResizedRows:
+    """Images in another size, for a network that has only learnt from that size so far.
 
     Args:
-        pictures: float32 [n, 224, 224, 3].
+        images: float32 [n, 224, 224, 3].
         side: in pixels.
     """
 
-    def __init__(self, pictures: FeatureRows, side: int) -> None:
-        self._pictures = pictures
+    def __init__(self, images: FeatureRows, side: int) -> None:
+        self._pictures = images
         self._side = side
 
     def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
@@ -170,15 +172,15 @@ class Shrunk:
 
 
 def at_side(network: keras.Model, side: int) -> keras.Model:
-    """Give a network for pictures of another side; it shares all layers and weights.
+    """Give a network for images of another side; it shares all layers and weights.
 
     Args:
         network: fully convolutional up to its pooling.
         side: in pixels.
     """
-    pictures = keras.Input((side, side, 3))
+    images = keras.Input((side, side, 3))
     return keras.models.clone_model(
-        network, input_tensors=pictures, clone_function=lambda layer: layer
+        network, input_tensors=images, clone_function=lambda layer: layer
     )
 
 
@@ -202,16 +204,16 @@ def _optimizers(
     return base, head
 
 
-def _rates(rate: float, settings: FineTuning, steps: int, epochs: int) -> Restarted:
+def _rates(rate: float, settings: FineTuning, steps: int, epochs: int) -> WarmRestarts:
     restarts = [restart for restart in settings.restarts if restart.after_epoch < epochs]
     begins = [0, *(restart.after_epoch for restart in restarts)]
     lengths = [end - begin for begin, end in zip(begins, [*begins[1:], epochs], strict=True)]
     warm_up = round(min(settings.warm_up_epochs, lengths[0]) * steps)
     later = [
-        (restart.after_epoch * steps, WarmCosine(restart.rate * rate, length * steps, 0))
+        (restart.after_epoch * steps, WarmupCosine(restart.rate * rate, length * steps, 0))
         for restart, length in zip(restarts, lengths[1:], strict=True)
     ]
-    return Restarted(WarmCosine(rate, lengths[0] * steps, warm_up), later)
+    return WarmRestarts(WarmupCosine(rate, lengths[0] * steps, warm_up), later)
 
 
 def _halves(network: keras.Model) -> tuple[list[keras.Variable], list[keras.Variable]]:
@@ -231,9 +233,9 @@ def _training_step(
 ) -> Step:
     base, head = _halves(network)
 
-    def step(pictures: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            logits = network(pictures, training=True)
+            logits = network(images, training=True)
             loss = loss_of(targets, logits)
         gradients = tape.gradient(loss, [*base, *head])
         for optimizer, half, variables in zip(
@@ -260,9 +262,9 @@ def _batches(
     def read(
         rows: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *columns: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        pictures = tf.numpy_function(training.features.take, [rows], tf.float32, stateful=False)
-        pictures.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
-        shown = augment(pictures, DrawnAugmentations(*columns), side)
+        images = tf.numpy_function(training.features.take, [rows], tf.float32, stateful=False)
+        images.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
+        shown = augment(images, DrawnAugmentations(*columns), side)
         return mix(shown, tf.one_hot(labels, len(CODES)), weights)
 
     columns = (

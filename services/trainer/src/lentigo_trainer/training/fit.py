@@ -15,7 +15,7 @@ from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.training.feature_cache import FeatureKey, compute_features, seconds_of, timed
+from lentigo_trainer.training.feature_cache import FeatureKey, compute_features, pass_seconds, timed
 from lentigo_trainer.training.fine_tuning import fine_tune
 from lentigo_trainer.training.frozen_backbone import (
     BATCH,
@@ -47,10 +47,10 @@ class TrainedNetwork:
     validation: Examples
     feature_seconds: float | None
 
-    def watched(self) -> tuple[npt.NDArray[np.float32], Labels]:
+    def validation_logits(self) -> tuple[npt.NDArray[np.float32], Labels]:
         """Give the logits [n, 7] of what was measured behind every epoch, and its labels."""
         labels = self.validation.labels
-        return logits_of(self.network.tail, self.validation.features, len(labels)), labels
+        return logits_of(self.network.head, self.validation.features, len(labels)), labels
 
 
 def train_network(
@@ -81,23 +81,23 @@ def train_network(
         chosen = with_all_layers_trainable(chosen, whole.dropout)
     network = build(chosen, config.weights, config.seed)
     # Where the whole network learns, the result depends on all its first values.
-    start = network.whole if whole else network.trunk
+    start = network.whole if whole else network.backbone
     adopt(folder, identity_of(config, prepared.digest, backbone_digest(start)))
     held_back = originals(rows.watched, prepared.labels)
-    if network.learns_from_pictures:
+    if network.learns_from_images:
         training, validation = (
             Examples(AugmentedImages(prepared.images, plan), plan.label)
             for plan in (rows.plan, held_back)
         )
     else:
-        trunk = FrozenBackbone(network.trunk, config.cores, chosen.plain)
-        training = _examples("train", trunk, prepared, rows.plan, folder, progress)
-        validation = _examples("validation", trunk, prepared, held_back, folder, progress)
+        backbone = FrozenBackbone(network.backbone, config.cores, chosen.plain)
+        training = _examples("train", backbone, prepared, rows.plan, folder, progress)
+        validation = _examples("validation", backbone, prepared, held_back, folder, progress)
     checkpoint = folder / "checkpoint.npz"
     # Of a whole network the recipe says which arithmetic it learns in.
-    with in_bfloat16(chosen.plain and network.learns_from_pictures and not whole):
+    with in_bfloat16(chosen.plain and network.learns_from_images and not whole):
         history = (fine_tune if whole else train_head)(
-            network.tail,
+            network.head,
             training,
             validation,
             config.recipe,
@@ -107,7 +107,7 @@ def train_network(
             EpochLog(folder, finished_epochs(checkpoint)).add,
         )
     passes = features_of(folder, "train")
-    spent = 0.0 if network.learns_from_pictures else seconds_of(passes, len(rows.plan))
+    spent = 0.0 if network.learns_from_images else pass_seconds(passes, len(rows.plan))
     return TrainedNetwork(network, history, validation, spent)
 
 
@@ -118,7 +118,7 @@ def features_of(folder: Path, name: str) -> Path:
 
 def _examples(
     name: str,
-    trunk: FrozenBackbone,
+    backbone: FrozenBackbone,
     prepared: Prepared,
     plan: Plan,
     folder: Path,
@@ -128,9 +128,9 @@ def _examples(
         name=name,
         images=prepared.digest,
         plan=plan.digest(),
-        trunk=trunk.digest,
+        backbone=backbone.digest,
         rows=len(plan),
-        shape=trunk.shape,
+        shape=backbone.shape,
     )
 
     def from_row(first: int) -> Iterator[npt.NDArray[np.float32]]:
@@ -138,5 +138,5 @@ def _examples(
 
     where = features_of(folder, name)
     return Examples(
-        compute_features(trunk, timed(from_row, where), where, key, progress), plan.label
+        compute_features(backbone, timed(from_row, where), where, key, progress), plan.label
     )

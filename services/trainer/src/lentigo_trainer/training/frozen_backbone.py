@@ -1,9 +1,9 @@
-"""The training loop: features in, a trained tail out; a killed run resumes with the same result.
+"""The training loop: features in, a trained head out; a killed run resumes with the same result.
 
 Everything random is a pure function of the seed and the epoch, so all there is to keep between two
 epochs is the variables, the optimiser's and the history (`checkpoint`).
 
-The frozen trunk, faster than Keras runs it: on LiteRT, or on TensorFlow compiled.
+The frozen backbone, faster than Keras runs it: on LiteRT, or on TensorFlow compiled.
 
 LiteRT runs float32 through XNNPACK, whose depthwise convolutions suit MobileNet and its
 successors: docs/decisions/0004-frozen-backbone-on-litert.md. Plain convolutions are fastest on
@@ -33,11 +33,11 @@ from lentigo_trainer.training.loop import (
     Labels,
     Step,
     cross_entropy,
-    learn_from,
     reseed_dropout,
     run_epochs,
+    train_epoch,
 )
-from lentigo_trainer.training.precision import bfloat16_pays, in_bfloat16
+from lentigo_trainer.training.precision import bfloat16_is_faster, in_bfloat16
 from lentigo_trainer.training.schedules import Cooldown
 
 _EVALUATION_BATCH: Final = 64
@@ -56,7 +56,7 @@ class Examples:
     """What a network learns from or is measured on.
 
     Attributes:
-        features: the frozen trunk's output for every row, or its picture where nothing is frozen.
+        features: the frozen backbone's output for every row, or its image where nothing is frozen.
         labels: int64 [n], indices into `labels.CODES`.
     """
 
@@ -65,7 +65,7 @@ class Examples:
 
 
 def train_head(
-    tail: keras.Model,
+    head: keras.Model,
     training: Examples,
     validation: Examples,
     recipe: Recipe,
@@ -74,10 +74,10 @@ def train_head(
     progress: Progress,
     finished: Callable[[EpochMetrics], None] | None = None,
 ) -> tuple[EpochMetrics, ...]:
-    """Train a tail to the end of its recipe, from the last finished epoch on if there is one.
+    """Train a head to the end of its recipe, from the last finished epoch on if there is one.
 
     Args:
-        tail: features -> logits [n, 7]; changed in place.
+        head: features -> logits [n, 7]; changed in place.
         training: rows of the plan.
         validation: rows that are measured after every epoch and never learnt from.
         recipe: epochs, batch size and optimiser.
@@ -94,17 +94,17 @@ def train_head(
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
     optimizer = _optimizer(recipe, len(training.labels))
-    optimizer.build(tail.trainable_variables)
-    step = _training_step(tail, optimizer)
+    optimizer.build(head.trainable_variables)
+    step = _training_step(head, optimizer)
     rows = len(training.labels)
 
     def epoch(number: int) -> EpochMetrics:
         started = monotonic()
-        reseed_dropout(tail, seed, number)
+        reseed_dropout(head, seed, number)
         batches = _batches(training, recipe.batch_size, seed, number)
         title = f"Epoch {number} of {recipe.epochs}"
-        loss, accuracy = learn_from(batches, step, rows, title, progress)
-        measured = logits_of(tail, validation.features, len(validation.labels))
+        loss, accuracy = train_epoch(batches, step, rows, title, progress)
+        measured = logits_of(head, validation.features, len(validation.labels))
         return EpochMetrics(
             epoch=number,
             accuracy=accuracy,
@@ -114,13 +114,13 @@ def train_head(
             seconds=monotonic() - started,
         )
 
-    state = [*tail.variables, *optimizer.variables]
+    state = [*head.variables, *optimizer.variables]
     return run_epochs(recipe.epochs, state, epoch, checkpoint, progress, finished)
 
 
-def logits_of(tail: keras.Model, features: FeatureRows, rows: int) -> npt.NDArray[np.float32]:
-    """Run the tail over the first rows of some features, without dropout: float32 [rows, 7]."""
-    run = tf.function(lambda batch: tail(tf.cast(batch, tf.float32), training=False))
+def logits_of(head: keras.Model, features: FeatureRows, rows: int) -> npt.NDArray[np.float32]:
+    """Run the head over the first rows of some features, without dropout: float32 [rows, 7]."""
+    run = tf.function(lambda batch: head(tf.cast(batch, tf.float32), training=False))
     blocks = [
         run(features.take(np.arange(start, min(start + _EVALUATION_BATCH, rows)))).numpy()
         for start in range(0, rows, _EVALUATION_BATCH)
@@ -136,13 +136,13 @@ def _optimizer(recipe: Recipe, rows: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.SGD(rate, momentum=chosen.momentum, nesterov=True)
 
 
-def _training_step(tail: keras.Model, optimizer: keras.optimizers.Optimizer) -> Step:
+def _training_step(head: keras.Model, optimizer: keras.optimizers.Optimizer) -> Step:
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    variables = tail.trainable_variables
+    variables = head.trainable_variables
 
     def step(features: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            logits = tail(tf.cast(features, tf.float32), training=True)
+            logits = head(tf.cast(features, tf.float32), training=True)
             loss = cross_entropy(labels, logits)
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         hits = tf.reduce_sum(tf.cast(tf.argmax(logits, 1) == labels, tf.int32))
@@ -178,7 +178,7 @@ BATCH: Final = 16
 TOLERANCE: Final = 1e-3
 BFLOAT16_TOLERANCE: Final = 2e-2
 
-Pictures = npt.NDArray[np.float32]
+Images = npt.NDArray[np.float32]
 Features = npt.NDArray[np.float32]
 
 
@@ -186,43 +186,43 @@ class FrozenBackbone:
     """Runs a network's frozen part; for one thread at a time.
 
     Args:
-        trunk: pictures [n, 224, 224, 3] -> features, without anything that learns.
+        backbone: images [n, 224, 224, 3] -> features, without anything that learns.
         threads: how many cores LiteRT uses; TensorFlow has settings of its own.
         plain: whether to run on TensorFlow, and in bfloat16 where that pays, rather than on LiteRT
             in float32.
 
     Attributes:
         shape: of one row's features.
-        digest: SHA-256 over the trunk's layers and values, hex; and the arithmetic, if it is not
+        digest: SHA-256 over the backbone's layers and values, hex; and the arithmetic, if it is not
             float32.
 
     Raises:
-        WeightsError: the trunk gives other numbers here than in Keras.
+        WeightsError: the backbone gives other numbers here than in Keras.
     """
 
-    def __init__(self, trunk: keras.Model, threads: int, plain: bool = False) -> None:
-        self.shape: tuple[int, ...] = tuple(trunk.output_shape[1:])
-        bfloat16 = plain and bfloat16_pays()
-        self.digest = backbone_digest(trunk) + (" in bfloat16" if bfloat16 else "")
-        self._run = _on_tensorflow(trunk) if plain else _OnLiteRT(trunk, threads)
-        self._require_agreement(trunk, BFLOAT16_TOLERANCE if bfloat16 else TOLERANCE)
+    def __init__(self, backbone: keras.Model, threads: int, plain: bool = False) -> None:
+        self.shape: tuple[int, ...] = tuple(backbone.output_shape[1:])
+        bfloat16 = plain and bfloat16_is_faster()
+        self.digest = backbone_digest(backbone) + (" in bfloat16" if bfloat16 else "")
+        self._run = _on_tensorflow(backbone) if plain else _OnLiteRT(backbone, threads)
+        self._require_agreement(backbone, BFLOAT16_TOLERANCE if bfloat16 else TOLERANCE)
 
-    def __call__(self, pictures: Pictures) -> Features:
+    def __call__(self, images: Images) -> Features:
         """Compute features.
 
         Args:
-            pictures: float32 [n, 224, 224, 3] in 0 to 255; quickest with n = `BATCH`.
+            images: float32 [n, 224, 224, 3] in 0 to 255; quickest with n = `BATCH`.
 
         Returns:
             float32 [n, *shape].
         """
-        return self._run(pictures)
+        return self._run(images)
 
-    def _require_agreement(self, trunk: keras.Model, tolerance: float) -> None:
-        noise = np.random.default_rng(0).uniform(0, 255, (BATCH, *trunk.input_shape[1:]))
-        pictures = noise.astype(np.float32)
-        expected = np.asarray(trunk(pictures, training=False))
-        difference = float(np.max(np.abs(self(pictures) - expected)))
+    def _require_agreement(self, backbone: keras.Model, tolerance: float) -> None:
+        noise = np.random.default_rng(0).uniform(0, 255, (BATCH, *backbone.input_shape[1:]))
+        images = noise.astype(np.float32)
+        expected = np.asarray(backbone(images, training=False))
+        difference = float(np.max(np.abs(self(images) - expected)))
         if not difference <= tolerance * float(np.max(np.abs(expected))):
             raise WeightsError(
                 f"The frozen layers give other numbers in the fast pass than in Keras (off by "
@@ -230,24 +230,24 @@ class FrozenBackbone:
             )
 
 
-def _on_tensorflow(trunk: keras.Model) -> Callable[[Pictures], Features]:
+def _on_tensorflow(backbone: keras.Model) -> Callable[[Images], Features]:
     forward = tf.function(
-        lambda pictures: trunk(pictures, training=False),
-        input_signature=[tf.TensorSpec((None, *trunk.input_shape[1:]), tf.float32)],
+        lambda images: backbone(images, training=False),
+        input_signature=[tf.TensorSpec((None, *backbone.input_shape[1:]), tf.float32)],
     )
 
-    def run(pictures: Pictures) -> Features:
+    def run(images: Images) -> Features:
         with in_bfloat16(True):
-            features: Features = forward(pictures).numpy()
+            features: Features = forward(images).numpy()
         return features
 
     return run
 
 
 class _OnLiteRT:
-    def __init__(self, trunk: keras.Model, threads: int) -> None:
+    def __init__(self, backbone: keras.Model, threads: int) -> None:
         # The interpreter reads the model where it lies, so it has to stay.
-        self._model = _converted(trunk)
+        self._model = _converted(backbone)
         with held_back():
             self._interpreter = Interpreter(model_content=self._model, num_threads=threads)
             self._interpreter.allocate_tensors()
@@ -255,26 +255,26 @@ class _OnLiteRT:
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._rows = BATCH
 
-    def __call__(self, pictures: Pictures) -> Features:
-        if len(pictures) != self._rows:
-            self._interpreter.resize_tensor_input(self._input, pictures.shape)
+    def __call__(self, images: Images) -> Features:
+        if len(images) != self._rows:
+            self._interpreter.resize_tensor_input(self._input, images.shape)
             self._interpreter.allocate_tensors()
-            self._rows = len(pictures)
-        self._interpreter.set_tensor(self._input, pictures)
+            self._rows = len(images)
+        self._interpreter.set_tensor(self._input, images)
         self._interpreter.invoke()
         features: Features = self._interpreter.get_tensor(self._output)
         return features
 
 
-def _converted(trunk: keras.Model) -> bytes:
+def _converted(backbone: keras.Model) -> bytes:
     forward = tf.function(
-        lambda pictures: trunk(pictures, training=False),
-        input_signature=[tf.TensorSpec((BATCH, *trunk.input_shape[1:]), tf.float32)],
+        lambda images: backbone(images, training=False),
+        input_signature=[tf.TensorSpec((BATCH, *backbone.input_shape[1:]), tf.float32)],
     )
     # The converter finds values through a module that tracks them; a Keras model does not do, and
     # what comes out is silently without its weights.
     tracked = tf.Module()
-    tracked.values = [variable.value for variable in trunk.variables]
+    tracked.values = [variable.value for variable in backbone.variables]
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [forward.get_concrete_function()], tracked
     )
@@ -282,10 +282,10 @@ def _converted(trunk: keras.Model) -> bytes:
     return model
 
 
-def backbone_digest(trunk: keras.Model) -> str:
-    """SHA-256 over a trunk's layers and values, hex."""
+def backbone_digest(backbone: keras.Model) -> str:
+    """SHA-256 over a backbone's layers and values, hex."""
     total = hashlib.sha256()
-    for layer in trunk.layers:
+    for layer in backbone.layers:
         total.update(layer.name.encode())
         for value in layer.get_weights():
             total.update(np.ascontiguousarray(value).tobytes())

@@ -7,7 +7,7 @@ The state between two epochs on disk: variables, the optimiser's, and every epoc
 What each epoch came to, as TensorBoard reads it and as a table.
 
 `logs/training` and `logs/validation` hold event files with the scalars `accuracy` and `loss`, so
-that TensorBoard draws both curves into one picture; `epochs.csv` holds the same as a table. Both
+that TensorBoard draws both curves into one image; `epochs.csv` holds the same as a table. Both
 are written anew when a run goes on, so no epoch stands in them twice, whatever a kill left behind.
 """
 
@@ -184,7 +184,7 @@ def run_epochs(
     return history
 
 
-def learn_from(
+def train_epoch(
     batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
     step: Step,
     rows: int,

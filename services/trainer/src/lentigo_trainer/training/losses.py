@@ -40,7 +40,7 @@ def adjusted_cross_entropy(shares: Shares, strength: float, smoothing: float) ->
     return loss
 
 
-def put_back(logits: keras.layers.Dense, frequencies: Shares, power: float) -> None:
+def restore_frequencies(logits: keras.layers.Dense, frequencies: Shares, power: float) -> None:
     """Add to a layer's biases what makes frequent classes more probable again.
 
     With the loss above, the answers are those for classes that are all alike often. A power of 1

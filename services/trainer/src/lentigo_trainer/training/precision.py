@@ -23,7 +23,7 @@ def cpu_info() -> str:
         return ""
 
 
-def name_of(told: str) -> str | None:
+def processor_name(told: str) -> str | None:
     """Find the maker's name of the first core in what `cpu_info` read."""
     return next(iter(_values(told, "model name")), None)
 
@@ -43,7 +43,7 @@ _REWRITE: Final = "auto_mixed_precision_onednn_bfloat16"
 
 
 @cache
-def bfloat16_pays() -> bool:
+def bfloat16_is_faster() -> bool:
     """Say whether this machine's processor multiplies in bfloat16.
 
     Without such instructions it is imitated: on an Intel Xeon with plain AVX-512 VGG16 and the CNN
@@ -60,7 +60,7 @@ def in_bfloat16(wanted: bool) -> Iterator[None]:
     convolutions about twice as fast; where it does not pay, all stays in float32. The option is
     global, so it is taken back: what is exported must not be rounded.
     """
-    if not (wanted and bfloat16_pays()):
+    if not (wanted and bfloat16_is_faster()):
         yield
         return
     tf.config.optimizer.set_experimental_options({_REWRITE: True})

@@ -38,7 +38,7 @@ class Cooldown(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         return {"rate": self._rate, "steps": self._steps, "cooldown": self._cooldown}
 
 
-class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # untyped
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # untyped
     """A linear warm-up and half a cosine (Loshchilov and Hutter, "SGDR", ICLR 2017).
 
     Args:
@@ -65,7 +65,7 @@ class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: igno
         return {"rate": self._rate, "steps": self._steps, "warm_up": self._warm_up}
 
 
-class Restarted(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # untyped
+class WarmRestarts(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # untyped
     """One schedule behind the other, each counting its own steps (SGDR's warm restarts).
 
     Args:
@@ -73,7 +73,7 @@ class Restarted(keras.optimizers.schedules.LearningRateSchedule):  # type: ignor
         later: of each other one, the step it begins at, in rising order.
     """
 
-    def __init__(self, first: WarmCosine, later: Sequence[tuple[int, WarmCosine]]) -> None:
+    def __init__(self, first: WarmupCosine, later: Sequence[tuple[int, WarmupCosine]]) -> None:
         self._first = first
         self._later = tuple(later)
 

@@ -10,7 +10,7 @@ Decay = Callable[[keras.KerasTensor], keras.KerasTensor]
 """From how often an average has followed to the share of it that is kept when it follows again."""
 
 
-def warming_up(decay: float) -> Decay:
+def moving_average(decay: float) -> Decay:
     """Keep a share, and less early on, so that the values the network started from do not linger.
 
     The share is min(decay, (1 + steps) / (10 + steps)), as TensorFlow's own average has it (Polyak
@@ -19,7 +19,7 @@ def warming_up(decay: float) -> Decay:
     return lambda steps: ops.minimum(decay, (1 + steps) / (10 + steps))
 
 
-def of_all_alike(steps: keras.KerasTensor) -> keras.KerasTensor:
+def uniform_mean(steps: keras.KerasTensor) -> keras.KerasTensor:
     """Keep what makes the average the mean of all that it followed.
 
     For the ends of a learning rate's rounds: they lie in different places of the same valley, and
