@@ -40,8 +40,9 @@ from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import Weights, architecture
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.feature_cache import FeatureKey, compute_features
-from lentigo_trainer.training.frozen_backbone import BATCH, Examples, FrozenBackbone, train_head
-from lentigo_trainer.training.loop import EpochMetrics
+from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone
+from lentigo_trainer.training.head import train_head
+from lentigo_trainer.training.loop import EpochMetrics, Examples
 
 EPOCHS = 20
 RECIPE = Recipe(epochs=1, optimizer=Optimizer(cooldown_epochs=0))

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from lentigo_contract.errors import StorageError
-from lentigo_trainer.training.loop import EpochLog, EpochMetrics
+from lentigo_trainer.training.epoch_log import EpochLog
+from lentigo_trainer.training.loop import EpochMetrics
 
 
 def epoch(number: int) -> EpochMetrics:

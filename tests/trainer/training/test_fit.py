@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from lentigo_trainer.config.recipe import Optimizer, Recipe
 from lentigo_trainer.errors import DamagedCacheError
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training.frozen_backbone import Examples, logits_of, train_head
-from lentigo_trainer.training.loop import EpochMetrics, finished_epochs
+from lentigo_trainer.training.head import train_head
+from lentigo_trainer.training.loop import EpochMetrics, Examples, finished_epochs, logits_of
 
 RECIPE = Recipe(epochs=3, batch_size=8, optimizer=Optimizer(learning_rate=0.05, cooldown_epochs=1))
 

@@ -13,13 +13,13 @@ def test_it_starts_fast_and_then_keeps_its_decay() -> None:
     moved = weight()
     average = WeightAverage([moved], moving_average(0.2))
     moved.assign([1.0, 2.0])
-    average.follow()  # (1 + 0) / (10 + 0) is below the decay
-    with average.used():
+    average.update()  # (1 + 0) / (10 + 0) is below the decay
+    with average.applied():
         assert moved.numpy() == pytest.approx([0.9, 1.8])
     for _ in range(5):
-        average.follow()
+        average.update()
     expected = 1 - 0.1 * (2 / 11) * 0.2**4
-    with average.used():
+    with average.applied():
         assert moved.numpy() == pytest.approx([expected, 2 * expected])
 
 
@@ -27,7 +27,7 @@ def test_used_for_a_while_the_weights_come_back() -> None:
     moved = weight()
     average = WeightAverage([moved], moving_average(0.9))
     moved.assign([3.0, 4.0])
-    with average.used():
+    with average.applied():
         assert moved.numpy().tolist() == [0.0, 0.0]
     assert moved.numpy().tolist() == [3.0, 4.0]
 
@@ -36,7 +36,7 @@ def test_used_for_good_the_weights_are_the_average() -> None:
     moved = weight()
     average = WeightAverage([moved], moving_average(0.9))
     moved.assign([3.0, 4.0])
-    average.use()
+    average.apply()
     assert moved.numpy().tolist() == [0.0, 0.0]
 
 
@@ -45,8 +45,8 @@ def test_it_is_the_mean_of_what_was_taken_in() -> None:
     average = WeightAverage([moved], uniform_mean)
     for values in ([1.0, 2.0], [3.0, 2.0], [5.0, 8.0]):
         moved.assign(values)
-        average.follow()
-    average.use()
+        average.update()
+    average.apply()
     assert moved.numpy() == pytest.approx([3.0, 4.0])
 
 
@@ -54,7 +54,7 @@ def test_of_one_round_it_is_that_rounds_end() -> None:
     moved = keras.Variable(np.array([9.0], np.float32))
     average = WeightAverage([moved], uniform_mean)
     moved.assign([0.3])
-    average.follow()
+    average.update()
     moved.assign([7.0])
-    average.use()
+    average.apply()
     assert moved.numpy() == pytest.approx([0.3])

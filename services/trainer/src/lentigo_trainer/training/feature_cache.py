@@ -1,13 +1,11 @@
-"""Frozen-backbone features: computed once a row, kept as float16, memory-mapped while training.
+"""Features of the frozen backbone: computed once per row, kept on disk, memory-mapped for training.
 
-On disk lie `features.f16`, the rows one after another, and `features.jsonl`, a journal: its first
-line says what the features were made of, every further line vouches for one chunk of rows with a
-CRC-32. A killed pass goes on behind the last chunk that is vouched for.
+`features.f16` holds the rows one after another as float16. `features.jsonl` is a journal: its first
+line says what the features were made of, and each further line holds the CRC-32 of one finished
+chunk of rows. A pass that was killed resumes after the last finished chunk.
 
-How long a feature pass took, over all the sittings it was made in.
-
-Each chunk of rows has a line in `time.jsonl`, beside the features. A chunk that a killed pass left
-unfinished is computed anew and gets a second line; the last one counts.
+`time.jsonl` holds how long each chunk took, over all runs that computed the features. A chunk that
+a killed pass left unfinished is computed again and gets a second line; the last line counts.
 """
 
 import json
@@ -29,25 +27,33 @@ from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import require_space, storage_errors, write_whole
 
 CHUNK_ROWS: Final = 1_024
-# How much is copied out before the mapped pages are let go. The kernel maps pages around those
-# asked for too: at 512 MiB up to 758 MiB of MobileNet's features were resident, at 128 MiB 221. A
-# whole run at 512 MiB peaked at 5.79 GB, too near its bound of 6 GB.
+
+# How much is read before the mapped pages are released. The kernel also maps pages around those
+# that are read: at 512 MiB up to 758 MiB of MobileNet's features were resident, at 128 MiB 221 MiB.
+# A whole run at 512 MiB peaked at 5.79 GB, too close to its limit of 6 GB.
 _RELEASE_BYTES: Final = 128 * 2**20
 
+_TIMES: Final = "time.jsonl"
+
 Features = npt.NDArray[np.float16]
+
 Backbone = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+
+Images = NDArray[np.float32]
+
+FromRow = Callable[[int], Iterable[Images]]
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureKey:
-    """What a set of features is made of; another key means another set.
+    """What features are made of; features with another key are never used.
 
     Attributes:
         name: what the rows are for, such as `train`.
         images: digest of the prepared images.
         plan: digest of the rows.
-        backbone: digest of the frozen network and its values.
-        rows: how many rows.
+        backbone: digest of the frozen layers and their values.
+        rows: number of rows.
         shape: of one row's features.
     """
 
@@ -70,7 +76,7 @@ class FeatureKey:
 
 
 class FeatureFile:
-    """Features on disk, read by row number with bounded resident memory."""
+    """Features on disk, read by row number, with little resident memory."""
 
     def __init__(self, path: Path, key: FeatureKey) -> None:
         self.key = key
@@ -80,15 +86,15 @@ class FeatureFile:
         self._touched = 0
 
     def __len__(self) -> int:
-        """Give the number of rows."""
+        """Return the number of rows."""
         return self.key.rows
 
     def take(self, rows: npt.NDArray[np.int64]) -> Features:
-        """Copy some rows out: float16 [len(rows), *shape]."""
+        """Return a copy of some rows: float16 [len(rows), *shape]."""
         taken = self._rows[rows]
         self._touched += taken.nbytes
         if self._touched > _RELEASE_BYTES:
-            # Mapped pages count as ours until released; the kernel keeps them in its cache.
+            # Mapped pages count as this process's memory; the kernel still caches them.
             self._map.madvise(mmap.MADV_DONTNEED)
             self._touched = 0
         return taken
@@ -101,18 +107,18 @@ def compute_features(
     key: FeatureKey,
     progress: Progress,
 ) -> FeatureFile:
-    """Run the frozen backbone once over every row, or go on where an earlier pass stopped.
+    """Run the frozen backbone once over every row, or resume an earlier pass.
 
     Args:
         backbone: float32 [b, 224, 224, 3] -> float32 [b, *key.shape].
-        images: given a first row, the batches from there on.
+        images: returns the batches from a given row on.
         folder: where the features are kept.
-        key: what they are made of.
-        progress: told how many rows are done.
+        key: what the features are made of.
+        progress: shows the number of finished rows.
 
     Raises:
         WorkFolderError: the folder holds features made of something else.
-        DamagedCacheError: kept features no longer match their sums.
+        DamagedCacheError: features on disk no longer match their checksums.
         StorageError: the disk is full or not writable; finished chunks are kept.
     """
     with storage_errors(folder):
@@ -127,10 +133,49 @@ def compute_features(
     if done < key.rows:
         require_space(folder, (key.rows - done) * key.row_bytes)
         with storage_errors(data), data.open("ab") as file, journal.open("ab") as lines:
-            # What lies behind the last vouched chunk was being written when the pass was killed.
+            # Rows after the last finished chunk were being written when the pass was killed.
             file.truncate(done * key.row_bytes)
             _append(backbone, images(done), file, lines, key, done, progress)
     return FeatureFile(data, key)
+
+
+def timed(
+    images: FromRow, folder: Path, clock: Callable[[], float] = monotonic
+) -> Callable[[int], Iterator[Images]]:
+    """Yield batches and write down how long each chunk takes, including what is done with it.
+
+    Args:
+        images: returns the batches from a given row on.
+        folder: where the times are kept; it exists once the first batch is read.
+        clock: seconds, monotonic.
+    """
+
+    def from_row(first: int) -> Iterator[Images]:
+        started, row, done = clock(), first, first
+        for batch in images(first):
+            yield batch
+            done += len(batch)
+            if done - row >= CHUNK_ROWS:
+                _write_time(folder, row, done, clock() - started)
+                started, row = clock(), done
+        if done > row:
+            _write_time(folder, row, done, clock() - started)
+
+    return from_row
+
+
+def pass_seconds(folder: Path, rows: int) -> float | None:
+    """Return how many seconds the pass over all rows took; None if a chunk was not timed."""
+    chunks: dict[int, tuple[int, float]] = {}
+    try:
+        for line in (folder / _TIMES).read_text().splitlines():
+            found = json.loads(line)
+            chunks[int(found["row"])] = (int(found["rows"]), float(found["seconds"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    if sum(count for count, _ in chunks.values()) != rows:
+        return None
+    return sum(seconds for _, seconds in chunks.values())
 
 
 def _append(
@@ -196,14 +241,8 @@ def _read_journal(journal: Path, key: FeatureKey) -> list[int]:
 
 
 def _whole_lines(lines: list[bytes]) -> list[bytes]:
-    """Leave out a last line that was being written when the pass was killed."""
+    """Leave out a last line that was still being written when the pass was killed."""
     return lines if lines[-1].endswith(b"\n") else lines[:-1]
-
-
-def _damaged(file: Path, where: str = "") -> DamagedCacheError:
-    return DamagedCacheError(
-        f"{file} is damaged{where}. Delete {file.parent} and run the same command again."
-    )
 
 
 def _check(data: Path, sums: list[int], key: FeatureKey, progress: Progress) -> None:
@@ -218,52 +257,13 @@ def _check(data: Path, sums: list[int], key: FeatureKey, progress: Progress) -> 
             step.advance(rows)
 
 
-_FILE: Final = "time.jsonl"
-
-Images = NDArray[np.float32]
-FromRow = Callable[[int], Iterable[Images]]
-
-
-def timed(
-    images: FromRow, folder: Path, clock: Callable[[], float] = monotonic
-) -> Callable[[int], Iterator[Images]]:
-    """Pass images on and keep how long each chunk takes, with everything done to it meanwhile.
-
-    Args:
-        images: given a first row, the batches from there on.
-        folder: where the time is kept; it exists when the first batch is asked for.
-        clock: seconds, monotonic.
-    """
-
-    def from_row(first: int) -> Iterator[Images]:
-        started, row, done = clock(), first, first
-        for batch in images(first):
-            yield batch
-            done += len(batch)
-            if done - row >= CHUNK_ROWS:
-                _keep(folder, row, done, clock() - started)
-                started, row = clock(), done
-        if done > row:
-            _keep(folder, row, done, clock() - started)
-
-    return from_row
+def _damaged(file: Path, where: str = "") -> DamagedCacheError:
+    return DamagedCacheError(
+        f"{file} is damaged{where}. Delete {file.parent} and run the same command again."
+    )
 
 
-def pass_seconds(folder: Path, rows: int) -> float | None:
-    """Add up how long the pass over so many rows took; None where not every chunk was timed."""
-    chunks: dict[int, tuple[int, float]] = {}
-    try:
-        for line in (folder / _FILE).read_text().splitlines():
-            found = json.loads(line)
-            chunks[int(found["row"])] = (int(found["rows"]), float(found["seconds"]))
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    if sum(count for count, _ in chunks.values()) != rows:
-        return None
-    return sum(seconds for _, seconds in chunks.values())
-
-
-def _keep(folder: Path, row: int, end: int, seconds: float) -> None:
+def _write_time(folder: Path, row: int, end: int, seconds: float) -> None:
     line = json.dumps({"row": row, "rows": end - row, "seconds": round(seconds, 3)})
-    with storage_errors(folder / _FILE), (folder / _FILE).open("a") as file:
+    with storage_errors(folder / _TIMES), (folder / _TIMES).open("a") as file:
         file.write(line + "\n")

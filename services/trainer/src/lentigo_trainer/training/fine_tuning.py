@@ -1,8 +1,9 @@
-"""The training loop of a network that learns as a whole; a killed run resumes with the same result.
+"""Training of all layers of a network, from the original images with random augmentation.
 
-What an epoch shows, how it is varied and what dropout drops are pure functions of the seed and the
-epoch. What is measured behind each epoch is the weights' moving average; that, or its
-mean over the rounds, is what the network holds in the end.
+`fit.train_network` calls `fine_tune` for every recipe with a table `fine_tuning`. The images of an
+epoch, their augmentation and dropout are pure functions of the seed and the epoch, so a killed run
+resumes with the same result. After each epoch the moving average of the weights is evaluated. The
+network ends with that average, or with its mean over the cycles of the learning rate.
 """
 
 from collections.abc import Callable
@@ -30,11 +31,13 @@ from lentigo_trainer.data.random_augmentation import (
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.metrics.classification import balanced_accuracy
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.training.frozen_backbone import Examples, FeatureRows, logits_of
 from lentigo_trainer.training.loop import (
     EpochMetrics,
+    Examples,
+    FeatureRows,
     Step,
     cross_entropy,
+    logits_of,
     reseed_dropout,
     run_epochs,
     train_epoch,
@@ -45,7 +48,7 @@ from lentigo_trainer.training.schedules import WarmRestarts, WarmupCosine
 from lentigo_trainer.training.weight_averaging import WeightAverage, moving_average, uniform_mean
 
 _HEAD: Final = ("hidden_", "logits")
-"""How the names of the head's layers begin."""
+"""Prefixes of the names of the head's layers."""
 
 _NOT_DECAYED: Final = ("bias", "gamma", "beta")
 
@@ -53,33 +56,34 @@ _NOT_DECAYED: Final = ("bias", "gamma", "beta")
 def fine_tune(
     network: keras.Model,
     training: Examples,
-    watched: Examples,
+    validation: Examples,
     recipe: Recipe,
     seed: int,
     checkpoint: Path,
     progress: Progress,
     finished: Callable[[EpochMetrics], None] | None = None,
 ) -> tuple[EpochMetrics, ...]:
-    """Train a whole network, from the last finished epoch on if there is one.
+    """Train all layers to the end of a recipe, from the last finished epoch on.
 
     Args:
-        network: images [n, 224, 224, 3] -> logits [n, 7]; changed in place. It is left with the
-            average of its weights, and with the classes' frequencies in its biases as the recipe
-            has it.
-        training: original images that are learnt from.
-        watched: images that are measured after every epoch, in the size that it learnt from, and
-            never learnt from.
-        recipe: epochs, batch size and how the whole network learns.
-        seed: of what is drawn, of variation and dropout.
-        checkpoint: file that holds the state after the last finished epoch.
-        progress: told how many rows are done, and the loss.
+        network: images [n, 224, 224, 3] -> logits [n, 7]; changed in place. It ends with the
+            average of its weights, and with the class frequencies added to its biases as the
+            recipe says.
+        training: original images to train on.
+        validation: images to evaluate after every epoch, in the size of that epoch; never trained
+            on.
+        recipe: epochs, batch size and a table `fine_tuning`.
+        seed: of the images of an epoch, their augmentation and dropout.
+        checkpoint: file with the state after the last finished epoch.
+        progress: shows the number of finished rows, and the loss.
         finished: called after every epoch of this run, once its state is on disk.
 
     Returns:
-        Every epoch, those of earlier runs included. The training loss is the adjusted one.
+        The metrics of every epoch, including those of earlier runs. The training loss is the
+        adjusted one.
 
     Raises:
-        RecipeError: the recipe does not say how a whole network learns.
+        RecipeError: the recipe has no table `fine_tuning`.
         DamagedCacheError: the checkpoint cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
@@ -90,11 +94,11 @@ def fine_tune(
     shares = class_shares(labels, settings.class_power)
     loss = adjusted_cross_entropy(shares, settings.logit_adjustment, settings.label_smoothing)
     count = min(settings.images_per_epoch, len(labels))
-    # How many are drawn depends on the shares alone, so it is the same in every epoch.
+    # The number of drawn images depends only on the shares, so it is the same in every epoch.
     steps = max(1, len(epoch_rows(labels, shares, count, seed)) // batch_size)
     optimizers = _optimizers(network, settings, steps, epochs)
     average = WeightAverage(network.weights, moving_average(settings.ema_decay))
-    rounds = WeightAverage(network.weights, uniform_mean)
+    cycles = WeightAverage(network.weights, uniform_mean)
     ends = {*(restart.after_epoch for restart in settings.restarts), epochs}
     step_at: dict[int, Step] = {}
 
@@ -105,33 +109,33 @@ def fine_tune(
         if side not in step_at:
             step_at[side] = _training_step(at_side(network, side), optimizers, average, loss)
         seeds = np.random.SeedSequence([seed, number]).generate_state(3, np.uint64)
-        of_rows, of_images, of_mixing = map(int, seeds)
-        drawn = epoch_rows(labels, shares, count, of_rows)[: steps * batch_size]
-        variations = draw_augmentations(
-            settings.augmentation_of(number), len(drawn), side, of_images
+        row_seed, augmentation_seed, mixup_seed = map(int, seeds)
+        drawn = epoch_rows(labels, shares, count, row_seed)[: steps * batch_size]
+        augmentations = draw_augmentations(
+            settings.augmentation_of(number), len(drawn), side, augmentation_seed
         )
-        weights = draw_weights(settings.mixup_of(number), len(drawn), of_mixing)
-        trained, accuracy = train_epoch(
-            _batches(training, drawn, variations, weights, side, batch_size),
+        weights = draw_weights(settings.mixup_of(number), len(drawn), mixup_seed)
+        training_loss, accuracy = train_epoch(
+            _batches(training, drawn, augmentations, weights, side, batch_size),
             step_at[side],
             len(drawn),
             f"Epoch {number} of {epochs} at {side} pixels",
             progress,
         )
-        with average.used():
-            seen = ResizedRows(watched.features, side)
-            measured = logits_of(at_side(network, side), seen, len(watched.labels))
+        with average.applied():
+            resized = ResizedRows(validation.features, side)
+            logits = logits_of(at_side(network, side), resized, len(validation.labels))
             if number in ends:
-                rounds.follow()
+                cycles.update()
         return EpochMetrics(
             epoch=number,
             accuracy=accuracy,
-            loss=trained,
-            validation_accuracy=float(np.mean(measured.argmax(1) == watched.labels)),
-            validation_loss=cross_entropy(measured, watched.labels),
+            loss=training_loss,
+            validation_accuracy=float(np.mean(logits.argmax(1) == validation.labels)),
+            validation_loss=cross_entropy(logits, validation.labels),
             seconds=monotonic() - started,
             validation_balanced_accuracy=balanced_accuracy(
-                watched.labels, tf.nn.softmax(measured).numpy()
+                validation.labels, tf.nn.softmax(logits).numpy()
             ),
         )
 
@@ -139,11 +143,11 @@ def fine_tune(
         *network.variables,
         *(variable for optimizer in optimizers for variable in optimizer.variables),
         *average.variables,
-        *(rounds.variables if settings.average_cycles else ()),
+        *(cycles.variables if settings.average_cycles else ()),
     ]
     with in_bfloat16(settings.bfloat16):
         history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
-    (rounds if settings.average_cycles else average).use()
+    (cycles if settings.average_cycles else average).apply()
     restore_frequencies(
         network.get_layer("logits"), class_shares(labels, 1), settings.frequency_power
     )
@@ -151,7 +155,7 @@ def fine_tune(
 
 
 class ResizedRows:
-    """Images in another size, for a network that has only learnt from that size so far.
+    """Images in another size, to evaluate a network at the size that it is being trained at.
 
     Args:
         images: float32 [n, 224, 224, 3].
@@ -159,20 +163,20 @@ class ResizedRows:
     """
 
     def __init__(self, images: FeatureRows, side: int) -> None:
-        self._pictures = images
+        self._images = images
         self._side = side
 
     def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
-        """Give some rows: float32 [len(rows), side, side, 3]."""
-        taken = self._pictures.take(rows)
-        if taken.shape[1] == self._side:
-            return taken
-        resized: npt.NDArray[np.float32] = tf.image.resize(taken, (self._side, self._side)).numpy()
+        """Return some rows: float32 [len(rows), side, side, 3]."""
+        images = self._images.take(rows)
+        if images.shape[1] == self._side:
+            return images
+        resized: npt.NDArray[np.float32] = tf.image.resize(images, (self._side, self._side)).numpy()
         return resized
 
 
 def at_side(network: keras.Model, side: int) -> keras.Model:
-    """Give a network for images of another side; it shares all layers and weights.
+    """Return a network for images of another size that shares all layers and weights.
 
     Args:
         network: fully convolutional up to its pooling.
@@ -187,11 +191,11 @@ def at_side(network: keras.Model, side: int) -> keras.Model:
 def _optimizers(
     network: keras.Model, settings: FineTuning, steps: int, epochs: int
 ) -> tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer]:
-    """Make one optimiser for the base and one, with its own rate, for the head."""
-    made = []
+    """Return one optimiser for the backbone and one, with its own rate, for the head."""
+    optimizers = []
     for rate, variables in zip(
         (settings.backbone_learning_rate, settings.head_learning_rate),
-        _halves(network),
+        _parameter_groups(network),
         strict=True,
     ):
         optimizer = keras.optimizers.AdamW(
@@ -199,15 +203,15 @@ def _optimizers(
         )
         optimizer.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
         optimizer.build(variables)
-        made.append(optimizer)
-    base, head = made
-    return base, head
+        optimizers.append(optimizer)
+    backbone, head = optimizers
+    return backbone, head
 
 
 def _rates(rate: float, settings: FineTuning, steps: int, epochs: int) -> WarmRestarts:
     restarts = [restart for restart in settings.restarts if restart.after_epoch < epochs]
-    begins = [0, *(restart.after_epoch for restart in restarts)]
-    lengths = [end - begin for begin, end in zip(begins, [*begins[1:], epochs], strict=True)]
+    starts = [0, *(restart.after_epoch for restart in restarts)]
+    lengths = [end - start for start, end in zip(starts, [*starts[1:], epochs], strict=True)]
     warm_up = round(min(settings.warm_up_epochs, lengths[0]) * steps)
     later = [
         (restart.after_epoch * steps, WarmupCosine(restart.rate * rate, length * steps, 0))
@@ -216,13 +220,13 @@ def _rates(rate: float, settings: FineTuning, steps: int, epochs: int) -> WarmRe
     return WarmRestarts(WarmupCosine(rate, lengths[0] * steps, warm_up), later)
 
 
-def _halves(network: keras.Model) -> tuple[list[keras.Variable], list[keras.Variable]]:
-    base: list[keras.Variable] = []
+def _parameter_groups(network: keras.Model) -> tuple[list[keras.Variable], list[keras.Variable]]:
+    backbone: list[keras.Variable] = []
     head: list[keras.Variable] = []
     for layer in network.layers:
-        half = head if layer.name.startswith(_HEAD) else base
-        half.extend(layer.trainable_variables)
-    return base, head
+        group = head if layer.name.startswith(_HEAD) else backbone
+        group.extend(layer.trainable_variables)
+    return backbone, head
 
 
 def _training_step(
@@ -231,20 +235,23 @@ def _training_step(
     average: WeightAverage,
     loss_of: Loss,
 ) -> Step:
-    base, head = _halves(network)
+    backbone, head = _parameter_groups(network)
 
     def step(images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             logits = network(images, training=True)
             loss = loss_of(targets, logits)
-        gradients = tape.gradient(loss, [*base, *head])
-        for optimizer, half, variables in zip(
-            optimizers, (gradients[: len(base)], gradients[len(base) :]), (base, head), strict=True
+        gradients = tape.gradient(loss, [*backbone, *head])
+        for optimizer, group, variables in zip(
+            optimizers,
+            (gradients[: len(backbone)], gradients[len(backbone) :]),
+            (backbone, head),
+            strict=True,
         ):
-            optimizer.apply_gradients(zip(half, variables, strict=True))
-        average.follow()
-        right = tf.argmax(logits, 1) == tf.argmax(targets, 1)
-        hits = tf.reduce_sum(tf.cast(right, tf.int32))
+            optimizer.apply_gradients(zip(group, variables, strict=True))
+        average.update()
+        correct = tf.argmax(logits, 1) == tf.argmax(targets, 1)
+        hits = tf.reduce_sum(tf.cast(correct, tf.int32))
         return loss, hits
 
     compiled: Step = tf.function(step)
@@ -254,7 +261,7 @@ def _training_step(
 def _batches(
     training: Examples,
     drawn: npt.NDArray[np.int64],
-    variations: DrawnAugmentations,
+    augmentations: DrawnAugmentations,
     weights: npt.NDArray[np.float32],
     side: int,
     batch_size: int,
@@ -264,18 +271,18 @@ def _batches(
     ) -> tuple[tf.Tensor, tf.Tensor]:
         images = tf.numpy_function(training.features.take, [rows], tf.float32, stateful=False)
         images.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
-        shown = augment(images, DrawnAugmentations(*columns), side)
-        return mix(shown, tf.one_hot(labels, len(CODES)), weights)
+        varied = augment(images, DrawnAugmentations(*columns), side)
+        return mix(varied, tf.one_hot(labels, len(CODES)), weights)
 
     columns = (
         drawn,
         training.labels[drawn],
         weights,
-        variations.maps,
-        variations.colours,
-        variations.contrast,
-        variations.brightness,
-        variations.sharpness,
+        augmentations.maps,
+        augmentations.colours,
+        augmentations.contrast,
+        augmentations.brightness,
+        augmentations.sharpness,
     )
     return (
         tf.data.Dataset.from_tensor_slices(columns)

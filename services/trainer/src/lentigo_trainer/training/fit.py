@@ -1,4 +1,14 @@
-"""A run's network, trained: what it learns from, and which of the two loops trains it."""
+"""Training of a run's network, from building it to the last epoch.
+
+`train_network` builds the network and chooses one of two ways to train, by the recipe:
+
+- without `fine_tuning`, the layers before the freeze boundary run once per row
+  (`frozen_backbone`), their features are kept on disk (`feature_cache`), and `head.train_head`
+  trains the layers after the boundary from them; if nothing is frozen, from the images;
+- with `fine_tuning`, `fine_tuning.fine_tune` trains all layers from the images.
+
+Both run their epochs through `loop.run_epochs`, which saves a checkpoint after each.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,17 +25,12 @@ from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
 from lentigo_trainer.system.progress import Progress
+from lentigo_trainer.training.epoch_log import EpochLog
 from lentigo_trainer.training.feature_cache import FeatureKey, compute_features, pass_seconds, timed
 from lentigo_trainer.training.fine_tuning import fine_tune
-from lentigo_trainer.training.frozen_backbone import (
-    BATCH,
-    Examples,
-    FrozenBackbone,
-    backbone_digest,
-    logits_of,
-    train_head,
-)
-from lentigo_trainer.training.loop import EpochLog, EpochMetrics, Labels, finished_epochs
+from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone, backbone_digest
+from lentigo_trainer.training.head import train_head
+from lentigo_trainer.training.loop import EpochMetrics, Examples, Labels, finished_epochs, logits_of
 from lentigo_trainer.training.precision import in_bfloat16
 from lentigo_trainer.training.work_folder import adopt, identity_of
 
@@ -35,11 +40,11 @@ class TrainedNetwork:
     """A trained network.
 
     Attributes:
-        network: with the values it is to be exported with.
-        history: every epoch.
-        validation: what was measured behind every epoch.
+        network: with the weights to export.
+        history: the metrics of every epoch.
+        validation: what was evaluated after every epoch.
         feature_seconds: how long the pass of the training rows through the frozen layers took; 0
-            where nothing is frozen, None where an earlier run did not keep the time.
+            if nothing is frozen, None if an earlier run did not write down the time.
     """
 
     network: Network
@@ -48,7 +53,7 @@ class TrainedNetwork:
     feature_seconds: float | None
 
     def validation_logits(self) -> tuple[npt.NDArray[np.float32], Labels]:
-        """Give the logits [n, 7] of what was measured behind every epoch, and its labels."""
+        """Return the logits [n, 7] of the validation examples, and their labels."""
         labels = self.validation.labels
         return logits_of(self.network.head, self.validation.features, len(labels)), labels
 
@@ -64,39 +69,39 @@ def train_network(
 
     Args:
         config: how to train.
-        prepared: what to train on.
-        rows: which images and rows.
-        folder: the run's.
-        progress: told how far each step is.
+        prepared: the data set.
+        rows: which images train and validate.
+        folder: the run's folder.
+        progress: shows how far each step is.
 
     Raises:
-        WeightsError: the first values are no use, or not to be had.
+        WeightsError: the initial weights are unusable or unavailable.
         WorkFolderError: the folder was made by another recipe.
-        DamagedCacheError: the checkpoint or the kept features cannot be read.
+        DamagedCacheError: the checkpoint or the features on disk cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
     chosen = architecture(config.recipe.architecture)
-    whole = config.recipe.fine_tuning
-    if whole:
-        chosen = with_all_layers_trainable(chosen, whole.dropout)
+    fine_tuning = config.recipe.fine_tuning
+    if fine_tuning:
+        chosen = with_all_layers_trainable(chosen, fine_tuning.dropout)
     network = build(chosen, config.weights, config.seed)
-    # Where the whole network learns, the result depends on all its first values.
-    start = network.whole if whole else network.backbone
+    # With fine-tuning, the result depends on the initial weights of all layers.
+    start = network.whole if fine_tuning else network.backbone
     adopt(folder, identity_of(config, prepared.digest, backbone_digest(start)))
-    held_back = originals(rows.watched, prepared.labels)
+    validation_plan = originals(rows.watched, prepared.labels)
     if network.learns_from_images:
         training, validation = (
             Examples(AugmentedImages(prepared.images, plan), plan.label)
-            for plan in (rows.plan, held_back)
+            for plan in (rows.plan, validation_plan)
         )
     else:
         backbone = FrozenBackbone(network.backbone, config.cores, chosen.plain)
         training = _examples("train", backbone, prepared, rows.plan, folder, progress)
-        validation = _examples("validation", backbone, prepared, held_back, folder, progress)
+        validation = _examples("validation", backbone, prepared, validation_plan, folder, progress)
     checkpoint = folder / "checkpoint.npz"
-    # Of a whole network the recipe says which arithmetic it learns in.
-    with in_bfloat16(chosen.plain and network.learns_from_images and not whole):
-        history = (fine_tune if whole else train_head)(
+    # For fine-tuning, the recipe decides on bfloat16.
+    with in_bfloat16(chosen.plain and network.learns_from_images and not fine_tuning):
+        history = (fine_tune if fine_tuning else train_head)(
             network.head,
             training,
             validation,
@@ -107,12 +112,12 @@ def train_network(
             EpochLog(folder, finished_epochs(checkpoint)).add,
         )
     passes = features_of(folder, "train")
-    spent = 0.0 if network.learns_from_images else pass_seconds(passes, len(rows.plan))
-    return TrainedNetwork(network, history, validation, spent)
+    seconds = 0.0 if network.learns_from_images else pass_seconds(passes, len(rows.plan))
+    return TrainedNetwork(network, history, validation, seconds)
 
 
 def features_of(folder: Path, name: str) -> Path:
-    """Where a run keeps the features of its `train` or `validation` rows."""
+    """Return where a run keeps the features of its `train` or `validation` rows."""
     return folder / "features" / name
 
 

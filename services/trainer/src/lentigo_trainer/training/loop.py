@@ -1,26 +1,19 @@
-"""What every training loop does: epoch after epoch, kept on disk, from the last finished one on.
+"""What both ways to train share: epochs that resume, examples, metrics and the checkpoint.
 
-What each epoch of a training run came to.
-
-The state between two epochs on disk: variables, the optimiser's, and every epoch's figures.
-
-What each epoch came to, as TensorBoard reads it and as a table.
-
-`logs/training` and `logs/validation` hold event files with the scalars `accuracy` and `loss`, so
-that TensorBoard draws both curves into one image; `epochs.csv` holds the same as a table. Both
-are written anew when a run goes on, so no epoch stands in them twice, whatever a kill left behind.
+`head.train_head` and `fine_tuning.fine_tune` each define one epoch; `run_epochs` runs those that
+are not finished yet and saves the state after each. A checkpoint holds all variables, those of the
+optimiser included, and the metrics of every epoch so far. A run that was killed resumes after the
+last finished epoch, with the same result.
 """
 
-import csv
 import io
 import json
-import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 import keras
 import numpy as np
@@ -29,25 +22,53 @@ import tensorflow as tf
 
 from lentigo_trainer.errors import DamagedCacheError
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.system.storage import storage_errors, write_whole
+from lentigo_trainer.system.storage import write_whole
+
+Labels = npt.NDArray[np.int64]
+
+Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+"""One update of the weights: from inputs and labels to the mean loss and the number of hits."""
+
+_EVALUATION_BATCH: Final = 64
+
+
+class FeatureRows(Protocol):
+    """Rows of features or images, read by row number."""
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.floating[Any]]:
+        """Return a copy of some rows: [len(rows), ...], always of the same type."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """What a network is trained or evaluated on.
+
+    Attributes:
+        features: the output of the frozen backbone for every row; its image if nothing is frozen.
+        labels: int64 [n], indices into `labels.CODES`.
+    """
+
+    features: FeatureRows
+    labels: Labels
 
 
 @dataclass(frozen=True, slots=True)
 class EpochMetrics:
-    """One epoch; accuracies are shares 0..1, losses are cross-entropies in nats.
+    """Metrics of one epoch; accuracies are shares 0..1, losses are cross-entropies in nats.
 
-    Training figures are those seen while learning, with augmentation and dropout at work, so they
-    can lie below the validation figures.
+    Training metrics are taken during training, with augmentation and dropout, so they can be worse
+    than the validation metrics.
 
     Attributes:
         epoch: counted from 1.
         accuracy: on the training rows.
         loss: on the training rows.
-        validation_accuracy: on the images held back.
-        validation_loss: on the images held back.
-        seconds: how long the epoch took, its measurement included.
-        validation_balanced_accuracy: mean recall of the classes held back; None where a run does
-            not measure it.
+        validation_accuracy: on the validation images.
+        validation_loss: on the validation images.
+        seconds: duration of the epoch, including its evaluation.
+        validation_balanced_accuracy: mean recall of the classes on the validation images; None if
+            a run does not compute it.
     """
 
     epoch: int
@@ -59,91 +80,17 @@ class EpochMetrics:
     validation_balanced_accuracy: float | None = None
 
     def row(self) -> dict[str, float]:
-        """Give what was measured, by name."""
+        """Return the metrics that were computed, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def line(self) -> str:
-        """Say it in one line."""
+        """Return the metrics as one line of text."""
         balanced = self.validation_balanced_accuracy
         return (
             f"Epoch {self.epoch}: loss {self.loss:.4f}, accuracy {self.accuracy:.4f}; "
             f"validation loss {self.validation_loss:.4f}, accuracy {self.validation_accuracy:.4f}"
             + ("" if balanced is None else f", balanced accuracy {balanced:.4f}")
         )
-
-
-def keep(
-    checkpoint: Path,
-    state: Sequence[keras.Variable],
-    history: tuple[EpochMetrics, ...],
-) -> None:
-    """Write the state behind the last epoch of `history`, in one step.
-
-    Args:
-        checkpoint: the file.
-        state: the variables of network and optimiser, always in the same order.
-        history: every epoch so far.
-
-    Raises:
-        StorageError: the disk is full or not writable; the state before is kept.
-    """
-    values = {f"v{n}": variable.numpy() for n, variable in enumerate(state)}
-    epochs = np.frombuffer(json.dumps([epoch.row() for epoch in history]).encode(), np.uint8)
-
-    def write(file: BinaryIO) -> None:
-        np.savez(file, history=epochs, **values)
-
-    write_whole(checkpoint, write)
-
-
-def restore(checkpoint: Path, state: Sequence[keras.Variable]) -> tuple[EpochMetrics, ...]:
-    """Give the variables the values that were kept, if any, and say what it came to.
-
-    Raises:
-        DamagedCacheError: it cannot be read, or is another network's.
-    """
-    with _opened(checkpoint) as kept:
-        if kept is None:
-            return ()
-        for number, variable in enumerate(state):
-            variable.assign(kept[f"v{number}"])
-        return _history_in(kept)
-
-
-def finished_epochs(checkpoint: Path) -> tuple[EpochMetrics, ...]:
-    """Read what the epochs came to whose end a checkpoint holds; none without one.
-
-    Raises:
-        DamagedCacheError: the checkpoint cannot be read.
-    """
-    with _opened(checkpoint) as kept:
-        return () if kept is None else _history_in(kept)
-
-
-@contextmanager
-def _opened(checkpoint: Path) -> Iterator[Mapping[str, npt.NDArray[Any]] | None]:
-    try:
-        data = checkpoint.read_bytes()
-    except FileNotFoundError:
-        yield None
-        return
-    try:
-        with np.load(io.BytesIO(data)) as kept:
-            yield kept
-    except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DamagedCacheError(
-            f"The checkpoint {checkpoint} cannot be read. Delete it to train from the start."
-        ) from error
-
-
-def _history_in(kept: Mapping[str, npt.NDArray[Any]]) -> tuple[EpochMetrics, ...]:
-    return tuple(EpochMetrics(**epoch) for epoch in json.loads(kept["history"].tobytes()))
-
-
-Labels = npt.NDArray[np.int64]
-
-Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-"""From inputs and labels to the mean loss and the number of right answers; it learns from them."""
 
 
 def run_epochs(
@@ -154,33 +101,33 @@ def run_epochs(
     progress: Progress,
     finished: Callable[[EpochMetrics], None] | None = None,
 ) -> tuple[EpochMetrics, ...]:
-    """Run the epochs that are not finished yet, and keep the state behind each.
+    """Run the epochs that are not finished yet, and save the state after each.
 
     Args:
         last: number of the last epoch; the first is 1.
-        state: everything that one epoch leaves to the next.
-        epoch: runs an epoch, given its number; a pure function of that and the state.
-        checkpoint: file that holds the state after the last finished epoch.
-        progress: told what each epoch came to.
+        state: all variables that one epoch passes on to the next.
+        epoch: runs the epoch of a number; a pure function of the number and the state.
+        checkpoint: file with the state after the last finished epoch.
+        progress: shows the metrics of each epoch.
         finished: called after every epoch of this run, once its state is on disk.
 
     Returns:
-        Every epoch, those of earlier runs included.
+        The metrics of every epoch, including those of earlier runs.
 
     Raises:
         DamagedCacheError: the checkpoint cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
-    history = restore(checkpoint, state)
+    history = load_checkpoint(checkpoint, state)
     if history:
-        progress.say(f"Resuming behind epoch {history[-1].epoch} of {last}")
+        progress.say(f"Resuming after epoch {history[-1].epoch} of {last}")
     for number in range(len(history) + 1, last + 1):
-        figures = epoch(number)
-        history = (*history, figures)
-        keep(checkpoint, state, history)
+        metrics = epoch(number)
+        history = (*history, metrics)
+        save_checkpoint(checkpoint, state, history)
         if finished is not None:
-            finished(figures)
-        progress.say(figures.line())
+            finished(metrics)
+        progress.say(metrics.line())
     return history
 
 
@@ -191,14 +138,14 @@ def train_epoch(
     title: str,
     progress: Progress,
 ) -> tuple[float, float]:
-    """Make a step with every batch; give the mean loss and the share of right answers.
+    """Make a step with every batch; return the mean loss and the accuracy.
 
     Args:
         batches: inputs and labels.
-        step: learns from a batch.
-        rows: how many there are in all batches together.
-        title: of the pass, for whoever watches.
-        progress: told how many rows are done, and the loss.
+        step: updates the weights from a batch.
+        rows: number of rows in all batches together.
+        title: what the progress display calls the pass.
+        progress: shows the number of finished rows, and the loss.
     """
     total_loss, hits, seen = 0.0, 0, 0
     with progress.track(title, total=rows, unit="rows") as shown:
@@ -220,79 +167,86 @@ def reseed_dropout(network: keras.Model, seed: int, number: int) -> None:
         layer.seed_generator.state.assign([(seed + place) % 2**32, number])
 
 
+def logits_of(head: keras.Model, features: FeatureRows, rows: int) -> npt.NDArray[np.float32]:
+    """Return the logits of the first rows of some features, without dropout: float32 [rows, 7]."""
+    run = tf.function(lambda batch: head(tf.cast(batch, tf.float32), training=False))
+    blocks = [
+        run(features.take(np.arange(start, min(start + _EVALUATION_BATCH, rows)))).numpy()
+        for start in range(0, rows, _EVALUATION_BATCH)
+    ]
+    return np.concatenate(blocks)
+
+
 def cross_entropy(logits: npt.NDArray[np.float32], labels: Labels) -> float:
-    """Give the mean cross-entropy of logits [n, 7], in nats."""
+    """Return the mean cross-entropy of logits [n, 7], in nats."""
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(shifted).sum(axis=1))
     return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))
 
 
-LOGS: Final = "logs"
-TABLE: Final = "epochs.csv"
-
-# What `tf.summary.scalar` writes too; but that asks for TensorBoard to be installed, which only
-# reading the logs should.
-_SCALAR: Final = tf.compat.v1.SummaryMetadata(
-    plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
-)
-
-
-class EpochLog:
-    """The log of one run.
-
-    Args:
-        folder: the run's.
-        earlier: epochs that are finished already.
+def finished_epochs(checkpoint: Path) -> tuple[EpochMetrics, ...]:
+    """Return the metrics of the epochs in a checkpoint; none if there is no checkpoint.
 
     Raises:
-        StorageError: the disk is full or not writable.
+        DamagedCacheError: the checkpoint cannot be read.
     """
+    with _open_checkpoint(checkpoint) as arrays:
+        return () if arrays is None else _history_in(arrays)
 
-    def __init__(self, folder: Path, earlier: Sequence[EpochMetrics] = ()) -> None:
-        self._folder = folder
-        self._epochs: list[EpochMetrics] = []
-        logs = folder / LOGS
-        with storage_errors(logs):
-            shutil.rmtree(logs, ignore_errors=True)
-            self._training, self._validation = (
-                tf.summary.create_file_writer(str(logs / side))
-                for side in ("training", "validation")
-            )
-        for epoch in earlier:
-            self._write_events(epoch)
-            self._epochs.append(epoch)
-        self._write_table()
 
-    def add(self, epoch: EpochMetrics) -> None:
-        """Log one more epoch.
+def save_checkpoint(
+    checkpoint: Path,
+    state: Sequence[keras.Variable],
+    history: tuple[EpochMetrics, ...],
+) -> None:
+    """Write the state after the last epoch of `history` to disk, atomically.
 
-        Raises:
-            StorageError: the disk is full or not writable.
-        """
-        self._epochs.append(epoch)
-        self._write_events(epoch)
-        self._write_table()
+    Args:
+        checkpoint: the file.
+        state: the variables of network and optimiser, always in the same order.
+        history: the metrics of every epoch so far.
 
-    def _write_events(self, epoch: EpochMetrics) -> None:
-        sides = (
-            (self._training, epoch.accuracy, epoch.loss),
-            (self._validation, epoch.validation_accuracy, epoch.validation_loss),
-        )
-        with storage_errors(self._folder / LOGS):
-            for writer, accuracy, loss in sides:
-                with writer.as_default(step=epoch.epoch):
-                    for tag, value in (("accuracy", accuracy), ("loss", loss)):
-                        tf.summary.write(tag, tf.constant(value, tf.float32), metadata=_SCALAR)
-                writer.flush()
+    Raises:
+        StorageError: the disk is full or not writable; the previous state is kept.
+    """
+    values = {f"v{n}": variable.numpy() for n, variable in enumerate(state)}
+    epochs = np.frombuffer(json.dumps([epoch.row() for epoch in history]).encode(), np.uint8)
 
-    def _write_table(self) -> None:
-        text = io.StringIO()
-        rows = [epoch.row() for epoch in self._epochs]
-        measured = {name for row in rows for name in row}
-        optional = {"validation_balanced_accuracy"} - measured
-        names = [field.name for field in fields(EpochMetrics) if field.name not in optional]
-        table = csv.DictWriter(text, names, lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-        content = text.getvalue().encode()
-        write_whole(self._folder / TABLE, lambda file: file.write(content))
+    def write(file: BinaryIO) -> None:
+        np.savez(file, history=epochs, **values)
+
+    write_whole(checkpoint, write)
+
+
+def load_checkpoint(checkpoint: Path, state: Sequence[keras.Variable]) -> tuple[EpochMetrics, ...]:
+    """Load a checkpoint, if there is one, into the variables; return the metrics of its epochs.
+
+    Raises:
+        DamagedCacheError: the checkpoint cannot be read, or belongs to another network.
+    """
+    with _open_checkpoint(checkpoint) as arrays:
+        if arrays is None:
+            return ()
+        for number, variable in enumerate(state):
+            variable.assign(arrays[f"v{number}"])
+        return _history_in(arrays)
+
+
+@contextmanager
+def _open_checkpoint(checkpoint: Path) -> Iterator[Mapping[str, npt.NDArray[Any]] | None]:
+    try:
+        data = checkpoint.read_bytes()
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        with np.load(io.BytesIO(data)) as arrays:
+            yield arrays
+    except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedCacheError(
+            f"The checkpoint {checkpoint} cannot be read. Delete it to train from the start."
+        ) from error
+
+
+def _history_in(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[EpochMetrics, ...]:
+    return tuple(EpochMetrics(**epoch) for epoch in json.loads(arrays["history"].tobytes()))

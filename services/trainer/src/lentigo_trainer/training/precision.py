@@ -1,6 +1,7 @@
-"""Arithmetic in bfloat16 where training spends its time, and in float32 before and after.
+"""Arithmetic in bfloat16 where the processor is faster at it, and in float32 everywhere else.
 
-What the system tells of its processor.
+`in_bfloat16` switches TensorFlow for a block of code; the functions below it read from
+`/proc/cpuinfo` what the processor can do.
 """
 
 from collections.abc import Iterator
@@ -11,54 +12,21 @@ from typing import Final
 
 import tensorflow as tf
 
-_CPU_INFO: Final = Path("/proc/cpuinfo")
-_BFLOAT16: Final = {"avx512_bf16", "amx_bf16"}
-
-
-def cpu_info() -> str:
-    """Read what Linux tells of every core; empty on a system that has no such file."""
-    try:
-        return _CPU_INFO.read_text()
-    except OSError:
-        return ""
-
-
-def processor_name(told: str) -> str | None:
-    """Find the maker's name of the first core in what `cpu_info` read."""
-    return next(iter(_values(told, "model name")), None)
-
-
-def multiplies_bfloat16(told: str) -> bool:
-    """Say whether every core has x86 instructions that multiply in bfloat16."""
-    flags = [set(value.split()) for value in _values(told, "flags")]
-    return bool(flags) and all(each & _BFLOAT16 for each in flags)
-
-
-def _values(told: str, key: str) -> list[str]:
-    pairs = (line.partition(":") for line in told.splitlines())
-    return [value.strip() for name, _, value in pairs if name.strip() == key]
-
-
 _REWRITE: Final = "auto_mixed_precision_onednn_bfloat16"
 
+_CPU_INFO: Final = Path("/proc/cpuinfo")
 
-@cache
-def bfloat16_is_faster() -> bool:
-    """Say whether this machine's processor multiplies in bfloat16.
-
-    Without such instructions it is imitated: on an Intel Xeon with plain AVX-512 VGG16 and the CNN
-    took three to four times as long as in float32.
-    """
-    return multiplies_bfloat16(cpu_info())
+_BFLOAT16: Final = {"avx512_bf16", "amx_bf16"}
 
 
 @contextmanager
 def in_bfloat16(wanted: bool) -> Iterator[None]:
-    """Let TensorFlow rewrite what it compiles in here to bfloat16, weights and sums excepted.
+    """Let TensorFlow compile to bfloat16 within this block, except for weights and sums.
 
-    On two cores with AVX-512 BF16 MobileNet learns 1.4 times as fast by it, a network of plain
-    convolutions about twice as fast; where it does not pay, all stays in float32. The option is
-    global, so it is taken back: what is exported must not be rounded.
+    On two cores with AVX-512 BF16 this makes MobileNet train 1.4 times as fast, and a network of
+    plain convolutions about twice as fast. On a processor without such instructions everything
+    stays in float32. The option is global, so it is switched off at the end: an exported model must
+    not be rounded.
     """
     if not (wanted and bfloat16_is_faster()):
         yield
@@ -68,3 +36,37 @@ def in_bfloat16(wanted: bool) -> Iterator[None]:
         yield
     finally:
         tf.config.optimizer.set_experimental_options({_REWRITE: False})
+
+
+@cache
+def bfloat16_is_faster() -> bool:
+    """Check whether this machine's processor multiplies in bfloat16.
+
+    Without such instructions bfloat16 is emulated: on an Intel Xeon with plain AVX-512, VGG16 and
+    the CNN took three to four times as long as in float32.
+    """
+    return multiplies_bfloat16(cpu_info())
+
+
+def cpu_info() -> str:
+    """Return what Linux reports about every core; empty on systems without /proc/cpuinfo."""
+    try:
+        return _CPU_INFO.read_text()
+    except OSError:
+        return ""
+
+
+def processor_name(cpu_info: str) -> str | None:
+    """Return the model name of the first core in the text of `cpu_info`, if there is one."""
+    return next(iter(_values(cpu_info, "model name")), None)
+
+
+def multiplies_bfloat16(cpu_info: str) -> bool:
+    """Check whether every core has x86 instructions that multiply in bfloat16."""
+    flags = [set(value.split()) for value in _values(cpu_info, "flags")]
+    return bool(flags) and all(each & _BFLOAT16 for each in flags)
+
+
+def _values(cpu_info: str, key: str) -> list[str]:
+    pairs = (line.partition(":") for line in cpu_info.splitlines())
+    return [value.strip() for name, _, value in pairs if name.strip() == key]
