@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lentigo_trainer.data.random_augmentation import class_shares, epoch_rows
+from lentigo_trainer.data.sampling import class_shares, epoch_rows
 
 LABELS = np.repeat(np.arange(7), [4, 9, 16, 1, 25, 100, 2])
 

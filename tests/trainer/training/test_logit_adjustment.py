@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from lentigo_trainer.data.random_augmentation import class_shares
+from lentigo_trainer.data.sampling import class_shares
 from lentigo_trainer.training.losses import adjusted_cross_entropy, restore_frequencies
 
 SHARES = np.array([0.4, 0.2, 0.1, 0.1, 0.1, 0.1, 0.0])

@@ -2,27 +2,27 @@
 
     LentigoError
     ├── DatasetError                the training data
-    │   ├── SourceNotFoundError         archives, folders or metadata are not there
+    │   ├── SourceNotFoundError         archives, folders or metadata are missing
     │   ├── DamagedArchiveError         an archive is cut off or not an archive
     │   ├── MetadataError               the metadata contradicts itself or the images
     │   ├── DamagedImagesError          images that cannot be decoded, all named
     │   └── DownloadError               a download failed or has the wrong content
     ├── TrainingError               a training run
     │   ├── RecipeError                 an unknown key or an impossible value
-    │   ├── WeightsError                pretrained weights that are no use
-    │   │   └── WeightsUnavailableError     not there, and not to be downloaded
+    │   ├── WeightsError                unusable pretrained weights
+    │   │   └── WeightsUnavailableError     missing, and the download failed
     │   ├── WorkFolderError             a work folder made by another recipe, or in use
-    │   └── DamagedCacheError           kept features that no longer match their sums
-    ├── EvaluationError             measuring a version or a service
-    │   ├── TruthError                  a truth table that contradicts itself or its images
+    │   └── DamagedCacheError           features that no longer match their checksums
+    ├── EvaluationError             evaluating a version or a service
+    │   ├── TruthError                  ground truth that contradicts itself or its images
     │   ├── OverlapError                images or lesions that the version was trained on
-    │   ├── EvaluationReportError       figures in a file that cannot be read or do not fit
+    │   ├── EvaluationReportError       a report that cannot be read or does not fit
     │   └── RemoteServiceError          a service that does not answer, or not as ours does
-    └── MetricError                 a figure that is not defined
+    └── MetricError                 a metric that is not defined
         └── EmptyClassError             a class without an example
 
-Errors are raised where they are understood, and each message says what to do. They are mapped to
-an exit code in `lentigo_trainer.cli.main`.
+Errors are raised where their cause is known, and each message says what to do.
+`lentigo_trainer.cli.main` maps them to an exit code.
 """
 
 from lentigo_contract.errors import LentigoError
@@ -33,7 +33,7 @@ class DatasetError(LentigoError):
 
 
 class SourceNotFoundError(DatasetError):
-    """Archives, folders or metadata were not found where they were said to be."""
+    """Archives, folders or metadata were not found in the folder that was named."""
 
 
 class DamagedArchiveError(DatasetError):
@@ -49,11 +49,11 @@ class DamagedImagesError(DatasetError):
 
 
 class DownloadError(DatasetError):
-    """A download failed, or what came has the wrong size or sum."""
+    """A download failed, or the file has the wrong size or checksum."""
 
 
 class TrainingError(LentigoError):
-    """A training run cannot start or go on."""
+    """A training run cannot start or continue."""
 
 
 class RecipeError(TrainingError):
@@ -65,7 +65,7 @@ class WeightsError(TrainingError):
 
 
 class WeightsUnavailableError(WeightsError):
-    """Pretrained weights are not there, and cannot be downloaded."""
+    """Pretrained weights are missing and cannot be downloaded."""
 
 
 class WorkFolderError(TrainingError):
@@ -73,31 +73,31 @@ class WorkFolderError(TrainingError):
 
 
 class DamagedCacheError(TrainingError):
-    """Kept features no longer match their check sums."""
+    """Features on disk no longer match their checksums."""
 
 
 class EvaluationError(LentigoError):
-    """A version or a service cannot be measured on these images."""
+    """A version or a service cannot be evaluated on these images."""
 
 
 class TruthError(EvaluationError):
-    """The truth table contradicts itself or the images."""
+    """The ground truth contradicts itself or the images."""
 
 
 class OverlapError(EvaluationError):
-    """Images or lesions of the evaluation are among those the version was trained on."""
+    """The version was trained on images or lesions of the evaluation."""
 
 
 class EvaluationReportError(EvaluationError):
-    """A file of figures cannot be read, or does not belong to what it is set beside."""
+    """A report cannot be read, or does not belong to what it is compared with."""
 
 
 class RemoteServiceError(EvaluationError):
-    """The service that is to be measured does not answer, or not as ours does."""
+    """The service to evaluate does not respond, or is not a Lentigo service."""
 
 
 class MetricError(LentigoError):
-    """A figure is not defined for these data."""
+    """A metric is not defined for these data."""
 
 
 class EmptyClassError(MetricError):

@@ -1,1 +1,1 @@
-"""What a training run is configured with."""
+"""The configuration of a training run."""

@@ -1,4 +1,4 @@
-"""What one run is told, as values that are passed in."""
+"""The configuration of one run, as values that are passed in."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +9,17 @@ from lentigo_trainer.models.registry import Weights
 
 @dataclass(frozen=True, slots=True)
 class WorkFolder:
-    """Where a run keeps what it has finished, so that the same command goes on from there."""
+    """Where runs keep what is finished, so that the same command resumes from there."""
 
     root: Path
 
     @property
     def prepared(self) -> Path:
-        """The decoded images, shared by every recipe."""
+        """Folder of the decoded images, shared by all recipes."""
         return self.root / "prepared"
 
     def run(self, recipe: Recipe) -> Path:
-        """Everything that depends on the recipe."""
+        """Return the folder for everything that depends on a recipe."""
         return self.root / (recipe.name or recipe.architecture)
 
 
@@ -30,10 +30,10 @@ class TrainingConfig:
     Attributes:
         work: where finished steps are kept.
         recipe: what to train and how.
-        weights: where the frozen part's values come from.
-        seed: of the plan, the head's first values, shuffling and dropout.
+        weights: where the pretrained weights come from.
+        seed: of the plan, random initial weights, shuffling, augmentation and dropout.
         limit: about how many images to use in all; None for all of them.
-        cores: how many to use.
+        cores: number of processor cores to use.
     """
 
     work: WorkFolder

@@ -1,6 +1,7 @@
-"""Decode every image once, with the service's own function, to one array on disk.
+"""The data set, prepared: every image decoded once, with the service's own function, to one array.
 
-Encoded images to pixels, by the service's own function, several at a time.
+`prepare` checks the metadata, decodes the images in several threads and writes `images.npy`,
+`records.csv` and, last, `prepared.json`, which names the source that they were made from.
 """
 
 import hashlib
@@ -34,66 +35,23 @@ from lentigo_trainer.errors import DamagedImagesError, WorkFolderError
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked, require_space, write_whole
 
-# So many are handed out at a time: what is decoded waits in memory for its turn to be written.
-_CHUNK: Final = 256
-
-# The archive's directory is whole, but a member is not, or is locked with a password.
-UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
-
-
-def decode(
-    chosen: Sequence[tuple[str, ImageReader]], workers: int, progress: Progress
-) -> Iterator[tuple[str, ModelImage]]:
-    """Read and decode images, in their order.
-
-    Args:
-        chosen: name and reader of each image.
-        workers: threads that decode; Pillow lets them run side by side.
-        progress: told how many images are done.
-
-    Yields:
-        SHA-256 of the encoded bytes, hex, and the image.
-
-    Raises:
-        DamagedImagesError: after the last image, naming every one that cannot be decoded.
-    """
-    damaged: list[str] = []
-    with (
-        ThreadPoolExecutor(workers) as pool,
-        progress.track("Decoding", total=len(chosen), unit="images") as step,
-    ):
-        for start in range(0, len(chosen), _CHUNK):
-            for outcome in pool.map(_decode_one, chosen[start : start + _CHUNK]):
-                if isinstance(outcome, str):
-                    damaged.append(outcome)
-                else:
-                    yield outcome
-                step.advance()
-    if damaged:
-        raise DamagedImagesError(
-            f"{len(damaged)} of {len(chosen):,} images cannot be read: {', '.join(damaged)}. "
-            "Fetch them again, or take their rows out of the table that lists them."
-        )
-
-
-def _decode_one(item: tuple[str, ImageReader]) -> tuple[str, ModelImage] | str:
-    name, read = item
-    try:
-        data = read()
-        return hashlib.sha256(data).hexdigest(), read_image(data)
-    except ImageError:
-        return name
-    except UNREADABLE:
-        return name
-
-
-# Raised when `read_image` changes what it gives for the same bytes, so that old arrays are redone.
+# Change this whenever `read_image` returns other pixels for the same bytes: old arrays are redone.
 DECODER: Final = "bilinear-squash-1"
 
+# The archive's directory is intact, but a member is damaged or locked with a password.
+UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError)
+
+# Images handed to the threads at a time; decoded images wait in memory until they are written.
+_CHUNK: Final = 256
+
 _IMAGES: Final = "images.npy"
+
 _RECORDS: Final = "records.csv"
+
 _SUMMARY: Final = "prepared.json"
+
 _TYPES: Final[dict[str, type]] = {**dict.fromkeys((*COLUMNS, "sha256"), str), "age": float}
+
 _IMAGE_BYTES: Final = MODEL_SIDE * MODEL_SIDE * 3
 
 
@@ -103,10 +61,10 @@ class Prepared:
 
     Attributes:
         images: uint8 [n, 224, 224, 3], memory-mapped.
-        records: the metadata, one row an image, in the order of `images`.
+        records: the metadata, one row per image, in the order of `images`.
         labels: int64 [n], indices into `labels.CODES`.
         digests: SHA-256 of every encoded image, hex, in the same order.
-        digest: SHA-256 over the names, diagnoses and sums of all images, hex.
+        digest: SHA-256 of the names, diagnoses and digests of all images, hex.
     """
 
     images: npt.NDArray[np.uint8]
@@ -116,27 +74,27 @@ class Prepared:
     digest: str
 
     def release_pages(self) -> None:
-        """Give back the pages of the images that were read: until then they count as ours.
+        """Release the memory pages of images that were read, which count as this process's memory.
 
-        They are read from disk, or from the kernel's cache, when they are asked for again.
+        They are read again from disk, or from the kernel's cache, when they are needed.
         """
         if isinstance(self.images.base, mmap.mmap):
             self.images.base.madvise(mmap.MADV_DONTNEED)
 
 
 def prepare(source: Source, folder: Path, workers: int, progress: Progress) -> Prepared:
-    """Read, check and decode a data set, or open what an earlier run prepared from it.
+    """Read, check and decode a data set, or open what an earlier run prepared.
 
     Args:
         source: where the data lie.
         folder: where the prepared array is kept.
-        workers: threads that decode; Pillow lets them run side by side.
-        progress: told how many images are done.
+        workers: number of decoding threads; Pillow lets them run in parallel.
+        progress: shows the number of decoded images.
 
     Raises:
         MetadataError: the metadata contradicts itself or the images.
         DamagedArchiveError: an archive is cut off.
-        DamagedImagesError: images that cannot be decoded, all of them named.
+        DamagedImagesError: images cannot be decoded; the message names all of them.
         WorkFolderError: another process is preparing into this folder.
         StorageError: the disk is full or not writable.
     """
@@ -164,7 +122,7 @@ def open_prepared(folder: Path) -> Prepared:
     """Open what `prepare` left in a folder.
 
     Raises:
-        WorkFolderError: there is nothing finished.
+        WorkFolderError: the folder holds no finished images.
     """
     try:
         summary = json.loads((folder / _SUMMARY).read_text())
@@ -188,10 +146,57 @@ def open_prepared(folder: Path) -> Prepared:
     )
 
 
+def decode(
+    images: Sequence[tuple[str, ImageReader]], workers: int, progress: Progress
+) -> Iterator[tuple[str, ModelImage]]:
+    """Read and decode images, in their order.
+
+    Args:
+        images: name and reader of each image.
+        workers: number of decoding threads; Pillow lets them run in parallel.
+        progress: shows the number of decoded images.
+
+    Yields:
+        The SHA-256 of the encoded bytes, hex, and the image.
+
+    Raises:
+        DamagedImagesError: after the last image; the message names every image that cannot be
+            decoded.
+    """
+    damaged: list[str] = []
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        progress.track("Decoding", total=len(images), unit="images") as step,
+    ):
+        for start in range(0, len(images), _CHUNK):
+            for outcome in pool.map(_decode_one, images[start : start + _CHUNK]):
+                if isinstance(outcome, str):
+                    damaged.append(outcome)
+                else:
+                    yield outcome
+                step.advance()
+    if damaged:
+        raise DamagedImagesError(
+            f"{len(damaged)} of {len(images):,} images cannot be read: {', '.join(damaged)}. "
+            "Fetch them again, or remove their rows from the metadata."
+        )
+
+
+def _decode_one(item: tuple[str, ImageReader]) -> tuple[str, ModelImage] | str:
+    name, read = item
+    try:
+        data = read()
+        return hashlib.sha256(data).hexdigest(), read_image(data)
+    except ImageError:
+        return name
+    except UNREADABLE:
+        return name
+
+
 def _write_images(
     path: Path, chosen: Sequence[tuple[str, ImageReader]], workers: int, progress: Progress
 ) -> list[str]:
-    """Decode into one array on disk; give the SHA-256 of every image's bytes."""
+    """Decode into one array on disk; return the SHA-256 of every image's bytes."""
     digests: list[str] = []
 
     def write(file: BinaryIO) -> None:
@@ -199,7 +204,7 @@ def _write_images(
         for digest, image in decode(chosen, workers, progress):
             digests.append(digest)
             file.write(image.pixels.tobytes())
-        # From here on an earlier summary would vouch for other images than its own.
+        # An earlier summary must not stay beside images that it does not describe.
         path.with_name(_SUMMARY).unlink(missing_ok=True)
 
     write_whole(path, write)
@@ -212,7 +217,7 @@ def _header(images: int) -> dict[str, object]:
 
 
 def _stamp(source: Source) -> dict[str, object]:
-    """What tells one source from another without reading it: names, sizes, times of change."""
+    """Return what identifies a source without reading it: names, sizes, times of change."""
     stamp: dict[str, object] = {"decoder": DECODER}
     for path in (source.metadata, *source.parts):
         status = path.stat()

@@ -1,11 +1,11 @@
 """The files of a dataset on a Dataverse server, as its native API lists them.
 
 https://guides.dataverse.org/en/latest/api/native-api.html and dataaccess.html. A table that was
-uploaded as CSV is kept twice, as the original and as tab-separated text; the listing's name and
-`filesize` are those of the text, `originalFileSize` is that of the original, which
-`format=original` asks for. Its check sum is usually that of the original, but for some older files
-of neither (https://github.com/IQSS/dataverse/issues/5321 and 9501), so a sum that differs proves
-nothing against an original.
+uploaded as CSV is kept twice, as the original and as tab-separated text. The listing has the name
+and `filesize` of the text; `originalFileSize` is that of the original, which `format=original`
+requests. The checksum is usually that of the original, but for some older files that of neither
+(https://github.com/IQSS/dataverse/issues/5321 and 9501), so a different checksum does not prove
+that an original is damaged.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from lentigo_trainer.system.retrying import connection_errors, require_status
 
 @dataclass(frozen=True, slots=True)
 class CheckSum:
-    """A check sum: `hashlib`'s name of the algorithm, and the hexadecimal value."""
+    """A checksum: `hashlib`'s name of the algorithm, and the hexadecimal value."""
 
     algorithm: str
     value: str
@@ -30,11 +30,11 @@ class RemoteFile:
     """One file that can be downloaded.
 
     Attributes:
-        name: as the dataset lists it.
-        url: where its bytes, or those of its original, are.
-        size: bytes to expect; None when the server does not say.
-        check_sum: None when the server states none that can be computed here.
-        is_original: it is a table's original, whose check sum cannot be relied on.
+        name: in the listing of the dataset.
+        url: address of its bytes, or of those of its original.
+        size: in bytes; None if the server does not list it.
+        check_sum: None if the server lists none that can be computed here.
+        is_original: whether it is the original of a table, whose checksum is unreliable.
     """
 
     name: str
@@ -45,7 +45,7 @@ class RemoteFile:
 
 
 def list_files(client: httpx.Client, server: str, persistent_id: str) -> tuple[RemoteFile, ...]:
-    """Ask for the files of the latest published version.
+    """Request the list of files of the latest published version.
 
     Args:
         client: follows redirects.
@@ -54,7 +54,7 @@ def list_files(client: httpx.Client, server: str, persistent_id: str) -> tuple[R
 
     Raises:
         InterruptedTransferError: the server cannot be reached or is busy.
-        DownloadError: it refuses, or what it says is not a listing.
+        DownloadError: the server refuses, or its response is not a list of files.
     """
     base = server.rstrip("/")
     with connection_errors(base):
@@ -88,7 +88,7 @@ def _remote_file(base: str, entry: dict[str, Any]) -> RemoteFile:
 
 def _check_sum(data: dict[str, Any]) -> CheckSum | None:
     stated = data.get("checksum") or {"type": "MD5", "value": data.get("md5")}
-    # Dataverse says MD5, SHA-1, SHA-256 or SHA-512.
+    # Dataverse lists MD5, SHA-1, SHA-256 or SHA-512.
     algorithm = str(stated["type"]).lower().replace("-", "")
     if algorithm not in ("md5", "sha1", "sha256", "sha512") or not stated["value"]:
         return None

@@ -1,13 +1,9 @@
-"""HAM10000 from its Dataverse record into a folder.
+"""HAM10000 from its Dataverse record into a folder: resumed where it broke off, and checked.
 
-What has arrived of a download so far, and what it is part of.
-
-The bytes lie in `NAME.part`; `NAME.part.json` says which file of the server they belong to, and the
-entity tag (RFC 9110, 8.8.3) it had when they came.
-
-Whether a file on the disk is the one a server lists.
-
-One file from a server to the disk: resumed where it broke off, checked, then put in place.
+`fetch_ham10000` lists the record's files and downloads those that are missing. An unfinished
+download lies in `NAME.part`; `NAME.part.json` says which file of the server the bytes belong to,
+and which entity tag (RFC 9110, 8.8.3) it had when they came. A finished download is checked against
+the size and checksum that the server lists, then moved to its place.
 """
 
 import fcntl
@@ -35,13 +31,36 @@ from lentigo_trainer.system.retrying import (
 )
 from lentigo_trainer.system.storage import require_space, storage_errors, write_whole
 
+HARVARD_DATAVERSE: Final = "https://dataverse.harvard.edu"
+
+HAM10000: Final = "doi:10.7910/DVN/DBW86T"
+
+FILES: Final = (
+    "HAM10000_metadata.csv",
+    "HAM10000_images_part_1.zip",
+    "HAM10000_images_part_2.zip",
+)
+"""The files that training needs, as they are saved; the smallest first, to fail early."""
+
+LICENCE: Final = (
+    "HAM10000 (Tschandl, Rosendahl, Kittler 2018) is under CC BY-NC 4.0: for non-commercial use, "
+    "with credit to its source."
+)
+
+# A server may need a while to response; a connection must be made sooner.
+_TIMEOUT: Final = httpx.Timeout(60.0, connect=20.0)
+
+_CHUNK: Final = 1 << 20
+
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+
 
 class PartialFile:
-    """An open `.part` file that no other process is writing.
+    """An open `.part` file that this process has locked.
 
     Attributes:
         content: the bytes, opened for reading and appending.
-        joined: the bytes came in more than one piece.
+        joined: whether the bytes came in more than one piece.
     """
 
     def __init__(self, content: BinaryIO, note: Path, file: RemoteFile) -> None:
@@ -52,31 +71,31 @@ class PartialFile:
             "size": file.size,
             "check_sum": file.check_sum.value if file.check_sum else None,
         }
-        if self._remembered().get("part_of") != self._identity:
+        if self._read_note().get("part_of") != self._identity:
             self.restart()
         self.joined = self.size > 0
 
     @property
     def size(self) -> int:
-        """Bytes that have arrived."""
+        """Number of bytes that have arrived."""
         return self.content.seek(0, os.SEEK_END)
 
     @property
     def etag(self) -> str:
-        """Entity tag of the file the bytes came from; empty when there is none to rely on."""
-        return str(self._remembered().get("etag", ""))
+        """Entity tag of the file that the bytes came from; empty if there is no strong one."""
+        return str(self._read_note().get("etag", ""))
 
     def restart(self, etag: str = "") -> None:
-        """Throw away what has arrived; what comes next has this entity tag."""
+        """Delete what has arrived; the bytes that follow have this entity tag."""
         if self.size:
             self.content.truncate(0)
         self.joined = False
-        # A weak tag does not promise the same bytes, so nothing can be joined by it.
+        # A weak tag does not promise the same bytes, so it cannot be used to resume.
         kept = "" if etag.startswith("W/") else etag
         text = json.dumps({"part_of": self._identity, "etag": kept})
         write_whole(self._note, lambda file: file.write(text.encode()))
 
-    def _remembered(self) -> dict[str, object]:
+    def _read_note(self) -> dict[str, object]:
         try:
             found = json.loads(self._note.read_bytes())
         except (FileNotFoundError, ValueError):
@@ -84,100 +103,55 @@ class PartialFile:
         return found if isinstance(found, dict) else {}
 
 
-@contextmanager
-def partial_file(target: Path, file: RemoteFile) -> Iterator[PartialFile]:
-    """Open the part of `target`; when all goes well, flush it and move it into place.
-
-    Raises:
-        DownloadError: another process is writing it.
-        OSError: the disk is full or not writable; the part is kept.
-    """
-    path = target.with_name(f"{target.name}.part")
-    note = target.with_name(f"{target.name}.part.json")
-    # Append mode makes the file when it is missing and never shortens it.
-    with path.open("a+b") as content:
-        _claim(content, path)
-        yield PartialFile(content, note, file)
-        content.flush()
-        os.fsync(content.fileno())
-        path.replace(target)
-        note.unlink(missing_ok=True)
-
-
-def _claim(content: BinaryIO, path: Path) -> None:
-    try:
-        fcntl.flock(content, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever held the lock before us may have moved the file we opened into its place.
-        ours = os.path.samestat(os.fstat(content.fileno()), path.stat())
-    except (BlockingIOError, FileNotFoundError):
-        ours = False
-    if not ours:
-        raise DownloadError(
-            f"Another download is writing {path}. Wait for it to end, then run this again."
-        )
-
-
-_CHUNK: Final = 1 << 20
-
-
-def check_file(content: BinaryIO, file: RemoteFile, progress: Progress) -> None:
-    """Compare a file's size and check sum with what the server states.
-
-    A table's original passes by its size alone, and that is said; `dataverse` tells why.
+def fetch_ham10000(
+    folder: Path,
+    progress: Progress,
+    server: str = HARVARD_DATAVERSE,
+    policy: RetryPolicy | None = None,
+) -> tuple[Path, ...]:
+    """Download the metadata and both image archives, 3 GB, or what is missing of them.
 
     Args:
-        content: opened for reading.
-        file: what it should be.
-        progress: told how many bytes are read, and what could not be checked.
+        folder: where to save; created if missing. An existing file is checked and kept.
+        progress: shows the downloaded bytes.
+        server: address of a Dataverse that has the record.
+        policy: how often to retry; by default six times in a row, up to a minute apart.
+
+    Returns:
+        The three files, in the order of `FILES`.
 
     Raises:
-        DownloadError: size or sum differ, or there is nothing to compare with.
+        DownloadError: the server cannot be reached, refuses, or sends something else; or an
+            existing file is not the one that the server lists.
+        StorageError: the disk is full or not writable; what has arrived is kept.
     """
-    size = content.seek(0, os.SEEK_END)
-    if file.size is not None and size != file.size:
-        raise DownloadError(f"{file.name} has {size:,} bytes; the server lists {file.size:,}.")
-    if file.check_sum is not None:
-        found = _sum_of(content, file.check_sum.algorithm, size, file.name, progress)
-        if found == file.check_sum.value:
-            return
-        if not file.is_original:
-            raise DownloadError(
-                f"{file.name} has the check sum {found}; the server lists {file.check_sum.value}."
-            )
-    if file.size is None:
-        raise DownloadError(
-            f"{file.name} cannot be checked: the server lists neither its size nor a sum that fits."
-        )
-    progress.say(
-        f"{file.name}: only its size was checked, for Dataverse lists no sum to rely on. What "
-        "it says is checked by `lentigo-train prepare`."
-    )
-
-
-def _sum_of(content: BinaryIO, algorithm: str, size: int, name: str, progress: Progress) -> str:
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    content.seek(0)
-    with progress.track(f"Checking {name}", size, BYTES) as step:
-        while chunk := content.read(_CHUNK):
-            digest.update(chunk)
-            step.advance(len(chunk))
-    return digest.hexdigest()
-
-
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+    policy = policy or RetryPolicy()
+    agent = {"User-Agent": f"lentigo-train/{__version__}"}
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with httpx.Client(follow_redirects=True, timeout=_TIMEOUT, headers=agent) as client:
+        remote_files = retry(lambda: list_files(client, server, HAM10000), policy, progress.say)
+        targets = [(_named(name, remote_files, server), folder / name) for name in FILES]
+        progress.say(LICENCE)
+        for file, target in targets:
+            if target.exists():
+                _require_same(target, file, progress)
+            else:
+                download(client, file, target, progress, policy)
+    return tuple(target for _, target in targets)
 
 
 def download(
     client: httpx.Client, file: RemoteFile, target: Path, progress: Progress, policy: RetryPolicy
 ) -> None:
-    """Download a file, going on where an earlier call stopped.
+    """Download a file, resuming an earlier download.
 
     Args:
         client: follows redirects.
         file: what to download.
-        target: where to; its folder exists, the file itself does not.
-        progress: told how many bytes have come.
-        policy: how often to try again.
+        target: where to save; its folder exists, the file itself does not.
+        progress: shows the downloaded bytes.
+        policy: how often to retry.
 
     Raises:
         DownloadError: the server cannot be reached, refuses, or sends something else.
@@ -194,12 +168,87 @@ def download(
             part.restart()
             if not joined:
                 raise DownloadError(
-                    f"{wrong} It was thrown away. Run the same command again; if it fails again, "
+                    f"{wrong} It was deleted. Run the same command again; if it fails again, "
                     f"the server's copy is damaged: get {file.name} from another source."
                 ) from wrong
             progress.say(f"{wrong} Its pieces did not fit together; starting it again.")
             _receive_all(client, file, part, progress, policy)
             check_file(part.content, file, progress)
+
+
+def check_file(content: BinaryIO, file: RemoteFile, progress: Progress) -> None:
+    """Compare a file's size and checksum with those that the server lists.
+
+    The original of a table is checked by its size only, and the user is told; `dataverse` says why.
+
+    Args:
+        content: opened for reading.
+        file: what it should be.
+        progress: shows the bytes that were read, and what could not be checked.
+
+    Raises:
+        DownloadError: size or checksum differ, or the server lists neither.
+    """
+    size = content.seek(0, os.SEEK_END)
+    if file.size is not None and size != file.size:
+        raise DownloadError(f"{file.name} has {size:,} bytes; the server lists {file.size:,}.")
+    if file.check_sum is not None:
+        found = _sum_of(content, file.check_sum.algorithm, size, file.name, progress)
+        if found == file.check_sum.value:
+            return
+        if not file.is_original:
+            raise DownloadError(
+                f"{file.name} has the checksum {found}; the server lists {file.check_sum.value}."
+            )
+    if file.size is None:
+        raise DownloadError(
+            f"{file.name} cannot be checked: the server lists neither its size nor a sum that fits."
+        )
+    progress.say(
+        f"{file.name}: only its size was checked, for Dataverse lists no sum to rely on. What "
+        "it says is checked by `lentigo-train prepare`."
+    )
+
+
+@contextmanager
+def partial_file(target: Path, file: RemoteFile) -> Iterator[PartialFile]:
+    """Open the part of `target`; on success, flush it and move it into place.
+
+    Raises:
+        DownloadError: another process is writing it.
+        OSError: the disk is full or not writable; the part is kept.
+    """
+    path = target.with_name(f"{target.name}.part")
+    note = target.with_name(f"{target.name}.part.json")
+    # Append mode creates the file if it is missing, and never shortens it.
+    with path.open("a+b") as content:
+        _lock(content, path)
+        yield PartialFile(content, note, file)
+        content.flush()
+        os.fsync(content.fileno())
+        path.replace(target)
+        note.unlink(missing_ok=True)
+
+
+def _named(name: str, remote_files: tuple[RemoteFile, ...], server: str) -> RemoteFile:
+    # Dataverse lists the metadata as .tab, whatever it was uploaded as.
+    for file in remote_files:
+        if Path(file.name).stem.casefold() == Path(name).stem.casefold():
+            return file
+    names = ", ".join(file.name for file in remote_files) or "no file at all"
+    raise DownloadError(f"{server} lists no {Path(name).stem} for {HAM10000}; it lists {names}.")
+
+
+def _require_same(target: Path, file: RemoteFile, progress: Progress) -> None:
+    try:
+        with storage_errors(target), target.open("rb") as content:
+            check_file(content, file, progress)
+    except DownloadError as other:
+        raise DownloadError(
+            f"{target} exists already, but is not the file of the server ({other}). It was not "
+            "changed: move it away and run this again, or choose another folder."
+        ) from other
+    progress.say(f"{target.name} is there already.")
 
 
 def _receive_all(
@@ -220,15 +269,15 @@ def _receive(client: httpx.Client, file: RemoteFile, part: PartialFile, step: St
     try:
         with (
             connection_errors(file.url),
-            client.stream("GET", file.url, headers=_headers(part)) as answer,
+            client.stream("GET", file.url, headers=_headers(part)) as response,
         ):
-            _place(answer, part, step)
+            _place(response, part, step)
             before = part.size
-            for chunk in answer.iter_bytes():
+            for chunk in response.iter_bytes():
                 part.content.write(chunk)
                 step.advance(len(chunk))
                 if file.size is not None and part.size > file.size:
-                    # The check will say so; there is no need for the rest of it.
+                    # `check_file` reports the wrong size; the rest is not needed.
                     return
     except InterruptedTransferError as broken:
         broken.gained = part.size - before
@@ -238,7 +287,7 @@ def _receive(client: httpx.Client, file: RemoteFile, part: PartialFile, step: St
 
 
 def _headers(part: PartialFile) -> dict[str, str]:
-    # Encoded bytes could neither be joined nor be compared with the listed size.
+    # Compressed bytes could not be resumed or compared with the listed size.
     headers = {"Accept-Encoding": "identity"}
     if part.size:
         headers["Range"] = f"bytes={part.size}-"
@@ -247,20 +296,20 @@ def _headers(part: PartialFile) -> dict[str, str]:
     return headers
 
 
-def _place(answer: httpx.Response, part: PartialFile, step: Step) -> None:
-    """Make sure that what the answer brings goes on where the part ends."""
-    done, etag = part.size, answer.headers.get("ETag", "")
-    if done and answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+def _place(response: httpx.Response, part: PartialFile, step: Step) -> None:
+    """Check that the response continues where the part ends, or restart the part."""
+    done, etag = part.size, response.headers.get("ETag", "")
+    if done and response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
         step.advance(-done)
         part.restart()
         raise InterruptedTransferError("The server's file is shorter than what has arrived of it.")
-    require_status(answer, httpx.codes.OK, httpx.codes.PARTIAL_CONTENT)
-    if answer.status_code == httpx.codes.OK:
-        # The server does not resume, or the file has changed: it comes from its first byte.
+    require_status(response, httpx.codes.OK, httpx.codes.PARTIAL_CONTENT)
+    if response.status_code == httpx.codes.OK:
+        # The server does not resume, or the file has changed: it is sent from its first byte.
         step.advance(-done)
         part.restart(etag)
         return
-    placed = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    placed = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if placed is None or int(placed[1]) != done or (part.etag and etag and etag != part.etag):
         step.advance(-done)
         part.restart()
@@ -268,79 +317,24 @@ def _place(answer: httpx.Response, part: PartialFile, step: Step) -> None:
     part.joined = True
 
 
-HARVARD_DATAVERSE: Final = "https://dataverse.harvard.edu"
-HAM10000: Final = "doi:10.7910/DVN/DBW86T"
-
-FILES: Final = (
-    "HAM10000_metadata.csv",
-    "HAM10000_images_part_1.zip",
-    "HAM10000_images_part_2.zip",
-)
-"""What training needs, under the names it is saved by; the small one first, to fail early."""
-
-LICENCE: Final = (
-    "HAM10000 (Tschandl, Rosendahl, Kittler 2018) is under CC BY-NC 4.0: for non-commercial use, "
-    "with credit to its source."
-)
-
-# A server may think for a while before it answers; a connection that says nothing is dead sooner.
-_TIMEOUT: Final = httpx.Timeout(60.0, connect=20.0)
+def _sum_of(content: BinaryIO, algorithm: str, size: int, name: str, progress: Progress) -> str:
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    content.seek(0)
+    with progress.track(f"Checking {name}", size, BYTES) as step:
+        while chunk := content.read(_CHUNK):
+            digest.update(chunk)
+            step.advance(len(chunk))
+    return digest.hexdigest()
 
 
-def fetch_ham10000(
-    folder: Path,
-    progress: Progress,
-    server: str = HARVARD_DATAVERSE,
-    policy: RetryPolicy | None = None,
-) -> tuple[Path, ...]:
-    """Download metadata and both image archives, 3 GB, or what is still missing of them.
-
-    Args:
-        folder: where to; made if missing. A file that is there already is checked and kept.
-        progress: told what comes.
-        server: address of a Dataverse that holds the record.
-        policy: how often to try again; by default six times in a row, for up to a minute each.
-
-    Returns:
-        The three files, in the order of `FILES`.
-
-    Raises:
-        DownloadError: the server cannot be reached, refuses, or sends something else; or a file of
-            that name is there but is not the one listed.
-        StorageError: the disk is full or not writable; what has arrived is kept.
-    """
-    waiting = policy or RetryPolicy()
-    agent = {"User-Agent": f"lentigo-train/{__version__}"}
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with httpx.Client(follow_redirects=True, timeout=_TIMEOUT, headers=agent) as client:
-        listed = retry(lambda: list_files(client, server, HAM10000), waiting, progress.say)
-        wanted = [(_named(name, listed, server), folder / name) for name in FILES]
-        progress.say(LICENCE)
-        for file, target in wanted:
-            if target.exists():
-                _require_same(target, file, progress)
-            else:
-                download(client, file, target, progress, waiting)
-    return tuple(target for _, target in wanted)
-
-
-def _named(name: str, listed: tuple[RemoteFile, ...], server: str) -> RemoteFile:
-    # Dataverse lists the metadata as .tab, whatever it was uploaded as.
-    for file in listed:
-        if Path(file.name).stem.casefold() == Path(name).stem.casefold():
-            return file
-    names = ", ".join(file.name for file in listed) or "no file at all"
-    raise DownloadError(f"{server} lists no {Path(name).stem} for {HAM10000}; it lists {names}.")
-
-
-def _require_same(target: Path, file: RemoteFile, progress: Progress) -> None:
+def _lock(content: BinaryIO, path: Path) -> None:
     try:
-        with storage_errors(target), target.open("rb") as content:
-            check_file(content, file, progress)
-    except DownloadError as other:
+        fcntl.flock(content, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The previous owner of the lock may have moved the opened file into its place.
+        ours = os.path.samestat(os.fstat(content.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        ours = False
+    if not ours:
         raise DownloadError(
-            f"{target} is there already, but is not the file of the server ({other}). It was left "
-            "as it is: move it away and run this again, or choose another folder."
-        ) from other
-    progress.say(f"{target.name} is there already.")
+            f"Another download is writing {path}. Wait for it to end, then run this again."
+        )

@@ -1,11 +1,7 @@
-"""HAM10000's metadata: read, checked against itself and against the images that are there.
+"""HAM10000 on disk: where its files lie, and its metadata, checked against itself and the images.
 
-Many names in one sentence.
-
-Where HAM10000 lies on disk: two archives or folders, and the metadata, found in one folder.
-
-The Dataverse record (doi:10.7910/DVN/DBW86T) ships zip archives; Kaggle's copy unpacks to folders
-of the same names. Both are read as they are.
+The Dataverse record (doi:10.7910/DVN/DBW86T) has zip archives; Kaggle's copy unpacks to folders of
+the same names. Both are read as they are.
 """
 
 import csv
@@ -22,33 +18,83 @@ import pandas as pd
 from lentigo_contract.labels import CODES
 from lentigo_trainer.errors import DamagedArchiveError, MetadataError, SourceNotFoundError
 
+COLUMNS: Final = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
+
+_NEEDED: Final = ("lesion_id", "image_id", "dx")
+
 SHOWN: Final = 10
 
+_METADATA_NAMES: Final = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
 
-def join_names(names: Iterable[object]) -> str:
-    """Name the first of them: "a, b, c", "a, b, c, d, e, f, g, h, i, j and 5 more"."""
-    texts = [str(name) for name in names]
-    more = f" and {len(texts) - SHOWN:,} more" if len(texts) > SHOWN else ""
-    return ", ".join(texts[:SHOWN]) + more
+_PART: Final = re.compile(r"ham10000_images_part_\d+(\.zip)?", re.IGNORECASE)
+
+_IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
 
 
-COLUMNS: Final = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
-_NEEDED: Final = ("lesion_id", "image_id", "dx")
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a data set lies.
+
+    Attributes:
+        metadata: the metadata file, comma or tab separated.
+        parts: archives and folders that hold the images, in the order of their names.
+    """
+
+    metadata: Path
+    parts: tuple[Path, ...]
+
+
+class ImageReader(Protocol):
+    """Reads the encoded bytes of one image."""
+
+    def __call__(self) -> bytes:
+        """Return the bytes of the image file."""
+        ...
+
+
+def find_source(folder: Path) -> Source:
+    """Find metadata and image parts under the Dataverse or Kaggle names.
+
+    Raises:
+        SourceNotFoundError: the folder, the metadata or every image part is missing.
+    """
+    if not folder.is_dir():
+        raise SourceNotFoundError(
+            f"There is no folder {folder}. Set --source to the folder with HAM10000, "
+            "or fetch it with `lentigo-train fetch`."
+        )
+    metadata = next((folder / name for name in _METADATA_NAMES if (folder / name).is_file()), None)
+    if metadata is None:
+        raise SourceNotFoundError(
+            f"{folder} has no HAM10000_metadata.csv. It comes with the images: "
+            "run `lentigo-train fetch`, or copy it there."
+        )
+    # Kaggle's copy holds every folder twice, once in capitals; use one of each.
+    parts: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if _PART.fullmatch(path.name):
+            parts.setdefault(path.name.lower().removesuffix(".zip"), path)
+    if not parts:
+        raise SourceNotFoundError(
+            f"{folder} has no HAM10000_images_part_1 and _2, neither as .zip nor as folders. "
+            "Run `lentigo-train fetch`, or copy them there."
+        )
+    return Source(metadata=metadata, parts=tuple(parts[name] for name in sorted(parts)))
 
 
 def read_metadata(path: Path) -> pd.DataFrame:
-    """Read the metadata into one row an image, in the file's order.
+    """Read the metadata: one row per image, in the file's order.
 
     Returns:
-        Columns as in `COLUMNS`, all text but `age` (years, float, NaN where unknown). Columns
-        that describe the patient are empty where the file lacks them.
+        The columns `COLUMNS`, all text except `age` (years, float, NaN if unknown). Columns that
+        describe the patient are empty if the file lacks them.
 
     Raises:
-        MetadataError: unreadable, a needed column or value missing, an unknown diagnosis, an image
-            listed twice, or a lesion with two diagnoses.
+        MetadataError: the file is unreadable or lacks a needed column or value, or has an unknown
+            diagnosis, an image twice, or a lesion with two diagnoses.
     """
     try:
-        # The separator is told by looking: Dataverse also gives the table tab-separated.
+        # pandas detects the separator: Dataverse also serves the table tab-separated.
         table = pd.read_csv(
             path, sep=None, engine="python", dtype=str, keep_default_na=False, index_col=False
         )
@@ -87,7 +133,7 @@ def require_images(table: pd.DataFrame, available: Collection[str], where: Path)
     """Check that every image of the metadata is there.
 
     Raises:
-        MetadataError: images without a file, the first of them named.
+        MetadataError: images without a file; the message names the first.
     """
     _refuse(
         where,
@@ -96,71 +142,9 @@ def require_images(table: pd.DataFrame, available: Collection[str], where: Path)
     )
 
 
-def _refuse(path: Path, what: str, items: Collection[str]) -> None:
-    if not len(items):
-        return
-    raise MetadataError(f"{path} has {len(items):,} {what}: {join_names(items)}.")
-
-
-_METADATA_NAMES: Final = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
-_PART: Final = re.compile(r"ham10000_images_part_\d+(\.zip)?", re.IGNORECASE)
-_IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What was found.
-
-    Attributes:
-        metadata: the metadata file, comma or tab separated.
-        parts: archives and folders that hold the images, in the order of their names.
-    """
-
-    metadata: Path
-    parts: tuple[Path, ...]
-
-
-class ImageReader(Protocol):
-    """Reads the encoded bytes of one image."""
-
-    def __call__(self) -> bytes:
-        """Give the bytes of the image file."""
-        ...
-
-
-def find_source(folder: Path) -> Source:
-    """Find metadata and image parts under the Dataverse or Kaggle names.
-
-    Raises:
-        SourceNotFoundError: the folder, the metadata or every image part is missing.
-    """
-    if not folder.is_dir():
-        raise SourceNotFoundError(
-            f"There is no folder {folder}. Give --source the folder that holds HAM10000, "
-            "or fetch it with `lentigo-train fetch`."
-        )
-    metadata = next((folder / name for name in _METADATA_NAMES if (folder / name).is_file()), None)
-    if metadata is None:
-        raise SourceNotFoundError(
-            f"{folder} has no HAM10000_metadata.csv. It comes with the images: "
-            "run `lentigo-train fetch`, or copy it there."
-        )
-    # Kaggle's copy holds every folder twice, once in capitals; one of each name is enough.
-    parts: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if _PART.fullmatch(path.name):
-            parts.setdefault(path.name.lower().removesuffix(".zip"), path)
-    if not parts:
-        raise SourceNotFoundError(
-            f"{folder} has no HAM10000_images_part_1 and _2, neither as .zip nor as folders. "
-            "Run `lentigo-train fetch`, or copy them there."
-        )
-    return Source(metadata=metadata, parts=tuple(parts[name] for name in sorted(parts)))
-
-
 @contextmanager
 def open_images(source: Source) -> Iterator[Mapping[str, ImageReader]]:
-    """Open every part and map image names without suffix to readers of their bytes.
+    """Open every part; yield a reader for each image, by its name without suffix.
 
     Readers may be called from several threads.
 
@@ -177,17 +161,30 @@ def open_images(source: Source) -> Iterator[Mapping[str, ImageReader]]:
 
 
 def images_of(part: Path, stack: ExitStack) -> Iterator[tuple[str, ImageReader]]:
-    """Find the images of a folder or zip archive, at any depth: name without suffix, and reader.
+    """Yield the images of a folder or zip archive, at any depth: name without suffix, and reader.
 
     Args:
         part: folder or archive.
-        stack: closes the archive in the end; until then the readers work, from several threads.
+        stack: closes the archive; until then the readers work, also from several threads.
 
     Raises:
-        DamagedArchiveError: cut off, or not an archive.
-        SourceNotFoundError: it cannot be opened.
+        DamagedArchiveError: the archive is cut off or is not an archive.
+        SourceNotFoundError: the part cannot be opened.
     """
     return _in_folder(part) if part.is_dir() else _in_archive(part, stack)
+
+
+def join_names(names: Iterable[object]) -> str:
+    """Join names, at most ten of them: "a, b, c", "a, b, c, d, e, f, g, h, i, j and 5 more"."""
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - SHOWN:,} more" if len(texts) > SHOWN else ""
+    return ", ".join(texts[:SHOWN]) + more
+
+
+def _refuse(path: Path, what: str, items: Collection[str]) -> None:
+    if not len(items):
+        return
+    raise MetadataError(f"{path} has {len(items):,} {what}: {join_names(items)}.")
 
 
 def _in_folder(part: Path) -> Iterator[tuple[str, ImageReader]]:

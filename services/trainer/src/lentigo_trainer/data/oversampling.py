@@ -1,9 +1,9 @@
-"""The augmentation plan: which image, which replica, which seed stands in every training row.
+"""The oversampling plan: the image, replica and seed of every training row.
 
 The paper filled each class up to about 6,000 images with Keras' `ImageDataGenerator`, in batches of
 50 that ended at the end of every pass over the class; the most frequent class was left as it was.
-The plan writes down the rows that this gives (38,568 on HAM10000), so the augmented data set is the
-plan plus a pure function of its rows and never has to lie on disk as images.
+The plan lists the rows that result (38,568 on HAM10000). The augmented data set is the plan plus a
+pure function of its rows, so it is never written to disk as images.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ CLASS_TARGET: Final = 6_000
 FILL_BATCH: Final = 50
 
 # The published count of dermatofibromas is one below what the batches give: 4,409, not 4,410. The
-# generator drew file names at random, and one replica most likely replaced another. The plan keeps
-# the published count, so one replica of the class is left out.
+# generator drew file names at random, and one replica most likely overwrote another. The plan keeps
+# to the published count, so it leaves out one replica of this class.
 _LOST: Final = {index_of("df"): 1}
 
 
@@ -33,7 +33,7 @@ class Plan:
         source: int64 [n], the image's row in the prepared array.
         label: int64 [n], the diagnosis' index in `labels.CODES`.
         replica: int64 [n], 0 for the original, 1, 2, ... for its replicas.
-        seed: uint64 [n], what the row's augmentation is drawn from.
+        seed: uint64 [n], the seed of the row's augmentation.
     """
 
     source: npt.NDArray[np.int64]
@@ -42,7 +42,7 @@ class Plan:
     seed: npt.NDArray[np.uint64]
 
     def __len__(self) -> int:
-        """Give the number of rows."""
+        """Return the number of rows."""
         return len(self.source)
 
     def per_class(self) -> dict[str, int]:
@@ -51,7 +51,7 @@ class Plan:
         return {code: int(count) for code, count in zip(CODES, counts, strict=True)}
 
     def digest(self) -> str:
-        """SHA-256 over all rows, as hex."""
+        """SHA-256 of all rows, as hex."""
         total = hashlib.sha256()
         for column in (self.source, self.label, self.replica, self.seed):
             total.update(np.ascontiguousarray(column).astype("<u8").tobytes())
@@ -59,7 +59,7 @@ class Plan:
 
 
 def originals(rows: npt.NDArray[np.intp], labels: npt.NDArray[np.int64]) -> Plan:
-    """Plan the given images as they are, one row each, in their order.
+    """Return a plan of images without augmentation, one row each, in their order.
 
     Args:
         rows: int [n], rows of the prepared array.
@@ -80,13 +80,13 @@ def augmented(
     seed: int,
     target: int = CLASS_TARGET,
 ) -> Plan:
-    """Plan the training images and the replicas that fill every class but the largest.
+    """Return a plan of images and the replicas that fill every class but the largest.
 
     Args:
-        train: int [n], rows of the prepared array that train.
+        train: int [n], rows of the prepared array to train on.
         labels: int64, the diagnosis index of every prepared image.
         seed: of the order in which replicas are drawn and of their augmentation.
-        target: images that a class is filled up towards.
+        target: number of images that a class is filled up to.
     """
     draw = np.random.default_rng(seed)
     start = originals(train, labels)
@@ -110,10 +110,10 @@ def augmented(
 
 
 def _replicas(count: int, target: int) -> int:
-    """How many replicas a class of `count` images gets.
+    """Return the number of replicas of a class with `count` images.
 
-    As many batches of 50 are drawn as would fill the gap; the last batch of every pass over the
-    class is shorter, which is why the sum falls short of the target.
+    As many batches of 50 are drawn as would fill the gap. The last batch of every pass over the
+    class is shorter, so the sum falls short of the target.
     """
     batches = max(0, math.ceil((target - count) / FILL_BATCH))
     in_pass = math.ceil(count / FILL_BATCH)

@@ -1,7 +1,7 @@
-"""Which images a version was trained on, kept with it so that no evaluation meets them again.
+"""Which images a version was trained on, kept with it so that an evaluation can exclude them.
 
-`training-set.csv.gz` has one row an image, in the order of their names: the SHA-256 of the encoded
-bytes, the lesion, and the name. Its own check sum stands in the manifest, as every file's does.
+`training-set.csv.gz` has one row per image, sorted by name: the SHA-256 of the encoded bytes, the
+lesion, and the name. The manifest has its checksum, as for every file.
 """
 
 import csv
@@ -25,10 +25,10 @@ _COLUMNS: Final = ("sha256", "lesion_id", "image_id")
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """What trained a version.
+    """The training images of a version.
 
     Attributes:
-        digests: SHA-256 of each image's encoded bytes, hex; empty where only names are known.
+        digests: SHA-256 of each image's encoded bytes, hex; empty if only names are known.
         lesions: the lesions they show.
         names: their names, without suffix.
     """
@@ -39,28 +39,28 @@ class TrainingSet:
 
 
 def write_training_set(folder: Path, prepared: Prepared, rows: Rows) -> None:
-    """Write down what a version was trained on; the same images give the same bytes.
+    """Write which images a version was trained on; the same images give the same bytes.
 
     Args:
         folder: the version's files.
         prepared: the data set.
-        rows: which of its images trained.
+        rows: which of its images were trained on.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
     table = prepared.records.iloc[rows].assign(sha256=[prepared.digests[row] for row in rows])
     text = table.sort_values("image_id").to_csv(columns=list(_COLUMNS), index=False)
-    # Without the time of writing.
+    # Without the time of writing, so that the bytes are reproducible.
     packed = gzip.compress(text.encode(), mtime=0)
     write_whole(folder / TRAINING_SET_NAME, lambda file: file.write(packed))
 
 
 def read_training_set(folder: Path) -> TrainingSet | None:
-    """Read what a version was trained on; None where it does not say.
+    """Read which images a version was trained on; None if it does not say.
 
     Raises:
-        DamagedVersionError: the file is there and cannot be read as such.
+        DamagedVersionError: the file exists but cannot be read.
     """
     path = folder / TRAINING_SET_NAME
     try:
@@ -78,7 +78,7 @@ def read_training_set(folder: Path) -> TrainingSet | None:
 
 
 def digest_of(lines: Iterator[str]) -> str:
-    """SHA-256 over lines of text, hex."""
+    """SHA-256 of lines of text, hex."""
     total = hashlib.sha256()
     for line in lines:
         total.update(line.encode() + b"\n")
@@ -86,5 +86,5 @@ def digest_of(lines: Iterator[str]) -> str:
 
 
 def split_digest(sides: Mapping[str, Iterable[str]]) -> str:
-    """SHA-256 over the names of the images on each side of a split, in any order, hex."""
+    """SHA-256 of the image names on each side of a split, regardless of their order, hex."""
     return digest_of(f"{side} {name}" for side, names in sides.items() for name in sorted(names))

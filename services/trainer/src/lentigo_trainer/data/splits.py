@@ -1,16 +1,13 @@
-"""The paper's split: 938 lesions validate, everything else trains, no lesion on both sides.
+"""Which images train, tune and validate: the paper's split, the hold-out, and the rows of a run.
 
-Of the 5,514 lesions with a single image, a stratified 17 % drawn with seed 101 is validation. The
-other images of the data set train, so a lesion with several images never validates.
+The paper's split: of the 5,514 lesions with a single image, a stratified 17 % drawn with seed 101
+validates, 938 images; all other images train. So a lesion with several images never validates, and
+no lesion is on both sides.
 
-The hold-out: lesions of the paper's training images that judge a recipe and teach it nothing.
-
-The paper's 938 validation images are lesions with a single image, four in five of them nevi, and
-everybody's figures speak of them. A recipe chosen on them would flatter itself there. So 15 % of
-the training *lesions* are held out, with all their images, to compare recipes; and 8 % of those
-left are for tuning: temperature and thresholds, and the figures behind each epoch.
-
-Which images a run uses: the split, what a limit leaves of it, and the plan.
+The hold-out: those 938 images are single images, four in five of them nevi, and every published
+result is for them, so a recipe must not be chosen on them. A recipe with `hold_out` keeps 15 % of
+the training *lesions*, with all their images, out of training to compare recipes on. It also keeps
+8 % of the remaining lesions for tuning: temperatures, thresholds and the metrics after each epoch.
 """
 
 from dataclasses import dataclass
@@ -28,14 +25,21 @@ from lentigo_trainer.data.oversampling import Plan, augmented, originals
 from lentigo_trainer.errors import MetadataError
 
 VALIDATION_SHARE: Final = 0.17
+
 SPLIT_SEED: Final = 101
+
+HOLD_OUT_SHARE: Final = 0.15
+
+TUNING_SHARE: Final = 0.08
+
+HOLD_OUT_SEED: Final = 707
 
 Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Row numbers of the metadata, ascending; the two sides share no lesion.
+    """Row numbers of the metadata, ascending; no lesion is on both sides.
 
     Attributes:
         train: rows that train.
@@ -46,15 +50,79 @@ class Split:
     validation: Rows
 
 
-def split(table: pd.DataFrame) -> Split:
-    """Divide the images as the paper did.
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The paper's training images in three parts without a common lesion; row numbers, ascending.
 
-    Args:
-        table: metadata as `ham10000.read_metadata` gives it, in the published order, on which the
-            draw depends.
+    Attributes:
+        train: images to train on.
+        tuning: images that temperature and thresholds are chosen on.
+        hold_out: images that recipes are compared on.
+    """
+
+    train: Rows
+    tuning: Rows
+    hold_out: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """The images and rows of one run.
+
+    Attributes:
+        whole: the paper's split of all images, without what the recipe holds out of its training
+            side; the metrics of a run are for its validation side.
+        used: the part of it that a limit leaves; all of it without a limit.
+        plan: the rows to train on.
+        tuning: images for temperatures, thresholds and the metrics after each epoch; none if the
+            recipe trains on all.
+        hold_out: images that recipes are compared on; none if the recipe trains on all.
+    """
+
+    whole: Split
+    used: Split
+    plan: Plan
+    tuning: Rows
+    hold_out: Rows
+
+    @property
+    def watched(self) -> Rows:
+        """Images to evaluate after every epoch; with a hold-out, not those of the final metrics."""
+        return self.tuning if len(self.tuning) else self.used.validation
+
+
+def choose_rows(config: TrainingConfig, prepared: Prepared) -> TrainingRows:
+    """Split the data set and plan the training rows.
 
     Raises:
-        MetadataError: too few lesions with a single image to draw from every class.
+        MetadataError: too few lesions to split, or to hold out.
+    """
+    paper_split = split(prepared.records)
+    none = np.array([], np.intp)
+    parts = Parts(paper_split.train, none, none)
+    if config.recipe.hold_out:
+        parts = parts_of(paper_split.train, prepared.records)
+    whole = Split(train=parts.train, validation=paper_split.validation)
+    used, target = whole, config.recipe.class_target
+    if config.limit is not None:
+        used = limited(whole, prepared.records, config.limit, config.seed)
+        target = max(1, round(target * len(used.train) / len(whole.train)))
+    if config.recipe.fine_tuning:
+        plan = originals(used.train, prepared.labels)
+    else:
+        plan = augmented(used.train, prepared.labels, config.seed, target)
+    return TrainingRows(whole, used, plan, parts.tuning, parts.hold_out)
+
+
+def split(table: pd.DataFrame) -> Split:
+    """Split the images as in the paper.
+
+    Args:
+        table: metadata from `ham10000.read_metadata`, in the published order, which the draw
+            depends on.
+
+    Raises:
+        MetadataError: a class has too few lesions with a single image.
     """
     single = np.flatnonzero(~table["lesion_id"].duplicated(keep=False).to_numpy())
     diagnoses = table["dx"].to_numpy()[single]
@@ -72,16 +140,54 @@ def split(table: pd.DataFrame) -> Split:
     return Split(train=train, validation=validation)
 
 
-def limited(whole: Split, table: pd.DataFrame, limit: int, seed: int) -> Split:
-    """Take about `limit` images of a split, for a quick run through every step.
+def parts_of(train: Rows, table: pd.DataFrame) -> Parts:
+    """Divide the paper's training images by lesion, every diagnosis in the same shares.
 
-    Both sides keep their share of the images and every class keeps its share of its side, with at
-    least two images of each class to train and one to validate wherever the split has them.
+    The draw depends only on the names and diagnoses of the lesions, not on the order of the images.
 
     Args:
-        whole: the split to take from.
-        table: the metadata the split numbers.
-        limit: how many images to take in all.
+        train: rows of the table that train in the paper.
+        table: metadata from `ham10000.read_metadata`.
+
+    Raises:
+        MetadataError: a diagnosis has too few lesions for all three parts.
+    """
+    lesions = table["lesion_id"].to_numpy()[train]
+    # A lesion has one diagnosis in HAM10000; otherwise its first would count.
+    diagnosis_of = pd.Series(table["dx"].to_numpy()[train], index=lesions).groupby(level=0).first()
+    draw = np.random.default_rng(HOLD_OUT_SEED)
+    held_out: set[str] = set()
+    tuning: set[str] = set()
+    for code, of_class in sorted(diagnosis_of.groupby(diagnosis_of)):
+        names = draw.permutation(np.sort(of_class.index.to_numpy(str)))
+        first = max(1, round(HOLD_OUT_SHARE * len(names)))
+        second = first + max(1, round(TUNING_SHARE * (len(names) - first)))
+        if second >= len(names):
+            raise MetadataError(
+                f"A hold-out needs at least three lesions of {code} among the training images, "
+                f"but there are {len(names)}. Add images, or use a recipe without hold_out."
+            )
+        held_out.update(names[:first])
+        tuning.update(names[first:second])
+    in_hold_out = np.isin(lesions, list(held_out))
+    in_tuning = np.isin(lesions, list(tuning))
+    return Parts(
+        train=train[~(in_hold_out | in_tuning)],
+        tuning=train[in_tuning],
+        hold_out=train[in_hold_out],
+    )
+
+
+def limited(whole: Split, table: pd.DataFrame, limit: int, seed: int) -> Split:
+    """Return about `limit` images of a split, for a quick run through every step.
+
+    Both sides keep their share of the images, and every class its share of its side, but at least
+    two images of each class to train and one to validate if the split has them.
+
+    Args:
+        whole: the full split.
+        table: the metadata whose rows the split numbers.
+        limit: number of images in all.
         seed: of the draw.
     """
     draw = np.random.default_rng(seed)
@@ -97,110 +203,3 @@ def limited(whole: Split, table: pd.DataFrame, limit: int, seed: int) -> Split:
         return np.sort(np.concatenate(taken))
 
     return Split(train=take(whole.train, 2), validation=take(whole.validation, 1))
-
-
-HOLD_OUT_SHARE: Final = 0.15
-TUNING_SHARE: Final = 0.08
-HOLD_OUT_SEED: Final = 707
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The paper's training images in three parts that share no lesion; row numbers, ascending.
-
-    Attributes:
-        train: images that a network learns from.
-        tuning: images that temperature and thresholds are chosen on.
-        hold_out: images that recipes are compared on.
-    """
-
-    train: Rows
-    tuning: Rows
-    hold_out: Rows
-
-
-def parts_of(train: Rows, table: pd.DataFrame) -> Parts:
-    """Divide the paper's training images by lesion, each diagnosis in the same shares.
-
-    The draw depends on the lesions' names and diagnoses alone, not on the order of the images.
-
-    Args:
-        train: rows of the table that train in the paper.
-        table: metadata as `ham10000.read_metadata` gives it.
-
-    Raises:
-        MetadataError: a diagnosis has too few lesions for all three parts.
-    """
-    lesions = table["lesion_id"].to_numpy()[train]
-    # A lesion has one diagnosis in HAM10000; if it had two, its first would decide.
-    diagnosis_of = pd.Series(table["dx"].to_numpy()[train], index=lesions).groupby(level=0).first()
-    draw = np.random.default_rng(HOLD_OUT_SEED)
-    held_out: set[str] = set()
-    tuning: set[str] = set()
-    for code, of_class in sorted(diagnosis_of.groupby(diagnosis_of)):
-        names = draw.permutation(np.sort(of_class.index.to_numpy(str)))
-        first = max(1, round(HOLD_OUT_SHARE * len(names)))
-        second = first + max(1, round(TUNING_SHARE * (len(names) - first)))
-        if second >= len(names):
-            raise MetadataError(
-                f"Holding out takes three lesions of {code} among the training images; there are "
-                f"{len(names)}. Add images, or use a recipe without hold_out."
-            )
-        held_out.update(names[:first])
-        tuning.update(names[first:second])
-    in_hold_out = np.isin(lesions, list(held_out))
-    in_tuning = np.isin(lesions, list(tuning))
-    return Parts(
-        train=train[~(in_hold_out | in_tuning)],
-        tuning=train[in_tuning],
-        hold_out=train[in_hold_out],
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRows:
-    """The images and rows of one run.
-
-    Attributes:
-        whole: the paper's split of all images, its training side without what the recipe holds
-            out; its validation side is what figures speak of.
-        used: what a limit leaves of it; the same without a limit.
-        plan: the rows that train.
-        tuning: images for temperature, thresholds and the figures behind each epoch; none where
-            the recipe trains on all.
-        hold_out: images that recipes are compared on; none where the recipe trains on all.
-    """
-
-    whole: Split
-    used: Split
-    plan: Plan
-    tuning: Rows
-    hold_out: Rows
-
-    @property
-    def watched(self) -> Rows:
-        """Images that are measured behind every epoch: never those of the final figures, if any."""
-        return self.tuning if len(self.tuning) else self.used.validation
-
-
-def choose_rows(config: TrainingConfig, prepared: Prepared) -> TrainingRows:
-    """Split the data set and plan the training rows.
-
-    Raises:
-        MetadataError: too few lesions to split, or to hold out.
-    """
-    papers = split(prepared.records)
-    none = np.array([], np.intp)
-    parts = Parts(papers.train, none, none)
-    if config.recipe.hold_out:
-        parts = parts_of(papers.train, prepared.records)
-    whole = Split(train=parts.train, validation=papers.validation)
-    used, target = whole, config.recipe.class_target
-    if config.limit is not None:
-        used = limited(whole, prepared.records, config.limit, config.seed)
-        target = max(1, round(target * len(used.train) / len(whole.train)))
-    if config.recipe.fine_tuning:
-        plan = originals(used.train, prepared.labels)
-    else:
-        plan = augmented(used.train, prepared.labels, config.seed, target)
-    return TrainingRows(whole, used, plan, parts.tuning, parts.hold_out)

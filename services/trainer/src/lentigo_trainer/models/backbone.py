@@ -1,7 +1,4 @@
-"""A base with the values it was asked for, or an error that says what to do.
-
-What a base expects of the pixels, said as a layer of the network.
-"""
+"""The backbone of an architecture: scaling of the pixels, and layers with pretrained weights."""
 
 from pathlib import Path
 from typing import Final
@@ -11,21 +8,29 @@ import keras
 from lentigo_trainer.errors import WeightsError, WeightsUnavailableError
 from lentigo_trainer.models.registry import Architecture, Scaling, Weights
 
+NAME: Final = "rescaling"
+
+IMAGENET_MEANS: Final = (103.939, 116.779, 123.68)
+"""Means of blue, green and red over ImageNet, which VGG16 and ResNet50 were trained with. The
+method is in Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
+Recognition", ICLR 2015, section 2.1; the values are those that the weights were published with in
+Caffe."""
+
 
 def load_base(
     chosen: Architecture, images: keras.KerasTensor, weights: Weights, seed: int
 ) -> keras.Model:
-    """Build an architecture's base on scaled images.
+    """Build an architecture's backbone on scaled images.
 
     Args:
-        chosen: the architecture; one without a weight file is drawn at random.
+        chosen: the architecture; without a weight file, its weights are random.
         images: [n, 224, 224, 3], scaled.
-        weights: where its values come from.
-        seed: of what is drawn.
+        weights: where the weights come from.
+        seed: of random weights.
 
     Raises:
-        WeightsUnavailableError: no such file, or no network to download it.
-        WeightsError: a file that holds no weights, or those of another network or shape.
+        WeightsUnavailableError: the file is missing, or cannot be downloaded.
+        WeightsError: the file holds no weights, or those of another network or shape.
     """
     if weights == "random" or chosen.weights_file is None:
         return chosen.base(images, None, seed)
@@ -36,7 +41,7 @@ def load_base(
             # Keras raises a bare Exception when a download fails.
             raise WeightsUnavailableError(
                 f"The ImageNet weights of {chosen.name} could not be downloaded. Connect to the "
-                f"network, or put {chosen.weights_file} in a folder and give it as --weights-dir."
+                f"network, or put {chosen.weights_file} in a folder and name it with --weights-dir."
             ) from error
     file = Path(weights) / chosen.weights_file
     if not file.is_file():
@@ -52,16 +57,8 @@ def load_base(
         ) from error
 
 
-NAME: Final = "rescaling"
-
-IMAGENET_MEANS: Final = (103.939, 116.779, 123.68)
-"""Means of blue, green and red over ImageNet, as VGG16 and ResNet50 were trained (Simonyan and
-Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015, section
-2.1, give the method; the values are those of the weights' first publication in Caffe)."""
-
-
-def scaled(images: keras.KerasTensor, scaling: Scaling) -> keras.KerasTensor:
-    """Scale images [n, 224, 224, 3], RGB in 0 to 255, to what a base expects."""
+def scale(images: keras.KerasTensor, scaling: Scaling) -> keras.KerasTensor:
+    """Scale images [n, 224, 224, 3], RGB in 0 to 255, to what a backbone expects."""
     if scaling == "none":
         return images
     if scaling == "caffe":
@@ -71,12 +68,12 @@ def scaled(images: keras.KerasTensor, scaling: Scaling) -> keras.KerasTensor:
 
 @keras.saving.register_keras_serializable(package="lentigo")
 class CaffeScaling(keras.layers.Layer):  # type: ignore[misc] # untyped
-    """Blue, green, red in place of red, green, blue, each less its mean over ImageNet.
+    """RGB to BGR, minus the mean of each channel over ImageNet.
 
-    It is a layer of its own because a convolution that does the same would add parameters to the
+    A layer without parameters, because a convolution that does the same would add some to the
     published totals.
     """
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
-        """Scale float32 [n, h, w, 3], RGB in 0 to 255; the result is about -124 to 151."""
+        """Scale float32 [n, h, w, 3], RGB in 0 to 255, to about -124 to 151."""
         return images[..., ::-1] - IMAGENET_MEANS

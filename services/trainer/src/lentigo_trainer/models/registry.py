@@ -1,19 +1,14 @@
-"""The registry of architectures. Adding one is one more entry here, and nothing elsewhere.
+"""The registry of architectures; to add one, add an entry to `ARCHITECTURES`.
 
-It is plain data until `base` is called, so that commands can name and check architectures without
-loading Keras. The choices that are not the paper's are explained in
-docs/decisions/0010-one-registry-of-architectures.md.
-
-The bases: networks without a top, from scaled images to their last feature map.
-
-Keras is imported when a base is built, so that the registry can be read without it.
+The registry is plain data, and Keras is only imported when a backbone is built, so commands can
+list and check architectures without loading Keras. Choices that the paper does not make are
+explained in docs/decisions/0010-one-registry-of-architectures.md.
 """
 
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import keras
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,31 +16,86 @@ from typing import Literal
 from lentigo_trainer.errors import TrainingError
 
 CNN_FILTERS: Final = (32, 64, 128, 256)
+
 CNN_DROPOUT: Final = 0.25
-"""The paper's CNN has dropout behind every pooling and gives no rate; MobileNet's head has this."""
+"""The paper's CNN has dropout after every pooling layer, at a rate that it does not give; we use
+the rate of MobileNet's head."""
+
+Scaling = Literal["-1 to 1", "caffe", "none"]
+"""What a backbone expects of the pixels. `caffe`: BGR, minus each channel's mean over ImageNet.
+`none`: the backbone scales the pixels itself."""
+
+# `imagenet` lets Keras download them; `random` is for smoke tests; a path is a folder of files.
+Weights = Path | Literal["imagenet", "random"]
 
 
 class Base(Protocol):
-    """Builds a base on a tensor of scaled images."""
+    """Builds a backbone on a tensor of scaled images."""
 
     def __call__(
         self, images: "keras.KerasTensor", weights: str | None, seed: int
     ) -> "keras.Model":
-        """Build.
+        """Build the layers.
 
         Args:
             images: [n, 224, 224, 3], scaled.
-            weights: what Keras loads: a file or the word `imagenet`; None for random values.
-            seed: of random values and of dropout, where the base is ours.
+            weights: a file, or `imagenet` to let Keras download one; None for random weights.
+            seed: of random weights and of dropout, where we build the layers ourselves.
 
         Returns:
-            A model from the tensor's own input to the last feature map.
+            A model from the tensor's input to the last feature map.
         """
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Numbers of parameters of a network."""
+
+    total: int
+    trainable: int
+    frozen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """How to build one network for the seven diagnoses.
+
+    Attributes:
+        name: in recipes and manifests.
+        title: in reports.
+        base: builds the network without its top.
+        scaling: what the network expects of the pixels.
+        weights_file: Keras' name of the file with the ImageNet weights; None if there are none and
+            training starts from random weights.
+        boundary: the first layer that is trained; all layers before it are frozen.
+        hidden: units of the dense layers between the last feature map and the output.
+        dropout: share of the last hidden layer that is dropped in training.
+        epochs: number of epochs of its recipe.
+        plain: whether its convolutions are plain ones, not depthwise. They are slow on LiteRT, and
+            fast in bfloat16 if the processor supports it. So TensorFlow computes the slowest part:
+            the pass through the frozen layers, or every step if nothing is frozen.
+            See docs/decisions/0018-plain-convolutions-in-bfloat16.md.
+        pooled: whether the last feature map is averaged over its cells; otherwise it is flattened.
+        published: the parameter counts that the paper gives, if any.
+    """
+
+    name: str
+    title: str
+    base: Base
+    scaling: Scaling
+    weights_file: str | None
+    boundary: str
+    hidden: tuple[int, ...]
+    dropout: float
+    epochs: int
+    plain: bool = False
+    pooled: bool = True
+    published: Totals | None = None
+
+
 def application(name: str) -> Base:
-    """Take a base of `keras.applications`, such as `VGG16`."""
+    """Return the builder of a network of `keras.applications` without its top, such as `VGG16`."""
 
     def build(images: "keras.KerasTensor", weights: str | None, seed: int) -> "keras.Model":  # noqa: ARG001 - Keras draws
         import keras  # noqa: PLC0415 - see the module
@@ -63,7 +113,7 @@ def application(name: str) -> Base:
 def cnn(images: "keras.KerasTensor", weights: str | None, seed: int) -> "keras.Model":  # noqa: ARG001 - there are none
     """Build the paper's CNN: valid 3x3 convolutions, each with 2x2 max pooling and dropout.
 
-    The paper's text says five convolutions; its summary and its total have these four.
+    The paper's text says five convolutions; its summary and its parameter count have these four.
     """
     import keras  # noqa: PLC0415 - see the module
 
@@ -79,57 +129,6 @@ def cnn(images: "keras.KerasTensor", weights: str | None, seed: int) -> "keras.M
         ):
             tensor = layer(tensor)
     return keras.Model(keras.utils.get_source_inputs(images), tensor)
-
-
-Scaling = Literal["-1 to 1", "caffe", "none"]
-"""What a base expects of the pixels. `caffe`: blue, green, red, each less its mean over ImageNet.
-`none`: the base scales them itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """How many parameters a network has."""
-
-    total: int
-    trainable: int
-    frozen: int
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """One way to build a network for the seven diagnoses.
-
-    Attributes:
-        name: as recipes and manifests call it.
-        title: as readers of a report know it.
-        base: builds the network without its top.
-        scaling: what the base expects of the pixels.
-        weights_file: Keras' own name of the file with the ImageNet weights; None where there are
-            none and the network learns from nothing.
-        boundary: the first layer that learns, of base or head; all in front of it is frozen.
-        hidden: units of the dense layers between the last feature map and the output.
-        dropout: share of the last hidden layer dropped while training.
-        epochs: how many its recipe has.
-        plain: whether its convolutions are plain ones rather than depthwise. LiteRT does not suit
-            them, and bfloat16 does where the processor has it, so what takes longest is computed
-            that way: the pass through the frozen layers, or every step where nothing is frozen.
-            See docs/decisions/0018-plain-convolutions-in-bfloat16.md.
-        pooled: whether the last feature map is averaged over its cells, or else flattened.
-        published: the totals that the paper gives, if it gives any.
-    """
-
-    name: str
-    title: str
-    base: Base
-    scaling: Scaling
-    weights_file: str | None
-    boundary: str
-    hidden: tuple[int, ...]
-    dropout: float
-    epochs: int
-    plain: bool = False
-    pooled: bool = True
-    published: Totals | None = None
 
 
 def _entries(*entries: Architecture) -> dict[str, Architecture]:
@@ -226,10 +225,10 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
 
 
 def architecture(name: str) -> Architecture:
-    """Find an architecture by name.
+    """Return an architecture by name.
 
     Raises:
-        TrainingError: there is none of that name.
+        TrainingError: there is no architecture of that name.
     """
     try:
         return ARCHITECTURES[name]
@@ -239,14 +238,10 @@ def architecture(name: str) -> Architecture:
 
 
 def with_all_layers_trainable(chosen: Architecture, dropout: float) -> Architecture:
-    """Give an architecture without a frozen layer, and with a head of one dense layer.
+    """Return a copy of an architecture without frozen layers, and with one dense layer on top.
 
     Args:
-        chosen: one whose first layer scales the pixels.
-        dropout: share of the pooled features dropped while training.
+        chosen: an architecture whose first layer scales the pixels.
+        dropout: share of the pooled features that is dropped in training.
     """
     return replace(chosen, boundary="rescaling", hidden=(), dropout=dropout, published=None)
-
-
-# `imagenet` lets Keras download, `random` is for smoke tests, a path names a folder of files.
-Weights = Path | Literal["imagenet", "random"]

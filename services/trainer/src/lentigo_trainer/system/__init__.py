@@ -1,1 +1,1 @@
-"""Retries, progress, and files that are written whole."""
+"""Retries, progress, and writing to disk."""

@@ -1,4 +1,4 @@
-"""What compiled libraries write to standard error on their own, kept from the user's screen."""
+"""Hide what compiled libraries write to standard error by themselves."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ _STANDARD_ERROR: Final = 2
 
 @contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Import TensorFlow and Keras without their announcements."""
+    """Import TensorFlow and Keras within this block without their announcements."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with held_back():
@@ -21,11 +21,11 @@ def quiet_tensorflow() -> Iterator[None]:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Hold back what reaches standard error; if the block fails, all of it is shown.
+    """Hide what is written to standard error within the block; show it if the block fails.
 
-    TensorFlow and LiteRT announce processor features while they load, before any setting of theirs
-    takes effect, and not through `sys.stderr`; so this is done to the descriptor itself. Only
-    for a short block in which nothing of ours is written.
+    TensorFlow and LiteRT announce processor features while they load, before any of their settings
+    takes effect and not through `sys.stderr`, so this redirects the file descriptor itself. Use it
+    only for a short block in which nothing of ours is written.
     """
     sys.stderr.flush()
     screen = os.dup(_STANDARD_ERROR)

@@ -1,14 +1,11 @@
-"""How far a long step has come, told to whoever is watching.
+"""Progress of long steps: a bar on a terminal, or a line every few seconds in a log.
 
-Steps report to a `Progress`, and never know who listens: a bar with rate and time left on a
-terminal, one line every few seconds in a log, or nobody.
+Steps report to a `Progress` and do not know where it is shown:
 
     with progress.track("Decoding", total=10_015, unit="images") as step:
         for image in images:
             ...
             step.advance()
-
-Amounts, rates and durations as people read them.
 """
 
 import sys
@@ -31,63 +28,56 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 BYTES: Final = "bytes"
-"""The unit that is shown as kB, MB and GB; every other unit is shown as it is."""
-
-
-def count_text(done: int, total: int | None, unit: str) -> str:
-    """Write how much of a total is done: "1,200 of 10,015 images", "3.0 kB of 4.0 kB"."""
-    if unit == BYTES:
-        return decimal(done) if total is None else f"{decimal(done)} of {decimal(total)}"
-    return f"{done:,} {unit}" if total is None else f"{done:,} of {total:,} {unit}"
-
-
-def rate_text(per_second: float, unit: str) -> str:
-    """Write a rate: "85 images/s", "0.05 epochs/s", "1.2 MB/s"."""
-    if unit == BYTES:
-        return f"{decimal(int(per_second))}/s"
-    digits = 0 if per_second >= 10 else 2
-    return f"{per_second:,.{digits}f} {unit}/s"
-
-
-def duration_text(seconds: float) -> str:
-    """Write seconds as "0:42" or "1:02:03"; below zero counts as none."""
-    minutes, rest = divmod(max(round(seconds), 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
+"""A unit that is shown as kB, MB and GB; other units are shown as they are."""
 
 SECONDS_BETWEEN_LINES: Final = 10.0
 
 
 class Step(Protocol):
-    """One step under way."""
+    """A step in progress."""
 
     def advance(self, amount: int = 1) -> None:
         """Count `amount` more units as done."""
 
     def note(self, text: str) -> None:
-        """Show a short text behind the figures, such as the loss so far."""
+        """Show a short text after the counts, such as the loss so far."""
 
 
 class Progress(Protocol):
-    """Whoever is told how far things have come."""
+    """Shows the progress of steps."""
 
     def track(
         self, description: str, total: int | None, unit: str = "rows", done: int = 0
     ) -> AbstractContextManager[Step]:
-        """Follow one step of `total` units (None: not known), `done` of them done before."""
+        """Show one step of `total` units (None if unknown), of which `done` were done before."""
 
     def say(self, line: str) -> None:
-        """Show one lasting line, without disturbing a bar that is on the screen."""
+        """Print a line that stays, without disturbing a bar on the screen."""
+
+
+def progress_for(stream: TextIO | None = None) -> Progress:
+    """Return bars for a terminal and lines for everything else, by default on standard error.
+
+    Results go to standard output, so progress does not get into a pipe.
+    """
+    target = stream or sys.stderr
+    if target.isatty():
+        return BarProgress(Console(file=target))
+
+    def write(line: str) -> None:
+        target.write(line + "\n")
+        target.flush()
+
+    return LineProgress(write)
 
 
 class LineProgress:
-    """Writes a line at most every few seconds, for logs and for CI.
+    """Writes at most one line every few seconds, for logs and CI.
 
     Args:
-        write: takes one line without its end.
+        write: writes a line, given without its line break.
         clock: seconds, monotonic.
-        interval: seconds between two lines of one step; its last line always comes.
+        interval: seconds between two lines of a step; its last line is always written.
     """
 
     def __init__(
@@ -115,14 +105,14 @@ class LineProgress:
 
 
 class SilentProgress(LineProgress):
-    """Tells nobody; for tests and for use as a library."""
+    """Shows nothing; for tests and for use as a library."""
 
     def __init__(self) -> None:
         super().__init__(lambda _line: None)
 
 
 class BarProgress:
-    """Draws a bar for every step on a terminal; steps may lie inside one another."""
+    """Draws a bar for every step on a terminal; steps can be nested."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -160,20 +150,26 @@ class BarProgress:
         self._console.print(line, markup=False, highlight=False)
 
 
-def progress_for(stream: TextIO | None = None) -> Progress:
-    """Choose bars for a terminal and lines for everything else; standard error by default.
+def count_text(done: int, total: int | None, unit: str) -> str:
+    """Format how much of a total is done: "1,200 of 10,015 images", "3.0 kB of 4.0 kB"."""
+    if unit == BYTES:
+        return decimal(done) if total is None else f"{decimal(done)} of {decimal(total)}"
+    return f"{done:,} {unit}" if total is None else f"{done:,} of {total:,} {unit}"
 
-    Results go to standard output, so progress stays out of a pipe.
-    """
-    target = stream or sys.stderr
-    if target.isatty():
-        return BarProgress(Console(file=target))
 
-    def write(line: str) -> None:
-        target.write(line + "\n")
-        target.flush()
+def rate_text(per_second: float, unit: str) -> str:
+    """Format a rate: "85 images/s", "0.05 epochs/s", "1.2 MB/s"."""
+    if unit == BYTES:
+        return f"{decimal(int(per_second))}/s"
+    digits = 0 if per_second >= 10 else 2
+    return f"{per_second:,.{digits}f} {unit}/s"
 
-    return LineProgress(write)
+
+def duration_text(seconds: float) -> str:
+    """Format seconds as "0:42" or "1:02:03"; negative values count as zero."""
+    minutes, rest = divmod(max(round(seconds), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class _LineStep:

@@ -1,4 +1,4 @@
-"""Asking a server again when it, or the way to it, fails for a while."""
+"""Retries of requests to a server, when it or the connection fails for a while."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,15 +16,37 @@ TRANSIENT_STATUSES: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed later (RFC 9110, 6585, 8470)."""
 
 PROGRESS_BYTES: Final = 1_000_000
-"""Bytes after which an attempt counts as progress and failures are counted anew."""
+"""Bytes after which an attempt counts as progress, so that counting failures starts again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often to retry without progress, and how long to wait between attempts.
+
+    Attributes:
+        attempts: number of failures in a row after which to give up.
+        first_pause: seconds before the second attempt; each further pause is twice as long.
+        longest_pause: upper limit of a pause in seconds, whatever the server asks for.
+        sleep: waits for a number of seconds.
+    """
+
+    attempts: int = 6
+    first_pause: float = 1.0
+    longest_pause: float = 60.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def pause(self, failures: int, requested: float | None) -> float:
+        """Return the seconds to wait after some failures in a row; at least what was requested."""
+        pause: float = self.first_pause * 2 ** (failures - 1)
+        return min(max(pause, requested or 0.0), self.longest_pause)
 
 
 class InterruptedTransferError(DownloadError):
-    """An attempt failed in a way that may pass.
+    """An attempt failed in a way that can be temporary.
 
     Attributes:
-        gained: bytes this attempt brought.
-        retry_after: seconds the server asked to wait, None when it asked for nothing.
+        gained: bytes that the attempt transferred.
+        retry_after: seconds that the server asked to wait; None if it did not ask.
     """
 
     def __init__(self, message: str, gained: int = 0, retry_after: float | None = None) -> None:
@@ -33,33 +55,11 @@ class InterruptedTransferError(DownloadError):
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often to try in a row without progress, and how long to wait between.
-
-    Attributes:
-        attempts: how many attempts in a row may fail.
-        first_pause: seconds before the second attempt; each further pause is twice as long.
-        longest_pause: seconds that no pause exceeds, whatever the server asks for.
-        sleep: waits some seconds.
-    """
-
-    attempts: int = 6
-    first_pause: float = 1.0
-    longest_pause: float = 60.0
-    sleep: Callable[[float], None] = time.sleep
-
-    def pause(self, failures: int, asked: float | None) -> float:
-        """Seconds to wait after some failures in a row, at least what the server asked for."""
-        own: float = self.first_pause * 2 ** (failures - 1)
-        return min(max(own, asked or 0.0), self.longest_pause)
-
-
 def retry(attempt: Callable[[], Result], policy: RetryPolicy, say: Callable[[str], None]) -> Result:
-    """Call `attempt` until it succeeds, pausing after each `InterruptedTransferError`.
+    """Call `attempt` until it succeeds, with a pause after each `InterruptedTransferError`.
 
     Raises:
-        DownloadError: too many attempts in a row failed, or one failed for good.
+        DownloadError: too many attempts in a row failed, or one failed permanently.
     """
     failures = 0
     while True:
@@ -70,43 +70,43 @@ def retry(attempt: Callable[[], Result], policy: RetryPolicy, say: Callable[[str
             if failures >= policy.attempts:
                 raise DownloadError(
                     f"{broken} Gave up after {failures} attempts. What has arrived is kept: run "
-                    "the same command again to go on from there."
+                    "the same command again to resume."
                 ) from broken
             pause = policy.pause(failures, broken.retry_after)
             say(f"{broken} Trying again in {pause:.0f} s.")
         policy.sleep(pause)
 
 
-def require_status(response: httpx.Response, *wanted: int) -> None:
-    """Let the wanted statuses pass.
+def require_status(response: httpx.Response, *expected: int) -> None:
+    """Check the status of a response.
 
     Raises:
-        InterruptedTransferError: the server is busy or broken for now.
-        DownloadError: it refuses for good.
+        InterruptedTransferError: the server is busy or failing for now.
+        DownloadError: the server refuses.
     """
     status = response.status_code
-    if status in wanted:
+    if status in expected:
         return
-    named = f"{response.request.url.host} answered {status} {response.reason_phrase}".rstrip()
+    reply = f"{response.request.url.host} answered {status} {response.reason_phrase}".rstrip()
     if status in TRANSIENT_STATUSES:
-        raise InterruptedTransferError(f"{named}.", retry_after=retry_after(response))
-    # Harvard's firewall answers programs it takes for robots with an empty 202 and this header.
+        raise InterruptedTransferError(f"{reply}.", retry_after=retry_after(response))
+    # Harvard's firewall answers suspected robots with an empty 202 and this header.
     if status in (202, 403, 405) and "x-amzn-waf-action" in response.headers:
         raise DownloadError(
-            f"{named}: its firewall wants to see a browser. Download the files by hand from "
+            f"{reply}: its firewall only accepts browsers. Download the files by hand from "
             "https://doi.org/10.7910/DVN/DBW86T into the folder, or try from another network."
         )
-    raise DownloadError(f"{named} to {response.request.url}. Check the server's address.")
+    raise DownloadError(f"{reply} to {response.request.url}. Check the server's address.")
 
 
 @contextmanager
 def connection_errors(server: str) -> Iterator[None]:
-    """Turn a connection that fails or breaks off into an `InterruptedTransferError`."""
+    """Turn the error of a failed or broken connection into an `InterruptedTransferError`."""
     try:
         yield
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.TooManyRedirects) as error:
         raise DownloadError(
-            f"{server} is no usable address ({error}). Give one like https://dataverse.harvard.edu."
+            f"{server} is not a valid address ({error}). Use one like https://dataverse.harvard.edu."
         ) from error
     except (httpx.TransportError, httpx.DecodingError) as error:
         raise InterruptedTransferError(
@@ -115,6 +115,6 @@ def connection_errors(server: str) -> Iterator[None]:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Give the seconds that a busy server asks to wait, None where it does not say."""
-    asked = response.headers.get("Retry-After", "")
-    return float(asked) if asked.isdecimal() else None
+    """Return the seconds that a busy server asks to wait; None if it does not say."""
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdecimal() else None

@@ -1,7 +1,4 @@
-"""Writing to disk so that an interruption leaves the old file or the new one, never half of one.
-
-A folder of the work folder, used by one process at a time.
-"""
+"""Writing to disk: whole files or nothing, errors that say what to do, and locked folders."""
 
 import fcntl
 import os
@@ -16,9 +13,32 @@ from lentigo_contract.system.files import is_full_disk, is_of_the_disk
 from lentigo_trainer.errors import WorkFolderError
 
 
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file atomically: beside its place, flushed to the disk, then moved there.
+
+    An interruption leaves the old file or the new one, never half of one.
+
+    Raises:
+        StorageError: the disk is full or not writable; the file is unchanged.
+    """
+    unfinished = path.with_name(f".{path.name}.part")
+    with storage_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with unfinished.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
+
+
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turn a full or unwritable disk into a `StorageError` that says what to do."""
+    """Turn the error of a full or unwritable disk into a `StorageError` that says what to do."""
     try:
         yield
     except LentigoError:
@@ -39,14 +59,14 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Check for free space before a long write begins.
+    """Check for free space before a long write.
 
     Args:
-        folder: an existing folder on the disk in question.
-        needed: bytes still to be written.
+        folder: an existing folder on the disk.
+        needed: bytes that are still to be written.
 
     Raises:
-        StorageError: less is free.
+        StorageError: there is less free space.
     """
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -56,35 +76,14 @@ def require_space(folder: Path, needed: int) -> None:
         )
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside its place, flush it to the disk, and move it there in one step.
-
-    Raises:
-        StorageError: the disk is full or not writable; the file is as it was.
-    """
-    unfinished = path.with_name(f".{path.name}.part")
-    with storage_errors(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Make a folder if it is missing, and keep every other process out of it.
+    """Lock a folder for this process within the block; create it if it is missing.
 
-    The claim ends with the process, however that ends.
+    The lock ends with the process, however that ends.
 
     Raises:
-        WorkFolderError: another process is using it.
+        WorkFolderError: another process has locked it.
         StorageError: the folder cannot be written.
     """
     with storage_errors(folder):

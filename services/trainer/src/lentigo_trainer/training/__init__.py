@@ -1,1 +1,1 @@
-"""Training loops, schedules, losses and what they keep on disk."""
+"""Training loops, schedules, losses and their files; start reading at `fit`."""

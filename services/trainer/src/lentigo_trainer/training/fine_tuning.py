@@ -22,12 +22,11 @@ from lentigo_trainer.config.recipe import FineTuning, Recipe
 from lentigo_trainer.data.random_augmentation import (
     DrawnAugmentations,
     augment,
-    class_shares,
     draw_augmentations,
     draw_weights,
-    epoch_rows,
     mix,
 )
+from lentigo_trainer.data.sampling import class_shares, epoch_rows
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.metrics.classification import balanced_accuracy
 from lentigo_trainer.system.progress import Progress

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from lentigo_trainer.data.random_augmentation import Shares
+from lentigo_trainer.data.sampling import Shares
 
 Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
 
