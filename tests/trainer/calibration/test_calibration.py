@@ -1,4 +1,4 @@
-"""What calibration does to answers, and what it is fitted to."""
+"""What calibration does to probabilities, and what it is fitted to."""
 
 import numpy as np
 import pytest
@@ -15,10 +15,10 @@ from lentigo_trainer.calibration.temperature import (
 )
 from lentigo_trainer.metrics.arrays import FloatArray
 
-Answers = tuple[NDArray[np.float32], NDArray[np.int64]]
+Examples = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
-def drawn(sharpness: FloatArray, rows: int = 4_000) -> Answers:
+def drawn(sharpness: FloatArray, rows: int = 4_000) -> Examples:
     """Logits that are too large by another factor for each diagnosis that comes first."""
     draw = np.random.default_rng(0)
     honest = draw.normal(0, 2, (rows, 7))
@@ -27,10 +27,11 @@ def drawn(sharpness: FloatArray, rows: int = 4_000) -> Answers:
 
 
 def gap(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
-    """How far confidence is from how often it is right, in the mean over the diagnoses given."""
-    given = probabilities.argmax(axis=1)
+    """How far confidence is from how often it is right, in the mean over the predicted diagnoses."""
+    predicted = probabilities.argmax(axis=1)
     gaps = [
-        probabilities[given == code].max(axis=1).mean() - np.mean(labels[given == code] == code)
+        probabilities[predicted == code].max(axis=1).mean()
+        - np.mean(labels[predicted == code] == code)
         for code in range(7)
     ]
     return float(np.abs(gaps).mean())
@@ -43,10 +44,10 @@ def test_the_most_probable_diagnosis_stays_the_same(method: str) -> None:
     if method == "each":
         own = (0.3, 3.0, 1.0, 2.0, 0.5, 0.2, 5.0)
         known = Calibration(method="temperature by diagnosis", temperature=1.0, by_diagnosis=own)
-    answers = np.asarray(calibrated(logits, known))
-    assert (answers.argmax(axis=1) == logits.argmax(axis=1)).all()
-    assert answers.sum(axis=1) == pytest.approx(1)
-    assert answers != pytest.approx(softmax(logits, axis=1), abs=0.01)
+    probabilities = np.asarray(calibrated(logits, known))
+    assert (probabilities.argmax(axis=1) == logits.argmax(axis=1)).all()
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert probabilities != pytest.approx(softmax(logits, axis=1), abs=0.01)
 
 
 def test_temperatures_that_are_all_the_same_are_one_temperature() -> None:
@@ -58,34 +59,32 @@ def test_temperatures_that_are_all_the_same_are_one_temperature() -> None:
     )
 
 
-def test_without_calibration_the_answer_is_the_softmax() -> None:
+def test_without_calibration_probabilities_are_the_softmax() -> None:
     logits, _ = drawn(np.ones(7))
     assert np.asarray(calibrated(logits, UNCALIBRATED)) == pytest.approx(
         softmax(logits, axis=1), abs=1e-6
     )
 
 
-def test_a_diagnosis_given_too_surely_gets_a_higher_temperature_than_one_given_too_timidly() -> (
-    None
-):
+def test_an_overconfident_diagnosis_gets_a_higher_temperature_than_an_underconfident_one() -> None:
     logits, labels = drawn(np.array([3, 1, 1, 1, 1, 0.4, 1]))
     found = calibration_on(logits, labels, "made up")
     assert found.by_diagnosis is not None
-    too_sure, *others, too_timid, last = found.by_diagnosis
-    assert too_sure > max(*others, last) > min(*others, last) > too_timid
+    overconfident, *others, underconfident, last = found.by_diagnosis
+    assert overconfident > max(*others, last) > min(*others, last) > underconfident
     one = Calibration(method="temperature", temperature=found.temperature)
     after, with_one = (np.asarray(calibrated(logits, known)) for known in (found, one))
     assert gap(after, labels) < gap(with_one, labels) / 2
 
 
-def test_what_was_sure_enough_keeps_about_the_one_temperature() -> None:
+def test_calibrated_diagnoses_keep_about_the_shared_temperature() -> None:
     logits, labels = drawn(np.full(7, 2.0))
     found = calibration_on(logits, labels, "made up")
     assert found.by_diagnosis == pytest.approx((found.temperature,) * 7, rel=0.15)
     assert found.temperature == pytest.approx(2.0, rel=0.1)
 
 
-def test_a_diagnosis_that_is_never_given_keeps_the_temperature_of_all() -> None:
+def test_a_diagnosis_that_is_never_predicted_keeps_the_shared_temperature() -> None:
     logits, labels = drawn(np.full(7, 2.0))
     logits[:, 3] -= 200
     found = class_temperatures(logits, labels, shared=2.0)
@@ -93,9 +92,7 @@ def test_a_diagnosis_that_is_never_given_keeps_the_temperature_of_all() -> None:
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_few_answers_that_are_all_right_or_all_wrong_give_no_wild_temperatures(
-    *, right: bool
-) -> None:
+def test_few_predictions_all_right_or_all_wrong_give_moderate_temperatures(*, right: bool) -> None:
     logits, _ = drawn(np.ones(7), rows=9)
     first = logits.argmax(axis=1)
     found = class_temperatures(logits, first if right else (first + 1) % 7, shared=1.0)
@@ -104,7 +101,7 @@ def test_few_answers_that_are_all_right_or_all_wrong_give_no_wild_temperatures(
     assert (found < 100).all()
 
 
-def test_the_manifest_is_told_what_it_was_fitted_on() -> None:
+def test_the_note_names_the_images_it_was_fitted_to() -> None:
     logits, labels = drawn(np.ones(7), rows=300)
     found = calibration_on(logits, labels, fitted_on="three hundred made up")
     assert "three hundred made up (n = 300)" in found.note

@@ -15,33 +15,33 @@ def features(n: int, seed: int = 0) -> Floats:
     return (mixed * [1, 1, 1, 1, 1, 1e-3] + 3).astype(np.float32)
 
 
-def told(unlikeness: MahalanobisDetector, pooled: Floats) -> NDArray[np.float64]:
-    """Of maps of 2 x 2 cells with this mean."""
+def scores(detector: MahalanobisDetector, pooled: Floats) -> NDArray[np.float64]:
+    """Scores of maps of 2 x 2 cells with this mean."""
     maps = np.broadcast_to(pooled[:, None, None], (len(pooled), 2, 2, pooled.shape[1]))
-    return np.asarray(unlikeness.of(maps), np.float64)
+    return np.asarray(detector.of(maps), np.float64)
 
 
-def test_it_is_about_one_for_what_it_was_fitted_to_and_for_more_of_that() -> None:
-    unlikeness = fit_mahalanobis("layer", features(500))
+def test_scores_are_about_one_for_the_fitted_distribution() -> None:
+    detector = fit_mahalanobis("layer", features(500))
     # With the variances shrunk to be more equal, less than one.
-    assert told(unlikeness, features(500)).mean() == pytest.approx(0.8, abs=0.2)
-    assert told(unlikeness, features(500, seed=1)).mean() == pytest.approx(0.8, abs=0.2)
+    assert scores(detector, features(500)).mean() == pytest.approx(0.8, abs=0.2)
+    assert scores(detector, features(500, seed=1)).mean() == pytest.approx(0.8, abs=0.2)
 
 
-def test_it_is_the_squared_mahalanobis_distance_by_the_shrunk_covariance() -> None:
+def test_scores_are_squared_mahalanobis_distances_by_the_shrunk_covariance() -> None:
     known, asked = features(200), features(3, seed=2)
     covariance = np.cov(known.astype(np.float64).T, bias=True)
     shrunk = 0.97 * covariance + 0.03 * np.trace(covariance) / 6 * np.eye(6)
     away = asked - known.mean(axis=0)
     expected = np.einsum("ni,ij,nj->n", away, np.linalg.inv(shrunk), away) / 6
-    np.testing.assert_allclose(told(fit_mahalanobis("layer", known), asked), expected, rtol=1e-4)
+    np.testing.assert_allclose(scores(fit_mahalanobis("layer", known), asked), expected, rtol=1e-4)
 
 
-def test_a_combination_that_never_occurred_is_further_than_each_of_its_parts() -> None:
+def test_an_unseen_combination_is_further_than_each_of_its_parts() -> None:
     draw = np.random.default_rng(0)
     alike = draw.normal(size=(300, 1)).repeat(2, axis=1) + draw.normal(0, 0.05, (300, 2))
-    unlikeness = fit_mahalanobis("layer", alike.astype(np.float32))
-    usual, unheard_of = told(unlikeness, np.array([[2, 2], [2, -2]], np.float32))
+    detector = fit_mahalanobis("layer", alike.astype(np.float32))
+    usual, unheard_of = scores(detector, np.array([[2, 2], [2, -2]], np.float32))
     assert unheard_of > 10 * usual
 
 
@@ -51,21 +51,21 @@ def test_the_same_features_give_the_same_distance() -> None:
     assert (one.offset == other.offset).all()
 
 
-def test_fewer_images_than_features_will_do() -> None:
-    assert np.isfinite(told(fit_mahalanobis("layer", features(2)), features(5, seed=1))).all()
+def test_fewer_images_than_features_are_enough() -> None:
+    assert np.isfinite(scores(fit_mahalanobis("layer", features(2)), features(5, seed=1))).all()
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_one_image_does_not_tell_what_is_usual(n: int) -> None:
+def test_fewer_than_two_images_are_refused(n: int) -> None:
     with pytest.raises(TrainingError, match="two training images"):
         fit_mahalanobis("layer", features(n))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.5])
-def test_features_that_are_no_numbers_or_all_the_same_are_refused(value: float) -> None:
-    with pytest.raises(TrainingError, match="behind layer are no numbers, or the same"):
+def test_features_that_are_not_numbers_or_all_the_same_are_refused(value: float) -> None:
+    with pytest.raises(TrainingError, match="behind layer are not numbers, or the same"):
         fit_mahalanobis("layer", np.full((4, 3), value, np.float32))
 
 
-def test_it_says_in_words_what_it_is() -> None:
+def test_the_method_names_the_layer() -> None:
     assert "behind layer" in fit_mahalanobis("layer", features(9)).method()

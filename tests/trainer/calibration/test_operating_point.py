@@ -24,9 +24,9 @@ def suspicions(*scores: float) -> NDArray[np.float64]:
 
 
 def by_one(
-    truth: NDArray[np.int64], answers: NDArray[np.float64], chosen_on: str = "made up"
+    truth: NDArray[np.int64], probabilities: NDArray[np.float64], chosen_on: str = "made up"
 ) -> OperatingPoint:
-    return choose_operating_point(truth, {"savedmodel": answers}, chosen_on)
+    return choose_operating_point(truth, {"savedmodel": probabilities}, chosen_on)
 
 
 def test_a_case_worked_by_hand() -> None:
@@ -56,7 +56,7 @@ def test_it_is_the_largest_threshold_that_is_sensitive_enough(seed: int) -> None
     assert (scores[malignant] >= higher).mean() < 0.95
 
 
-def test_both_sides_are_needed() -> None:
+def test_malignant_and_benign_examples_are_required() -> None:
     with pytest.raises(EmptyClassError):
         by_one(np.array([NV]), suspicions(0.5))
     with pytest.raises(MetricError):
@@ -73,46 +73,50 @@ REFERENCE = suspicions(*SURE, 0.4, *BENIGN)
 SHIFTED = suspicions(*SURE, 0.075, *BENIGN)
 
 
-def for_whom_it_serves(others: dict[EngineName, FloatArray]) -> OperatingPoint:
+def point_for(others: dict[EngineName, FloatArray]) -> OperatingPoint:
     """Choose as a training run does: for the SavedModel and for what may stand in for it."""
-    agreement = {engine: parity_of(TRUTH, REFERENCE, answers) for engine, answers in others.items()}
-    said = {
-        engine: ModelOutputs(answers.astype(np.float32), None) for engine, answers in others.items()
+    agreement = {
+        engine: parity_of(TRUTH, REFERENCE, probabilities)
+        for engine, probabilities in others.items()
     }
-    engines = EngineParity(said, agreement, Golden(seed=GOLDEN_SEED, answers={}))
+    outputs = {
+        engine: ModelOutputs(probabilities.astype(np.float32), None)
+        for engine, probabilities in others.items()
+    }
+    engines = EngineParity(outputs, agreement, Golden(seed=GOLDEN_SEED, answers={}))
     serving: dict[EngineName, FloatArray] = {"savedmodel": REFERENCE}
     serving |= {engine: each.probabilities for engine, each in engines.standing_in().items()}
     return choose_operating_point(TRUTH, serving, "twenty made up")
 
 
 def test_an_engine_that_is_less_suspicious_lowers_the_threshold_for_all() -> None:
-    alone = for_whom_it_serves({})
+    alone = point_for({})
     assert alone.threshold == pytest.approx(0.245)
-    point = for_whom_it_serves({"litert": REFERENCE, "litert-int8": SHIFTED})
+    point = point_for({"litert": REFERENCE, "litert-int8": SHIFTED})
     assert point.threshold == pytest.approx(0.0725)
-    assert [did.sensitivity for did in point.referrals.values()] == [1, 1, 1]
+    assert [rates.sensitivity for rates in point.referrals.values()] == [1, 1, 1]
     # At the SavedModel's own threshold this engine would miss a lesion.
     assert (malignancy(SHIFTED)[TRUTH == MEL] >= alone.threshold).mean() == 0.9
 
 
 def test_an_engine_that_is_more_suspicious_does_not_raise_it() -> None:
     keener = suspicions(*SURE, 0.45, *[0.3 + score for score in BENIGN])
-    point = for_whom_it_serves({"litert-int8": keener})
-    assert point.threshold == for_whom_it_serves({}).threshold
+    point = point_for({"litert-int8": keener})
+    assert point.threshold == point_for({}).threshold
     assert point.referrals["savedmodel"].specificity == 1
     assert point.referrals["litert-int8"].specificity == 0
 
 
 def test_an_engine_that_may_not_stand_in_does_not_lower_it() -> None:
     other_diagnosis = suspicions(*SURE[1:], 0.2, 0.075, *BENIGN)
-    point = for_whom_it_serves({"litert": REFERENCE, "litert-int8": other_diagnosis})
-    assert point.threshold == for_whom_it_serves({}).threshold
+    point = point_for({"litert": REFERENCE, "litert-int8": other_diagnosis})
+    assert point.threshold == point_for({}).threshold
     assert list(point.referrals) == ["savedmodel", "litert"]
     assert "int8" not in point.source()
 
 
-def test_the_description_tells_what_each_engine_does() -> None:
-    assert for_whom_it_serves({"litert-int8": SHIFTED}).source() == (
+def test_the_source_describes_every_engine() -> None:
+    assert point_for({"litert-int8": SHIFTED}).source() == (
         "largest threshold with a sensitivity for mel, bcc and akiec of at least 0.95 by each "
         "engine named here, on twenty made up; savedmodel: sensitivity 1.000 (n = 10), "
         "specificity 0.800 (n = 10); litert-int8: sensitivity 1.000 (n = 10), specificity 0.800 "
@@ -123,14 +127,14 @@ def test_the_description_tells_what_each_engine_does() -> None:
 @given(seed=st.integers(0, 10_000))
 def test_every_engine_is_sensitive_enough_and_one_only_just(seed: int) -> None:
     truth, reference, _ = made_up_answers(seed, n=80)
-    answers: dict[EngineName, FloatArray] = {
+    probabilities: dict[EngineName, FloatArray] = {
         "savedmodel": reference,
         "litert-int8": made_up_answers(seed, n=80, skill=1.5)[1],
     }
-    point = choose_operating_point(truth, answers, "made up")
+    point = choose_operating_point(truth, probabilities, "made up")
     own = [
         choose_operating_point(truth, {engine: each}, "made up").threshold
-        for engine, each in answers.items()
+        for engine, each in probabilities.items()
     ]
     assert point.threshold == min(own)
-    assert min(did.sensitivity for did in point.referrals.values()) >= 0.95
+    assert min(rates.sensitivity for rates in point.referrals.values()) >= 0.95

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_trainer.calibration.out_of_distribution import as_by_another_camera
+from lentigo_trainer.calibration.out_of_distribution import simulate_other_camera
 from tests.fakes import lesion_image
 
 
@@ -12,10 +12,10 @@ def lesion() -> NDArray[np.uint8]:
 
 
 def variants(lesion: NDArray[np.uint8], count: int) -> list[NDArray[np.uint8]]:
-    return [as_by_another_camera(lesion, np.random.default_rng(seed)) for seed in range(count)]
+    return [simulate_other_camera(lesion, np.random.default_rng(seed)) for seed in range(count)]
 
 
-def test_the_same_draw_gives_the_same_picture(lesion: NDArray[np.uint8]) -> None:
+def test_the_same_draw_gives_the_same_image(lesion: NDArray[np.uint8]) -> None:
     first, second = variants(lesion, 2)
     assert first.shape == lesion.shape
     assert first.dtype == np.uint8
@@ -23,24 +23,24 @@ def test_the_same_draw_gives_the_same_picture(lesion: NDArray[np.uint8]) -> None
     assert (first != second).any()
 
 
-def test_the_lesion_stays_and_what_is_around_it_is_sometimes_cut_off(
+def test_the_lesion_stays_and_its_surroundings_are_sometimes_darkened(
     lesion: NDArray[np.uint8],
 ) -> None:
-    pictures = variants(lesion, 60)
-    dark_corners = [picture[:4, :4].max() < 60 for picture in pictures]
+    images = variants(lesion, 60)
+    dark_corners = [image[:4, :4].max() < 60 for image in images]
     assert 0.1 < np.mean(dark_corners) < 0.6
-    # The light changes by less than half, and no picture goes black or white.
-    for picture in pictures:
-        centre = picture[100:124, 100:124].mean() / lesion[100:124, 100:124].mean()
+    # The light changes by less than half, and no image goes black or white.
+    for image in images:
+        centre = image[100:124, 100:124].mean() / lesion[100:124, 100:124].mean()
         assert 0.4 < centre < 2.5
 
 
-def test_the_picture_given_is_left_as_it_was(lesion: NDArray[np.uint8]) -> None:
+def test_the_input_is_not_changed(lesion: NDArray[np.uint8]) -> None:
     before = lesion.copy()
     variants(lesion, 5)
     assert (lesion == before).all()
 
 
-def test_small_pictures_are_varied_too() -> None:
+def test_small_images_are_varied_too() -> None:
     small = np.full((32, 32, 3), 120, np.uint8)
-    assert {picture.shape for picture in variants(small, 8)} == {(32, 32, 3)}
+    assert {image.shape for image in variants(small, 8)} == {(32, 32, 3)}

@@ -26,19 +26,19 @@ def pixels(n: int) -> NDArray[np.uint8]:
         ("resnet50", "conv4_block6_out"),
     ],
 )
-def test_it_looks_at_the_stage_before_the_last(name: str, layer: str) -> None:
+def test_features_come_from_the_stage_before_the_last(name: str, layer: str) -> None:
     network = build(architecture(name), weights="random", seed=0)
     assert stage_before_last(network.whole, network.feature_map) == layer
 
 
-def test_without_a_finer_layer_it_looks_at_the_last_feature_map() -> None:
+def test_without_a_finer_layer_features_come_from_the_last_feature_map() -> None:
     image = keras.Input((8, 8, 3))
     features = keras.layers.Conv2D(2, 1, name="last")(image)
     logits = keras.layers.Dense(7)(keras.layers.Flatten()(features))
     assert stage_before_last(keras.Model(image, logits), "last") == "last"
 
 
-def test_only_training_images_count_and_chance_is_in_the_seed() -> None:
+def test_only_training_images_and_the_seed_decide_the_fit() -> None:
     network = lively_mobilenet(2)
     images = pixels(5)
     first = fit_detector(network, images, np.array([0, 2, 3]), 7, SILENT)
@@ -50,6 +50,6 @@ def test_only_training_images_count_and_chance_is_in_the_seed() -> None:
     assert (first.whitening != other.whitening).any()
 
 
-def test_no_training_images_are_too_few() -> None:
+def test_an_empty_training_set_is_refused() -> None:
     with pytest.raises(TrainingError, match="not 0"):
         fit_detector(lively_mobilenet(2), pixels(2), np.array([], np.intp), 0, SILENT)

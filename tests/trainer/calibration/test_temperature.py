@@ -15,7 +15,7 @@ def drawn(temperature: float, rows: int = 20_000) -> tuple[NDArray[np.float64], 
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_it_finds_how_much_too_large_logits_are(temperature: float) -> None:
+def test_the_temperature_is_the_factor_that_logits_are_too_large_by(temperature: float) -> None:
     assert best_temperature(*drawn(temperature)) == pytest.approx(temperature, rel=0.03)
 
 
@@ -31,11 +31,11 @@ def test_no_other_temperature_has_a_lower_cross_entropy() -> None:
     assert all(cross_entropy(best) <= cross_entropy(best * step) for step in (0.98, 1.02))
 
 
-def test_answers_that_are_all_right_do_not_ask_for_a_temperature_of_zero() -> None:
+def test_predictions_that_are_all_right_get_the_lowest_temperature() -> None:
     assert best_temperature(np.eye(7), np.arange(7)) == pytest.approx(1 / HOTTEST)
 
 
-def test_answers_that_are_all_wrong_are_not_made_surer() -> None:
+def test_predictions_that_are_all_wrong_get_the_highest_temperature() -> None:
     assert best_temperature(np.eye(7), (np.arange(7) + 1) % 7) == pytest.approx(HOTTEST)
 
 

@@ -45,7 +45,7 @@ def test_a_set_without_lesions_comes_back_as_it_was(tmp_path: Path) -> None:
         ("[]", "schema version None"),
         ('{"schema_version": 2}', "schema version 2; this release reads 1"),
         ('{"schema_version": true}', "schema version True"),
-        ('{"schema_version": 1, "examples": 3}', "not the figures of an evaluation"),
+        ('{"schema_version": 1, "examples": 3}', "not the metrics of an evaluation"),
     ],
 )
 def test_a_file_that_is_no_scorecard_is_refused(text: str, told: str, tmp_path: Path) -> None:

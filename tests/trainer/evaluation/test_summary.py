@@ -62,7 +62,7 @@ def test_it_survives_being_written_and_read() -> None:
 
 
 def test_other_values_are_not_an_evaluation() -> None:
-    with pytest.raises(MetricError, match="not the figures"):
+    with pytest.raises(MetricError, match="not the metrics"):
         Evaluation.from_json({"accuracy": 0.9})
 
 

@@ -1,48 +1,69 @@
 import numpy as np
 import pytest
+import sklearn.metrics
 
+from lentigo_contract.labels import CODES
 from lentigo_trainer.errors import MetricError
-from lentigo_trainer.metrics import classification
-from lentigo_trainer.metrics.arrays import FloatArray
+from lentigo_trainer.metrics.arrays import FloatArray, is_malignant, malignancy
 from lentigo_trainer.metrics.bootstrap import bootstrap, percentile_interval, resampled_weights
-from lentigo_trainer.metrics.classification import expected_calibration_error, mean, statistics_of
+from lentigo_trainer.metrics.classification import ClassificationMetrics, present_codes
+from lentigo_trainer.metrics.reliability import reliability_diagram
+from lentigo_trainer.metrics.weighted import mean
 from tests.trainer.metrics.made_up_answers import made_up_answers
 
 
-def test_unit_weights_give_the_figures_of_the_plain_functions() -> None:
+def test_unit_weights_give_the_metrics_of_scikit_learn() -> None:
     truth, probabilities, _ = made_up_answers(5)
     probabilities = np.round(probabilities, 2)  # ties between scores
     probabilities[:, 0] += 1 - probabilities.sum(axis=1)
     probabilities = np.abs(probabilities) / np.abs(probabilities).sum(axis=1, keepdims=True)
+    metrics = ClassificationMetrics(truth, probabilities)
     found = {
-        name: values[0]
-        for name, values in statistics_of(truth, probabilities)(np.ones((1, truth.size))).items()
+        name: values[0] for name, values in metrics.statistics(np.ones((1, truth.size))).items()
     }
-    both = (truth, probabilities)
-    assert found["accuracy"] == pytest.approx(classification.accuracy(*both))
-    assert found["majority_baseline"] == pytest.approx(classification.majority_baseline(truth))
-    assert found["balanced_accuracy"] == pytest.approx(classification.balanced_accuracy(*both))
-    assert found["malignant_auc"] == pytest.approx(classification.malignant_auc(*both))
-    assert found["macro_auc"] == pytest.approx(classification.macro_auc(*both))
-    assert found["brier"] == pytest.approx(classification.brier_score(*both))
-    assert found["log_loss"] == pytest.approx(classification.log_loss(*both))
-    assert found["expected_calibration_error"] == pytest.approx(expected_calibration_error(*both))
-    for code in classification.present_codes(truth):
-        assert found[f"recall {code}"] == pytest.approx(classification.recall(*both, code))
-        assert found[f"precision {code}"] == pytest.approx(classification.precision(*both, code))
-        assert found[f"auc {code}"] == pytest.approx(classification.one_vs_rest_auc(*both, code))
+    predicted = probabilities.argmax(axis=1)
+    assert found["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(truth, predicted))
+    assert found["majority_baseline"] == pytest.approx(np.bincount(truth).max() / truth.size)
+    assert found["balanced_accuracy"] == pytest.approx(
+        sklearn.metrics.balanced_accuracy_score(truth, predicted)
+    )
+    assert found["malignant_auc"] == pytest.approx(
+        sklearn.metrics.roc_auc_score(is_malignant(truth), malignancy(probabilities))
+    )
+    assert found["macro_auc"] == pytest.approx(
+        sklearn.metrics.roc_auc_score(truth, probabilities, multi_class="ovr", average="macro")
+    )
+    assert found["brier"] == pytest.approx(
+        np.square(probabilities - np.eye(7)[truth]).sum(axis=1).mean()
+    )
+    assert found["log_loss"] == pytest.approx(
+        sklearn.metrics.log_loss(truth, probabilities, labels=np.arange(7))
+    )
+    bars = [bar for bar in reliability_diagram(truth, probabilities) if bar.n]
+    assert found["expected_calibration_error"] == pytest.approx(
+        sum(bar.n * abs((bar.confidence or 0) - (bar.accuracy or 0)) for bar in bars) / truth.size
+    )
+    assert len(present_codes(truth)) == 7
+    for index, code in enumerate(CODES):
+        is_it, named = truth == index, predicted == index
+        assert found[f"recall {code}"] == pytest.approx(sklearn.metrics.recall_score(is_it, named))
+        assert found[f"precision {code}"] == pytest.approx(
+            sklearn.metrics.precision_score(is_it, named)
+        )
+        assert found[f"auc {code}"] == pytest.approx(
+            sklearn.metrics.roc_auc_score(is_it, probabilities[:, index])
+        )
 
 
 def test_weights_are_the_same_as_repeating_examples() -> None:
     truth, probabilities, _ = made_up_answers(6, n=120)
     times = np.random.default_rng(0).integers(0, 3, size=120)
-    found = statistics_of(truth, probabilities)(times[None].astype(float))
-    repeated = (np.repeat(truth, times), np.repeat(probabilities, times, axis=0))
-    assert found["malignant_auc"][0] == pytest.approx(classification.malignant_auc(*repeated))
-    assert found["log_loss"][0] == pytest.approx(classification.log_loss(*repeated))
-    assert found["expected_calibration_error"][0] == pytest.approx(
-        expected_calibration_error(*repeated)
+    found = ClassificationMetrics(truth, probabilities).statistics(times[None].astype(float))
+    repeated = ClassificationMetrics(
+        np.repeat(truth, times), np.repeat(probabilities, times, axis=0)
     )
+    for name in ("malignant_auc", "log_loss", "expected_calibration_error"):
+        assert found[name][0] == pytest.approx(repeated.value(name))
 
 
 def test_a_lesion_is_drawn_whole() -> None:
@@ -56,7 +77,7 @@ def test_the_same_seed_gives_the_same_intervals_however_memory_is_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     truth, probabilities, lesions = made_up_answers(7, n=100)
-    statistics = statistics_of(truth, probabilities)
+    statistics = ClassificationMetrics(truth, probabilities).statistics
     first = bootstrap(statistics, lesions, seed=1, resamples=200)
     monkeypatch.setattr("lentigo_trainer.metrics.bootstrap.WEIGHTS_AT_ONCE", 1_000)
     assert bootstrap(statistics, lesions, seed=1, resamples=200) == first

@@ -3,7 +3,7 @@ import pytest
 import sklearn.metrics
 from numpy.typing import NDArray
 
-from lentigo_trainer.metrics.classification import (
+from lentigo_trainer.metrics.ranking import (
     area_under_risk,
     average_precision,
     risk_at,

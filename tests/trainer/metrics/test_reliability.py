@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.metrics.classification import (
-    confidence_bins,
-    expected_calibration_error,
-    reliability_diagram,
-)
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
+from lentigo_trainer.metrics.classification import ClassificationMetrics
+from lentigo_trainer.metrics.reliability import confidence_bins, reliability_diagram
 from tests.trainer.metrics.made_up_answers import certain, made_up_answers
+
+
+def calibration_error_of(truth: LabelArray, probabilities: FloatArray) -> float:
+    return ClassificationMetrics(truth, probabilities).value("expected_calibration_error")
 
 
 def answered(confidence: float) -> list[float]:
@@ -19,13 +21,13 @@ def test_calibration_error_of_a_case_worked_by_hand() -> None:
     # Two answers at 0.9, one of them right; two at 0.5, both right.
     probabilities = np.array([answered(0.9), answered(0.9), answered(0.5), answered(0.5)])
     truth = np.array([0, 1, 0, 0])
-    assert expected_calibration_error(truth, probabilities) == pytest.approx(
+    assert calibration_error_of(truth, probabilities) == pytest.approx(
         0.5 * (0.9 - 0.5) + 0.5 * (1 - 0.5)
     )
 
 
 def test_sure_and_right_is_perfectly_calibrated() -> None:
-    assert expected_calibration_error(np.array([2, 5]), certain(2, 5)) == 0
+    assert calibration_error_of(np.array([2, 5]), certain(2, 5)) == 0
 
 
 def test_bins_include_their_upper_end() -> None:

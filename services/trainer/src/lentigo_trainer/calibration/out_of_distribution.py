@@ -1,18 +1,17 @@
-"""The distance of a picture from those a network learnt from, by what one of its layers sees.
+"""Out-of-distribution detection: how far an image is from the training images.
 
-Mahalanobis distance (Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution
-Samples and Adversarial Attacks", NeurIPS 2018) of a layer's features, averaged over the picture,
-from their mean over the training images, with one covariance for all diagnoses. The logits and the
-last features tell less: a network keeps there what tells one diagnosis from the other and forgets
-the rest. docs/decisions/0015-out-of-distribution-by-mahalanobis-distance.md has the figures.
+The score is the Mahalanobis distance (Lee et al., "A Simple Unified Framework for Detecting
+Out-of-Distribution Samples and Adversarial Attacks", NeurIPS 2018) of a layer's features, averaged
+over the image, from their mean over the training images, with one covariance for all diagnoses. The
+manifest and the model's output call it `unlikeness`. The logits and the last features separate
+worse: there a network keeps what distinguishes the diagnoses and drops the rest.
+docs/decisions/0015-out-of-distribution-by-mahalanobis-distance.md has the evidence.
 
-Training images as other dermatoscopes, cameras and archives might have given them.
-
-What a picture owes to its camera shall not make it unlike a lesion: the round edge of the view, a
-lens slightly out of focus, another light, a closer look, harder compression. HAM10000 has little of
-that, and a distance fitted to it alone refuses nine in ten of the pictures with black corners.
-
-Fitting the distance to a network and its training images.
+The detector is fitted to training images as they are and as other dermatoscopes, cameras and
+archives might have produced them. The camera must not make an image look unlike a lesion: the round
+edge of the view, a lens slightly out of focus, other light, a closer look, harder compression.
+HAM10000 has little of that, and a distance fitted to it alone refuses nine in ten of the images
+with black corners.
 """
 
 import io
@@ -33,17 +32,23 @@ from lentigo_trainer.system.progress import Progress
 SHRINKAGE: Final = 0.03
 """Share of the covariance that is replaced by equal variances (Ledoit and Wolf, "A
 Well-Conditioned Estimator for Large-Dimensional Covariance Matrices", 2004): directions in which
-the training images hardly vary shall not decide alone."""
+the training images hardly vary must not decide alone."""
+
+FITTING_IMAGES: Final = 2500
+"""Most training images to fit to, each as it is and as by another camera."""
+
+_BATCH: Final = 32
 
 Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class MahalanobisDetector:
-    """The squared distance, divided by the number of features: about 1 for what it was fitted to.
+    """The squared distance, divided by the number of features: about 1 for training images.
 
     Attributes:
-        layer: name of the layer whose features count.
+        layer: name of the layer whose features are used.
         whitening: float32 [c, c]; features @ whitening have variance 1 / c in every direction.
         offset: float32 [c], added, so that their mean is 0.
     """
@@ -53,18 +58,18 @@ class MahalanobisDetector:
     offset: Floats
 
     def method(self) -> str:
-        """Say what it is, in a sentence for the manifest."""
+        """Describe the score in a sentence for the manifest."""
         return (
             f"squared Mahalanobis distance of the features behind {self.layer}, averaged over the "
-            "picture, from those of training images, as they are and as other cameras might have "
+            "image, from those of training images, as they are and as other cameras might have "
             f"taken them; divided by the number of features, {len(self.offset)}"
         )
 
     def of(self, features: keras.KerasTensor) -> keras.KerasTensor:
-        """Compute it, as forward operations that any engine can run.
+        """Compute the score, with operations that any engine can run.
 
         Args:
-            features: what the layer gives, float32 [n, h, w, c].
+            features: output of the layer, float32 [n, h, w, c].
 
         Returns:
             float32 [n], 0 and above.
@@ -74,87 +79,6 @@ class MahalanobisDetector:
         return ops.sum(white * white, axis=1)
 
 
-def fit_mahalanobis(layer: str, pooled: Floats) -> MahalanobisDetector:
-    """Fit the distance.
-
-    Args:
-        layer: where the features come from.
-        pooled: of training images, float32 [n, c], averaged over each picture.
-
-    Raises:
-        TrainingError: fewer than two images, or features that are no numbers or all the same.
-    """
-    if len(pooled) < 2:
-        raise TrainingError(f"Unlikeness takes at least two training images, not {len(pooled)}.")
-    values = pooled.astype(np.float64)
-    if not np.isfinite(values).all() or (values == values[0]).all():
-        raise TrainingError(
-            f"The features behind {layer} are no numbers, or the same for every training image. "
-            "Check that training did not diverge."
-        )
-    centred = values - values.mean(axis=0)
-    covariance = centred.T @ centred / len(values)
-    channels = len(covariance)
-    evenly = np.trace(covariance) / channels
-    shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * evenly * np.eye(channels)
-    # x @ whitening has the length that x has under the inverse of the covariance.
-    whitening = np.linalg.cholesky(np.linalg.inv(shrunk)) / np.sqrt(channels)
-    offset = -values.mean(axis=0) @ whitening
-    return MahalanobisDetector(layer, whitening.astype(np.float32), offset.astype(np.float32))
-
-
-Pixels = npt.NDArray[np.uint8]
-
-
-def as_by_another_camera(pixels: Pixels, by_chance: np.random.Generator) -> Pixels:
-    """Vary one picture: a closer look, blur, light, edge and compression, each in some of them.
-
-    Args:
-        pixels: uint8 [side, side, 3] RGB.
-        by_chance: where the draws come from.
-
-    Returns:
-        A picture of the same shape.
-    """
-    side = len(pixels)
-    picture = Image.fromarray(pixels)
-    if by_chance.random() < 0.5:
-        part = int(side * by_chance.uniform(0.6, 1))
-        left, top = by_chance.integers(0, side - part + 1, 2).tolist()
-        picture = picture.resize(
-            (side, side), Image.Resampling.BILINEAR, (left, top, left + part, top + part)
-        )
-    if by_chance.random() < 0.5:
-        # In pixels of 224; a blur of 2 costs the diagnosis more than it may.
-        radius = by_chance.uniform(0.3, 1.5) * side / 224
-        picture = picture.filter(ImageFilter.GaussianBlur(radius))
-    lit = np.asarray(picture) * by_chance.uniform(0.75, 1.2) * by_chance.uniform(0.9, 1.1, 3)
-    if by_chance.random() < 0.35:
-        lit = _in_a_round_view(lit, by_chance)
-    picture = Image.fromarray(lit.clip(0, 255).astype(np.uint8))
-    if by_chance.random() < 0.5:
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=int(by_chance.integers(40, 95)))
-        picture = Image.open(file)
-    return np.asarray(picture)
-
-
-def _in_a_round_view(
-    picture: npt.NDArray[np.float64], by_chance: np.random.Generator
-) -> npt.NDArray[np.float64]:
-    """Darken what lies outside of a circle; at the smallest it leaves half of the picture."""
-    y, x = np.mgrid[-1 : 1 : len(picture) * 1j, -1 : 1 : len(picture) * 1j]
-    right, down = by_chance.uniform(-0.1, 0.1, 2)
-    inside = np.hypot(x - right, y - down) < by_chance.uniform(0.8, 1.25)
-    return np.where(inside[..., None], picture, by_chance.uniform(0, 25))
-
-
-FITTING_IMAGES: Final = 2500
-"""Training images that it is fitted to at most, each as it is and as by another camera."""
-
-_BATCH: Final = 32
-
-
 def fit_detector(
     network: Network,
     images: Pixels,
@@ -162,28 +86,30 @@ def fit_detector(
     seed: int,
     progress: Progress,
 ) -> MahalanobisDetector:
-    """Run training images through a network, and fit.
+    """Fit the detector to the features of training images.
 
     Args:
         network: trained.
         images: uint8 [n, 224, 224, 3], of the whole data set.
-        train: rows of those that train; no other is looked at.
+        train: rows of the training images; no other is used.
         seed: of the draw and of the variations.
-        progress: told how many images are done.
+        progress: receives how many images are done.
 
     Raises:
-        TrainingError: see `distance.fit_mahalanobis`.
+        TrainingError: see `fit_mahalanobis`.
     """
     layer = stage_before_last(network.whole, network.feature_map)
-    see = feature_extractor(network.whole, [layer])
-    run = tf.function(lambda batch: tf.reduce_mean(see(batch, training=False), axis=(1, 2)))
-    by_chance = np.random.default_rng(seed)
-    chosen = np.sort(by_chance.permutation(train)[:FITTING_IMAGES])
+    features_of = feature_extractor(network.whole, [layer])
+    run = tf.function(lambda batch: tf.reduce_mean(features_of(batch, training=False), axis=(1, 2)))
+    generator = np.random.default_rng(seed)
+    chosen = np.sort(generator.permutation(train)[:FITTING_IMAGES])
     blocks = []
-    with progress.track("Fitting unlikeness", total=len(chosen), unit="images") as step:
+    with progress.track(
+        "Fitting out-of-distribution detector", total=len(chosen), unit="images"
+    ) as step:
         for start in range(0, len(chosen), _BATCH):
             plain = images[chosen[start : start + _BATCH]]
-            varied = [as_by_another_camera(picture, by_chance) for picture in plain]
+            varied = [simulate_other_camera(image, generator) for image in plain]
             batches = (plain, np.stack(varied))
             blocks += [run(tf.cast(batch, tf.float32)).numpy() for batch in batches]
             step.advance(len(plain))
@@ -193,14 +119,14 @@ def fit_detector(
 
 
 def stage_before_last(whole: keras.Model, feature_map: str) -> str:
-    """Name the deepest layer that still sees twice as fine as the last feature map, or finer.
+    """Return the deepest layer with at least twice the resolution of the last feature map.
 
-    In MobileNet that is `conv_pw_11_relu`, 14 x 14 cells of 512 features. Padding is passed over:
-    its zeros would only water the mean down.
+    In MobileNet that is `conv_pw_11_relu`, 14 x 14 cells of 512 features. Padding layers are
+    skipped: their zeros would only dilute the mean.
 
     Args:
-        whole: images to logits.
-        feature_map: name of the layer that gives the last feature map.
+        whole: model from images to logits.
+        feature_map: name of the layer with the last feature map.
     """
     names = [layer.name for layer in whole.layers]
     front = whole.layers[: names.index(feature_map)]
@@ -213,3 +139,77 @@ def stage_before_last(whole: keras.Model, feature_map: str) -> str:
         and not isinstance(layer, keras.layers.ZeroPadding2D | keras.layers.InputLayer)
     ]
     return fine[-1] if fine else feature_map
+
+
+def fit_mahalanobis(layer: str, pooled: Floats) -> MahalanobisDetector:
+    """Fit the distance to features.
+
+    Args:
+        layer: where the features come from.
+        pooled: of training images, float32 [n, c], averaged over each image.
+
+    Raises:
+        TrainingError: fewer than two images, or features that are not numbers or all the same.
+    """
+    if len(pooled) < 2:
+        raise TrainingError(
+            f"Fitting the detector needs at least two training images, not {len(pooled)}."
+        )
+    values = pooled.astype(np.float64)
+    if not np.isfinite(values).all() or (values == values[0]).all():
+        raise TrainingError(
+            f"The features behind {layer} are not numbers, or the same for every training image. "
+            "Check that training did not diverge."
+        )
+    centred = values - values.mean(axis=0)
+    covariance = centred.T @ centred / len(values)
+    channels = len(covariance)
+    variance = np.trace(covariance) / channels
+    shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * variance * np.eye(channels)
+    # x @ whitening has the length that x has under the inverse of the covariance.
+    whitening = np.linalg.cholesky(np.linalg.inv(shrunk)) / np.sqrt(channels)
+    offset = -values.mean(axis=0) @ whitening
+    return MahalanobisDetector(layer, whitening.astype(np.float32), offset.astype(np.float32))
+
+
+def simulate_other_camera(pixels: Pixels, generator: np.random.Generator) -> Pixels:
+    """Vary an image: a closer look, blur, light, edge and compression, each with a chance.
+
+    Args:
+        pixels: uint8 [side, side, 3] RGB.
+        generator: source of randomness.
+
+    Returns:
+        An image of the same shape.
+    """
+    side = len(pixels)
+    image = Image.fromarray(pixels)
+    if generator.random() < 0.5:
+        part = int(side * generator.uniform(0.6, 1))
+        left, top = generator.integers(0, side - part + 1, 2).tolist()
+        image = image.resize(
+            (side, side), Image.Resampling.BILINEAR, (left, top, left + part, top + part)
+        )
+    if generator.random() < 0.5:
+        # In pixels of 224; a blur of 2 costs the diagnosis more than it may.
+        radius = generator.uniform(0.3, 1.5) * side / 224
+        image = image.filter(ImageFilter.GaussianBlur(radius))
+    lit = np.asarray(image) * generator.uniform(0.75, 1.2) * generator.uniform(0.9, 1.1, 3)
+    if generator.random() < 0.35:
+        lit = _darken_edge(lit, generator)
+    image = Image.fromarray(lit.clip(0, 255).astype(np.uint8))
+    if generator.random() < 0.5:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=int(generator.integers(40, 95)))
+        image = Image.open(file)
+    return np.asarray(image)
+
+
+def _darken_edge(
+    image: npt.NDArray[np.float64], generator: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """Darken everything outside a circle; the smallest circle leaves half of the image."""
+    y, x = np.mgrid[-1 : 1 : len(image) * 1j, -1 : 1 : len(image) * 1j]
+    right, down = generator.uniform(-0.1, 0.1, 2)
+    inside = np.hypot(x - right, y - down) < generator.uniform(0.8, 1.25)
+    return np.where(inside[..., None], image, generator.uniform(0, 25))

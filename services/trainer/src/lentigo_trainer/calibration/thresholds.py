@@ -1,10 +1,11 @@
-"""How a version answers: its map, its calibration, and every threshold that it is held to.
+"""The thresholds of a version, chosen on images that did not train it.
 
-The threshold from which the probability of malignancy means "refer".
+- Operating point: from which probability of malignancy a lesion is referred.
+- Abstention: below which probability the most probable diagnosis is not relied on.
+- Out-of-distribution: above which score (`unlikeness` in the manifest) an image gets no diagnosis.
 
-The probability below which the most probable diagnosis is not relied on.
-
-From which unlikeness on a picture gets no diagnosis.
+A version has one threshold of each kind, whichever engine runs it, so each is chosen on the outputs
+of every engine that may serve.
 """
 
 from collections.abc import Mapping
@@ -13,13 +14,13 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from numpy.typing import NDArray
 
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry, OodThreshold
 from lentigo_trainer.errors import EmptyClassError, MetricError
 from lentigo_trainer.evaluation.exported_model import ModelOutputs
 from lentigo_trainer.metrics.arrays import (
+    BoolArray,
     FloatArray,
     LabelArray,
     is_malignant,
@@ -30,11 +31,15 @@ from lentigo_trainer.metrics.arrays import (
 from lentigo_trainer.metrics.classification import accuracy, balanced_accuracy, present_codes
 
 WANTED_SENSITIVITY: Final = 0.95
+WANTED_COVERAGE: Final = 0.9
+REFUSED_SHARE: Final = 0.0075
+"""Largest share of lesions to refuse where the threshold is chosen, three in 400. Other lesions are
+refused a little more often, and the service may refuse 2 % for any reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Referrals:
-    """What an engine did at a threshold.
+    """How an engine refers at a threshold.
 
     Attributes:
         sensitivity: share of the malignant examples referred.
@@ -47,13 +52,13 @@ class Referrals:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A threshold on the summed probability of mel, bcc and akiec, and what it did where chosen.
+    """A threshold on the summed probability of mel, bcc and akiec, and its performance.
 
-    Figures on the very data a threshold was chosen on flatter it; `chosen_on` names those data.
+    Metrics on the data that chose a threshold flatter it; `chosen_on` names those data.
 
     Attributes:
         threshold: refer from this probability on, 0..1.
-        referrals: what it did on those data, for each engine it was chosen for.
+        referrals: its performance on those data, for each engine it was chosen for.
         malignant: how many malignant examples they hold.
         benign: how many benign ones.
         chosen_on: the data, in words.
@@ -66,11 +71,11 @@ class OperatingPoint:
     chosen_on: str
 
     def source(self) -> str:
-        """Say how the threshold came about, in one sentence for the manifest."""
+        """Describe how the threshold was chosen, in one sentence for the manifest."""
         engines = "; ".join(
-            f"{engine}: sensitivity {did.sensitivity:.3f} (n = {self.malignant}), "
-            f"specificity {did.specificity:.3f} (n = {self.benign})"
-            for engine, did in self.referrals.items()
+            f"{engine}: sensitivity {rates.sensitivity:.3f} (n = {self.malignant}), "
+            f"specificity {rates.specificity:.3f} (n = {self.benign})"
+            for engine, rates in self.referrals.items()
         )
         return (
             f"largest threshold with a sensitivity for mel, bcc and akiec of at least "
@@ -80,20 +85,20 @@ class OperatingPoint:
 
 def choose_operating_point(
     truth: LabelArray,
-    answers: Mapping[EngineName, FloatArray],
+    probabilities: Mapping[EngineName, FloatArray],
     chosen_on: str,
     wanted: float = WANTED_SENSITIVITY,
 ) -> OperatingPoint:
     """Find the threshold with the fewest false alarms among those sensitive enough.
 
-    A version has one threshold, whichever engine answers. So the smallest of the engines' own is
-    taken: a lower one refers no lesion less, and a referral missed is worse than a false alarm.
+    The smallest of the engines' thresholds is used: a lower one still refers every lesion, and a
+    missed referral is worse than a false alarm.
 
     Args:
         truth: class numbers, shape [n].
-        answers: probabilities by each engine that may serve, at least one; each of shape [n, 7],
-            in rows that sum to 1, calibrated as they will be served.
-        chosen_on: the data, in words; they should not be those the model is judged on.
+        probabilities: of each engine that may serve, at least one; each of shape [n, 7], in rows
+            that sum to 1, calibrated as they will be served.
+        chosen_on: the data, in words; not those that the model is evaluated on.
         wanted: least sensitivity, above 0 and at most 1.
 
     Raises:
@@ -101,14 +106,17 @@ def choose_operating_point(
         MetricError: arrays of another shape or range, or an impossible sensitivity.
     """
     if not 0 < wanted <= 1:
-        raise MetricError(f"A sensitivity of {wanted} cannot be asked for; it lies in (0, 1].")
+        raise MetricError(
+            f"A sensitivity of {wanted} is not possible; it must be above 0 and at most 1."
+        )
     scores = {
-        engine: malignancy(validate_predictions(truth, each)[1]) for engine, each in answers.items()
+        engine: malignancy(validate_predictions(truth, each)[1])
+        for engine, each in probabilities.items()
     }
     malignant = is_malignant(validate_labels(truth))
     if malignant.all() or not malignant.any():
         raise EmptyClassError(
-            "Choosing a malignancy threshold takes at least one malignant and one benign example."
+            "Choosing a malignancy threshold needs at least one malignant and one benign example."
         )
     threshold = min(_largest_threshold(malignant, each, wanted) for each in scores.values())
     return OperatingPoint(
@@ -122,11 +130,11 @@ def choose_operating_point(
     )
 
 
-def _largest_threshold(malignant: NDArray[np.bool_], scores: FloatArray, wanted: float) -> float:
+def _largest_threshold(malignant: BoolArray, scores: FloatArray, wanted: float) -> float:
     """Find one engine's threshold.
 
-    Every threshold between two neighbouring probabilities does the same on these data; the middle
-    is taken, so that a rounding on another processor does not move an example across it.
+    Every threshold between two neighbouring probabilities does the same on these data. Use the
+    middle, so that a rounding on another processor does not move an example across it.
     """
     highest_first = np.sort(scores[malignant])[::-1]
     # 0.95 * 20 must ask for 19 examples, also where the product is a rounding above 19.
@@ -136,23 +144,20 @@ def _largest_threshold(malignant: NDArray[np.bool_], scores: FloatArray, wanted:
     return float((lowest_referred + below) / 2)
 
 
-def _referrals(malignant: NDArray[np.bool_], referred: NDArray[np.bool_]) -> Referrals:
+def _referrals(malignant: BoolArray, referred: BoolArray) -> Referrals:
     return Referrals(
         sensitivity=float(referred[malignant].mean()),
         specificity=float((~referred[~malignant]).mean()),
     )
 
 
-WANTED_COVERAGE: Final = 0.9
-
-
 @dataclass(frozen=True, slots=True)
 class Abstention:
-    """A threshold on the probability of the answer itself, and how it came about.
+    """A threshold on the probability of the prediction itself, and how it was chosen.
 
     Attributes:
-        threshold: do not rely on an answer below it, 0..1.
-        source: what it did where it was chosen, in a sentence for the manifest.
+        threshold: do not rely on a prediction below it, 0..1.
+        source: its performance where it was chosen, in a sentence for the manifest.
     """
 
     threshold: float
@@ -161,45 +166,49 @@ class Abstention:
 
 def choose_abstention(
     truth: LabelArray,
-    answers: Mapping[EngineName, FloatArray],
+    probabilities: Mapping[EngineName, FloatArray],
     chosen_on: str,
     coverage: float = WANTED_COVERAGE,
 ) -> Abstention:
-    """Find the highest threshold that leaves a share of the answers standing, by every engine.
+    """Find the highest threshold that keeps a share of the predictions, for every engine.
 
-    Chow, "On Optimum Recognition Error and Reject Tradeoff" (1970): for a given share of answers
-    held back, holding back the least probable ones leaves the fewest errors.
+    Chow, "On Optimum Recognition Error and Reject Tradeoff" (1970): for a given share of rejected
+    predictions, rejecting the least probable ones leaves the fewest errors.
 
     Args:
         truth: class numbers, shape [n].
-        answers: probabilities by each engine that may serve, at least one; each of shape [n, 7],
-            in rows that sum to 1, calibrated as they will be served.
-        chosen_on: the data, in words; they should not be those the model is judged on.
-        coverage: least share of the answers to rely on, above 0 and at most 1.
+        probabilities: of each engine that may serve, at least one; each of shape [n, 7], in rows
+            that sum to 1, calibrated as they will be served.
+        chosen_on: the data, in words; not those that the model is evaluated on.
+        coverage: least share of the predictions to rely on, above 0 and at most 1.
 
     Raises:
         MetricError: arrays of another shape or range, no engine, or an impossible coverage.
     """
     if not 0 < coverage <= 1:
-        raise MetricError(f"A coverage of {coverage} cannot be asked for; it lies in (0, 1].")
-    if not answers:
-        raise MetricError("An abstention threshold takes the answers of at least one engine.")
+        raise MetricError(
+            f"A coverage of {coverage} is not possible; it must be above 0 and at most 1."
+        )
+    if not probabilities:
+        raise MetricError("An abstention threshold needs the outputs of at least one engine.")
     labels = validate_labels(truth)
-    given = {engine: validate_predictions(labels, each)[1] for engine, each in answers.items()}
-    threshold = min(_highest_threshold(each.max(axis=1), coverage) for each in given.values())
-    did = "; ".join(
-        f"{engine}: {_what_it_does(labels, each, each.max(axis=1) >= threshold)}"
-        for engine, each in given.items()
+    validated = {
+        engine: validate_predictions(labels, each)[1] for engine, each in probabilities.items()
+    }
+    threshold = min(_highest_threshold(each.max(axis=1), coverage) for each in validated.values())
+    performance = "; ".join(
+        f"{engine}: {_describe(labels, each, each.max(axis=1) >= threshold)}"
+        for engine, each in validated.items()
     )
     return Abstention(
         threshold,
         f"highest threshold that keeps at least {coverage:.0%} of the answers of each engine named "
-        f"here, on {chosen_on}; {did}",
+        f"here, on {chosen_on}; {performance}",
     )
 
 
 def _highest_threshold(confidence: FloatArray, coverage: float) -> float:
-    """Find one engine's threshold: the middle between the last answer dropped and the next."""
+    """Find one engine's threshold: the middle between the last prediction dropped and the next."""
     lowest_first = np.sort(confidence)
     # 0.1 * 610 must drop 61, also where the product is a rounding below 61.
     dropped = int((1 - coverage) * lowest_first.size + 1e-9)
@@ -207,79 +216,84 @@ def _highest_threshold(confidence: FloatArray, coverage: float) -> float:
     return float((below + lowest_first[dropped]) / 2)
 
 
-def _what_it_does(truth: LabelArray, answers: FloatArray, kept: NDArray[np.bool_]) -> str:
-    parts = [_figures("kept", truth[kept], answers[kept])]
+def _describe(truth: LabelArray, probabilities: FloatArray, kept: BoolArray) -> str:
+    parts = [_accuracies("kept", truth[kept], probabilities[kept])]
     if not kept.all():
-        parts.append(_figures("not relied on", truth[~kept], answers[~kept]))
+        parts.append(_accuracies("not relied on", truth[~kept], probabilities[~kept]))
     return ", ".join(parts)
 
 
-def _figures(name: str, truth: LabelArray, answers: FloatArray) -> str:
+def _accuracies(name: str, truth: LabelArray, probabilities: FloatArray) -> str:
     present = present_codes(truth)
     return (
-        f"{name} {truth.size} (accuracy {accuracy(truth, answers):.3f}, balanced accuracy over "
-        f"{len(present)} diagnoses {balanced_accuracy(truth, answers, present):.3f})"
+        f"{name} {truth.size} (accuracy {accuracy(truth, probabilities):.3f}, balanced accuracy "
+        f"over {len(present)} diagnoses {balanced_accuracy(truth, probabilities):.3f})"
     )
 
 
-REFUSED_SHARE: Final = 0.0075
-"""Of images that are lesions, at most three in 400 may be refused where the limit is chosen; other
-lesions are refused a little more often, and the service may refuse 2 % for any reason."""
-
-
-def choose_limit(
-    told: Mapping[EngineName, npt.NDArray[np.floating]],
+def choose_ood_threshold(
+    scores: Mapping[EngineName, npt.NDArray[np.floating]],
     method: str,
     chosen_on: str,
     share: float = REFUSED_SHARE,
 ) -> OodThreshold:
-    """Find the lowest limit that refuses no more than a share of some lesions, by any engine.
+    """Find the lowest threshold that refuses at most a share of some lesions, for every engine.
 
-    A version has one limit, whichever engine answers, so the largest of the engines' own is taken.
+    The largest of the engines' thresholds is used.
 
     Args:
-        told: the unlikeness of the same n images, float [n], by each engine that may serve.
-        method: what unlikeness is, in words.
+        scores: of the same n images, float [n], by each engine that may serve; higher is further
+            from the training images.
+        method: what the score is, in words.
         chosen_on: the images, in words; they should not have trained the network.
         share: that may be refused, 0 and above, below 1.
 
     Raises:
-        MetricError: no engine, no images, an unlikeness that is no number or below 0, an
-            impossible share, or no limit above 0.
+        MetricError: no engine, no images, a score that is not a number or below 0, an impossible
+            share, or no threshold above 0.
     """
     if not 0 <= share < 1:
-        raise MetricError(f"A share of {share} cannot be refused; it lies in [0, 1).")
-    if not told:
-        raise MetricError("A limit of unlikeness takes the answers of at least one engine.")
-    values = {engine: _checked(each) for engine, each in told.items()}
-    limit = max(_own_limit(each, share) for each in values.values())
-    if not limit > 0:
-        raise MetricError("Unlikeness is 0 for nearly every image, so it tells nothing.")
-    did = "; ".join(
-        f"{engine}: {np.count_nonzero(each > limit)} of {each.size} above it"
+        raise MetricError(
+            f"A share of {share} cannot be refused; it must be 0 or more and below 1."
+        )
+    if not scores:
+        raise MetricError(
+            "An out-of-distribution threshold needs the outputs of at least one engine."
+        )
+    values = {engine: _validate_scores(each) for engine, each in scores.items()}
+    threshold = max(_lowest_threshold(each, share) for each in values.values())
+    if not threshold > 0:
+        raise MetricError(
+            "The out-of-distribution score is 0 for nearly every image, so it separates nothing."
+        )
+    performance = "; ".join(
+        f"{engine}: {np.count_nonzero(each > threshold)} of {each.size} above it"
         for engine, each in values.items()
     )
     return OodThreshold(
-        limit=limit,
+        limit=threshold,
         method=method,
-        source=f"lowest limit that refuses at most {share:.2%} by each engine named here, "
-        f"on {chosen_on}; {did}",
+        source=f"lowest threshold that refuses at most {share:.2%} by each engine named here, "
+        f"on {chosen_on}; {performance}",
     )
 
 
-def _checked(told: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    values = np.asarray(told, np.float64)
+def _validate_scores(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    values = np.asarray(scores, np.float64)
     if values.ndim != 1 or not values.size:
-        raise MetricError(f"Unlikeness has shape {values.shape}; expected one for each image.")
+        raise MetricError(
+            f"The out-of-distribution scores have shape {values.shape}; expected one per image."
+        )
     if not (np.isfinite(values) & (values >= 0)).all():
         raise MetricError(
-            "An unlikeness is no number, or below 0. Check that training did not diverge."
+            "An out-of-distribution score is not a number, or below 0. Check that training did not "
+            "diverge."
         )
     return values
 
 
-def _own_limit(values: npt.NDArray[np.float64], share: float) -> float:
-    """Find one engine's limit: the middle between the last image kept and the first refused."""
+def _lowest_threshold(values: npt.NDArray[np.float64], share: float) -> float:
+    """Find one engine's threshold: the middle between the last image kept and the first refused."""
     lowest_first = np.sort(values)
     # Half an image does not count, and 0.005 * 200 must give 1, whatever its rounding.
     refused = int(share * lowest_first.size + 1e-9)
@@ -289,21 +303,21 @@ def _own_limit(values: npt.NDArray[np.float64], share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ChosenThresholds:
-    """How a version answers.
+    """How a version turns outputs into decisions.
 
     Attributes:
         geometry: cells of its activation map.
         calibration: of its probabilities.
         point: from which probability of malignancy it refers.
         abstention: below which probability its diagnosis is not relied on.
-        limit: above which unlikeness a picture gets no diagnosis.
+        ood: above which out-of-distribution score an image gets no diagnosis.
     """
 
     geometry: MapGeometry
     calibration: Calibration
     point: OperatingPoint
     abstention: Abstention
-    limit: OodThreshold
+    ood: OodThreshold
 
 
 def choose_thresholds(
@@ -318,24 +332,26 @@ def choose_thresholds(
 
     Args:
         geometry: of the version's activation map.
-        calibration: of its probabilities, which the answers have already.
-        method: what its unlikeness is, in words.
+        calibration: of its probabilities, already applied to the outputs.
+        method: what its out-of-distribution score is, in words.
         truth: class numbers, [n].
-        serving: what each of those engines said of the n images.
+        serving: the outputs of each of those engines for the n images.
         chosen_on: the images, in words.
 
     Raises:
         EmptyClassError: no malignant or no benign example.
-        MetricError: answers that cannot be.
+        MetricError: outputs of another shape or range.
     """
-    probabilities = {engine: said.probabilities for engine, said in serving.items()}
-    told = {
-        engine: said.unlikeness for engine, said in serving.items() if said.unlikeness is not None
+    probabilities = {engine: outputs.probabilities for engine, outputs in serving.items()}
+    scores = {
+        engine: outputs.unlikeness
+        for engine, outputs in serving.items()
+        if outputs.unlikeness is not None
     }
     return ChosenThresholds(
         geometry,
         calibration,
         choose_operating_point(truth, probabilities, chosen_on),
         choose_abstention(truth, probabilities, chosen_on),
-        choose_limit(told, method, chosen_on),
+        choose_ood_threshold(scores, method, chosen_on),
     )

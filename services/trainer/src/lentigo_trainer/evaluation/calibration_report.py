@@ -16,7 +16,7 @@ from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
 from lentigo_trainer.metrics.bootstrap import Estimate, Resampling
-from lentigo_trainer.metrics.classification import ReliabilityBin
+from lentigo_trainer.metrics.reliability import ReliabilityBin
 
 _HALVINGS: Final = 60
 

@@ -15,9 +15,9 @@ from lentigo_trainer.evaluation.report import (
     probabilities_of,
     truth_of,
 )
-from lentigo_trainer.metrics.arrays import FloatArray, validate_predictions
+from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
-from lentigo_trainer.metrics.classification import statistics_of
+from lentigo_trainer.metrics.classification import ClassificationMetrics
 
 COMPARED: Final = (
     "accuracy",
@@ -51,11 +51,11 @@ def paired_differences(
     if ours.answers is None or theirs.answers is None:
         return None
     truth = truth_of(ours.answers)
-    mine = statistics_of(*validate_predictions(truth, probabilities_of(ours.answers)))
-    others = statistics_of(*validate_predictions(truth, probabilities_of(theirs.answers)))
+    mine = ClassificationMetrics(truth, probabilities_of(ours.answers))
+    others = ClassificationMetrics(truth, probabilities_of(theirs.answers))
 
     def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
-        left, right = mine(weights), others(weights)
+        left, right = mine.statistics(weights), others.statistics(weights)
         return {name: left[name] - right[name] for name in COMPARED}
 
     result = ours.evaluation

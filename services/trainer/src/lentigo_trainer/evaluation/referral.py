@@ -22,7 +22,8 @@ from lentigo_contract.manifest.manifest import OodThreshold, Thresholds
 from lentigo_trainer.evaluation.exported_model import ModelOutputs
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant, malignancy
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
-from lentigo_trainer.metrics.classification import area_under_risk, mean, risk_at
+from lentigo_trainer.metrics.ranking import area_under_risk, risk_at
+from lentigo_trainer.metrics.weighted import mean
 
 _MELANOMA: Final = CODES.index("mel")
 

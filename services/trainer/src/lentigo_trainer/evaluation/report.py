@@ -223,7 +223,7 @@ class EvaluationReport(BaseModel):
         try:
             return cls.model_validate({**rest, "evaluation": figures})
         except ValueError as error:
-            raise MetricError(f"These are not the figures of an evaluation: {error}") from error
+            raise MetricError(f"These are not the metrics of an evaluation: {error}") from error
 
 
 def score(

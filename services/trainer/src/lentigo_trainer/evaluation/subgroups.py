@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant, malignancy
-from lentigo_trainer.metrics.bootstrap import FEWEST, Basis, Estimate, Resampling, estimates
-from lentigo_trainer.metrics.classification import (
+from lentigo_trainer.metrics.arrays import (
     BoolArray,
-    auc,
-    majority_code,
-    mean,
-    present_codes,
+    FloatArray,
+    LabelArray,
+    is_malignant,
+    malignancy,
 )
+from lentigo_trainer.metrics.bootstrap import FEWEST, Basis, Estimate, Resampling, estimates
+from lentigo_trainer.metrics.classification import majority_code, present_codes
+from lentigo_trainer.metrics.ranking import auc
+from lentigo_trainer.metrics.weighted import mean
 
 UNKNOWN: Final = "unknown"
 

@@ -1,36 +1,27 @@
-"""Every figure of one evaluation, with its interval, as a value that can be written and read."""
+"""The metrics of one evaluation, each with its interval: what the manifest and reports hold."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    JsonValue,
-)
+from pydantic import BaseModel, ConfigDict, JsonValue
 
-from lentigo_contract.labels import CODES, index_of
+from lentigo_contract.labels import CODES
 from lentigo_trainer.errors import MetricError
-from lentigo_trainer.metrics import classification
-from lentigo_trainer.metrics.arrays import (
-    FloatArray,
-    LabelArray,
-    is_malignant,
-    validate_predictions,
-)
-from lentigo_trainer.metrics.bootstrap import RESAMPLES, Estimate, Interval, bootstrap
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
+from lentigo_trainer.metrics.bootstrap import RESAMPLES, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.classification import (
-    ReliabilityBin,
-    expected_calibration_error,
-    reliability_diagram,
-    statistics_of,
+    ClassificationMetrics,
+    confusion_matrix,
+    majority_code,
+    present_codes,
 )
+from lentigo_trainer.metrics.reliability import ReliabilityBin, reliability_diagram
 
 
 class ClassMetrics(BaseModel):
-    """The figures of one diagnosis."""
+    """The metrics of one diagnosis."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,17 +31,17 @@ class ClassMetrics(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """What was measured on one set of examples; see `metrics` for the meaning of each figure.
+    """The metrics on one set of images; `ClassificationMetrics` says what each means.
 
     Attributes:
         examples: how many images.
         lesions: how many lesions (groups) they show.
         resamples: how many bootstrap resamples the intervals rest on.
         seed: the seed of those resamples.
-        majority: the code of the most frequent class, which the baseline always answers.
-        averaged_over: the codes that balanced accuracy and macro AUC speak of: those present.
+        majority: the code of the most frequent class, which the baseline always predicts.
+        averaged_over: the codes that balanced accuracy and macro AUC average over: those present.
         classes: per code, in label order.
-        confusion: 7 rows of 7 counts, truth by answer, in label order.
+        confusion: 7 rows of 7 counts, truth by prediction, in label order.
         reliability: the bars of the reliability diagram.
     """
 
@@ -76,12 +67,12 @@ class Evaluation(BaseModel):
     reliability: tuple[ReliabilityBin, ...]
 
     def to_json(self) -> dict[str, JsonValue]:
-        """Give everything as plain values, fit for `json.dumps` and for the manifest."""
+        """Return everything as plain values for `json.dumps` and the manifest."""
         return self.model_dump(mode="json")
 
     @classmethod
     def from_json(cls, values: Mapping[str, JsonValue]) -> "Evaluation":
-        """Read back what `to_json` gave.
+        """Read what `to_json` returned.
 
         Raises:
             MetricError: the values are not such an evaluation.
@@ -89,7 +80,7 @@ class Evaluation(BaseModel):
         try:
             return cls.model_validate(values)
         except ValueError as error:
-            raise MetricError(f"These are not the figures of an evaluation: {error}") from error
+            raise MetricError(f"These are not the metrics of an evaluation: {error}") from error
 
 
 def evaluate(
@@ -99,7 +90,7 @@ def evaluate(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Evaluation:
-    """Measure everything, with 95 % intervals by bootstrap over lesions.
+    """Compute every metric, with 95 % intervals by bootstrap over lesions.
 
     Args:
         truth: class numbers in the order of `labels.CODES`, shape [n].
@@ -111,69 +102,35 @@ def evaluate(
     Raises:
         MetricError: arrays of another shape or range, or no examples.
     """
-    truth, probabilities = validate_predictions(truth, probabilities)
-    if groups.shape != truth.shape:
-        raise MetricError(f"There are {groups.shape} lesions for {truth.size} examples.")
-    intervals = bootstrap(statistics_of(truth, probabilities), groups, seed, resamples)
-    total = truth.size
-    members = np.bincount(truth, minlength=len(CODES))
-    named = np.bincount(probabilities.argmax(axis=1), minlength=len(CODES))
-
-    def figure(measure: Callable[[], float], key: str, n: int = total) -> Estimate:
-        return _figure(measure, intervals[key], n)
-
-    def class_figures(code: str) -> ClassMetrics:
-        n = int(members[index_of(code)])
-        answered = int(named[index_of(code)])
-        args = (truth, probabilities, code)
-        return ClassMetrics(
-            recall=figure(lambda: classification.recall(*args), f"recall {code}", n),
-            precision=figure(
-                lambda: classification.precision(*args), f"precision {code}", answered
-            ),
-            auc=figure(lambda: classification.one_vs_rest_auc(*args), f"auc {code}", n),
-        )
-
-    both = (truth, probabilities)
+    metrics = ClassificationMetrics(truth, probabilities)
+    if groups.shape != metrics.truth.shape:
+        raise MetricError(f"There are {groups.shape} lesions for {metrics.truth.size} examples.")
+    found = estimates(metrics.statistics, metrics.bases, Resampling(groups, seed, resamples))
+    both = (metrics.truth, metrics.probabilities)
     return Evaluation(
-        examples=total,
+        examples=metrics.truth.size,
         lesions=int(np.unique(groups).size),
         resamples=resamples,
         seed=seed,
-        majority=classification.majority_code(truth),
-        averaged_over=classification.present_codes(truth),
-        accuracy=figure(lambda: classification.accuracy(*both), "accuracy"),
-        majority_baseline=figure(
-            lambda: classification.majority_baseline(truth), "majority_baseline"
-        ),
-        balanced_accuracy=figure(
-            lambda: classification.balanced_accuracy(*both), "balanced_accuracy"
-        ),
-        melanoma_sensitivity=figure(
-            lambda: classification.melanoma_sensitivity(*both),
-            "melanoma_sensitivity",
-            int(members[index_of("mel")]),
-        ),
-        malignant_auc=figure(
-            lambda: classification.malignant_auc(*both),
-            "malignant_auc",
-            int(is_malignant(truth).sum()),
-        ),
-        macro_auc=figure(lambda: classification.macro_auc(*both), "macro_auc"),
-        expected_calibration_error=figure(
-            lambda: expected_calibration_error(*both), "expected_calibration_error"
-        ),
-        brier=figure(lambda: classification.brier_score(*both), "brier"),
-        log_loss=figure(lambda: classification.log_loss(*both), "log_loss"),
-        classes={code: class_figures(code) for code in CODES},
-        confusion=tuple(tuple(row) for row in classification.confusion_matrix(*both).tolist()),
+        majority=majority_code(metrics.truth),
+        averaged_over=present_codes(metrics.truth),
+        accuracy=found["accuracy"],
+        majority_baseline=found["majority_baseline"],
+        balanced_accuracy=found["balanced_accuracy"],
+        melanoma_sensitivity=found["melanoma_sensitivity"],
+        malignant_auc=found["malignant_auc"],
+        macro_auc=found["macro_auc"],
+        expected_calibration_error=found["expected_calibration_error"],
+        brier=found["brier"],
+        log_loss=found["log_loss"],
+        classes={
+            code: ClassMetrics(
+                recall=found[f"recall {code}"],
+                precision=found[f"precision {code}"],
+                auc=found[f"auc {code}"],
+            )
+            for code in CODES
+        },
+        confusion=tuple(tuple(row) for row in confusion_matrix(*both).tolist()),
         reliability=reliability_diagram(*both),
     )
-
-
-def _figure(measure: Callable[[], float], interval: Interval, n: int) -> Estimate:
-    try:
-        value = measure()
-    except MetricError as undefined:
-        return Estimate(value=None, low=None, high=None, n=n, reason=str(undefined))
-    return Estimate(value=value, low=interval.low, high=interval.high, n=n, reason=interval.reason)

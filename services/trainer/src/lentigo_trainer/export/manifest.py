@@ -50,7 +50,7 @@ def describe(
             abstention=abstention.threshold,
             abstention_source=abstention.source,
         ),
-        unlikeness=answering.limit,
+        unlikeness=answering.ood,
         metrics=evaluation.to_json(),
         dataset=DatasetRecord(
             name="HAM10000",

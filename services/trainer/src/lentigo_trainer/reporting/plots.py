@@ -22,7 +22,7 @@ from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.metrics.bootstrap import Estimate
-from lentigo_trainer.metrics.classification import ReliabilityBin
+from lentigo_trainer.metrics.reliability import ReliabilityBin
 from lentigo_trainer.reporting.model_card.evidence import Other
 from lentigo_trainer.reporting.style import (
     BLUE,
