@@ -10,7 +10,7 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lentigo_inference.api.dependencies import LifespanState, Services
+from lentigo_inference.api.dependencies import AppState, LifespanState
 from lentigo_inference.app import create_app
 from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.observability.tracing import Tracing
@@ -27,12 +27,12 @@ class Running:
     """A running service: its client, and its inside for those tests that must reach in."""
 
     client: httpx.AsyncClient
-    services: Services
+    state: AppState
     app: FastAPI
 
     async def look(self) -> None:
         """Have the repository looked at, as the clock would."""
-        await asyncio.to_thread(self.services.reloader.check)
+        await asyncio.to_thread(self.state.reloader.check)
 
     async def predict(
         self,
@@ -65,7 +65,7 @@ async def running(
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://lentigo.test"
             ) as client:
-                service = Running(client, lifespan_state["services"], app)
+                service = Running(client, lifespan_state["app_state"], app)
                 await service.look()
                 yield service
 

@@ -5,18 +5,30 @@ import sys
 
 import pytest
 
-from lentigo_inference.__main__ import main
+from lentigo_inference.cli import main
 from lentigo_inference.server.serve import ListenError, address_of, listen
 from lentigo_inference.settings import Settings, environment_name
 
 
 def test_help_lists_every_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--help"])
-    assert ended.value.code == 0
+    assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(environment_name(field) in text for field in Settings.model_fields)
     assert "LENTIGO_PORT [8000]" in text
+
+
+def test_help_does_not_load_the_service() -> None:
+    code = (
+        "import sys; from lentigo_inference.cli import main; main(['--help']); "
+        "sys.exit(str([name for name in ('fastapi', 'tensorflow') if name in sys.modules] or ''))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.stderr.strip() == ""
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["keys"], ["keys", "add", "a"], ["seed"]])
+def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
+    assert main(arguments) == 2
 
 
 def test_bad_settings_are_one_line_that_names_them(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.__main__ import main
+from lentigo_inference.cli import main
 from tests.contract.versions import fill_made_version
 
 

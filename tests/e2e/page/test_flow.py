@@ -35,7 +35,7 @@ def test_an_image_becomes_a_diagnosis(page: Page, service: ServiceProcess) -> No
     names = [entry["name"] for entry in truth["probabilities"]]
     expect(page.locator(".bars .name")).to_have_text([re.compile(f"^{name}") for name in names])
     expect(page.locator(".result .notice")).to_have_text(truth["notice"])
-    refer = "Refer" if truth["malignancy"]["refer"] else "Below the threshold"
+    refer = "Refer" if truth["malignancy"]["refer"] else "Below the referral threshold"
     expect(page.locator(".verdict h3")).to_contain_text(refer)
 
 
@@ -58,11 +58,11 @@ def test_what_was_measured_of_the_model_stands_beside_its_answer(
 @pytest.mark.parametrize(
     ("probability", "threshold", "told"),
     [
-        (0.25, 0.1, "get 25%. This model says to refer from 10% on."),
-        (0.25, 0.0001, "get 25%. This model says to refer from 0.01% on."),
-        (0.00101, 0.00102, "get 0.101%. This model says to refer from 0.102% on."),
-        (0.00002, 0.001, "get <.0.1%. This model says to refer from 0.1% on."),
-        (1.0, 0.001, "get >.99.9%. This model says to refer from 0.1% on."),
+        (0.25, 0.1, "add up to 25%. This model advises referral from 10%."),
+        (0.25, 0.0001, "add up to 25%. This model advises referral from 0.01%."),
+        (0.00101, 0.00102, "add up to 0.101%. This model advises referral from 0.102%."),
+        (0.00002, 0.001, "add up to <.0.1%. This model advises referral from 0.1%."),
+        (1.0, 0.001, "add up to >.99.9%. This model advises referral from 0.1%."),
     ],
 )
 def test_a_probability_and_its_threshold_never_read_the_same(
@@ -95,7 +95,7 @@ def test_the_map_can_be_chosen_and_faded(page: Page, service: ServiceProcess) ->
     page.get_by_label("Diagnosis", exact=True).select_option(last)
     expect(canvas).to_have_attribute("data-code", last)
     assert canvas.evaluate("canvas => canvas.toDataURL()") != before
-    page.get_by_label("Strength of the map").fill("0")
+    page.get_by_label("Map opacity").fill("0")
     expect(canvas).to_have_css("opacity", "0")
 
 

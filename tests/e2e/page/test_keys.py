@@ -44,7 +44,7 @@ def test_a_key_is_asked_for_until_it_is_right(
     visit: Visit, locked: ServiceProcess, keys: dict[Scope, str]
 ) -> None:
     page = visit(locked.url)
-    expect(page.locator("#model")).to_contain_text("only to those with a key")
+    expect(page.locator("#model")).to_contain_text("visible with a key")
     choose(page, lesion("mel"), lesion("nv"))
     button(page, "Predict all").click()
     enter(page, "lentigo_wrong")
@@ -69,7 +69,7 @@ def test_a_key_is_kept_for_the_session_of_this_tab_and_nowhere_else(
     assert keys[Scope.PREDICT] not in page.url
     other = page.context.new_page()
     other.goto(locked.url)
-    expect(other.locator("#model")).to_contain_text("only to those with a key")
+    expect(other.locator("#model")).to_contain_text("visible with a key")
 
 
 def test_who_has_no_key_is_told_what_is_missing(visit: Visit, locked: ServiceProcess) -> None:

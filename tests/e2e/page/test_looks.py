@@ -60,7 +60,7 @@ def states(page: Page, predict: str) -> Iterator[str]:
     page.locator(".withheld .button").first.click()
     see_result(page)
     expect(page.locator("#warning")).to_be_visible()
-    yield "answered anyway"
+    yield "predicted anyway"
     choose(page, file("photo.heic", HEIC))
     page.locator(".item").last.click()
     expect(page.locator(".problem")).to_be_visible()

@@ -53,12 +53,12 @@ def refused(page: Page, image: FilePayload) -> None:
     choose(page, image)
     page.locator(".item").last.click()
     button(page, "Predict").click()
-    expect(page.locator(".withheld h2")).to_have_text("This picture cannot be judged")
+    expect(page.locator(".withheld h2")).to_have_text("This image cannot be assessed")
 
 
 def forced(page: Page, image: FilePayload) -> None:
     refused(page, image)
-    button(page, "Answer anyway").click()
+    button(page, "Predict anyway").click()
     see_result(page)
 
 
@@ -71,25 +71,27 @@ def test_a_picture_that_cannot_be_judged_gets_a_reason_and_advice_and_no_diagnos
     expect(flaw).to_have_count(1)
     expect(flaw.locator("strong")).to_have_text(why)
     expect(flaw).to_contain_text(re.compile(r"(Take it again|take it again|Choose)"))
-    expect(page.locator(".verdict.refer")).to_contain_text("have a dermatologist see the lesion")
+    expect(page.locator(".verdict.refer")).to_contain_text(
+        "have a dermatologist examine the lesion"
+    )
     expect(page.locator(".withheld .notice")).to_be_visible()
     expect(page.locator(".item .state")).to_have_text(re.compile("No diagnosis · Refer$"))
     for shown_with_a_diagnosis in (".result", ".bars", "canvas", ".why"):
         expect(page.locator(shown_with_a_diagnosis)).to_have_count(0)
 
 
-def test_answer_anyway_gives_a_diagnosis_below_a_warning(page: Page) -> None:
+def test_predict_anyway_gives_a_diagnosis_below_a_warning(page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     forced(page, FLAWED["It is blurred."])
     assert [url for url in asked if "/v1/predictions" in url][-1].endswith("&force=true")
     warning = page.locator(".result > :first-child")
     expect(warning).to_have_id("warning")
-    expect(warning).to_contain_text("Answered anyway")
-    expect(warning).to_contain_text("It is blurred. Do not rely on anything below.")
-    expect(page.locator(".verdict.refer")).to_contain_text("The picture cannot be judged")
+    expect(warning).to_contain_text("Predicted anyway")
+    expect(warning).to_contain_text("It is blurred. Do not rely on this result.")
+    expect(page.locator(".verdict.refer p").first).to_contain_text("This image cannot be assessed")
     expect(page.locator(".bars li")).to_have_count(7)
-    expect(page.locator(".item .state")).to_contain_text("answered anyway")
+    expect(page.locator(".item .state")).to_contain_text("predicted anyway")
     expect(page.locator(".result h2")).to_be_focused()
 
 
@@ -98,9 +100,9 @@ def test_a_diagnosis_that_the_model_is_not_sure_of_says_so(page: Page) -> None:
     button(page, "Predict").click()
     see_result(page)
     expect(page.locator("#warning")).to_have_count(0)
-    expect(page.locator(".unsure")).to_contain_text("not sure enough")
-    expect(page.locator(".verdict.refer")).to_contain_text("not sure enough of its diagnosis")
-    expect(page.get_by_role("status").first).to_contain_text("not sure enough")
+    expect(page.locator(".unsure")).to_contain_text("not confident in this diagnosis")
+    expect(page.locator(".verdict.refer p").first).to_contain_text("not confident in its diagnosis")
+    expect(page.get_by_role("status").first).to_contain_text("not confident in this diagnosis")
 
 
 def test_a_screen_reader_hears_what_is_wrong(page: Page) -> None:
@@ -108,15 +110,15 @@ def test_a_screen_reader_hears_what_is_wrong(page: Page) -> None:
     said = page.get_by_role("status").first
     expect(said).to_contain_text("blue.jpg: no diagnosis. It is unlike the images")
     expect(page.locator(".withheld h2")).to_be_focused()
-    button(page, "Answer anyway").click()
+    button(page, "Predict anyway").click()
     see_result(page)
-    expect(said).to_contain_text("Answered anyway: It is unlike the images")
+    expect(said).to_contain_text("Predicted anyway: It is unlike the images")
 
 
-def test_a_cancelled_answer_anyway_leaves_an_image_that_is_judged_again(page: Page) -> None:
+def test_a_cancelled_predict_anyway_leaves_an_image_that_is_judged_again(page: Page) -> None:
     refused(page, BLUE)
     page.route(PREDICTIONS, lambda _route: None)
-    button(page, "Answer anyway").click()
+    button(page, "Predict anyway").click()
     button(page, "Cancel").click()
     page.unroute(PREDICTIONS)
     button(page, "Predict").click()

@@ -130,7 +130,7 @@ def test_a_prediction_can_be_called_off_and_begun_again(page: Page) -> None:
     button(page, "Predict").click()
     held.wait_for(1)
     button(page, "Cancel").click()
-    expect(page.locator(".item .state")).to_contain_text("Not yet predicted")
+    expect(page.locator(".item .state")).to_contain_text("Not predicted yet")
     predict(page)
 
 

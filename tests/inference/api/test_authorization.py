@@ -100,7 +100,7 @@ async def test_a_key_that_is_removed_counts_no_more_and_one_that_is_added_does(
         remove_key(key_file, "predict")
         record, text = make_key("predict", frozenset({Scope.PREDICT}))
         add_key(key_file, record)
-        await asyncio.to_thread(service.services.gatekeeper.refresh)
+        await asyncio.to_thread(service.state.gatekeeper.refresh)
         assert (await predict(service.client, bearer(keys["predict"]))).status_code == 401
         assert (await predict(service.client, bearer(text))).status_code == 200
 
@@ -110,7 +110,7 @@ async def test_a_key_file_that_is_damaged_or_gone_leaves_the_keys(
     guarded: Settings, keys: dict[str, str], key_file: Path
 ) -> None:
     async with running(guarded) as service:
-        gatekeeper = service.services.gatekeeper
+        gatekeeper = service.state.gatekeeper
         with structlog.testing.capture_logs() as logs:
             await asyncio.to_thread(key_file.write_text, "{")
             await asyncio.to_thread(gatekeeper.refresh)
@@ -182,7 +182,7 @@ async def test_administration_without_a_key_file_is_forbidden_and_says_how(
 ) -> None:
     async with running(settings) as service:
         assert (await service.client.get("/v1/models")).status_code == 200
-        services = service.services
+        services = service.state
         with pytest.raises(Exception, match="keys add NAME --scope admin"):
             await services.gatekeeper.identify(None, Scope.ADMIN)
 

@@ -59,7 +59,7 @@ async def test_a_batch_counts_as_many_predictions(settings: Settings, store: Mod
     publish_plain(store, 1)
     tight = settings.model_copy(update={"max_pending": 4})
     async with running(tight) as service:
-        with service.services.admission.enter():
+        with service.state.admission.enter():
             refused = await send(service, GOOD[0])
             assert refused.status_code == 503
             assert int(refused.headers["retry-after"]) >= 1

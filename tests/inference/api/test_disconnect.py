@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.api.disconnect import while_connected
+from lentigo_inference.api.disconnect import cancel_on_disconnect
 from lentigo_inference.engines.base import Images, Prediction
 from lentigo_inference.serving.batcher import BatchLimits
 from lentigo_inference.settings import Settings
@@ -39,7 +39,7 @@ async def test_work_for_a_client_that_stays_is_done() -> None:
     async def work() -> str:
         return "done"
 
-    assert await while_connected(Client().request(), work()) == "done"
+    assert await cancel_on_disconnect(Client().request(), work()) == "done"
 
 
 async def test_work_that_fails_fails_as_it_does_alone() -> None:
@@ -47,7 +47,7 @@ async def test_work_that_fails_fails_as_it_does_alone() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await while_connected(Client().request(), work())
+        await cancel_on_disconnect(Client().request(), work())
 
 
 @pytest.mark.parametrize("how", ["leaves", "is cut off"])
@@ -62,7 +62,7 @@ async def test_work_nobody_waits_for_is_cancelled(how: str) -> None:
             cancelled.set()
 
     client = Client()
-    task = asyncio.get_running_loop().create_task(while_connected(client.request(), work()))
+    task = asyncio.get_running_loop().create_task(cancel_on_disconnect(client.request(), work()))
     await begun.wait()
     if how == "leaves":
         client.leave.set()
@@ -107,5 +107,5 @@ async def test_a_request_is_answered_when_its_time_is_over_whatever_the_engine_d
         assert late.status_code == 503
         assert int(late.headers["retry-after"]) >= 1
         assert problem_of(late)["type"].endswith("deadline-exceeded")
-        assert service.services.admission.under_way == 0
+        assert service.state.admission.under_way == 0
         engine.opened.set()

@@ -165,7 +165,7 @@ async def test_damaged_files_are_refused_or_answered_and_nothing_of_them_stays(
                 grown_from = resident_bytes()
         if grown_from:
             assert resident_bytes() - grown_from < 64 * 2**20
-        assert service.services.admission.under_way == 0
+        assert service.state.admission.under_way == 0
         assert (await service.predict(jpeg_bytes())).status_code == 200
     assert len(statuses) == FILES
     assert set(statuses) <= {200, 400, 415, 422}

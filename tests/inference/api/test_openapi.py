@@ -4,7 +4,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from lentigo_inference.api.schemas import PredictionAnswer, Problem
+from lentigo_inference.api.schemas import PredictionResponse, Problem
 from lentigo_inference.app import create_app
 from lentigo_inference.settings import Settings
 
@@ -94,14 +94,14 @@ def test_references_lead_somewhere(document: dict[str, Any]) -> None:
 
 
 def test_the_example_of_an_answer_is_one(document: dict[str, Any]) -> None:
-    (example,) = document["components"]["schemas"]["PredictionAnswer"]["examples"]
-    PredictionAnswer.model_validate(example)
+    (example,) = document["components"]["schemas"]["PredictionResponse"]["examples"]
+    PredictionResponse.model_validate(example)
 
 
 def test_the_example_of_a_batch_has_an_answer_without_a_diagnosis(document: dict[str, Any]) -> None:
-    (example,) = document["components"]["schemas"]["BatchAnswer"]["examples"]
+    (example,) = document["components"]["schemas"]["BatchResponse"]["examples"]
     answered, withheld, failed = example["results"]
     assert answered["diagnosis"]
     assert withheld["diagnosis"] is None
-    assert PredictionAnswer.model_validate(withheld).malignancy.refer
+    assert PredictionResponse.model_validate(withheld).malignancy.refer
     Problem.model_validate(failed)

@@ -135,7 +135,7 @@ async def test_among_hostile_uploads_at_concurrency_32_each_answer_is_that_of_it
         async with asyncio.TaskGroup() as group:
             for _ in range(32):
                 group.create_task(client())
-        assert service.services.admission.under_way == 0
+        assert service.state.admission.under_way == 0
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ async def test_a_client_that_leaves_gives_its_place_back(settings: Settings) -> 
             "scheme": "http",
             "http_version": "1.1",
             "headers": [(b"content-type", b"image/jpeg")],
-            "state": {"services": service.services},
+            "state": {"app_state": service.state},
         }
         with structlog.testing.capture_logs() as logs:
             await service.app(scope, receive, send)

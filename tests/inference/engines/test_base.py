@@ -73,5 +73,5 @@ def test_an_engine_with_an_impossible_unlikeness_is_refused(
 
 
 def test_the_service_is_imported_without_tensorflow() -> None:
-    code = "import sys, lentigo_inference.__main__; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, lentigo_inference.startup; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

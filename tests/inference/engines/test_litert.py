@@ -86,7 +86,7 @@ class Blocked:
             raise ImportError(name + " is not installed")
 
 sys.meta_path.insert(0, Blocked())
-import lentigo_inference.__main__
+import lentigo_inference.startup
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.engines.base import warm_up
 from lentigo_inference.engines.selection import engine_loader

@@ -176,7 +176,7 @@ async def test_a_service_that_is_being_stopped_is_not_ready_and_still_tells(
 ) -> None:
     publish_plain(store, 1)
     async with running(settings) as service:
-        service.services.stopping.begin()
+        service.state.stopping.begin()
         assert (await service.predict()).status_code == 503
         seen = await scrape(service.client)
     assert seen.value("lentigo_ready") == 0
@@ -214,7 +214,7 @@ async def test_what_nobody_foresaw_is_counted_too(
 
     async with running(settings) as service:
         with monkeypatch.context() as patch:
-            patch.setattr("lentigo_inference.api.predictions.prediction_answer", broken)
+            patch.setattr("lentigo_inference.api.predictions.prediction_response", broken)
             assert (await service.predict()).status_code == 500
         seen = await scrape(service.client)
     assert seen.value("lentigo_rejections_total", reason="internal") == 1

@@ -234,7 +234,7 @@ def test_traces_are_wanted_where_there_is_a_place_for_them(
 
 def test_without_an_endpoint_the_sdk_is_not_imported() -> None:
     code = (
-        "import sys, lentigo_inference.__main__ as main\n"
+        "import sys, lentigo_inference.startup as main\n"
         "from lentigo_inference.settings import Settings\n"
         "main.create_app(Settings())\n"
         "bad = ('opentelemetry.sdk', 'opentelemetry.exporter', 'requests', 'google.protobuf')\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from lentigo_inference.__main__ import main
+from lentigo_inference.cli import main
 from lentigo_inference.errors import KeyFileError
 from lentigo_inference.security.api_keys import (
     KeyRing,
@@ -174,8 +174,8 @@ def test_what_counts_is_the_address_that_a_container_is_published_on(
         listener.close()
         served.append("served")
 
-    monkeypatch.setattr("lentigo_inference.__main__.serve", serve)
-    monkeypatch.setattr("lentigo_inference.__main__.configure_logs", lambda _settings: None)
+    monkeypatch.setattr("lentigo_inference.startup.serve", serve)
+    monkeypatch.setattr("lentigo_inference.startup.configure_logs", lambda _settings: None)
     for name in ("LENTIGO_KEY_FILE", "LENTIGO_ALLOW_ANONYMOUS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LENTIGO_HOST", listens_on)

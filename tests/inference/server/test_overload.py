@@ -38,7 +38,7 @@ async def test_every_way_to_a_prediction_is_refused_with_a_delay(
     narrow: Settings, path: str
 ) -> None:
     async with running(narrow) as service:
-        with service.services.admission.enter():
+        with service.state.admission.enter():
             refused = await service.client.post(path, headers={"X-Request-ID": "r1"})
         after = await service.predict()
     assert refused.status_code == 503
@@ -51,7 +51,7 @@ async def test_every_way_to_a_prediction_is_refused_with_a_delay(
 
 async def test_whatever_is_no_prediction_is_answered(narrow: Settings) -> None:
     async with running(narrow) as service:
-        with service.services.admission.enter():
+        with service.state.admission.enter():
             statuses = {
                 path: (await service.client.get(path)).status_code
                 for path in ("/v2/health/live", "/v2/health/ready", "/v1/models", "/metrics", "/no")
@@ -70,7 +70,7 @@ async def test_a_refusal_reads_nothing_of_the_upload(narrow: Settings) -> None:
         yield b"\xff\xd8"
 
     async with running(narrow) as service:
-        with service.services.admission.enter():
+        with service.state.admission.enter():
             refused = await service.client.post(PREDICTIONS, content=upload())
     assert refused.status_code == 503
     # httpx hands the body over when it is asked for.
@@ -79,7 +79,7 @@ async def test_a_refusal_reads_nothing_of_the_upload(narrow: Settings) -> None:
 
 async def test_a_refusal_is_counted_in_the_metrics_like_any_other(narrow: Settings) -> None:
     async with running(narrow) as service:
-        with service.services.admission.enter():
+        with service.state.admission.enter():
             await service.predict()
         text = (await service.client.get("/metrics")).text
     assert 'lentigo_rejections_total{reason="busy"} 1.0' in text
@@ -90,7 +90,7 @@ async def test_a_refusal_is_counted_in_the_metrics_like_any_other(narrow: Settin
 async def test_a_refusal_has_no_line_of_its_own(narrow: Settings) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(narrow) as service:
-            with service.services.admission.enter():
+            with service.state.admission.enter():
                 for _ in range(3):
                     await service.predict()
             await service.predict()

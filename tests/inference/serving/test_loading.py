@@ -7,7 +7,7 @@ import pytest
 
 from lentigo_contract.errors import VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.api.dependencies import admit
+from lentigo_inference.api.dependencies import authorize
 from lentigo_inference.engines.base import Engine, Images, Prediction
 from lentigo_inference.errors import VersionRefusedError
 from lentigo_inference.serving.model_manager import Reloader, at_low_priority
@@ -124,7 +124,7 @@ async def test_a_client_loads_goes_back_and_is_refused_an_unload(
     async with running(settings) as service:
         assert (await service.client.post(LOAD)).status_code == 403
         # Keys have tests of their own.
-        service.app.dependency_overrides[admit] = lambda: None
+        service.app.dependency_overrides[authorize] = lambda: None
         back = await service.client.post(LOAD, json={"parameters": {"version": "1"}})
         assert (back.status_code, back.json()) == (200, {"name": "lentigo", "version": "1"})
         assert (await service.predict()).json()["model"]["version"] == "1"

@@ -8,7 +8,7 @@ import pytest
 
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_inference.settings import Settings
-from lentigo_inference.web.assets import joined_script, page_files
+from lentigo_inference.web.assets import bundle_modules, page_files
 from tests.inference.live_app import running
 
 PLACES = re.compile(r"\{\w+\}")
@@ -59,12 +59,12 @@ def test_modules_are_joined_after_those_they_import() -> None:
         "c.js": "export const c = () => 1;\n",
         "unused.js": "export const d = 1;\n",
     }
-    assert joined_script(modules, "main.js") == "const c = () => 1;\nconst b = c;\nb();\n"
+    assert bundle_modules(modules, "main.js") == "const c = () => 1;\nconst b = c;\nb();\n"
 
 
 def test_a_module_that_is_not_there_is_an_error() -> None:
     with pytest.raises(KeyError, match=r"b\.js"):
-        joined_script({"main.js": 'import { b } from "./b.js";\n'}, "main.js")
+        bundle_modules({"main.js": 'import { b } from "./b.js";\n'}, "main.js")
 
 
 def test_every_language_says_the_same_with_the_same_places() -> None:

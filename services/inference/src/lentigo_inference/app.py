@@ -21,7 +21,7 @@ from lentigo_inference.api import (
     predictions,
     repository,
 )
-from lentigo_inference.api.dependencies import LifespanState, Services, admit
+from lentigo_inference.api.dependencies import AppState, LifespanState, authorize
 from lentigo_inference.api.openapi import PREDICTIONS, describe
 from lentigo_inference.api.problems import install_problem_handlers
 from lentigo_inference.engines.base import EngineLoader
@@ -101,7 +101,7 @@ def create_app(
         ),
         middleware=_middleware(settings, measured, tracing),
         telemetry=_NO_TELEMETRY,
-        dependencies=[Depends(admit)],
+        dependencies=[Depends(authorize)],
         # FastAPI's pages load their scripts from a public host, and its document blocks the loop.
         docs_url=None,
         redoc_url=None,
@@ -188,7 +188,7 @@ def _lifespan(
                 await asyncio.to_thread(tracing.open)
             with metrics.including(state):
                 yield {
-                    "services": Services(
+                    "app_state": AppState(
                         settings=settings,
                         store=store,
                         slot=slot,

@@ -1,110 +1,190 @@
-"""`lentigo-inference keys`: make, list and remove API keys.
+"""`lentigo-inference`: serve, make and list API keys, seed an empty repository.
 
-`lentigo-inference seed`: put a first model into an empty repository.
+FastAPI takes a second to load, so it is imported when the service starts, and `--help` answers at
+once.
 """
 
-import argparse
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Annotated, Final
 
+import typer
 from pydantic import ValidationError
 
+from lentigo_contract.errors import LentigoError
+from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_contract.repository.store import ModelStore, seed
+from lentigo_inference import __version__
 from lentigo_inference.errors import KeyFileError
 from lentigo_inference.security.api_keys import Scope, add_key, make_key, read_keys, remove_key
+from lentigo_inference.settings import Settings, environment_name
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it no other way
+PROGRAM: Final = "lentigo-inference"
 
-import argparse
-from typing import TYPE_CHECKING
+FAILED: Final = 1
+BAD_SETTINGS: Final = 2
 
-from lentigo_contract.repository.store import ModelStore, seed
+app = typer.Typer(
+    name=PROGRAM,
+    help=(
+        "Serve the newest model of a repository over REST.\n\n"
+        "Without a command, the service starts and runs until it is stopped with SIGTERM or "
+        f"Ctrl+C.\n\n{RESEARCH_NOTICE}"
+    ),
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="Make, list and remove API keys.", rich_markup_mode=None)
+app.add_typer(keys, name="keys")
 
-if TYPE_CHECKING:
-    pass
+FileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--file",
+        envvar="LENTIGO_KEY_FILE",
+        help="The key file.",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
 
 
-_VARIABLE: Final = "LENTIGO_KEY_FILE"
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    0: done; 1: the command failed or the address cannot be listened on; 2: wrong usage or settings.
+    """
+    # Set here and not above: the defaults of some settings depend on the machine.
+    app.info.epilog = _settings_help()
+    try:
+        app(arguments, prog_name=PROGRAM)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else FAILED
+    except LentigoError as error:
+        return _report(str(error), FAILED)
+    return 0
 
 
-def add_keys_parser(commands: "Subparsers") -> None:
-    """Add the command to the parser of the program."""
-    keys = commands.add_parser("keys", help="make, list and remove API keys")
-    actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="make a key and print it, once")
-    add.add_argument("name", metavar="NAME", help="names the key in the log")
-    add.add_argument(
-        "--scope",
-        action="append",
-        required=True,
-        choices=[scope.value for scope in Scope],
-        help="what it may be used for; give it again for more",
-    )
-    remove = actions.add_parser("remove", help="remove a key; it is refused within seconds")
-    remove.add_argument("name", metavar="NAME")
-    listing = actions.add_parser("list", help="name the keys and their scopes")
-    for action in (add, remove, listing):
-        action.add_argument(
-            "--file", type=Path, help=f"the key file; by default what {_VARIABLE} names"
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback prints and exits
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Start the service, unless a command follows."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = _load_settings()
+    from lentigo_inference.server.serve import ListenError  # noqa: PLC0415 - see the module
+    from lentigo_inference.startup import UnsafeStartError, run_service  # noqa: PLC0415
+
+    try:
+        run_service(settings)
+    except ListenError as error:
+        raise typer.Exit(_report(str(error), FAILED)) from error
+    except UnsafeStartError as error:
+        raise typer.Exit(_report(str(error), BAD_SETTINGS)) from error
+
+
+@keys.command("add")
+def add_key_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the key in the log.")],
+    scope: Annotated[
+        list[Scope],
+        typer.Option(help="What the key may be used for. Repeat it for several scopes."),
+    ],
+    file: FileOption = None,
+) -> None:
+    """Make a key and print it, once."""
+    path = _require_file(file)
+    try:
+        record, key = make_key(name, frozenset(scope))
+    except ValidationError as error:
+        raise KeyFileError(
+            "The name may have letters, digits and ._-, must begin with a letter or digit, and may "
+            "be at most 64 characters long."
+        ) from error
+    add_key(path, record)
+    typer.echo("This is the key. It is shown only once and is not stored anywhere.", err=True)
+    typer.echo(key)
+
+
+@keys.command("remove")
+def remove_key_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the key.")],
+    file: FileOption = None,
+) -> None:
+    """Remove a key. A running service refuses it within seconds."""
+    remove_key(_require_file(file), name)
+    typer.echo(f"removed {name}")
+
+
+@keys.command("list")
+def list_keys(file: FileOption = None) -> None:
+    """List the keys: name, scopes, id and date of creation, separated by tabs."""
+    for key in read_keys(_require_file(file)).keys:
+        typer.echo(
+            f"{key.name}\t{','.join(sorted(key.scopes))}\t{key.id}\t{key.created.isoformat()}"
         )
 
 
-def run_keys(arguments: argparse.Namespace) -> None:
-    """Do what was asked.
+@app.command("seed")
+def seed_repository(
+    shipped: Annotated[
+        Path, typer.Argument(metavar="SHIPPED", help="Model repository to copy from.")
+    ],
+) -> None:
+    """Copy the newest version of SHIPPED into an empty model repository.
 
-    Raises:
-        KeyFileError: it cannot be done; the message says why.
+    A repository that already has a version is left as it is.
     """
-    path = arguments.file or Path(os.environ.get(_VARIABLE) or ".")
-    if path == Path():
-        raise KeyFileError(f"No key file is named. Give --file FILE, or set {_VARIABLE}.")
-    if arguments.action == "add":
-        _add(path, arguments.name, frozenset(map(Scope, arguments.scope)))
-    elif arguments.action == "remove":
-        remove_key(path, arguments.name)
-        sys.stdout.write(f"removed {arguments.name}\n")
-    else:
-        for key in read_keys(path).keys:
-            scopes = ",".join(sorted(key.scopes))
-            sys.stdout.write(f"{key.name}\t{scopes}\t{key.id}\t{key.created.isoformat()}\n")
-
-
-def _add(path: Path, name: str, scopes: frozenset[Scope]) -> None:
-    try:
-        record, text = make_key(name, scopes)
-    except ValidationError as error:
-        raise KeyFileError(
-            "The name must be of letters, digits and ._-, begin with a letter or digit, and have "
-            "at most 64 of them."
-        ) from error
-    add_key(path, record)
-    sys.stderr.write("This is the key. It is shown this once and kept nowhere.\n")
-    sys.stdout.write(f"{text}\n")
-
-
-def add_seed_parser(commands: "Subparsers") -> None:
-    """Add the command to the parser of the program."""
-    command = commands.add_parser(
-        "seed",
-        help="put a first model into an empty repository",
-        description="Copy the newest version of SHIPPED into the model repository, if that has "
-        "none. One that has any version is left as it is.",
-    )
-    command.add_argument(
-        "shipped", metavar="SHIPPED", type=Path, help="model repository to copy from"
-    )
-
-
-def run_seed(arguments: argparse.Namespace, repository: Path) -> None:
-    """Seed a repository, and say what was done.
-
-    Raises:
-        LentigoError: it cannot be done, and the repository is as it was; the message says why.
-    """
-    published = seed(ModelStore(arguments.shipped), ModelStore(repository))
+    repository = _load_settings().model_repository
+    published = seed(ModelStore(shipped), ModelStore(repository))
     if published is None:
-        sys.stdout.write(f"{repository} has a model already and is left as it is.\n")
+        typer.echo(f"{repository} has a model already and is left as it is.")
     else:
-        sys.stdout.write(f"Published version {published.version} in {published.path}.\n")
+        typer.echo(f"Published version {published.version} in {published.path}.")
+
+
+def _load_settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        message = "; ".join(
+            f"{environment_name('_'.join(str(part) for part in item['loc']))}: {item['msg']}"
+            for item in error.errors(include_url=False)
+        )
+        raise typer.Exit(_report(message, BAD_SETTINGS)) from error
+
+
+def _require_file(file: Path | None) -> Path:
+    if file is None or file == Path():
+        raise KeyFileError("No key file is named. Use --file FILE, or set LENTIGO_KEY_FILE.")
+    return file
+
+
+def _settings_help() -> str:
+    """Return a paragraph for every setting, for the end of `--help`."""
+    lines = ["\b", "Settings, from the environment:"]
+    for field, info in Settings.model_fields.items():
+        default = info.get_default(call_default_factory=True, validated_data={})
+        lines += [f"  {environment_name(field)} [{default}]", f"      {info.description}"]
+    return "\n".join(lines)
+
+
+def _report(message: str, code: int) -> int:
+    """Print an error on one line, and return the exit code."""
+    sys.stderr.write(f"{PROGRAM}: {message}\n")
+    return code

@@ -1,4 +1,4 @@
-"""One table: which error answers with which HTTP status and problem type."""
+"""One table: the HTTP status and problem type of every error."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -32,13 +32,13 @@ from lentigo_inference.errors import (
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """A kind of problem, as RFC 9457 means it.
+    """A problem type, as RFC 9457 defines it.
 
     Attributes:
         status: HTTP status.
-        slug: last part of the `type` URI; clients may rely on it.
-        title: the same for every problem of this kind.
-        example: what the detail may say, for the OpenAPI document.
+        slug: last part of the `type` URI; never changes.
+        title: the same for every problem of this type.
+        example: an example of the detail, for the OpenAPI document.
     """
 
     status: int
@@ -48,13 +48,11 @@ class ProblemType:
 
     @property
     def uri(self) -> str:
-        """The `type` member: a name, not an address."""
+        """The `type` member: a name, not a web address."""
         return f"urn:lentigo:problem:{self.slug}"
 
 
-FAILED: Final = (
-    "The service could not answer. Its log tells why, under the request id of this answer."
-)
+FAILED: Final = "The request failed. The log of the service has the cause, under this request id."
 
 INTERNAL: Final = ProblemType(500, "internal", "The service failed", FAILED)
 INVALID_PARAMETER: Final = ProblemType(
@@ -80,7 +78,7 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
     UnauthorizedError: ProblemType(
         401,
         "unauthorized",
-        "An API key is needed",
+        "An API key is required",
         "This needs an API key. Send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.",
     ),
     ForbiddenError: ProblemType(
@@ -104,25 +102,25 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
     LastVersionError: ProblemType(
         409,
         "last-version",
-        "The only loaded version stays",
-        "Version 2 is the only one loaded, and stays. Load another version in its place.",
+        "The only loaded version cannot be unloaded",
+        "Version 2 is the only one loaded, so it cannot be unloaded. Load another version instead.",
     ),
     ImageTooLargeError: ProblemType(
         413,
         "image-too-large",
-        "The image has too many bytes",
+        "The image file is too large",
         "The image has more than 20,971,520 bytes. Send a smaller one.",
     ),
     UnsupportedImageError: ProblemType(
         415,
         "unsupported-image",
-        "Not an image type we read",
+        "Unsupported image type",
         "The content is not an image type we read. Send JPEG, PNG, WebP, BMP or TIFF.",
     ),
     UnsupportedContentTypeError: ProblemType(
         415,
         "unsupported-content-type",
-        "Not a content type we read",
+        "Unsupported content type",
         'Send the image as multipart/form-data in the field "image", or as the raw body.',
     ),
     ImageBoundsError: ProblemType(
@@ -140,7 +138,7 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
     VersionRefusedError: ProblemType(
         422,
         "version-refused",
-        "The version cannot be brought into use",
+        "The version cannot be loaded",
         "Version 3 could not be loaded: variables/variables.index is missing. Version 2 stays.",
     ),
     RateLimitedError: ProblemType(
@@ -157,14 +155,14 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
     StoppingError: ProblemType(
         503,
         "stopping",
-        "The service is being stopped",
+        "The service is stopping",
         "The service is being stopped and takes no new work. Try again; another instance, or the "
         "next, will answer.",
     ),
     DeadlineExceededError: ProblemType(
         503,
         "deadline-exceeded",
-        "There was no answer in time",
+        "The request timed out",
         "There was no answer within 10 seconds, because the service is busy. Try again after the "
         "given delay.",
     ),
@@ -179,7 +177,7 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
 
 
 def problem_type(error: LentigoError) -> ProblemType:
-    """Find an error's entry, or its nearest ancestor's; what is not listed is our own failure."""
+    """Return the entry of an error or its nearest listed ancestor; otherwise an internal error."""
     for ancestor in type(error).__mro__:
         found = PROBLEMS.get(ancestor)
         if found is not None:

@@ -1,1 +1,1 @@
-"""The REST API: routes, schemas, and what they read and answer."""
+"""The REST API: routes, schemas, requests and responses."""

@@ -1,8 +1,7 @@
-"""What requests are served with: made by the lifespan, handed to every route.
+"""FastAPI dependencies: the state of the application, and the authorization of every request.
 
-Who may ask for what: one table over all routes, and the dependency that holds it.
-
-It is a dependency of the whole application, so that a route nobody thought of here needs a key.
+`authorize` is a dependency of the whole application, so a route that no table here lists needs a
+key too.
 """
 
 from dataclasses import dataclass
@@ -24,8 +23,8 @@ from lentigo_inference.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """Everything a route may ask for."""
+class AppState:
+    """The parts that routes use, made once by the lifespan."""
 
     settings: Settings
     store: ModelStore
@@ -40,20 +39,20 @@ class Services:
 
 
 class LifespanState(TypedDict):
-    """The state of the application while it runs."""
+    """What the lifespan yields; Starlette copies it to `request.state`."""
 
-    services: Services
-
-
-async def _services_of(request: Request) -> Services:
-    services: Services = request.state.services
-    return services
+    app_state: AppState
 
 
-ServicesOfRequest = Annotated[Services, Depends(_services_of)]
+async def _current_state(request: Request) -> AppState:
+    state: AppState = request.state.app_state
+    return state
 
 
-# What tells nothing of a patient and must answer before anyone has a key.
+CurrentState = Annotated[AppState, Depends(_current_state)]
+"""The `AppState`, as a parameter of a route."""
+
+# Open to all: they reveal nothing about a patient and must work before anyone has a key.
 _OPEN: Final = frozenset({"/", "/sw.js", "/openapi.json", "/v2/health/live", "/v2/health/ready"})
 _OPEN_BELOW: Final = ("/page/",)
 _ADMIN: Final = (
@@ -66,7 +65,7 @@ _BEARER: Final = "bearer"
 
 
 def scope_for(path: str) -> Scope | None:
-    """Give the scope that a route needs; None is open to all.
+    """Return the scope that a route needs; None if it is open to all.
 
     Args:
         path: the route's template, such as `/v2/models/{model}`.
@@ -80,31 +79,31 @@ def scope_for(path: str) -> Scope | None:
     return Scope.PREDICT
 
 
-async def admit(request: Request) -> None:
-    """Let a request through whose key allows it, and that is not one too many.
+async def authorize(request: Request) -> None:
+    """Check the API key and the rate limit of a request.
 
     Runs before the body is read, so that a refusal costs no upload.
 
     Raises:
-        UnauthorizedError: a key is needed, and this is none.
-        ForbiddenError: the key does not allow this.
-        RateLimitedError: there were too many requests with the key.
+        UnauthorizedError: the route needs a key, and there is none or an unknown one.
+        ForbiddenError: the key does not have the scope that the route needs.
+        RateLimitedError: too many requests came with this key, or from this address without one.
     """
     route: Any = request.scope["route"]
     scope = scope_for(route.path)
     if scope is None:
         return
-    services: Services = request.state.services
-    name = await services.gatekeeper.identify(presented_key(request), scope)
+    state: AppState = request.state.app_state
+    name = await state.gatekeeper.identify(presented_key(request), scope)
     if name is not None:
         request.state.record.key = name
     if scope is not Scope.METRICS:
         client = request.client.host if request.client else ""
-        services.rate_limit.take(f"address {client}" if name is None else f"key {name}")
+        state.rate_limit.take(f"address {client}" if name is None else f"key {name}")
 
 
 def presented_key(request: Request) -> str | None:
-    """Give the key that was sent, as a bearer token (RFC 6750) or in a header of its own."""
+    """Return the API key of a request, from a bearer token (RFC 6750) or from `X-API-Key`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == _BEARER:
         return token.strip()

@@ -1,4 +1,4 @@
-"""Work that ends when nobody waits for it any more."""
+"""Cancel work when the client that asked for it has disconnected."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,33 +9,33 @@ from starlette.requests import ClientDisconnect, Request
 T = TypeVar("T")
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Give what the work gives, and cancel it if the client leaves meanwhile.
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Await work, and cancel it if the client disconnects first.
 
-    Servers do not cancel a request whose client has gone; without this its image would still be
-    decoded and computed, before those of clients that wait.
+    ASGI servers do not cancel a request whose client has gone. Without this, its image would still
+    be decoded and computed, ahead of those of clients that wait.
 
     Args:
-        request: its body has been read.
+        request: its body must have been read.
         work: may be cancelled at any point.
 
     Raises:
-        starlette.requests.ClientDisconnect: the client went away.
+        starlette.requests.ClientDisconnect: the client disconnected.
     """
     loop = asyncio.get_running_loop()
-    answer = loop.create_task(work)
-    gone = loop.create_task(_until_gone(request))
+    result = loop.create_task(work)
+    disconnect = loop.create_task(_wait_for_disconnect(request))
     try:
-        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
+        await asyncio.wait((result, disconnect), return_when=asyncio.FIRST_COMPLETED)
+        if not result.done():
             raise ClientDisconnect
-        return answer.result()
+        return result.result()
     finally:
-        answer.cancel()
-        gone.cancel()
-        await asyncio.gather(answer, gone, return_exceptions=True)
+        result.cancel()
+        disconnect.cancel()
+        await asyncio.gather(result, disconnect, return_exceptions=True)
 
 
-async def _until_gone(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         continue

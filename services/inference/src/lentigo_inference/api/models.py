@@ -1,16 +1,16 @@
-"""`GET /v1/models`: the version in use."""
+"""`GET /v1/models`: the model version in use."""
 
 from fastapi import APIRouter
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
-from lentigo_inference.api.dependencies import ServicesOfRequest
+from lentigo_inference.api.dependencies import CurrentState
 from lentigo_inference.api.openapi import problem_responses
 from lentigo_inference.api.schemas import (
     Label,
     ModelDetails,
     ModelList,
     ModelReference,
-    UnlikenessCheck,
+    OutOfDistributionCheck,
 )
 from lentigo_inference.serving.model_slot import LoadedModel
 
@@ -18,14 +18,17 @@ router = APIRouter(tags=["models"])
 
 
 @router.get("/v1/models", responses=problem_responses())
-async def models(services: ServicesOfRequest) -> ModelList:
-    """Tell the version in use, its labels and its metrics; none while no model is loaded."""
-    current = services.slot.current
+async def models(state: CurrentState) -> ModelList:
+    """Describe the version in use: its labels, thresholds and metrics.
+
+    The list is empty while no model is loaded.
+    """
+    current = state.slot.current
     return ModelList(models=[] if current is None else [_details(current)])
 
 
 def model_reference(model: LoadedModel) -> ModelReference:
-    """Name a version as answers do."""
+    """Return the short description of a version that every response carries."""
     manifest = model.stored.manifest
     return ModelReference(
         name=manifest.name, version=str(manifest.version), architecture=manifest.architecture
@@ -34,11 +37,11 @@ def model_reference(model: LoadedModel) -> ModelReference:
 
 def _details(model: LoadedModel) -> ModelDetails:
     manifest = model.stored.manifest
-    limit = manifest.unlikeness
-    described = manifest.model_dump(mode="json", include={"created", "dataset", "parameters"})
+    check = manifest.unlikeness
+    copied = manifest.model_dump(mode="json", include={"created", "dataset", "parameters"})
     return ModelDetails(
         **model_reference(model).model_dump(),
-        **described,
+        **copied,
         engine=model.engine.name,
         license=manifest.license,
         labels=[
@@ -54,7 +57,7 @@ def _details(model: LoadedModel) -> ModelDetails:
         threshold_source=manifest.thresholds.source,
         abstention_threshold=manifest.thresholds.abstention,
         abstention_source=manifest.thresholds.abstention_source,
-        unlikeness=None if limit is None else UnlikenessCheck(**limit.model_dump()),
+        unlikeness=None if check is None else OutOfDistributionCheck(**check.model_dump()),
         metrics=manifest.metrics,
         notice=RESEARCH_NOTICE,
     )

@@ -1,7 +1,7 @@
-"""Images out of a `multipart/form-data` body, in memory and within bounds.
+"""Read images from a `multipart/form-data` body, in memory and within limits.
 
-The usual form parsers write larger files to a temporary folder. An image that was sent to us must
-never reach a disk, so the streaming parser of python-multipart is used directly.
+The usual form parsers write larger files to a temporary folder. An uploaded image must never reach
+a disk, so this uses the streaming parser of python-multipart directly.
 """
 
 import io
@@ -18,11 +18,11 @@ FIELD: Final = "image"
 _MAX_HEADERS: Final = 8
 _MAX_HEADER_BYTES: Final = 4096
 
-# Boundaries, headers and whatever stands before and after the parts.
+# Boundaries, headers, and anything before and after the parts.
 FRAMING_BYTES: Final = 64 * 2**10
 
-# RFC 2046, section 5.1.1: the delimiter must not appear in a part. A few times it may, by chance.
-# The parser goes byte by byte there, so a body full of them would hold up everyone for seconds.
+# RFC 2046, section 5.1.1: the delimiter must not appear in a part. A few may appear by chance. The
+# parser is slow there, byte by byte, so a body full of them would block the service for seconds.
 _STRAY_DELIMITERS: Final = 8
 
 _MALFORMED: Final = (
@@ -32,16 +32,16 @@ _MALFORMED: Final = (
 
 
 class ImageForm:
-    """Takes a body piece by piece, and keeps the content of the parts named `image`.
+    """Parse a form piece by piece, and keep the content of its parts named `image`.
 
-    File names are read past and kept nowhere: they name patients.
+    File names are skipped and never stored, because they may name a patient.
     """
 
     def __init__(self, content_type: str, max_image_bytes: int, max_images: int = 1) -> None:
-        """Prepare for a body of that `Content-Type`.
+        """Prepare for a body with this `Content-Type`.
 
         Raises:
-            MalformedRequestError: the header gives no usable boundary.
+            MalformedRequestError: the header has no usable boundary.
         """
         self._max_image_bytes = max_image_bytes
         self._max_images = max_images
@@ -77,16 +77,16 @@ class ImageForm:
             ) from error
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece of the body.
+        """Parse the next piece of the body.
 
         Raises:
-            MalformedRequestError: not multipart, another field than `image`, or too many of it.
+            MalformedRequestError: not multipart, a field other than `image`, or too many of them.
             ImageTooLargeError: an image has more bytes than allowed.
         """
         self._delimiters += piece.count(self._delimiter)
         if self._delimiters > self._max_images + _STRAY_DELIMITERS:
             raise MalformedRequestError(_MALFORMED)
-        # What the parser finds to be content is taken off again.
+        # The content of parts is subtracted again in `_on_part_data`.
         self._framing += len(piece)
         try:
             self._parser.write(piece)
@@ -96,13 +96,13 @@ class ImageForm:
             raise MalformedRequestError(_MALFORMED)
 
     def images(self) -> list[bytes]:
-        """Give the images once the whole body was fed, at least one.
+        """Return the images, at least one, after the whole body was fed.
 
         Raises:
             MalformedRequestError: the body was cut off, or has no part named `image`.
         """
         if not self._complete:
-            raise MalformedRequestError("The multipart body is cut off. Send it again, whole.")
+            raise MalformedRequestError("The multipart body is cut off. Send it again.")
         if not self._images:
             raise MalformedRequestError(
                 f'The form is empty. Send the image in the field "{FIELD}".'
@@ -131,7 +131,7 @@ class ImageForm:
         name = parse_options_header(self._disposition)[1].get(b"name", b"")
         if name != FIELD.encode():
             raise MalformedRequestError(
-                "The form has a field that is not expected. Send the image in the field "
+                "The form has an unexpected field. Send the image in the field "
                 f'"{FIELD}", and no other field.'
             )
         if len(self._images) == self._max_images:
@@ -153,7 +153,7 @@ class ImageForm:
 
 
 def too_large(limit: int) -> ImageTooLargeError:
-    """Give the error for an image of more than `limit` bytes."""
+    """Return the error for an image of more than `limit` bytes."""
     return ImageTooLargeError(f"The image has more than {limit:,} bytes. Send a smaller one.")
 
 

@@ -1,8 +1,6 @@
-"""The Open Inference Protocol, version 2: health and metadata.
+"""The Open Inference Protocol, version 2: health, metadata and inference on tensors.
 
-https://github.com/kserve/open-inference-protocol, as KServe, Triton and MLServer speak it.
-
-`POST /v2/models/{m}/infer`: tensors in, tensors out, as public clients speak.
+https://github.com/kserve/open-inference-protocol, as KServe, Triton and MLServer implement it.
 """
 
 import json
@@ -16,11 +14,11 @@ from lentigo_contract.errors import VersionNotFoundError
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
-from lentigo_inference.api.dependencies import Services, ServicesOfRequest
-from lentigo_inference.api.disconnect import while_connected
+from lentigo_inference.api.dependencies import AppState, CurrentState
+from lentigo_inference.api.disconnect import cancel_on_disconnect
 from lentigo_inference.api.open_inference_schemas import (
-    InferAnswer,
     InferRequest,
+    InferResponse,
     ModelMetadata,
     ModelReady,
     ServerLive,
@@ -32,7 +30,7 @@ from lentigo_inference.api.openapi import PREDICTIONS, Responses, json_body, pro
 from lentigo_inference.api.tensors import (
     HEADER,
     body_limit,
-    format_answer,
+    format_response,
     parse_request,
     require_outputs,
 )
@@ -47,34 +45,32 @@ _EXTENSIONS: Final = ("binary_tensor_data", "model_repository")
 
 
 @router.get("", responses=problem_responses())
-async def server_metadata(services: ServicesOfRequest) -> ServerMetadata:
-    """Tell what serves here."""
-    return ServerMetadata(
-        name=services.store.name, version=__version__, extensions=list(_EXTENSIONS)
-    )
+async def server_metadata(state: CurrentState) -> ServerMetadata:
+    """Return the name, version and protocol extensions of this server."""
+    return ServerMetadata(name=state.store.name, version=__version__, extensions=list(_EXTENSIONS))
 
 
 @router.get("/health/live", responses=problem_responses())
 async def server_live() -> ServerLive:
-    """Tell that the process answers; a container that does not should be started anew."""
+    """Report that the process responds. Restart a container that does not."""
     return ServerLive(live=True)
 
 
 @router.get("/health/ready", responses=problem_responses(503))
-async def server_ready(services: ServicesOfRequest) -> ServerReady:
-    """Tell whether predictions would be answered; 503 says why not."""
-    services.stopping.require_running()
-    services.slot.require()
+async def server_ready(state: CurrentState) -> ServerReady:
+    """Report whether the service can predict; a 503 says why not."""
+    state.stopping.require_running()
+    state.slot.require()
     return ServerReady(ready=True)
 
 
 @router.get("/models/{model}", responses=problem_responses(404, 503))
 @router.get("/models/{model}/versions/{version}", responses=problem_responses(404, 503))
 async def model_metadata(
-    services: ServicesOfRequest, model: str, version: str | None = None
+    state: CurrentState, model: str, version: str | None = None
 ) -> ModelMetadata:
     """Describe the tensors of the version in use."""
-    loaded = wanted_model(services, model, version)
+    loaded = require_model(state, model, version)
     manifest = loaded.stored.manifest
     geometry, cells = manifest.input, manifest.activation_map
     classes = len(CODES)
@@ -98,41 +94,39 @@ async def model_metadata(
 
 @router.get("/models/{model}/ready", responses=problem_responses(404, 503))
 @router.get("/models/{model}/versions/{version}/ready", responses=problem_responses(404, 503))
-async def model_ready(
-    services: ServicesOfRequest, model: str, version: str | None = None
-) -> ModelReady:
-    """Tell whether a model, or one version of it, is in use."""
-    services.stopping.require_running()
-    loaded = wanted_model(services, model, version)
+async def model_ready(state: CurrentState, model: str, version: str | None = None) -> ModelReady:
+    """Report whether the model, or one version of it, is in use."""
+    state.stopping.require_running()
+    loaded = require_model(state, model, version)
     return ModelReady(name=loaded.stored.manifest.name, ready=True)
 
 
-def wanted_model(services: Services, model: str, version: str | None) -> LoadedModel:
-    """Give the model in use if it is the one that was asked for.
+def require_model(state: AppState, model: str, version: str | None) -> LoadedModel:
+    """Return the model in use, if it is the requested one.
 
     Raises:
-        VersionNotFoundError: another model, or a version the repository does not hold.
-        NotReadyError: it is known but not in use.
+        VersionNotFoundError: another model, or a version that is not in the repository.
+        NotReadyError: the version is in the repository but not in use.
     """
-    require_known(services.store, model)
-    current = services.slot.current
+    require_model_name(state.store, model)
+    current = state.slot.current
     if version is None:
-        return services.slot.require()
+        return state.slot.require()
     if current is not None and version == str(current.version):
         return current
-    for state in services.reloader.states():
-        if version == str(state.version):
+    for entry in state.reloader.states():
+        if version == str(entry.version):
             raise NotReadyError(
-                f"Version {version} is not in use: {state.reason or state.status.lower()}",
-                services.settings.reload_interval_s,
+                f"Version {version} is not in use: {entry.reason or entry.status.lower()}",
+                state.settings.reload_interval_s,
             )
     raise VersionNotFoundError(
-        "The repository holds no such version. POST /v2/repository/index lists those there are."
+        "The repository has no such version. POST /v2/repository/index lists all versions."
     )
 
 
-def require_known(store: ModelStore, model: str) -> None:
-    """Refuse any other model; raises VersionNotFoundError."""
+def require_model_name(store: ModelStore, model: str) -> None:
+    """Raise VersionNotFoundError unless it is the served model."""
     if model != store.name:
         raise VersionNotFoundError(f'The only model served here is "{store.name}".')
 
@@ -141,8 +135,8 @@ _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _REQUEST_BODY: Final = json_body(
     InferRequest,
     required=True,
-    description=f"JSON; or JSON of as many bytes as the header {HEADER} says, and then the tensors "
-    "in binary.",
+    description=f"JSON, or JSON followed by the tensors in binary; the header {HEADER} then gives "
+    "the length of the JSON in bytes.",
     others={"application/octet-stream": _BINARY},
 )
 _RESPONSES: Final[Responses] = {
@@ -150,13 +144,13 @@ _RESPONSES: Final[Responses] = {
         "content": {
             "application/octet-stream": {
                 **_BINARY,
-                "example": "The JSON of the answer, and behind it the tensors in binary.",
+                "example": "The JSON of the response, followed by the tensors in binary.",
             }
         },
         "headers": {
             HEADER: {
-                "description": "Bytes of JSON before the tensors; only where there are tensors in "
-                "binary.",
+                "description": "Length of the JSON before the tensors, in bytes; only sent with "
+                "tensors in binary.",
                 "schema": {"type": "integer"},
             }
         },
@@ -168,46 +162,46 @@ _RESPONSES: Final[Responses] = {
 @router.post(
     "/models/{model}/infer",
     responses=_RESPONSES,
-    response_model=InferAnswer,
+    response_model=InferResponse,
     tags=[PREDICTIONS],
     openapi_extra=_REQUEST_BODY,
 )
 @router.post(
     "/models/{model}/versions/{version}/infer",
     responses=_RESPONSES,
-    response_model=InferAnswer,
+    response_model=InferResponse,
     tags=[PREDICTIONS],
     openapi_extra=_REQUEST_BODY,
 )
 async def infer(
-    request: Request, services: ServicesOfRequest, model: str, version: str | None = None
+    request: Request, state: CurrentState, model: str, version: str | None = None
 ) -> Response:
-    """Run the version in use on pixels; without `outputs` it gives the probabilities alone.
+    """Run the model on pixels; without `outputs` it returns only the probabilities.
 
-    Pixels are taken as they are: nothing is refused that cannot be judged.
+    The pixels are used as they are, without a check of the image's quality.
     """
-    # Refused before the body is read, rather than after.
-    wanted_model(services, model, version)
-    header = request.headers.get(HEADER)
-    with services.admission.enter():
-        body = await read_body(request, body_limit(header), services.settings.upload_timeout_s)
-        asked, images = await services.predictor.aside(lambda: parse_request(body, header))
+    # Checked before the body is read, so that a refusal costs no upload.
+    require_model(state, model, version)
+    header_length = request.headers.get(HEADER)
+    with state.admission.enter():
+        body = await read_body(request, body_limit(header_length), state.settings.upload_timeout_s)
+        inference, images = await state.predictor.aside(lambda: parse_request(body, header_length))
 
         def require(loaded: LoadedModel) -> None:
             if version is not None and version != str(loaded.version):
-                raise NotReadyError(f"Version {version} is not in use any more.")
-            require_outputs(asked, loaded.stored.manifest)
+                raise NotReadyError(f"Version {version} is no longer in use.")
+            require_outputs(inference, loaded.stored.manifest)
 
-        loaded, prediction = await while_connected(
-            request, services.predictor.infer(images, require, request.state.record)
+        loaded, prediction = await cancel_on_disconnect(
+            request, state.predictor.infer(images, require, request.state.record)
         )
     manifest = loaded.stored.manifest
-    answer, tensors = format_answer(asked, prediction, manifest.name, str(manifest.version))
+    content, tensors = format_response(inference, prediction, manifest.name, str(manifest.version))
     if not tensors:
-        return JSONResponse(answer)
-    head = json.dumps(answer).encode()
+        return JSONResponse(content)
+    header_bytes = json.dumps(content).encode()
     return Response(
-        b"".join((head, *tensors)),
+        b"".join((header_bytes, *tensors)),
         media_type="application/octet-stream",
-        headers={HEADER: str(len(head))},
+        headers={HEADER: str(len(header_bytes))},
     )

@@ -1,4 +1,4 @@
-"""Wire models of the Open Inference Protocol, version 2, and its repository extension."""
+"""JSON schemas of the Open Inference Protocol, version 2, and its repository extension."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,11 +15,11 @@ Parameters = Annotated[
     dict[str, JsonValue],
     BeforeValidator(_empty_for_null, json_schema_input_type=dict[str, JsonValue] | None),
 ]
-"""Parameters by name; MLServer's client writes null where it has none."""
+"""Parameters by name; MLServer's client sends null if it has none."""
 
 
 class ServerLive(BaseModel):
-    """The process answers."""
+    """The process responds."""
 
     model_config = example(live=True)
 
@@ -35,7 +35,7 @@ class ServerReady(BaseModel):
 
 
 class ModelReady(BaseModel):
-    """That model is loaded."""
+    """The model is loaded."""
 
     model_config = example(name="lentigo", ready=True)
 
@@ -44,7 +44,7 @@ class ModelReady(BaseModel):
 
 
 class ServerMetadata(BaseModel):
-    """What serves here."""
+    """The server and its protocol extensions."""
 
     model_config = example(
         name="lentigo", version="0.2.0", extensions=["binary_tensor_data", "model_repository"]
@@ -56,7 +56,7 @@ class ServerMetadata(BaseModel):
 
 
 class TensorMetadata(BaseModel):
-    """A tensor that goes in or comes out; -1 is any number of images."""
+    """An input or output tensor; -1 stands for any number of images."""
 
     name: str
     datatype: Literal["UINT8", "FP32"]
@@ -86,7 +86,7 @@ class ModelMetadata(BaseModel):
 
 
 class InputTensor(BaseModel):
-    """Images as the network takes them; `lentigo_contract.imaging.read` makes them from a file."""
+    """Images as the network expects them; `lentigo_contract.imaging.read` makes them from files."""
 
     name: str
     shape: list[int] = Field(max_length=8)
@@ -95,15 +95,15 @@ class InputTensor(BaseModel):
     data: list[Any] | None = Field(None, description="Flat or nested; not with binary data.")
 
 
-class WantedOutput(BaseModel):
-    """A tensor to be given back."""
+class RequestedOutput(BaseModel):
+    """An output tensor that the client requests."""
 
     name: str
     parameters: Parameters = {}
 
 
 class InferRequest(BaseModel):
-    """One to 32 images; those in JSON are at most 4."""
+    """An inference request with 1 to 32 images; as JSON numbers, at most 4."""
 
     model_config = example(
         id="1",
@@ -121,13 +121,13 @@ class InferRequest(BaseModel):
     id: str | None = Field(None, max_length=256)
     parameters: Parameters = {}
     inputs: list[InputTensor] = Field(min_length=1, max_length=8)
-    outputs: list[WantedOutput] | None = Field(
+    outputs: list[RequestedOutput] | None = Field(
         None, max_length=8, description="By default the probabilities."
     )
 
 
 class OutputTensor(BaseModel):
-    """A tensor of an answer; in binary it follows the JSON."""
+    """An output tensor; in binary, its data follow the JSON."""
 
     name: str
     datatype: Literal["FP32"]
@@ -136,8 +136,8 @@ class OutputTensor(BaseModel):
     data: list[float] | None = None
 
 
-class InferAnswer(BaseModel):
-    """What the network says of the images, in their order."""
+class InferResponse(BaseModel):
+    """The outputs of the network, in the order of the images."""
 
     model_config = example(
         model_name="lentigo",
@@ -160,7 +160,7 @@ class InferAnswer(BaseModel):
 
 
 class LoadParameters(BaseModel):
-    """What to load; anything else that a client of Triton may wish for is refused, not ignored."""
+    """What to load. Other parameters of Triton are refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -168,7 +168,7 @@ class LoadParameters(BaseModel):
 
 
 class LoadRequest(BaseModel):
-    """Load a version, or the newest; without a version a pin is taken away."""
+    """Load a version and stay with it; without a version, follow the newest again."""
 
     model_config = example(parameters={"version": "1"})
 
@@ -176,7 +176,7 @@ class LoadRequest(BaseModel):
 
 
 class LoadedVersion(BaseModel):
-    """The version that is in use now."""
+    """The version that is now in use."""
 
     model_config = example(name="lentigo", version="1")
 
@@ -185,7 +185,7 @@ class LoadedVersion(BaseModel):
 
 
 class UnloadedModel(BaseModel):
-    """The model of which no version is in use."""
+    """The model, which has no version in use."""
 
     model_config = example(name="lentigo")
 
@@ -197,11 +197,11 @@ class RepositoryIndexRequest(BaseModel):
 
     model_config = example(ready=False)
 
-    ready: bool | None = Field(None, description="Only those that are in use.")
+    ready: bool | None = Field(None, description="Whether to list only the version in use.")
 
 
 class RepositoryIndexEntry(BaseModel):
-    """How one version stands."""
+    """The state of one version."""
 
     model_config = example(
         name="lentigo",

@@ -1,4 +1,4 @@
-"""The OpenAPI document: every error of every route, as the problem document it is."""
+"""The OpenAPI document, and what routes add to it: request bodies and problem responses."""
 
 from typing import Any, Final
 
@@ -15,44 +15,44 @@ from lentigo_inference.api.open_inference_schemas import (
     RepositoryIndexRequest,
 )
 from lentigo_inference.api.problems import MEDIA_TYPE
-from lentigo_inference.api.schemas import BatchAnswer, Problem, example_of
+from lentigo_inference.api.schemas import BatchResponse, Problem, example_of
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
 
 Responses = dict[int | str, dict[str, Any]]
 
 PREDICTIONS: Final = "predictions"
-"""The tag of every route that predicts; under overload requests for them are refused early."""
+"""Tag of every route that predicts. Under overload, requests for these are refused early."""
 
-# Read by hand, within bounds and whatever their Content-Type, so the framework knows nothing of
-# them.
+# These are read by hand, within limits and with any Content-Type, so FastAPI does not know them.
 _BODIES: Final[tuple[type[BaseModel], ...]] = (InferRequest, LoadRequest, RepositoryIndexRequest)
+
+_BINARY: Final = {"type": "string", "format": "binary"}
 
 _REFERENCE: Final = "#/components/schemas/"
 _SCHEMA: Final = {"$ref": f"{_REFERENCE}Problem"}
 
 _REQUEST_ID: Final = {
-    "description": "As sent, or made by the service; the log knows the request by it.",
+    "description": "As sent, or made by the service. The log names the request by it.",
     "schema": {"type": "string"},
 }
 _RETRY_AFTER: Final = {
-    "description": "Seconds after which to try again.",
+    "description": "Seconds to wait before the next try.",
     "schema": {"type": "integer", "minimum": 1},
 }
-
 
 _SECURITY_SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-# Without a key file no key is needed, except for administration.
+# Without a key file, only administration needs a key.
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"apiKey": []}, {}]
 
 
 def problem_responses(*statuses: int) -> Responses:
-    """Describe the errors a route can answer with, with an example of each kind."""
-    described: Responses = {status: _described(status) for status in statuses}
+    """Describe the problems that a route can respond with, with an example of each type."""
+    problems: Responses = {status: _describe_problems(status) for status in statuses}
     return {
-        **described,
+        **problems,
         "default": {
             "description": "Any other error",
             "headers": {"X-Request-ID": _REQUEST_ID},
@@ -68,9 +68,13 @@ def json_body(
     description: str = "JSON, whatever the Content-Type says.",
     others: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Describe a body of JSON that the route reads by itself; `others` are media types besides.
+    """Describe a JSON body that the route reads by itself.
 
-    The model is one of `_BODIES`.
+    Args:
+        model: one of `_BODIES`.
+        required: whether the body may be left out.
+        description: of the body.
+        others: schemas of further media types, by media type.
     """
     schema = {"$ref": f"{_REFERENCE}{model.__name__}"}
     content = {"application/json": {"schema": schema, "example": example_of(model)}}
@@ -83,50 +87,86 @@ def json_body(
     }
 
 
+def image_body(field: str) -> dict[str, Any]:
+    """Describe a body that is one image, as a form with that field or as the raw body."""
+    return {
+        "requestBody": {
+            "required": True,
+            "description": "The image, as a form or as the raw body. Its content decides its type.",
+            "content": {
+                "multipart/form-data": {"schema": _form({field: _BINARY})},
+                "image/*": {"schema": _BINARY},
+                "application/octet-stream": {"schema": _BINARY},
+            },
+        }
+    }
+
+
+def images_body(field: str, max_images: int) -> dict[str, Any]:
+    """Describe a form with up to `max_images` images, each in that field."""
+    images = {"type": "array", "minItems": 1, "maxItems": max_images, "items": _BINARY}
+    return {
+        "requestBody": {
+            "required": True,
+            "description": f"A form with 1 to {max_images} parts named {field}.",
+            "content": {"multipart/form-data": {"schema": _form({field: images})}},
+        }
+    }
+
+
+def _form(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": list(properties),
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
 def describe(app: FastAPI) -> None:
-    """Give the app its OpenAPI document, made once when it is first asked for."""
+    """Replace the app's OpenAPI document with ours, built when it is first requested."""
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            made = get_openapi(
+            spec = get_openapi(
                 title=app.title,
                 version=app.version,
                 description=f"Names the most likely of seven diagnoses for a dermatoscopic image. "
                 f"{RESEARCH_NOTICE}",
                 routes=app.routes,
             )
-            schemas = made.setdefault("components", {}).setdefault("schemas", {})
+            schemas = spec.setdefault("components", {}).setdefault("schemas", {})
             schemas["Problem"] = Problem.model_json_schema()
-            # The framework leaves out every null, also of the example of an answer without a
-            # diagnosis, which has some.
-            _, ours = models_json_schema(
-                [*((model, "validation") for model in _BODIES), (BatchAnswer, "serialization")],
+            # FastAPI drops every null, but the example of a response without a diagnosis needs its
+            # nulls.
+            _, definitions = models_json_schema(
+                [*((model, "validation") for model in _BODIES), (BatchResponse, "serialization")],
                 ref_template=_REFERENCE + "{model}",
             )
-            schemas.update(ours["$defs"])
-            made["components"]["securitySchemes"] = _SECURITY_SCHEMES
-            for path, operations in made["paths"].items():
+            schemas.update(definitions["$defs"])
+            spec["components"]["securitySchemes"] = _SECURITY_SCHEMES
+            for path, operations in spec["paths"].items():
                 for operation in operations.values():
                     if scope_for(path) is not None:
                         _describe_access(operation)
                     _describe_success(operation["responses"]["200"], schemas)
-            app.openapi_schema = made
+            app.openapi_schema = spec
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
 
 
 def _describe_access(operation: dict[str, Any]) -> None:
-    """Add what `access.admit` asks for and answers with."""
+    """Add the keys that `authorize` asks for, and its problem responses."""
     operation["security"] = _SECURITY
     for status in (401, 403, 429):
-        operation["responses"].setdefault(str(status), _described(status))
+        operation["responses"].setdefault(str(status), _describe_problems(status))
 
 
-def _describe_success(answer: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """Add the header that every answer has, and the example of what it holds."""
-    answer.setdefault("headers", {})["X-Request-ID"] = _REQUEST_ID
-    for media in answer.get("content", {}).values():
+def _describe_success(response: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Add the header that every response has, and an example of its content."""
+    response.setdefault("headers", {})["X-Request-ID"] = _REQUEST_ID
+    for media in response.get("content", {}).values():
         schema = media.get("schema", {})
         several = schema.get("type") == "array"
         name = (schema["items"] if several else schema).get("$ref", "").removeprefix(_REFERENCE)
@@ -135,7 +175,7 @@ def _describe_success(answer: dict[str, Any], schemas: dict[str, Any]) -> None:
             media.setdefault("example", [example] if several else example)
 
 
-def _described(status: int) -> dict[str, Any]:
+def _describe_problems(status: int) -> dict[str, Any]:
     kinds = [kind for kind in (INVALID_PARAMETER, *PROBLEMS.values()) if kind.status == status]
     headers = {"X-Request-ID": _REQUEST_ID}
     if status in (429, 503):

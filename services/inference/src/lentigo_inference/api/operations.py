@@ -1,7 +1,4 @@
-"""`GET /metrics`: the service's numbers, as Prometheus reads them.
-
-The description of the service.
-"""
+"""Routes for operators and clients: `GET /metrics` and `GET /openapi.json`."""
 
 import asyncio
 
@@ -10,19 +7,20 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lentigo_inference.api.dependencies import Services
+from lentigo_inference.api.dependencies import AppState
 from lentigo_inference.api.openapi import problem_responses
 
 router = APIRouter(tags=["metrics"])
+document_router = APIRouter(include_in_schema=False)
 
 
 class MetricsResponse(Response):
-    """Prometheus' text format, the version that every release of it reads."""
+    """Prometheus' text format 0.0.4, which every Prometheus reads."""
 
     media_type = CONTENT_TYPE_PLAIN_0_0_4
 
 
-# Reads files under /proc and writes some hundred lines, so it runs in a thread.
+# Not async, so that it runs in a thread: it reads files under /proc and writes about 100 lines.
 @router.get(
     "/metrics",
     response_class=MetricsResponse,
@@ -39,15 +37,12 @@ class MetricsResponse(Response):
     },
 )
 def metrics(request: Request) -> Response:
-    """Give every metric in Prometheus' text format."""
-    services: Services = request.state.services
-    return MetricsResponse(generate_latest(services.metrics.registry))
-
-
-document_router = APIRouter(include_in_schema=False)
+    """Return every metric in Prometheus' text format."""
+    state: AppState = request.state.app_state
+    return MetricsResponse(generate_latest(state.metrics.registry))
 
 
 @document_router.get("/openapi.json")
 async def openapi_document(request: Request) -> JSONResponse:
-    """Describe every route; made when it is first asked for, which takes too long for the loop."""
+    """Return the OpenAPI document. Building it takes too long for the event loop."""
     return JSONResponse(await asyncio.to_thread(request.app.openapi))

@@ -1,85 +1,106 @@
-"""`POST /v1/predictions`: an image in, a diagnosis out.
+"""`POST /v1/predictions` and `POST /v1/predictions:batch`: images in, diagnoses out.
 
-`POST /v1/predictions:batch`: several images in, their diagnoses in the same order out.
+Follow a request from the top: `predict` reads the upload, `Predictor.predict` decodes it and runs
+the model, `prediction_response` makes the JSON.
 """
 
 import math
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
 from lentigo_contract.errors import LentigoError
-from lentigo_inference.api.dependencies import ServicesOfRequest
-from lentigo_inference.api.disconnect import while_connected
+from lentigo_inference.api.dependencies import CurrentState
+from lentigo_inference.api.disconnect import cancel_on_disconnect
 from lentigo_inference.api.multipart import FIELD
-from lentigo_inference.api.openapi import PREDICTIONS, problem_responses
+from lentigo_inference.api.openapi import PREDICTIONS, image_body, images_body, problem_responses
 from lentigo_inference.api.problems import problem_of_error
-from lentigo_inference.api.responses import prediction_answer
-from lentigo_inference.api.schemas import BatchAnswer, PredictionAnswer, Problem
+from lentigo_inference.api.responses import prediction_response
+from lentigo_inference.api.schemas import BatchResponse, PredictionResponse, Problem
 from lentigo_inference.api.uploads import read_upload, read_uploads
-from lentigo_inference.serving.predictor import Answer, Explain, Wanted
+from lentigo_inference.serving.predictor import Explain, PredictionOptions, PredictionResult
 
 router = APIRouter(tags=[PREDICTIONS])
 
-Force = Annotated[
-    bool,
+MAX_IMAGES: Final = 32
+"""Images in one batch request at most."""
+
+ExplainParameter = Annotated[
+    bool | Literal["all"],
     Query(
-        description="`true` answers also about an image that cannot be judged; `quality` still "
-        "says so."
+        description="`true` adds the activation map of the most probable diagnosis, `all` also "
+        "those of all seven."
     ),
 ]
-
-_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-_REQUEST_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "description": "The image, as a form or as the raw body. Its type is told by its content.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "additionalProperties": False,
-                    "properties": {FIELD: {"type": "string", "format": "binary"}},
-                }
-            },
-            "image/*": _BINARY,
-            "application/octet-stream": _BINARY,
-        },
-    }
-}
+ForceParameter = Annotated[
+    bool,
+    Query(
+        description="`true` asks for a diagnosis even if the image cannot be judged; `quality` "
+        "still says so."
+    ),
+]
 
 
 @router.post(
     "/v1/predictions",
     responses=problem_responses(400, 408, 413, 415, 422, 500, 503),
-    openapi_extra=_REQUEST_BODY,
+    openapi_extra=image_body(FIELD),
 )
 async def predict(
     request: Request,
-    services: ServicesOfRequest,
+    state: CurrentState,
     *,
-    explain: Annotated[
-        bool | Literal["all"],
-        Query(
-            description="`true` adds the activation map of the most probable diagnosis, `all` also "
-            "those of all seven."
-        ),
-    ] = False,
-    force: Force = False,
-) -> PredictionAnswer:
-    """Name the most likely diagnosis of a dermatoscopic image, if it can be judged."""
-    settings = services.settings
-    # Refused before the upload is read, rather than after.
-    services.slot.require()
-    with services.admission.enter():
+    explain: ExplainParameter = False,
+    force: ForceParameter = False,
+) -> PredictionResponse:
+    """Predict the most likely diagnosis of one dermatoscopic image, if it can be judged."""
+    settings = state.settings
+    # Checked before the upload is read, so that a refusal costs no upload.
+    state.slot.require()
+    with state.admission.enter():
         data = await read_upload(request, settings.max_upload_bytes, settings.upload_timeout_s)
-        answer = await while_connected(
-            request,
-            services.predictor.predict(data, Wanted(_maps(explain), force), request.state.record),
+        options = PredictionOptions(_maps(explain), force)
+        result = await cancel_on_disconnect(
+            request, state.predictor.predict(data, options, request.state.record)
         )
-    return prediction_answer(answer)
+    return prediction_response(result)
+
+
+@router.post(
+    "/v1/predictions:batch",
+    responses=problem_responses(400, 408, 413, 415, 500, 503),
+    openapi_extra=images_body(FIELD, MAX_IMAGES),
+)
+async def predict_batch(
+    request: Request, state: CurrentState, *, force: ForceParameter = False
+) -> BatchResponse:
+    """Predict the most likely diagnosis of up to 32 images, all with the same model version.
+
+    The results have the order of the images. If an image fails, a problem stands in its place.
+    """
+    settings = state.settings
+    # Checked before the upload is read, so that a refusal costs no upload.
+    state.slot.require()
+    weight = math.ceil(settings.max_batch_bytes / settings.max_upload_bytes)
+    with state.admission.enter(weight):
+        uploads = await read_uploads(
+            request,
+            max_image_bytes=settings.max_upload_bytes,
+            max_images=MAX_IMAGES,
+            max_bytes=settings.max_batch_bytes,
+            timeout_s=settings.upload_timeout_s,
+        )
+        results = await cancel_on_disconnect(
+            request,
+            state.predictor.predict_each(
+                uploads,
+                PredictionOptions(force=force),
+                at_once=settings.decode_threads,
+                record=request.state.record,
+            ),
+        )
+    return BatchResponse(results=[_response_or_problem(request, result) for result in results])
 
 
 def _maps(explain: bool | Literal["all"]) -> Explain:
@@ -88,70 +109,9 @@ def _maps(explain: bool | Literal["all"]) -> Explain:
     return "top" if explain else "none"
 
 
-MAX_IMAGES: Final = 32
-
-_BATCH_REQUEST_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "description": f"A form with 1 to {MAX_IMAGES} parts named {FIELD}.",
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "additionalProperties": False,
-                    "properties": {
-                        FIELD: {
-                            "type": "array",
-                            "minItems": 1,
-                            "maxItems": MAX_IMAGES,
-                            "items": {"type": "string", "format": "binary"},
-                        }
-                    },
-                }
-            },
-        },
-    }
-}
-
-
-@router.post(
-    "/v1/predictions:batch",
-    responses=problem_responses(400, 408, 413, 415, 500, 503),
-    openapi_extra=_BATCH_REQUEST_BODY,
-)
-async def predict_batch(
-    request: Request, services: ServicesOfRequest, *, force: Force = False
-) -> BatchAnswer:
-    """Name the most likely diagnosis of each image; an error stands in place of one that failed.
-
-    All are answered by one version.
-    """
-    settings = services.settings
-    # Refused before the upload is read, rather than after.
-    services.slot.require()
-    weight = math.ceil(settings.max_batch_bytes / settings.max_upload_bytes)
-    with services.admission.enter(weight):
-        uploads = await read_uploads(
-            request,
-            max_image_bytes=settings.max_upload_bytes,
-            max_images=MAX_IMAGES,
-            max_bytes=settings.max_batch_bytes,
-            timeout_s=settings.upload_timeout_s,
-        )
-        answers = await while_connected(
-            request,
-            services.predictor.predict_each(
-                uploads,
-                Wanted(force=force),
-                at_once=settings.decode_threads,
-                record=request.state.record,
-            ),
-        )
-    return BatchAnswer(results=[_result(request, answer) for answer in answers])
-
-
-def _result(request: Request, answer: Answer | LentigoError) -> PredictionAnswer | Problem:
-    if isinstance(answer, Answer):
-        return prediction_answer(answer)
-    return problem_of_error(request, answer)
+def _response_or_problem(
+    request: Request, result: PredictionResult | LentigoError
+) -> PredictionResponse | Problem:
+    if isinstance(result, PredictionResult):
+        return prediction_response(result)
+    return problem_of_error(request, result)

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 `application/problem+json`, for ours and for the framework's alike."""
+"""Errors as RFC 9457 `application/problem+json`, our own and those of FastAPI."""
 
 import http
 import math
@@ -33,12 +33,12 @@ _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-# nginx's code for a client that closed the connection; nobody receives it, but the log shows it.
+# nginx's code for a client that closed the connection. Only the log shows it.
 _CLIENT_GONE: Final = 499
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Make every error of the app, its routes and the framework a problem document."""
+    """Turn every error of the routes and of FastAPI into a problem document."""
     app.add_exception_handler(LentigoError, refusal)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameter)
@@ -51,34 +51,34 @@ def problem_response(
     detail: str,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Give a problem document."""
+    """Return a problem document as a response."""
     return _response(request_id, kind.uri, kind.title, kind.status, detail, headers)
 
 
 def unexpected_problem(request_id: str) -> Response:
-    """Give the answer to an error nobody foresaw, which says nothing of its cause."""
+    """Return the response to an unexpected error, which does not reveal the cause."""
     return problem_response(request_id, INTERNAL, FAILED)
 
 
 async def refusal(request: Request, error: Exception) -> Response:
-    """Give the answer to a request that failed with an error of ours, and note it for the log."""
-    assert isinstance(error, LentigoError)  # noqa: S101 - it was registered for no other
+    """Return the response to one of our own errors, and note it for the log."""
+    assert isinstance(error, LentigoError)  # noqa: S101 - registered for this type only
     kind, detail = problem_type(error), _detail_of(error)
     headers = {}
     if isinstance(error, UnavailableError | RateLimitedError):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     if isinstance(error, UnauthorizedError):
-        # RFC 9110, section 11.6.1: a 401 says how to do better; RFC 6750 names the scheme.
+        # RFC 9110, section 11.6.1: a 401 names the scheme to use; RFC 6750 defines it.
         headers["WWW-Authenticate"] = 'Bearer realm="lentigo"'
     if isinstance(error, UploadTimeoutError):
-        # The rest of the body may still come, or never.
+        # The rest of the body may still come.
         headers["Connection"] = "close"
     request.state.record.refuse(kind.slug)
     return problem_response(request.state.request_id, kind, detail, headers)
 
 
 def problem_of_error(request: Request, error: LentigoError) -> Problem:
-    """Give the problem document of one image of a request; the other images are answered."""
+    """Return the problem document for one image of a batch."""
     kind = problem_type(error)
     request.state.record.refuse_image(kind.slug)
     request_id = request.state.request_id
@@ -86,7 +86,7 @@ def problem_of_error(request: Request, error: LentigoError) -> Problem:
 
 
 def _detail_of(error: LentigoError) -> str:
-    """Tell what went wrong; our own failures are for the log alone."""
+    """Return what went wrong; the causes of internal errors go only to the log."""
     if problem_type(error).status != http.HTTPStatus.INTERNAL_SERVER_ERROR:
         return str(error)
     _log.error("request failed", reason=str(error), exc_info=error)
@@ -109,14 +109,14 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 _DETAILS: Final = {
-    404: "There is nothing at this path. GET /openapi.json lists what there is.",
-    405: "This path does not take this method. The Allow header lists those it takes.",
+    404: "There is nothing at this path. GET /openapi.json lists all paths.",
+    405: "This path does not support this method. The Allow header lists those it supports.",
 }
 
 
 async def _on_invalid_parameter(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - see above
-    # What was sent is not repeated: it may be anything.
+    # The input is not repeated, because it may be anything.
     detail = "; ".join(
         f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
     )

@@ -1,6 +1,6 @@
-"""The repository extension of the Open Inference Protocol: which versions there are.
+"""The repository extension of the Open Inference Protocol: list, load and unload versions.
 
-Triton and MLServer clients read it, load and unload.
+Clients of Triton and MLServer use it.
 """
 
 import asyncio
@@ -8,8 +8,8 @@ import asyncio
 from fastapi import APIRouter
 from starlette.requests import Request
 
-from lentigo_inference.api.dependencies import ServicesOfRequest
-from lentigo_inference.api.open_inference import require_known
+from lentigo_inference.api.dependencies import CurrentState
+from lentigo_inference.api.open_inference import require_model_name
 from lentigo_inference.api.open_inference_schemas import (
     LoadedVersion,
     LoadRequest,
@@ -30,18 +30,18 @@ router = APIRouter(prefix="/v2/repository", tags=["repository"])
     responses=problem_responses(400, 408, 415),
     openapi_extra=json_body(RepositoryIndexRequest),
 )
-async def index(request: Request, services: ServicesOfRequest) -> list[RepositoryIndexEntry]:
-    """List every version in the repository with its state and, if it is not in use, the reason."""
-    wanted = await read_json(request, RepositoryIndexRequest, services.settings.upload_timeout_s)
+async def index(request: Request, state: CurrentState) -> list[RepositoryIndexEntry]:
+    """List every version in the repository, with its state and why it is not in use."""
+    filters = await read_json(request, RepositoryIndexRequest, state.settings.upload_timeout_s)
     return [
         RepositoryIndexEntry(
-            name=services.store.name,
-            version=str(state.version),
-            state=state.status.value,
-            reason=state.reason,
+            name=state.store.name,
+            version=str(entry.version),
+            state=entry.status.value,
+            reason=entry.reason,
         )
-        for state in services.reloader.states()
-        if state.status is VersionStatus.READY or not wanted.ready
+        for entry in state.reloader.states()
+        if entry.status is VersionStatus.READY or not filters.ready
     ]
 
 
@@ -50,35 +50,35 @@ async def index(request: Request, services: ServicesOfRequest) -> list[Repositor
     responses=problem_responses(400, 403, 404, 408, 415, 422, 503),
     openapi_extra=json_body(LoadRequest),
 )
-async def load(request: Request, services: ServicesOfRequest, model: str) -> LoadedVersion:
-    """Load the newest version anew, or the one that is named, and stay with that one.
+async def load(request: Request, state: CurrentState, model: str) -> LoadedVersion:
+    """Load a version and stay with it; without a version, follow the newest again.
 
-    The version in use answers meanwhile, and stays if this fails.
+    The version in use serves meanwhile, and stays in use if this fails.
     """
-    require_known(services.store, model)
-    # Counted, so that a volume that hangs is cut short at the end of the grace period.
-    with services.stopping.accepted():
-        asked = await read_json(request, LoadRequest, services.settings.upload_timeout_s)
-        wanted = asked.parameters.version if asked.parameters else None
-        version = None if wanted is None else _number(wanted)
-        loaded = await asyncio.to_thread(services.reloader.load, version)
-    return LoadedVersion(name=services.store.name, version=str(loaded))
+    require_model_name(state.store, model)
+    # Counted as work under way, so that a hanging volume is cut off at the end of the grace period.
+    with state.stopping.accepted():
+        body = await read_json(request, LoadRequest, state.settings.upload_timeout_s)
+        name = body.parameters.version if body.parameters else None
+        version = None if name is None else _version_number(name)
+        loaded = await asyncio.to_thread(state.reloader.load, version)
+    return LoadedVersion(name=state.store.name, version=str(loaded))
 
 
 @router.post("/models/{model}/unload", responses=problem_responses(403, 404, 409))
-async def unload(services: ServicesOfRequest, model: str) -> UnloadedModel:
-    """Refuse to unload the only version that is loaded; without one there is nothing to do."""
-    require_known(services.store, model)
-    current = services.slot.current
+async def unload(state: CurrentState, model: str) -> UnloadedModel:
+    """Refuse to unload the only loaded version; without one, do nothing."""
+    require_model_name(state.store, model)
+    current = state.slot.current
     if current is not None:
         raise LastVersionError(
-            f"Version {current.version} is the only one loaded, and stays. Load another version in "
-            "its place."
+            f"Version {current.version} is the only one loaded, so it cannot be unloaded. Load "
+            "another version instead."
         )
-    return UnloadedModel(name=services.store.name)
+    return UnloadedModel(name=state.store.name)
 
 
-def _number(version: str) -> int:
+def _version_number(version: str) -> int:
     if not (version.isascii() and version.isdigit() and len(version) < 10):
         raise MalformedRequestError('The version to load is a number, such as "1".')
     return int(version)

@@ -1,4 +1,4 @@
-"""The wire form of an answer about an image."""
+"""The JSON response for one image."""
 
 import base64
 
@@ -11,27 +11,27 @@ from lentigo_inference.api.schemas import (
     DiagnosisScore,
     ImageSummary,
     Malignancy,
-    PredictionAnswer,
+    PredictionResponse,
     Quality,
     ReferralReason,
 )
 from lentigo_inference.engines.base import Floats
-from lentigo_inference.serving.predictor import Answer, DrawnMap
+from lentigo_inference.serving.predictor import DrawnMap, PredictionResult
 from lentigo_inference.serving.request_record import uuid7
 
-_Ranked = list[tuple[Diagnosis, float]]
+_RankedDiagnoses = list[tuple[Diagnosis, float]]
 
 
-def prediction_answer(answer: Answer) -> PredictionAnswer:
-    """Give the wire form of an answer, also of one that is withheld."""
-    manifest = answer.model.stored.manifest
-    limit, upload = manifest.unlikeness, answer.upload
-    ranked = _ranked(answer.probabilities)
+def prediction_response(result: PredictionResult) -> PredictionResponse:
+    """Return the response for a prediction, also for one whose diagnosis is withheld."""
+    manifest = result.model.stored.manifest
+    check, upload = manifest.unlikeness, result.upload
+    ranked = _ranked(result.probabilities)
     diagnosis = _diagnosis(ranked, manifest.thresholds.abstention)
-    maps = [_activation_map(drawn) for drawn in answer.activation_maps]
-    return PredictionAnswer(
+    maps = [_activation_map(drawn) for drawn in result.activation_maps]
+    return PredictionResponse(
         id=str(uuid7()),
-        model=model_reference(answer.model),
+        model=model_reference(result.model),
         image=ImageSummary(
             sha256=upload.sha256,
             format=upload.image.format,
@@ -39,15 +39,15 @@ def prediction_answer(answer: Answer) -> PredictionAnswer:
             height=upload.image.height,
         ),
         quality=Quality(
-            accepted=answer.quality.accepted,
-            reasons=list(answer.quality.reasons),
-            unlikeness=answer.quality.unlikeness,
-            unlikeness_limit=None if limit is None else limit.limit,
+            accepted=result.quality.accepted,
+            reasons=list(result.quality.reasons),
+            unlikeness=result.quality.unlikeness,
+            unlikeness_limit=None if check is None else check.limit,
         ),
         diagnosis=diagnosis,
         probabilities=[_class_probability(*pair) for pair in ranked],
         malignancy=_malignancy(
-            ranked, diagnosis, manifest.thresholds, accepted=answer.quality.accepted
+            ranked, diagnosis, manifest.thresholds, accepted=result.quality.accepted
         ),
         notice=RESEARCH_NOTICE,
         activation_map=maps[0] if maps else None,
@@ -55,8 +55,8 @@ def prediction_answer(answer: Answer) -> PredictionAnswer:
     )
 
 
-def _ranked(probabilities: Floats | None) -> _Ranked:
-    """Give the diagnoses, the most probable first; none where the answer is withheld."""
+def _ranked(probabilities: Floats | None) -> _RankedDiagnoses:
+    """Return the diagnoses, the most probable first; none if the diagnosis is withheld."""
     if probabilities is None:
         return []
     # A stable sort, so equal probabilities stay in the order of the labels.
@@ -67,7 +67,7 @@ def _ranked(probabilities: Floats | None) -> _Ranked:
     )
 
 
-def _diagnosis(ranked: _Ranked, abstention: float | None) -> DiagnosisScore | None:
+def _diagnosis(ranked: _RankedDiagnoses, abstention: float | None) -> DiagnosisScore | None:
     if not ranked:
         return None
     top, highest = ranked[0]
@@ -89,9 +89,13 @@ def _class_probability(diagnosis: Diagnosis, probability: float) -> ClassProbabi
 
 
 def _malignancy(
-    ranked: _Ranked, diagnosis: DiagnosisScore | None, thresholds: Thresholds, *, accepted: bool
+    ranked: _RankedDiagnoses,
+    diagnosis: DiagnosisScore | None,
+    thresholds: Thresholds,
+    *,
+    accepted: bool,
 ) -> Malignancy:
-    """Decide whether to refer: for what the network found, and for what it could not see."""
+    """Decide whether to refer, and list the reasons."""
     probability = None
     reasons: list[ReferralReason] = []
     if diagnosis is not None:
@@ -115,5 +119,5 @@ def _activation_map(drawn: DrawnMap) -> ActivationMap:
 
 
 def _fraction(probability: float) -> float:
-    """Cut off what float32 rounding puts beyond 0 and 1."""
+    """Clip what float32 rounding puts below 0 or above 1."""
     return min(max(probability, 0.0), 1.0)

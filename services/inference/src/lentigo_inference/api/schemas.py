@@ -1,8 +1,6 @@
-"""What goes over the wire, with an example of each.
+"""JSON schemas of the REST API, each with an example.
 
-Answers about images and the open protocol have modules of their own.
-
-What an answer about an image holds on the wire.
+Those of the Open Inference Protocol are in `open_inference_schemas`.
 """
 
 from typing import Annotated, Any, Literal
@@ -16,38 +14,38 @@ DiagnosisCode = Annotated[str, Field(description="Code of HAM10000.", examples=[
 
 
 def example(**values: Any) -> ConfigDict:  # noqa: ANN401 - any JSON
-    """Configure a wire model, with an example of it for the OpenAPI document."""
+    """Return the configuration of a schema, with an example for the OpenAPI document."""
     return ConfigDict(frozen=True, json_schema_extra={"examples": [values]})
 
 
 def example_of(model: type[BaseModel]) -> Any:  # noqa: ANN401 - any JSON
-    """Give the example of a wire model that was configured with `example`."""
+    """Return the example of a schema that was configured with `example`."""
     extra: Any = model.model_config["json_schema_extra"]
     return extra["examples"][0]
 
 
 class Problem(BaseModel):
-    """An error, as RFC 9457 has it, with `error` beside it for Open Inference clients."""
+    """An error as RFC 9457 defines it, plus `error` for Open Inference clients."""
 
     model_config = example(
         type="urn:lentigo:problem:unsupported-image",
-        title="Not an image type we read",
+        title="Unsupported image type",
         status=415,
         detail="The content is not an image type we read. Send JPEG, PNG, WebP, BMP or TIFF.",
         instance="urn:lentigo:request:019b1f6e-4a57-7c3e-8d5c-0f8f3a2b7d10",
         error="The content is not an image type we read. Send JPEG, PNG, WebP, BMP or TIFF.",
     )
 
-    type: str = Field(description="Kind of problem; clients may tell problems apart by it.")
+    type: str = Field(description="Type of the problem; clients may rely on it.")
     title: str
     status: int
     detail: str = Field(description="What is wrong and what to do about it.")
-    instance: str = Field(description="Names this occurrence by its request id.")
+    instance: str = Field(description="Identifies this occurrence by its request id.")
     error: str = Field(description="The same as `detail`.")
 
 
 class ModelReference(BaseModel):
-    """The version that answered."""
+    """The model version that made the prediction."""
 
     model_config = example(name="lentigo", version="1", architecture="mobilenet")
 
@@ -57,7 +55,7 @@ class ModelReference(BaseModel):
 
 
 class Label(BaseModel):
-    """A diagnosis the model can name."""
+    """A diagnosis that the model can predict."""
 
     code: DiagnosisCode
     name: str
@@ -65,16 +63,16 @@ class Label(BaseModel):
     icd10: list[str]
 
 
-class UnlikenessCheck(BaseModel):
-    """How a version tells an image that is unlike those it learned from."""
+class OutOfDistributionCheck(BaseModel):
+    """How a version detects an image that is unlike its training images."""
 
     limit: float = Field(gt=0, description="An image above it cannot be judged.")
-    method: str = Field(description="What the figure is.")
-    source: str = Field(description="How the limit was chosen, and what it does.")
+    method: str = Field(description="How the value is computed.")
+    source: str = Field(description="How the limit was chosen, and its effect.")
 
 
 class ModelDetails(ModelReference):
-    """A version in use: what it knows and how well."""
+    """The version in use: its labels, thresholds and metrics."""
 
     model_config = example(
         name="lentigo",
@@ -102,24 +100,24 @@ class ModelDetails(ModelReference):
         notice="Research use only. Not a medical device.",
     )
 
-    engine: str = Field(description="Runtime that computes it.", examples=["savedmodel"])
+    engine: str = Field(description="Runtime that runs the model.", examples=["savedmodel"])
     created: str = Field(description="When training ended, UTC.", examples=["2026-11-23T10:00:00Z"])
     license: str
     labels: list[Label] = Field(description="In the order of the network's output.")
     threshold: Fraction = Field(description="Probability of malignancy from which to refer.")
     threshold_source: str = Field(
-        description="How the threshold was chosen, and what it reaches.",
+        description="How the threshold was chosen, and the sensitivity it reaches.",
         examples=["largest with a sensitivity of at least 0.95 on 938 images"],
     )
     abstention_threshold: Fraction | None = Field(
         description="Probability of the most probable diagnosis below which to refer, because it "
-        "is not relied on; null where the version has none."
+        "is not reliable; null if the version has none."
     )
-    abstention_source: str = Field(description="How that was chosen; empty where there is none.")
-    unlikeness: UnlikenessCheck | None = Field(
-        description="Null where the version does not tell; no image is refused for that then."
+    abstention_source: str = Field(description="How that was chosen; empty if there is none.")
+    unlikeness: OutOfDistributionCheck | None = Field(
+        description="Null if the version has no such check; then no image is refused for this."
     )
-    metrics: dict[str, JsonValue] = Field(description="As `lentigo-train evaluate` gave them.")
+    metrics: dict[str, JsonValue] = Field(description="As computed by `lentigo-train evaluate`.")
     dataset: dict[str, JsonValue]
     parameters: dict[str, JsonValue]
     notice: str
@@ -134,14 +132,14 @@ class ModelList(BaseModel):
 
 
 def _left_out(value: object) -> bool:
-    """Tell what is no member of the JSON at all, where other members are null."""
+    """Whether the member is left out of the JSON, instead of being null."""
     return value is None
 
 
 class ImageSummary(BaseModel):
-    """The image as it was received; size as a viewer shows it."""
+    """The image as received; width and height as a viewer shows it."""
 
-    sha256: str = Field(description="Of the bytes that were sent, in hex.")
+    sha256: str = Field(description="Digest of the uploaded bytes, in hex.")
     format: str = Field(examples=["JPEG"])
     width: int
     height: int
@@ -151,15 +149,15 @@ class Quality(BaseModel):
     """Whether the image can be judged."""
 
     accepted: bool = Field(
-        description="If not, there is no diagnosis, unless `force` asked for one all the same."
+        description="If false, there is no diagnosis, unless `force` asked for one."
     )
     reasons: list[Reason] = Field(description="Why it cannot be judged; empty if it can.")
     unlikeness: NonNegativeFloat | None = Field(
-        description="How unlike the model's training images it is; null where the model does not "
-        "tell, or was not asked because the pixels alone are reason enough."
+        description="Distance from the model's training images; null if the model has no such "
+        "check, or did not run because the pixels alone were reason enough."
     )
     unlikeness_limit: PositiveFloat | None = Field(
-        description="Above it the image is unlike them; null where the model does not tell."
+        description="Above it, the image cannot be judged; null if the model has no such check."
     )
 
 
@@ -175,8 +173,8 @@ class DiagnosisScore(DiagnosisProbability):
     """The most probable diagnosis."""
 
     confident: bool | None = Field(
-        description="Whether the probability reaches the model's abstention threshold; null where "
-        "the model has none, so nobody knows."
+        description="Whether the probability reaches the model's abstention threshold; null if the "
+        "model has none."
     )
 
 
@@ -190,7 +188,7 @@ ReferralReason = Literal["malignancy", "unconfident", "unusable"]
 
 
 class Malignancy(BaseModel):
-    """The malignant diagnoses taken together, against the threshold of the model."""
+    """The sum of the malignant diagnoses, compared with the threshold of the model."""
 
     probability: Fraction | None = Field(
         description="Sum over the malignant diagnoses; null without a diagnosis."
@@ -198,25 +196,25 @@ class Malignancy(BaseModel):
     threshold: Fraction
     refer: bool = Field(description="Whether a physician should see the lesion; see `reasons`.")
     reasons: list[ReferralReason] = Field(
-        description="Why: the probability reaches the threshold, the diagnosis is not confident, "
-        "the image cannot be judged. Empty if not to refer."
+        description="Why to refer: the probability reaches the threshold, the diagnosis is not "
+        "confident, or the image cannot be judged. Empty if `refer` is false."
     )
 
 
 class ActivationMap(BaseModel):
-    """Where in the image the network found a diagnosis."""
+    """Which areas of the image count towards a diagnosis."""
 
     code: DiagnosisCode
     media_type: Literal["image/png"] = "image/png"
     data: str = Field(
-        description="Base64 of an 8-bit grey PNG of 56x56 that covers the whole image, squashed "
-        "to the square; scale it up smoothly. White speaks most for the diagnosis; each map has "
-        "its own scale."
+        description="Base64 of an 8-bit grey PNG of 56x56 pixels. It covers the whole image, "
+        "squeezed into a square; scale it up smoothly. White counts most towards the diagnosis; "
+        "each map has its own scale."
     )
 
 
-class PredictionAnswer(BaseModel):
-    """A diagnosis, or that there is none and why."""
+class PredictionResponse(BaseModel):
+    """The prediction for one image: a diagnosis, or the reasons why there is none."""
 
     model_config = example(
         id="019b1f6e-4a57-7c3e-8d5c-0f8f3a2b7d10",
@@ -242,12 +240,12 @@ class PredictionAnswer(BaseModel):
         notice="Research use only. Not a medical device.",
     )
 
-    id: str = Field(description="UUID version 7 of this answer.")
+    id: str = Field(description="UUID version 7 of this prediction.")
     model: ModelReference
     image: ImageSummary
     quality: Quality
     diagnosis: DiagnosisScore | None = Field(
-        description="Null if the image cannot be judged and none was forced."
+        description="Null if the image cannot be judged, unless `force` asked for one."
     )
     probabilities: list[ClassProbability] = Field(
         description="All seven, highest first; empty without a diagnosis."
@@ -256,25 +254,25 @@ class PredictionAnswer(BaseModel):
     notice: str
     activation_map: ActivationMap | None = Field(
         None,
-        description="Of the most probable diagnosis; with `explain=true` or `explain=all`, if "
-        "there is one.",
+        description="Map of the most probable diagnosis; only with `explain=true` or "
+        "`explain=all`, and if there is a diagnosis.",
         exclude_if=_left_out,
     )
     activation_maps: list[ActivationMap] | None = Field(
         None,
-        description="Of all seven, in the order of `probabilities`; only with `explain=all`.",
+        description="Maps of all seven, in the order of `probabilities`; only with `explain=all`.",
         exclude_if=_left_out,
     )
 
 
-class BatchAnswer(BaseModel):
-    """Answers in the order of the images; a problem in place of one that failed."""
+class BatchResponse(BaseModel):
+    """Predictions in the order of the images; a problem in place of each that failed."""
 
     model_config = example(
         results=[
-            example_of(PredictionAnswer),
+            example_of(PredictionResponse),
             {
-                **example_of(PredictionAnswer),
+                **example_of(PredictionResponse),
                 "quality": {
                     "accepted": False,
                     "reasons": ["blurred"],
@@ -294,4 +292,4 @@ class BatchAnswer(BaseModel):
         ]
     )
 
-    results: list[PredictionAnswer | Problem]
+    results: list[PredictionResponse | Problem]

@@ -1,8 +1,8 @@
-"""Tensors of the Open Inference Protocol: as JSON numbers, or in binary behind the JSON.
+"""Tensors of the Open Inference Protocol: as JSON numbers, or in binary after the JSON.
 
-The binary extension is Triton's (protocol/extension_binary_data): the JSON comes first, as long as
-the header `Inference-Header-Content-Length` says, and then the tensors' bytes, one after another in
-the order of the inputs that carry `binary_data_size`.
+The binary extension is Triton's (protocol/extension_binary_data). The JSON comes first; the header
+`Inference-Header-Content-Length` gives its length. Then come the bytes of the tensors, in the order
+of the inputs that carry `binary_data_size`.
 """
 
 import itertools
@@ -31,8 +31,8 @@ INPUT: Final = "image"
 
 MAX_IMAGES: Final = 32
 
-# Numbers as text take long to read, and nothing else is answered meanwhile; four images take some
-# ten milliseconds. Each number has three digits, a comma and perhaps a space or a bracket.
+# Parsing numbers as text is slow and blocks the service; four images take about ten milliseconds.
+# Each number has three digits, a comma and perhaps a space or a bracket.
 MAX_JSON_IMAGES: Final = 4
 _SHAPE: Final = (MODEL_SIDE, MODEL_SIDE, 3)
 IMAGE_BYTES: Final = math.prod(_SHAPE)
@@ -41,22 +41,22 @@ MAX_BODY_BYTES: Final = 64 * 2**10 + MAX_IMAGES * IMAGE_BYTES
 
 
 def body_limit(header_length: str | None) -> int:
-    """Give the largest body, in bytes, for a request with or without the binary extension."""
+    """Return the largest body in bytes, for a request with or without the binary extension."""
     return MAX_JSON_BYTES if header_length is None else MAX_BODY_BYTES
 
 
 def parse_request(body: bytes, header_length: str | None) -> tuple[InferRequest, list[Images]]:
-    """Read an inference request.
+    """Parse an inference request.
 
     Args:
-        body: as it came.
+        body: as received.
         header_length: the header `Inference-Header-Content-Length`, if it was sent.
 
     Returns:
-        The request, and its images: uint8 [224, 224, 3] each, 1 to `MAX_IMAGES` of them.
+        The request and its images, 1 to `MAX_IMAGES`, each uint8 [224, 224, 3].
 
     Raises:
-        MalformedRequestError: not an inference request, or not the tensor this model takes.
+        MalformedRequestError: not an inference request, or not the tensor that the model expects.
     """
     split = _header_bytes(header_length, len(body))
     try:
@@ -77,51 +77,51 @@ def parse_request(body: bytes, header_length: str | None) -> tuple[InferRequest,
 
 
 def require_outputs(request: InferRequest, manifest: Manifest) -> None:
-    """Refuse a request for outputs that a version does not have.
+    """Check that the version has every requested output.
 
     Raises:
-        MalformedRequestError: it asks for one.
+        MalformedRequestError: it lacks one.
     """
-    given = outputs_of(manifest)
-    if not {output.name for output in request.outputs or ()} <= set(given):
+    available = outputs_of(manifest)
+    if not {output.name for output in request.outputs or ()} <= set(available):
         raise MalformedRequestError(
-            f"The outputs of version {manifest.version} are {', '.join(given)}."
+            f"The outputs of version {manifest.version} are {', '.join(available)}."
         )
 
 
-def format_answer(
+def format_response(
     request: InferRequest, prediction: Prediction, name: str, version: str
 ) -> tuple[dict[str, Any], list[bytes]]:
-    """Give the JSON of an answer, and the tensors that follow it in binary.
+    """Return the JSON of a response, and the tensors that follow it in binary.
 
-    What is asked for went through `require_outputs`. Without `outputs` in the request it is the
-    probabilities alone.
+    The request must have passed `require_outputs`. Without `outputs`, the response has only the
+    probabilities.
     """
-    by_default = request.parameters.get("binary_data_output") is True
-    wanted = (
+    binary_by_default = request.parameters.get("binary_data_output") is True
+    requested = (
         [
-            (each.name, each.parameters.get("binary_data", by_default) is True)
+            (each.name, each.parameters.get("binary_data", binary_by_default) is True)
             for each in request.outputs
         ]
         if request.outputs
-        else [(OUTPUTS[0], by_default)]
+        else [(OUTPUTS[0], binary_by_default)]
     )
-    described: list[dict[str, Any]] = []
+    outputs: list[dict[str, Any]] = []
     binary: list[bytes] = []
-    for output, as_binary in wanted:
+    for output, as_binary in requested:
         values: Floats = getattr(prediction, output)
         entry: dict[str, Any] = {"name": output, "datatype": "FP32", "shape": list(values.shape)}
         if as_binary:
-            content = values.astype("<f4").tobytes()
-            binary.append(content)
-            entry["parameters"] = {"binary_data_size": len(content)}
+            data = values.astype("<f4").tobytes()
+            binary.append(data)
+            entry["parameters"] = {"binary_data_size": len(data)}
         else:
             entry["data"] = values.ravel().tolist()
-        described.append(entry)
-    answer: dict[str, Any] = {"model_name": name, "model_version": version, "outputs": described}
+        outputs.append(entry)
+    content: dict[str, Any] = {"model_name": name, "model_version": version, "outputs": outputs}
     if request.id is not None:
-        answer["id"] = request.id
-    return answer, binary
+        content["id"] = request.id
+    return content, binary
 
 
 def _header_bytes(header_length: str | None, body_bytes: int) -> int:
@@ -131,7 +131,7 @@ def _header_bytes(header_length: str | None, body_bytes: int) -> int:
         raise MalformedRequestError(f"{HEADER} is not a number of bytes.")
     length = int(header_length)
     if length > body_bytes:
-        raise MalformedRequestError(f"{HEADER} is more than the body has.")
+        raise MalformedRequestError(f"{HEADER} is more than the length of the body.")
     if length > MAX_JSON_BYTES:
         raise MalformedRequestError(f"The JSON has more than {MAX_JSON_BYTES:,} bytes.")
     return length
@@ -156,43 +156,43 @@ def _image_count(tensor: InputTensor) -> int:
     return count
 
 
-def _pixels(tensor: InputTensor, behind: bytes, count: int) -> bytes:
-    """Give the bytes of the tensor, from behind the JSON or out of it."""
+def _pixels(tensor: InputTensor, binary: bytes, count: int) -> bytes:
+    """Return the bytes of the tensor, from after the JSON or out of it."""
     size = tensor.parameters.get("binary_data_size")
-    wanted = count * IMAGE_BYTES
+    expected = count * IMAGE_BYTES
     if size is not None:
-        if tensor.data is not None or size != wanted or len(behind) != wanted:
+        if tensor.data is not None or size != expected or len(binary) != expected:
             raise MalformedRequestError(
-                f"The binary data of {count} images are {wanted:,} bytes and follow the JSON, "
-                "which then has no data."
+                f"The binary data of {count} images must be {expected:,} bytes after the JSON, and "
+                "the JSON must have no data."
             )
-        return behind
-    if behind or tensor.data is None:
+        return binary
+    if binary or tensor.data is None:
         raise MalformedRequestError(
-            "Send the input's data, or its bytes behind the JSON with binary_data_size."
+            "Send the input as data in the JSON, or as bytes after it with binary_data_size."
         )
     if count > MAX_JSON_IMAGES:
         raise MalformedRequestError(
-            f"As JSON, send at most {MAX_JSON_IMAGES} images. In binary it may be {MAX_IMAGES}."
+            f"As JSON, send at most {MAX_JSON_IMAGES} images. In binary, send at most {MAX_IMAGES}."
         )
-    return _flat(tensor.data, wanted)
+    return _flatten(tensor.data, expected)
 
 
-def _flat(data: list[Any], wanted: int) -> bytes:
-    """Take nested or flat lists apart; only whole numbers from 0 to 255 become bytes."""
+def _flatten(data: list[Any], expected: int) -> bytes:
+    """Flatten nested lists into bytes; only whole numbers from 0 to 255 are allowed."""
     try:
         for _ in range(len(_SHAPE)):
             if data and isinstance(data[0], list):
                 data = list(itertools.chain.from_iterable(data))
-        if len(data) != wanted:
+        if len(data) != expected:
             raise MalformedRequestError(
-                f"The data have {len(data):,} numbers; the shape asks for {wanted:,}."
+                f"The data have {len(data):,} numbers; the shape needs {expected:,}."
             )
-        # Python takes true for 1; whoever sends it means something else.
+        # Python counts true as 1, but a client that sends it means something else.
         if set(map(type, data)) != {int}:
             raise TypeError
         return bytes(data)
     except (TypeError, ValueError) as error:
         raise MalformedRequestError(
-            "The data are whole numbers from 0 to 255, flat or nested as the shape says."
+            "The data must be whole numbers from 0 to 255, flat or nested as the shape says."
         ) from error

@@ -1,9 +1,7 @@
-"""The image of a request, in memory, read no further than the limits allow.
+"""Read request bodies into memory, within limits of size and time: images and small JSON.
 
-Small JSON bodies, read within bounds and whatever their Content-Type.
-
-Public clients of the Open Inference Protocol send JSON under several content types, or none, and
-often no body at all where every member has a default.
+Images come as a form or as the raw body. JSON is read with any Content-Type: clients of the Open
+Inference Protocol send several or none, and often no body at all if every member has a default.
 """
 
 import asyncio
@@ -32,7 +30,7 @@ class _Body(Protocol):
 
 
 class _RawBody:
-    """A body that is the image itself."""
+    """A body that is the image itself, with no form around it."""
 
     def __init__(self, max_image_bytes: int) -> None:
         self._max_image_bytes = max_image_bytes
@@ -50,14 +48,15 @@ class _RawBody:
 async def read_body(
     request: Request, max_bytes: int, timeout_s: float, excess: LentigoError | None = None
 ) -> bytes:
-    """Read a body that is no image file, of at most so many bytes.
+    """Read a raw body of at most `max_bytes`.
 
     Raises:
         MalformedRequestError: Content-Length is not a number.
         UnsupportedContentTypeError: compressed.
-        ImageTooLargeError: more bytes than allowed; `excess` in its place, if it is given.
+        ImageTooLargeError: more bytes than allowed, unless `excess` is given, which is then
+            raised instead.
         UploadTimeoutError: not complete in time.
-        starlette.requests.ClientDisconnect: the client went away.
+        starlette.requests.ClientDisconnect: the client disconnected.
     """
     _refuse_compressed(request)
     body = _RawBody(max_bytes)
@@ -68,9 +67,9 @@ async def read_body(
 async def read_uploads(
     request: Request, *, max_image_bytes: int, max_images: int, max_bytes: int, timeout_s: float
 ) -> list[bytes]:
-    """Read the images of a form, at most so many and altogether of at most so many bytes.
+    """Read the images of a form, at most `max_images` with at most `max_bytes` together.
 
-    Raises as `read_upload` does.
+    Raises the same errors as `read_upload`.
     """
     content_type = request.headers.get("content-type", _OCTETS)
     _refuse_compressed(request)
@@ -87,14 +86,14 @@ async def read_uploads(
 async def read_upload(request: Request, max_image_bytes: int, timeout_s: float) -> bytes:
     """Read the one image of a request, sent as a form or as the raw body.
 
-    `Content-Length` is believed only when it already says too much; the bytes are counted.
+    A `Content-Length` above the limit is refused at once; otherwise the bytes are counted.
 
     Raises:
-        MalformedRequestError: not the form we expect.
+        MalformedRequestError: not the expected form.
         UnsupportedContentTypeError: neither a form nor an image.
         ImageTooLargeError: more bytes than allowed.
         UploadTimeoutError: not complete in time.
-        starlette.requests.ClientDisconnect: the client went away.
+        starlette.requests.ClientDisconnect: the client disconnected.
     """
     body, limit = _expected_body(request, max_image_bytes)
     await _receive(request, body, limit, timeout_s, too_large(max_image_bytes))
@@ -104,7 +103,7 @@ async def read_upload(request: Request, max_image_bytes: int, timeout_s: float) 
 async def _receive(
     request: Request, body: _Body, limit: int, timeout_s: float, excess: LentigoError
 ) -> None:
-    """Feed a body what comes; raises `excess` when that is more than `limit` bytes."""
+    """Feed the pieces of a request to a body; raises `excess` at more than `limit` bytes."""
     if _declared_length(request) > limit:
         raise excess
     size = 0
@@ -123,7 +122,7 @@ async def _receive(
 
 
 def _expected_body(request: Request, max_image_bytes: int) -> tuple[_Body, int]:
-    """Give what reads this kind of body, and how long the whole body may be, in bytes."""
+    """Return the reader for this Content-Type, and the limit for the whole body in bytes."""
     content_type = request.headers.get("content-type", _OCTETS)
     kind = _kind(content_type)
     _refuse_compressed(request)
@@ -144,7 +143,7 @@ def _kind(content_type: str) -> str:
 def _refuse_compressed(request: Request) -> None:
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedContentTypeError(
-            "The body is compressed (Content-Encoding). Send it as it is."
+            "The body is compressed (Content-Encoding). Send it uncompressed."
         )
 
 
@@ -158,26 +157,26 @@ def _declared_length(request: Request) -> int:
 
 M = TypeVar("M", bound=BaseModel)
 
-# What is expected has some hundred bytes.
-_MAX_BYTES: Final = 64 * 2**10
+# A usual body has a few hundred bytes.
+_MAX_JSON_BYTES: Final = 64 * 2**10
 
 
 async def read_json(request: Request, schema: type[M], timeout_s: float) -> M:
-    """Read a body of JSON; an empty one stands for `{}`.
+    """Read a JSON body; an empty one counts as `{}`.
 
     Raises:
-        MalformedRequestError: too long, not JSON, or not what the schema says.
+        MalformedRequestError: too long, not JSON, or not as the schema says.
         UnsupportedContentTypeError: compressed.
         UploadTimeoutError: not complete in time.
-        starlette.requests.ClientDisconnect: the client went away.
+        starlette.requests.ClientDisconnect: the client disconnected.
     """
-    excess = MalformedRequestError(f"The body has more than {_MAX_BYTES:,} bytes of JSON.")
-    body = await read_body(request, _MAX_BYTES, timeout_s, excess)
+    excess = MalformedRequestError(f"The body has more than {_MAX_JSON_BYTES:,} bytes of JSON.")
+    body = await read_body(request, _MAX_JSON_BYTES, timeout_s, excess)
     try:
         return schema.model_validate_json(body.strip() or b"{}")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "body"
         raise MalformedRequestError(
-            f"The JSON body is not what is expected: {place}: {first['msg']}."
+            f"The JSON body is not as expected: {place}: {first['msg']}."
         ) from error

@@ -38,7 +38,7 @@ from lentigo_inference.problem_types import INTERNAL
 from lentigo_inference.serving.request_record import RequestRecord, uuid7
 
 if TYPE_CHECKING:
-    from lentigo_inference.api.dependencies import Services
+    from lentigo_inference.api.dependencies import AppState
 
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -201,7 +201,7 @@ class Overload:
     """
 
     def __init__(self, app: ASGIApp, predicting: Sequence[BaseRoute]) -> None:
-        """Wrap an application whose lifespan yields `Services`.
+        """Wrap an application whose lifespan yields `AppState`.
 
         Args:
             app: the application.
@@ -213,7 +213,7 @@ class Overload:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; whatever is not a prediction passes."""
         if scope["type"] == "http":
-            services: Services = scope["state"]["services"]
+            services: AppState = scope["state"]["app_state"]
             try:
                 services.admission.require_room()
             except UnavailableError as error:

@@ -33,7 +33,7 @@ Explain = Literal["none", "top", "all"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PredictionOptions:
     """What is asked for besides a diagnosis.
 
     Attributes:
@@ -72,7 +72,7 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PredictionResult:
     """What one model says of one image.
 
     Attributes:
@@ -133,7 +133,7 @@ def draw_map(activation: Floats) -> bytes:
 
 T = TypeVar("T")
 
-_PLAIN: Final = Wanted()
+_PLAIN: Final = PredictionOptions()
 
 
 class Predictor:
@@ -166,8 +166,8 @@ class Predictor:
         self._observe = observe
 
     async def predict(
-        self, data: bytes, wanted: Wanted = _PLAIN, record: RequestRecord | None = None
-    ) -> Answer:
+        self, data: bytes, wanted: PredictionOptions = _PLAIN, record: RequestRecord | None = None
+    ) -> PredictionResult:
         """Answer for one image with one version, from beginning to end; the record is filled.
 
         An image that cannot be judged gets an answer that says so and has nothing else, unless one
@@ -188,11 +188,11 @@ class Predictor:
     async def predict_each(
         self,
         uploads: Sequence[bytes],
-        wanted: Wanted = _PLAIN,
+        wanted: PredictionOptions = _PLAIN,
         *,
         at_once: int = 1,
         record: RequestRecord | None = None,
-    ) -> list[Answer | LentigoError]:
+    ) -> list[PredictionResult | LentigoError]:
         """Answer for several images with one version, in their order; the record is filled.
 
         An image that fails leaves its error in its place. No more than `at_once` of them are
@@ -207,7 +207,7 @@ class Predictor:
             with self._slot.lease() as model:
                 record = _opened(record, model, len(uploads))
 
-                async def one(data: bytes) -> Answer | LentigoError:
+                async def one(data: bytes) -> PredictionResult | LentigoError:
                     try:
                         async with turn:
                             return await self._answer(model, data, wanted, deadline, record)
@@ -256,15 +256,15 @@ class Predictor:
         self,
         model: LoadedModel,
         data: bytes,
-        wanted: Wanted,
+        wanted: PredictionOptions,
         deadline: float,
         record: RequestRecord,
-    ) -> Answer:
+    ) -> PredictionResult:
         upload = await self._decoding.decode(data, record)
         if upload.flaws and not wanted.force:
             # Nobody is told what the network says of it, so it is not asked.
             record.unaccepted += upload.flaws
-            return Answer(model, upload, quality_of(upload.flaws, None, None))
+            return PredictionResult(model, upload, quality_of(upload.flaws, None, None))
         (prediction,) = await self._batcher.predict(
             model, [upload.image.pixels], deadline, record.steps.append
         )
@@ -275,16 +275,16 @@ class Predictor:
         quality = quality_of(upload.flaws, unlikeness, model.stored.manifest.unlikeness)
         record.unaccepted += quality.reasons
         if not (quality.accepted or wanted.force):
-            return Answer(model, upload, quality)
+            return PredictionResult(model, upload, quality)
         self._observe(prediction.probabilities)
         if wanted.explain == "none":
-            return Answer(model, upload, quality, probabilities)
+            return PredictionResult(model, upload, quality, probabilities)
         # A stable sort, so equal probabilities stay in the order of the labels.
         ranked = np.argsort(-probabilities, kind="stable").tolist()
         activation = _finite(prediction.activation_map[0], model)
         chosen = ranked if wanted.explain == "all" else ranked[:1]
         drawn = await self._decoding.run(lambda: _drawn(activation, chosen))
-        return Answer(model, upload, quality, probabilities, drawn)
+        return PredictionResult(model, upload, quality, probabilities, drawn)
 
     @asynccontextmanager
     async def _time_limit(self) -> AsyncIterator[float]:

@@ -1,1 +1,1 @@
-"""The web page for clinicians."""
+"""The web page."""

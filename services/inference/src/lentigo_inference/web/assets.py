@@ -1,12 +1,7 @@
-"""The files of the clinician's page, as they go over the wire.
+"""The files of the web page, as the service sends them.
 
-The page's icon as PNG, for phones that take no SVG: drawn here, like `web/icon.svg`.
-
-One script out of the page's modules, so that the browser asks once.
-
-A module keeps to a plain form: its imports stand on lines of their own and rename nothing, and it
-exports by the word `export` in front of a declaration. Joined in the order of their imports the
-modules then are one module, whose top-level names must differ; the browser refuses it otherwise.
+`page_files` reads the folder of this module and adds what is made from it: one script from the
+modules in `js/`, so that the browser asks once, and the icon as PNG for phones that show no SVG.
 """
 
 import functools
@@ -20,54 +15,6 @@ from typing import Final
 
 from PIL import Image, ImageDraw
 
-# Of web/icon.svg, whose square has 64 units a side: centre x, y and radius, and colour.
-_CIRCLES: Final = ((32, 32, 21, "#ffffff"), (32, 32, 17, "#f0d3c2"), (33, 33, 8, "#7a4527"))
-_GROUND: Final = "#0f5c66"
-
-# Drawn larger and scaled down, which smooths the edges.
-_OVERSAMPLING: Final = 4
-
-
-def icon_png(side: int) -> bytes:
-    """Draw the icon as a PNG of that many pixels a side, filled to its corners (maskable)."""
-    large = side * _OVERSAMPLING
-    picture = Image.new("RGB", (large, large), _GROUND)
-    draw = ImageDraw.Draw(picture)
-    for x, y, radius, colour in _CIRCLES:
-        box = [unit * large / 64 for unit in (x - radius, y - radius, x + radius, y + radius)]
-        draw.ellipse(box, fill=colour)
-    encoded = io.BytesIO()
-    picture.resize((side, side), Image.Resampling.LANCZOS).quantize(64).save(encoded, "PNG")
-    return encoded.getvalue()
-
-
-_IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./([a-z-]+\.js)";\n', re.MULTILINE)
-_EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
-
-
-def joined_script(modules: Mapping[str, str], start: str) -> str:
-    """Join modules of JavaScript, each after those it imports.
-
-    Args:
-        modules: file name to source.
-        start: the file name of the first to be asked for.
-
-    Raises:
-        KeyError: a module imports one that is not there.
-    """
-    order: dict[str, None] = {}
-
-    def visit(name: str, above: tuple[str, ...]) -> None:
-        for wanted in _IMPORT.findall(modules[name]):
-            # Functions may know each other in a circle; whoever came first stands last.
-            if wanted not in above and wanted not in order:
-                visit(wanted, (*above, name))
-        order[name] = None
-
-    visit(start, ())
-    return "".join(_EXPORT.sub("", _IMPORT.sub("", modules[name])) for name in order)
-
-
 _FOLDER: Final = Path(__file__).parent
 
 _MEDIA_TYPES: Final = {
@@ -80,7 +27,17 @@ _MEDIA_TYPES: Final = {
     ".webmanifest": "application/manifest+json",
 }
 
+_IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./([a-z-]+\.js)";\n', re.MULTILINE)
+_EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
+
 _ICON_SIDES: Final = (192, 512)
+
+# From icon.svg, whose square has 64 units a side: centre x, y and radius, and colour.
+_ICON_CIRCLES: Final = ((32, 32, 21, "#ffffff"), (32, 32, 17, "#f0d3c2"), (33, 33, 8, "#7a4527"))
+_ICON_BACKGROUND: Final = "#0f5c66"
+
+# Draw larger and scale down, which smooths the edges.
+_OVERSAMPLING: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,23 +57,63 @@ class PageFile:
 
 @functools.cache
 def page_files() -> Mapping[str, PageFile]:
-    """Read and make all files, once, when the page is first asked for; by their paths."""
-    found = {
+    """Return all files by path; read and made once, at the first request for the page."""
+    contents = {
         path.relative_to(_FOLDER).as_posix(): path.read_bytes()
         for path in sorted(_FOLDER.rglob("*"))
         if path.is_file() and path.suffix in _MEDIA_TYPES
     }
     modules = {
-        name.removeprefix("js/"): found.pop(name).decode()
-        for name in list(found)
+        name.removeprefix("js/"): contents.pop(name).decode()
+        for name in list(contents)
         if name.startswith("js/")
     }
-    found["app.js"] = joined_script(modules, "main.js").encode()
+    contents["app.js"] = bundle_modules(modules, "main.js").encode()
     for side in _ICON_SIDES:
-        found[f"icon-{side}.png"] = icon_png(side)
-    return {name: _page_file(name, content) for name, content in found.items()}
+        contents[f"icon-{side}.png"] = _draw_icon(side)
+    return {name: _page_file(name, content) for name, content in contents.items()}
 
 
 def _page_file(name: str, content: bytes) -> PageFile:
     digest = hashlib.sha256(content).hexdigest()[:32]
     return PageFile(content, _MEDIA_TYPES[Path(name).suffix], f'"{digest}"')
+
+
+def bundle_modules(modules: Mapping[str, str], start: str) -> str:
+    """Join JavaScript modules into one, each after those it imports.
+
+    The modules must have a simple form: each import on a line of its own and without renaming, and
+    `export` only in front of a declaration. Their top-level names must differ; otherwise the
+    browser refuses the script.
+
+    Args:
+        modules: file name to source.
+        start: file name of the entry module.
+
+    Raises:
+        KeyError: a module imports one that is missing.
+    """
+    order: dict[str, None] = {}
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        for imported in _IMPORT.findall(modules[name]):
+            # Modules may import each other in a circle; the one visited first comes last.
+            if imported not in above and imported not in order:
+                visit(imported, (*above, name))
+        order[name] = None
+
+    visit(start, ())
+    return "".join(_EXPORT.sub("", _IMPORT.sub("", modules[name])) for name in order)
+
+
+def _draw_icon(side: int) -> bytes:
+    """Draw the icon as a PNG of `side` pixels, filled to its corners (maskable)."""
+    large = side * _OVERSAMPLING
+    image = Image.new("RGB", (large, large), _ICON_BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    for x, y, radius, colour in _ICON_CIRCLES:
+        box = [unit * large / 64 for unit in (x - radius, y - radius, x + radius, y + radius)]
+        draw.ellipse(box, fill=colour)
+    encoded = io.BytesIO()
+    image.resize((side, side), Image.Resampling.LANCZOS).quantize(64).save(encoded, "PNG")
+    return encoded.getvalue()

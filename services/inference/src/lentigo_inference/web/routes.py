@@ -1,4 +1,4 @@
-"""`GET /`: the clinician's page, and the files it is made of."""
+"""`GET /`: the web page, and the files it loads."""
 
 from typing import Final
 
@@ -11,8 +11,8 @@ from lentigo_inference.web.assets import page_files
 
 router = APIRouter(include_in_schema=False)
 
-# Everything comes from this service, and nothing is written into the page's markup. `blob:` is the
-# image that the reader chose.
+# The page loads everything from this service and has no inline scripts or styles. `blob:` is for
+# the images that the user chose.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; "
@@ -26,31 +26,31 @@ _HEADERS: Final = {
     "Permissions-Policy": "geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
-    # Kept, and asked for each time whether it is still the newest.
+    # The browser may store it, but must check each time whether it is still current.
     "Cache-Control": "no-cache",
 }
 
 
-# These wait for the disk the first time, so they run in a thread.
+# Not async, so that they run in a thread: the first request reads files.
 @router.get("/")
 def page(request: Request) -> Response:
-    """Give the page."""
-    return _answer(request, "index.html")
+    """Return the page."""
+    return _file_response(request, "index.html")
 
 
 @router.get("/sw.js")
 def service_worker(request: Request) -> Response:
-    """Give the service worker, which rules no more than the folder it comes from."""
-    return _answer(request, "sw.js")
+    """Return the service worker. From this path, its scope is the whole page."""
+    return _file_response(request, "sw.js")
 
 
 @router.get("/page/{name:path}")
 def page_file(request: Request, name: str) -> Response:
-    """Give one of the page's files."""
-    return _answer(request, name)
+    """Return one of the files of the page."""
+    return _file_response(request, name)
 
 
-def _answer(request: Request, name: str) -> Response:
+def _file_response(request: Request, name: str) -> Response:
     file = page_files().get(name)
     if file is None:
         raise HTTPException(404)

@@ -1,11 +1,11 @@
-/** The model in use and what was measured of it. */
+/** The model in use and its metrics. */
 
 import { byId, element } from "./dom.js";
 import { Problem } from "./problem.js";
 import { modelInUse } from "./service.js";
 import { diagnosisName, number, percent, t } from "./texts.js";
 
-/** What each version says of itself, as long as it was ever in use. @type {Map<string, any>} */
+/** What the service said of each version that was in use. @type {Map<string, any>} */
 const versions = new Map();
 
 /** @type {ReturnType<typeof setTimeout>|undefined} */
@@ -29,15 +29,15 @@ export async function showModel() {
   again = setTimeout(showModel, 5000);
 }
 
-/** Whether a version's figures are known. @param {string} version */
+/** Whether a version's metrics are known. @param {string} version */
 export const isKnown = (version) => versions.has(version);
 
 /** How a version chose its threshold, in the trainer's English. @param {string} version */
 export const thresholdSource = (version) => versions.get(version)?.threshold_source ?? "";
 
 /**
- * What was measured of a version: accuracy never without its balanced accuracy, nor without what it
- * makes of melanomas.
+ * The metrics of a version. Accuracy never stands without balanced accuracy and the sensitivity for
+ * melanoma, because it alone would flatter the model.
  * @param {string} version @returns {string[]} sentences
  */
 export function measuredTexts(version) {
@@ -55,17 +55,20 @@ export function measuredTexts(version) {
 /** @param {any} metric */
 const isMeasured = (metric) => typeof metric?.value === "number";
 
-/** A figure with its 95 % interval, where it has one. @param {any} metric */
+/** A metric with its 95 % confidence interval, if it has one. @param {any} metric */
 function figure({ value, low, high }) {
-  if (typeof low !== "number" || typeof high !== "number") return percent(value);
-  return t("model.figure", { value: percent(value), low: percent(low), high: percent(high) });
+  if (typeof low !== "number" || typeof high !== "number") return metricText(value);
+  return t("model.figure", { value: metricText(value), low: metricText(low), high: metricText(high) });
 }
 
-/** What costs nothing to reach. @param {any} model */
+/** In per cent, always with one digit, so that a value and its interval match. @param {number} value */
+const metricText = (value) => percent(value, 1, 1);
+
+/** The accuracy of always predicting the most frequent diagnosis. @param {any} model */
 function baselineText({ metrics }) {
   const accuracy = metrics.majority_baseline?.value;
   if (typeof accuracy !== "number") return "";
-  return t("model.baseline", { diagnosis: diagnosisName(metrics.majority), accuracy: percent(accuracy) });
+  return t("model.baseline", { diagnosis: diagnosisName(metrics.majority), accuracy: metricText(accuracy) });
 }
 
 /** @param {...string} sentences */

@@ -53,13 +53,20 @@ function verdict({ probability: together, threshold, refer, reasons }, source) {
     element("span", { class: "mark-text" }, t("result.threshold", { percent: values.threshold })));
   setShare(meter, "--share", together);
   setShare(meter, "--threshold", threshold);
+  // Other reasons come first if the malignant diagnoses stay below the threshold.
+  const others = [
+    reasons.includes("unusable") && element("p", {}, t("result.referUnusable")),
+    reasons.includes("unconfident") && element("p", {}, t("result.referUnconfident")),
+  ];
+  const malignant = reasons.includes("malignancy");
   return element("section", { class: refer ? "verdict refer" : "verdict", "aria-labelledby": "verdict" },
     element("h3", { id: "verdict" }, element("span", { "aria-hidden": "true" }, refer ? "▲ " : "○ "),
       t(refer ? "result.refer" : "result.noRefer")),
-    element("p", {}, t(reasons.includes("malignancy") ? "result.referWhy" : "result.noReferWhy", values)),
+    ...(malignant ? [] : others),
+    element("p", {}, t(malignant ? "result.referWhy" : "result.noReferWhy", values)),
     meter,
-    reasons.includes("unconfident") && element("p", {}, t("result.referUnconfident")),
-    reasons.includes("unusable") && element("p", {}, t("result.referUnusable")),
-    source !== "" && element("p", { class: "hint" },
-      t("result.thresholdSource"), " ", element("span", { lang: "en" }, source)));
+    ...(malignant ? others : []),
+    source !== "" && element("details", {}, element("summary", {}, t("result.thresholdSource")),
+      // The trainer writes this in English, whatever the language of the page.
+      element("p", { class: "hint", lang: "en" }, source)));
 }

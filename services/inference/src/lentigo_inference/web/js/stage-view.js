@@ -33,7 +33,7 @@ function picture(list, item, map) {
   const frame = element("div", { class: "frame" }, image, map);
   image.addEventListener("error", () => {
     frame.classList.add("unseen");
-    if (!item.refused) frame.append(element("p", {}, t("stage.noPreview")));
+    frame.append(element("p", {}, t(item.refused ? "stage.refused" : "stage.noPreview")));
   });
   const place = { number: list.items.indexOf(item) + 1, count: list.items.length };
   return element("figure", {}, frame,

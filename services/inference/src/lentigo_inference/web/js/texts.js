@@ -41,9 +41,12 @@ export const diagnosisName = (code, name = code) =>
 /**
  * A fraction in per cent; what is not quite 0 or 1 never reads as 0 % or 100 %.
  * @param {number} fraction @param {number} [digits] behind the point at most, 1 or more
+ * @param {number} [leastDigits] behind the point at least
  */
-export function percent(fraction, digits = 1) {
-  const format = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: digits });
+export function percent(fraction, digits = 1, leastDigits = 0) {
+  const format = new Intl.NumberFormat(locale, {
+    style: "percent", minimumFractionDigits: leastDigits, maximumFractionDigits: digits,
+  });
   const least = 10 ** (-2 - digits);
   if (fraction > 0 && fraction < least) return `<\u00a0${format.format(least)}`;
   if (fraction < 1 && fraction > 1 - least) return `>\u00a0${format.format(1 - least)}`;

@@ -1,0 +1,91 @@
+"""Start the service: check what it needs, take the port, build the application, serve."""
+
+import ipaddress
+import os
+import socket
+from typing import Final
+
+import structlog
+from prometheus_client import disable_created_metrics
+
+from lentigo_contract.errors import LentigoError
+from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_contract.system.resources import require_memory
+from lentigo_inference import __version__
+from lentigo_inference.app import create_app
+from lentigo_inference.observability.logging import configure_logs
+from lentigo_inference.observability.tracing import Tracing, traces_wanted
+from lentigo_inference.security.api_keys import read_keys
+from lentigo_inference.server.serve import address_of, listen, serve
+from lentigo_inference.serving.admission import Stopping
+from lentigo_inference.settings import Settings, unknown_variables
+
+_log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+
+# Bytes that the service uses with LiteRT and one version, before its first prediction.
+_NEEDED_MEMORY: Final = 256 * 2**20
+
+
+class UnsafeStartError(LentigoError):
+    """The service must not start with these settings; the message says why."""
+
+
+def run_service(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ListenError: the address cannot be listened on.
+        UnsafeStartError: too little memory, an unusable key file, or no keys on an address that
+            other machines can reach.
+    """
+    listener = listen(settings.host, settings.port)
+    try:
+        _require_safe_start(settings, listener)
+    except UnsafeStartError:
+        listener.close()
+        raise
+    configure_logs(settings)
+    for name in unknown_variables(dict(os.environ)):
+        _log.warning("unknown setting ignored", variable=name)
+    _log.info(
+        "listening",
+        url=address_of(listener),
+        version=__version__,
+        model_repository=str(settings.model_repository),
+        access=_access(settings),
+        notice=RESEARCH_NOTICE,
+    )
+    # Process-wide, like the log. Nobody reads when a series began, and every scrape pays for it.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    stopping = Stopping()
+    tracing = Tracing() if traces_wanted(os.environ) else None
+    app = create_app(settings, stopping=stopping, tracing=tracing)
+    serve(app, settings, listener, stopping)
+
+
+def _require_safe_start(settings: Settings, listener: socket.socket) -> None:
+    """Check the memory, and that other machines need a key; raises UnsafeStartError."""
+    try:
+        require_memory(_NEEDED_MEMORY, "The service")
+        if settings.key_file is not None:
+            read_keys(settings.key_file)
+            return
+    except LentigoError as error:
+        raise UnsafeStartError(str(error)) from error
+    listens_on = str(listener.getsockname()[0]).partition("%")[0]
+    address = settings.published_address or ipaddress.ip_address(listens_on)
+    if settings.allow_anonymous or address.is_loopback:
+        return
+    raise UnsafeStartError(
+        f"without API keys it listens on loopback alone, and {address} is not. Make a key with "
+        "`lentigo-inference keys add NAME --scope predict --file FILE` and set "
+        "LENTIGO_KEY_FILE=FILE, or set LENTIGO_ALLOW_ANONYMOUS=true to serve anyone who asks."
+    )
+
+
+def _access(settings: Settings) -> str:
+    if settings.key_file is not None:
+        return "by API key"
+    if settings.allow_anonymous:
+        return "anyone, without a key (LENTIGO_ALLOW_ANONYMOUS)"
+    return "anyone on this machine: there is no key file, so loopback alone"
