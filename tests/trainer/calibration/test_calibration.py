@@ -27,7 +27,7 @@ def drawn(sharpness: FloatArray, rows: int = 4_000) -> Examples:
 
 
 def gap(probabilities: FloatArray, labels: NDArray[np.int64]) -> float:
-    """How far confidence is from how often it is right, in the mean over the predicted diagnoses."""
+    """Distance of confidence from accuracy, in the mean over the predicted diagnoses."""
     predicted = probabilities.argmax(axis=1)
     gaps = [
         probabilities[predicted == code].max(axis=1).mean()
