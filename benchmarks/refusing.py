@@ -19,9 +19,9 @@ from lentigo_contract.errors import ImageError
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_engines.base import Images
 from lentigo_trainer.evaluation.evaluate import open_version
-from lentigo_trainer.evaluation.exported_model import Pixels
-from lentigo_trainer.export.parity import answers_of
+from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.system.progress import SilentProgress
 from refusing_cost import cost_of_telling
 from refusing_pictures import KINDS, drawn
@@ -67,7 +67,7 @@ def photographs(folder: Path, most: int) -> Iterator[bytes]:
         yield files[place].read_bytes()
 
 
-def as_read(encoded: Iterator[bytes]) -> Pixels:
+def as_read(encoded: Iterator[bytes]) -> Images:
     """What of it the service would read; it refuses the others for another reason."""
     pixels = []
     for data in encoded:
@@ -78,7 +78,7 @@ def as_read(encoded: Iterator[bytes]) -> Pixels:
     return np.stack(pixels) if pixels else np.empty((0, 224, 224, 3), np.uint8)
 
 
-def report(engine: EngineName, path: Path, limit: float, kinds: dict[str, Pixels]) -> None:
+def report(engine: EngineName, path: Path, limit: float, kinds: dict[str, Images]) -> None:
     """Print how many of each kind an engine refuses."""
     file = LITERT_FILES.get(engine, "saved_model.pb")
     print(f"\n{engine} ({file}), limit {limit:.3f}\n")
@@ -87,7 +87,7 @@ def report(engine: EngineName, path: Path, limit: float, kinds: dict[str, Pixels
     for kind, pixels in kinds.items():
         if not len(pixels):
             continue
-        told = answers_of(engine, path, pixels, SilentProgress()).unlikeness
+        told = predict_with(engine, path, pixels, SilentProgress()).unlikeness
         if told is None:
             raise SystemExit(f"{path / file} lacks the output unlikeness that its manifest names.")
         above = int(np.count_nonzero(told > limit))

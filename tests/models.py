@@ -20,7 +20,7 @@ from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engines.base import Engine, Images, Prediction
+from lentigo_engines.base import Engine, Images, Prediction
 from tests.fakes import made_agreement, made_manifest
 
 QualityIssue = Literal["none", "nan", "classes", "sum", "signature", "input", "untold"]

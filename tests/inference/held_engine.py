@@ -2,7 +2,7 @@
 
 import threading
 
-from lentigo_inference.engines.base import Images, Prediction
+from lentigo_engines.base import Images, Prediction
 from tests.inference.network import DEADLINE_S
 from tests.models import PlainEngine
 

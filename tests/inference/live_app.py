@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lentigo_inference.api.dependencies import AppState, LifespanState
 from lentigo_inference.app import create_app
-from lentigo_inference.engines.base import EngineLoader
+from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.observability.tracing import Tracing
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes

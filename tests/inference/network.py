@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from lentigo_inference.app import create_app
-from lentigo_inference.engines.base import EngineLoader
+from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.server.serve import Server, address_of, listen
 from lentigo_inference.serving.admission import Stopping
 from lentigo_inference.settings import Settings

@@ -11,7 +11,7 @@ import pytest
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engines.base import Engine, Images, Prediction
+from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.serving import decoding
 from lentigo_inference.serving.batcher import BatchLimits
 from lentigo_inference.settings import Settings

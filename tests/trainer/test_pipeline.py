@@ -5,17 +5,14 @@ import numpy as np
 import pytest
 
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.temperature import best_temperature
 from lentigo_trainer.config.recipe import FineTuning, Recipe, Stage
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.splits import choose_rows
-from lentigo_trainer.evaluation.exported_model import (
-    ModelOutputs,
-    probabilities_of,
-    saved_model_outputs,
-)
+from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
 from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
 from lentigo_trainer.pipeline import TUNING_SET, Trained, train
@@ -74,7 +71,7 @@ def test_the_limit_of_unlikeness_refuses_hardly_a_tuning_image(
 ) -> None:
     tuning = choose_rows(config, prepared).tuning
     files = candidate_files(trained.folder)
-    told = saved_model_outputs(files, prepared.images[tuning], SilentProgress()).unlikeness
+    told = predict_with("savedmodel", files, prepared.images[tuning], SilentProgress()).unlikeness
     assert told is not None
     assert manifest.unlikeness is not None
     assert (told > manifest.unlikeness.limit).mean() <= 0.005
@@ -125,7 +122,11 @@ def test_the_card_of_a_recipe_without_a_hold_out_says_that_there_is_none(
     counts = manifest.split.model_copy(update={"hold_out": 0, "tuning": 0})
     described = manifest.model_copy(update={"split": counts})
     n = len(rows.whole.validation)
-    chance = ModelOutputs(np.full((n, 7), 1 / 7, np.float32), np.zeros(n, np.float32))
+    chance = Prediction(
+        np.full((n, 7), 1 / 7, np.float32),
+        np.zeros((n, 1, 1, 7), np.float32),
+        np.zeros(n, np.float32),
+    )
     files = candidate_files(trained.folder)
     evidence = evaluate_candidate(files, described, prepared, rows, chance, SilentProgress())
     assert [card.images for card in evidence.sets] == [VALIDATION.description]

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engines.base import Engine, Images, Prediction
+from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import PNG_SIGNATURE, encoded, png_chunk

@@ -4,7 +4,7 @@ import structlog
 
 from lentigo_contract.errors import EngineError, ImageError, LentigoError, StorageError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engines.base import Images, Prediction
+from lentigo_engines.base import Images, Prediction
 from lentigo_inference.errors import ServingError, UnavailableError
 from lentigo_inference.problem_types import PROBLEMS, problem_type
 from lentigo_inference.settings import Settings

@@ -10,7 +10,7 @@ from PIL import Image
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import Thresholds
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engines.base import Engine
+from lentigo_engines.base import Engine
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image, made_unlikeness
 from tests.images import encoded

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.errors import EngineError
-from lentigo_inference.engines.base import Images, Prediction, warm_up
+from lentigo_engines.base import Images, Prediction, warm_up
 from tests.fakes import made_manifest, made_unlikeness
 from tests.models import PlainEngine
 

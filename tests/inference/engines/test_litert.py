@@ -11,7 +11,7 @@ import pytest
 from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engines.base import Engine, Images, Prediction, warm_up
+from lentigo_engines.base import Engine, Images, Prediction, warm_up
 from lentigo_inference.engines.selection import engine_loader
 from lentigo_inference.serving.model_manager import Reloader
 from lentigo_inference.serving.model_slot import ModelSlot
@@ -88,7 +88,7 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 import lentigo_inference.startup
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.engines.base import warm_up
+from lentigo_engines.base import warm_up
 from lentigo_inference.engines.selection import engine_loader
 
 stored = ModelStore(Path({str(store.root)!r})).open(1)
@@ -104,7 +104,7 @@ def test_without_litert_the_reason_names_what_to_install(
     store: ModelStore, saved_models: SavedModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = saved_models.publish(store, 1, litert=True)
-    monkeypatch.setitem(sys.modules, "lentigo_inference.engines.litert", None)
+    monkeypatch.setitem(sys.modules, "lentigo_engines.litert", None)
     with pytest.raises(EngineError, match=r"lentigo-inference\[litert\]"):
         engine_loader(1, "litert")(stored)
 

@@ -7,7 +7,7 @@ import pytest
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.engines.base import warm_up
+from lentigo_engines.base import warm_up
 from lentigo_inference.engines.selection import engine_loader
 from tests.fakes import made_unlikeness
 from tests.models import QualityIssue, SavedModels, expected
@@ -83,7 +83,7 @@ def test_without_tensorflow_the_reason_names_what_to_install(
     store: ModelStore, saved_models: SavedModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = saved_models.publish(store, 1)
-    monkeypatch.setitem(__import__("sys").modules, "lentigo_inference.engines.savedmodel", None)
+    monkeypatch.setitem(__import__("sys").modules, "lentigo_engines.savedmodel", None)
     with pytest.raises(EngineError, match=r"lentigo-inference\[savedmodel\]"):
         load(stored)
 

@@ -9,7 +9,7 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest.engines import EngineName, Golden, GoldenAnswer, golden_images
 from lentigo_contract.manifest.manifest import FileRecord, Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engines.base import Engine, Images, Prediction
+from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.engines.selection import EngineSetting, check_golden, choose, engine_loader
 from tests.fakes import made_agreement, made_manifest
 from tests.models import PlainEngine, expected, publish_plain

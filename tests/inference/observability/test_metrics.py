@@ -11,8 +11,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from lentigo_contract.errors import EngineError
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore, StoredVersion
+from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.app import create_app
-from lentigo_inference.engines.base import Engine, Images, Prediction
 from lentigo_inference.problem_types import PROBLEMS
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image

@@ -7,8 +7,8 @@ import pytest
 
 from lentigo_contract.errors import VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
+from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.api.dependencies import authorize
-from lentigo_inference.engines.base import Engine, Images, Prediction
 from lentigo_inference.errors import VersionRefusedError
 from lentigo_inference.serving.model_manager import Reloader, at_low_priority
 from lentigo_inference.serving.model_slot import ModelSlot

@@ -6,7 +6,7 @@ import structlog
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engines.base import Engine
+from lentigo_engines.base import Engine
 from lentigo_inference.serving.model_manager import Reloader, VersionStatus
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 from tests.models import load_plain, publish_plain

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 
 from lentigo_contract.labels import index_of
 from lentigo_contract.manifest.engines import GOLDEN_SEED, EngineName, Golden
+from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.thresholds import OperatingPoint, choose_operating_point
 from lentigo_trainer.errors import EmptyClassError, MetricError
-from lentigo_trainer.evaluation.exported_model import ModelOutputs
 from lentigo_trainer.export.parity import EngineParity, parity_of
 from lentigo_trainer.metrics.arrays import FloatArray, malignancy
 from tests.trainer.metrics.made_up_answers import made_up_answers
@@ -80,7 +80,9 @@ def point_for(others: dict[EngineName, FloatArray]) -> OperatingPoint:
         for engine, probabilities in others.items()
     }
     outputs = {
-        engine: ModelOutputs(probabilities.astype(np.float32), None)
+        engine: Prediction(
+            probabilities.astype(np.float32), np.zeros((len(probabilities), 1, 1, 7), np.float32)
+        )
         for engine, probabilities in others.items()
     }
     engines = EngineParity(outputs, agreement, Golden(seed=GOLDEN_SEED, answers={}))

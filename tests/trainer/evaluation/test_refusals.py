@@ -3,7 +3,7 @@ import pytest
 
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.manifest.manifest import OodThreshold
-from lentigo_trainer.evaluation.exported_model import ModelOutputs
+from lentigo_engines.base import Floats, Prediction
 from lentigo_trainer.evaluation.referral import refused_by, refused_share
 from lentigo_trainer.metrics.bootstrap import Resampling
 from tests.trainer.metrics.made_up_answers import certain
@@ -14,9 +14,13 @@ NONE_FLAWED = np.zeros(3, bool)
 FIRST_FLAWED = np.array([True, False, False])
 
 
-def said(*unlikeness: float) -> ModelOutputs:
+def no_map(n: int) -> Floats:
+    return np.zeros((n, 1, 1, 7), np.float32)
+
+
+def said(*unlikeness: float) -> Prediction:
     answers = certain(*[5] * len(unlikeness)).astype(np.float32)
-    return ModelOutputs(answers, np.array(unlikeness, np.float32))
+    return Prediction(answers, no_map(len(answers)), np.array(unlikeness, np.float32))
 
 
 def test_images_above_the_limit_are_refused_and_one_that_meets_it_is_not() -> None:
@@ -33,7 +37,7 @@ def test_what_is_unusable_is_refused_however_like_it_is() -> None:
 
 
 def test_a_limit_on_what_the_network_does_not_tell_is_damage() -> None:
-    silent = ModelOutputs(certain(5).astype(np.float32), None)
+    silent = Prediction(certain(5).astype(np.float32), no_map(5))
     with pytest.raises(DamagedVersionError, match="does not tell"):
         refused_by(LIMIT, silent, NONE_FLAWED[:1])
 

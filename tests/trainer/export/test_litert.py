@@ -13,16 +13,13 @@ from lentigo_contract.manifest.engines import (
     GOLDEN_IMAGES,
     GOLDEN_SEED,
     LITERT_FILES,
+    EngineName,
     golden_images,
 )
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.errors import MetricError
-from lentigo_trainer.evaluation.exported_model import (
-    litert_outputs,
-    probabilities_of,
-    saved_model_outputs,
-)
+from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
 from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.parity import compare_engines
 from lentigo_trainer.export.quantization import (
@@ -106,8 +103,9 @@ def test_a_network_with_branches_is_no_chain() -> None:
 def test_both_models_give_what_the_saved_model_gives(folder: Path) -> None:
     expected = probabilities_of(folder, pixels(6, seed=1), SILENT)
     assert expected.std() > 0.01
-    for engine, tolerance in (("litert", 1e-5), ("litert-int8", 0.05)):
-        found = litert_outputs(folder / LITERT_FILES[engine], pixels(6, seed=1), SILENT)  # type: ignore[index]
+    tolerances: dict[EngineName, float] = {"litert": 1e-5, "litert-int8": 0.05}
+    for engine, tolerance in tolerances.items():
+        found = predict_with(engine, folder, pixels(6, seed=1), SILENT)
         np.testing.assert_allclose(found.probabilities, expected, atol=tolerance)
         assert found.unlikeness is None
 
@@ -126,12 +124,13 @@ def test_both_models_calibrate_and_tell_unlikeness_as_the_saved_model_does(
     export_saved_model(network, folder, calibration, unlikeness)
     export_litert(network, folder, pixels(14), SILENT, calibration, unlikeness)
     seen = np.concatenate([pixels(4, seed=1), np.full((1, 224, 224, 3), 90, np.uint8)])
-    expected = saved_model_outputs(folder, seen, SILENT)
+    expected = predict_with("savedmodel", folder, seen, SILENT)
     assert expected.unlikeness is not None
     # What is plain is further from noise than any other noise is.
     assert expected.unlikeness.argmax() == 4
-    for engine, tolerance in (("litert", 1e-4), ("litert-int8", 0.1)):
-        found = litert_outputs(folder / LITERT_FILES[engine], seen, SILENT)  # type: ignore[index]
+    tolerances: dict[EngineName, float] = {"litert": 1e-4, "litert-int8": 0.1}
+    for engine, tolerance in tolerances.items():
+        found = predict_with(engine, folder, seen, SILENT)
         assert found.unlikeness is not None
         assert found.unlikeness.dtype == np.float32
         np.testing.assert_allclose(found.unlikeness, expected.unlikeness, rtol=tolerance)
@@ -195,10 +194,11 @@ def test_a_network_that_gives_nan_is_refused(network: Network, tmp_path: Path) -
 
 
 def test_what_is_no_model_is_said_plainly(tmp_path: Path) -> None:
-    file = tmp_path / "float32.tflite"
+    file = tmp_path / LITERT_FILES["litert"]
+    file.parent.mkdir()
     file.write_bytes(b"not a model")
     with pytest.raises(DamagedVersionError, match=r"float32\.tflite"):
-        litert_outputs(file, pixels(1), SILENT)
+        predict_with("litert", tmp_path, pixels(1), SILENT)
 
 
 def test_calibration_takes_the_classes_in_turn_and_training_images_alone() -> None:

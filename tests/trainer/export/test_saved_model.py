@@ -12,7 +12,7 @@ from lentigo_contract.errors import StorageError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
-from lentigo_trainer.evaluation.exported_model import saved_model_outputs
+from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.export.class_activation_map import class_activation, explain
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network, build
@@ -106,7 +106,7 @@ def test_unlikeness_is_served_where_it_is_known(small: Network, tmp_path: Path) 
     unlikeness = fit_detector(small, pixels(5), np.arange(5), 0, SilentProgress())
     assert unlikeness.layer == small.whole.layers[1].name
     export_saved_model(small, tmp_path, unlikeness=unlikeness)
-    told = saved_model_outputs(tmp_path, pixels(3), SilentProgress()).unlikeness
+    told = predict_with("savedmodel", tmp_path, pixels(3), SilentProgress()).unlikeness
     assert told is not None
     assert told.shape == (3,)
     assert told.dtype == np.float32
@@ -117,7 +117,7 @@ def test_unlikeness_is_served_where_it_is_known(small: Network, tmp_path: Path) 
 
 def test_without_it_a_version_says_nothing_of_it(small: Network, tmp_path: Path) -> None:
     export_saved_model(small, tmp_path)
-    assert saved_model_outputs(tmp_path, pixels(1), SilentProgress()).unlikeness is None
+    assert predict_with("savedmodel", tmp_path, pixels(1), SilentProgress()).unlikeness is None
 
 
 def test_a_place_that_cannot_be_written_is_said_plainly(small: Network, tmp_path: Path) -> None:

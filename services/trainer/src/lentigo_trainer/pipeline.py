@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from lentigo_contract.manifest.engines import EngineName
+from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibration_on
 from lentigo_trainer.calibration.thresholds import choose_thresholds
@@ -18,11 +19,11 @@ from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.provenance import write_training_set
 from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
-from lentigo_trainer.evaluation.exported_model import ModelOutputs, saved_model_outputs
+from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.manifest import describe
-from lentigo_trainer.export.parity import answers_of, compare_engines
+from lentigo_trainer.export.parity import compare_engines
 from lentigo_trainer.export.publishing import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import totals
@@ -108,12 +109,12 @@ def train(
         measured_on = rows.whole.validation
         truth = prepared.labels[measured_on]
         lesions = prepared.records["lesion_id"].to_numpy()[measured_on]
-        given = saved_model_outputs(files, prepared.images[measured_on], progress)
+        given = predict_with("savedmodel", files, prepared.images[measured_on], progress)
         answers = given.probabilities
         evaluation = evaluate(truth, answers, lesions, EVALUATION_SEED)
         write_report(folder / "report", evaluation, history)
         ended = now()
-        serving: dict[EngineName, ModelOutputs] = {"savedmodel": given}
+        serving: dict[EngineName, Prediction] = {"savedmodel": given}
         engines = None
         if lighter:
             ranges = prepared.images[
@@ -124,8 +125,8 @@ def train(
             serving |= engines.standing_in()
         chosen_on = VALIDATION_SET
         if len(rows.tuning):
-            pictures = prepared.images[rows.tuning]
-            serving = {engine: answers_of(engine, files, pictures, progress) for engine in serving}
+            images = prepared.images[rows.tuning]
+            serving = {engine: predict_with(engine, files, images, progress) for engine in serving}
             truth, chosen_on = prepared.labels[rows.tuning], TUNING_SET
         answering = choose_thresholds(
             geometry, calibration, unlikeness.method(), truth, serving, chosen_on

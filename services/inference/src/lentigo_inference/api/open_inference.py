@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from lentigo_contract.errors import VersionNotFoundError
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
+from lentigo_engines.base import UNLIKENESS, outputs_of
 from lentigo_inference import __version__
 from lentigo_inference.api.dependencies import AppState, CurrentState
 from lentigo_inference.api.disconnect import cancel_on_disconnect
@@ -35,7 +36,6 @@ from lentigo_inference.api.tensors import (
     require_outputs,
 )
 from lentigo_inference.api.uploads import read_body
-from lentigo_inference.engines.base import UNLIKENESS, outputs_of
 from lentigo_inference.errors import NotReadyError
 from lentigo_inference.serving.model_slot import LoadedModel
 

@@ -4,6 +4,7 @@ import base64
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
 from lentigo_contract.manifest.manifest import Thresholds
+from lentigo_engines.base import Floats
 from lentigo_inference.api.models import model_reference
 from lentigo_inference.api.schemas import (
     ActivationMap,
@@ -15,7 +16,6 @@ from lentigo_inference.api.schemas import (
     Quality,
     ReferralReason,
 )
-from lentigo_inference.engines.base import Floats
 from lentigo_inference.serving.predictor import DrawnMap, PredictionResult
 from lentigo_inference.serving.request_record import uuid7
 

@@ -1,1 +1,1 @@
-"""The runtimes behind `engine.Engine`; each module here is the only one that imports its own."""
+"""Choosing the engine that serves a version, and proving a new one between requests."""

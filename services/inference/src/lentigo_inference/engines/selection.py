@@ -1,5 +1,6 @@
 """Which engine runs a version: the one that was asked for, or the fastest that may."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -10,17 +11,13 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName, Golden, golden_images
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import StoredVersion
-from lentigo_inference.engines.base import (
-    Engine,
-    EngineInTurn,
-    EngineLoader,
-    InTurn,
-    at_once,
-    outputs_of,
-    warm_up,
-)
+from lentigo_engines.base import Engine, outputs_of, warm_up
+from lentigo_inference.engines.in_turn import EngineInTurn, InTurn, at_once
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+
+EngineLoader = Callable[[StoredVersion], Engine]
+"""Loads a verified version, or raises EngineError."""
 
 EngineSetting = Literal["auto", "savedmodel", "litert", "litert-int8"]
 """What `LENTIGO_ENGINE` may say."""
@@ -143,7 +140,7 @@ def _open(engine: EngineName, stored: StoredVersion, threads: int) -> Engine:
     # A runtime takes seconds to import, and need not be installed where it is not used.
     if engine == "savedmodel":
         try:
-            from lentigo_inference.engines.savedmodel import SavedModelEngine  # noqa: PLC0415
+            from lentigo_engines.savedmodel import SavedModelEngine  # noqa: PLC0415
         except ImportError as error:
             raise EngineError(
                 "TensorFlow is not installed here, and this version needs it. "
@@ -151,7 +148,7 @@ def _open(engine: EngineName, stored: StoredVersion, threads: int) -> Engine:
             ) from error
         return SavedModelEngine(stored.path, threads, outputs_of(stored.manifest))
     try:
-        from lentigo_inference.engines.litert import LiteRTEngine  # noqa: PLC0415
+        from lentigo_engines.litert import LiteRTEngine  # noqa: PLC0415
     except ImportError as error:
         raise EngineError(
             "LiteRT is not installed here. Install lentigo-inference[litert]."

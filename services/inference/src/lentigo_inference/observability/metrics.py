@@ -18,8 +18,8 @@ from prometheus_client.registry import Collector
 
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
+from lentigo_engines.base import Floats
 from lentigo_inference import __version__
-from lentigo_inference.engines.base import Floats
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS
 from lentigo_inference.serving.admission import Admission, Stopping
 from lentigo_inference.serving.batcher import Batcher, BatchRecord

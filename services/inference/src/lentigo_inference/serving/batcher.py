@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.errors import EngineError
-from lentigo_inference.engines.base import Images, Prediction
+from lentigo_engines.base import Images, Prediction
 from lentigo_inference.errors import DeadlineExceededError, ServiceBusyError
 from lentigo_inference.serving.model_slot import LoadedModel
 from lentigo_inference.serving.request_record import Step

@@ -13,7 +13,7 @@ from contextlib import suppress
 import numpy as np
 
 from lentigo_contract.errors import EngineError
-from lentigo_inference.engines.base import Images, Prediction
+from lentigo_engines.base import Images, Prediction
 from lentigo_inference.serving.model_slot import LoadedModel
 
 

@@ -23,7 +23,9 @@ import structlog
 
 from lentigo_contract.errors import EngineError, RepositoryError, StorageError, VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.engines.base import EngineInTurn, EngineLoader, InTurn, at_once, warm_up
+from lentigo_engines.base import warm_up
+from lentigo_inference.engines.in_turn import EngineInTurn, InTurn, at_once
+from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.errors import ServiceBusyError, VersionRefusedError
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lentigo_contract.repository.store import StoredVersion
-from lentigo_inference.engines.base import Engine
+from lentigo_engines.base import Engine
 from lentigo_inference.errors import NotReadyError
 
 

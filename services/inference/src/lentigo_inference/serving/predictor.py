@@ -21,7 +21,7 @@ from lentigo_contract.errors import EngineError, LentigoError
 from lentigo_contract.imaging.quality import QualityIssue, Reason
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import OodThreshold
-from lentigo_inference.engines.base import Floats, Images, Prediction
+from lentigo_engines.base import Floats, Images, Prediction
 from lentigo_inference.errors import DeadlineExceededError
 from lentigo_inference.serving.batcher import Batcher
 from lentigo_inference.serving.decoding import DecodedUpload, DecodePool

@@ -1,26 +1,26 @@
-"""How long an exported model takes for one picture, alone.
-
-The machine that a benchmark runs on, as far as it tells.
-"""
+"""Latency of an exported model, memory, and the machine that a benchmark runs on."""
 
 import os
 import platform
 import resource
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Final
 
 import numpy as np
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from lentigo_contract.imaging.read import MODEL_SIDE
+from lentigo_engines.litert import LiteRTEngine
+from lentigo_engines.savedmodel import SavedModelEngine
 from lentigo_trainer.benchmark.records import Latency, Machine
-from lentigo_trainer.export.saved_model import SIGNATURE
 from lentigo_trainer.system.native_output import held_back
 from lentigo_trainer.training.precision import cpu_info, processor_name
 
@@ -37,7 +37,7 @@ def this_machine(cores: int) -> Machine:
 
 
 def load() -> float | None:
-    """Processes that wanted a core, by the system's mean over one minute."""
+    """Return the system's load average over one minute, if it has one."""
     try:
         return round(os.getloadavg()[0], 2)
     except OSError:
@@ -45,7 +45,7 @@ def load() -> float | None:
 
 
 def peak_memory_bytes() -> int:
-    """Most memory that this process had resident so far."""
+    """Return the largest resident memory of this process so far."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -55,34 +55,30 @@ WARM_UPS: Final = 5
 
 
 def saved_model_latency(folder: Path) -> Latency:
-    """Time a SavedModel, activation map included, as a service runs it."""
-    serve = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
-    picture = tf.constant(_picture())
-
-    def once() -> None:
-        serve(image=picture)["probabilities"].numpy()
-
-    return timed(once)
+    """Measure a SavedModel on one image, activation map included, as the service runs it."""
+    with closing(SavedModelEngine(folder)) as engine:
+        return timed(partial(engine.predict, _noise()))
 
 
 def litert_latency(model: bytes, threads: int) -> Latency:
-    """Time a LiteRT model, activation map included, as a service runs it."""
-    with held_back():
-        interpreter = Interpreter(model_content=model, num_threads=threads)
-        run = interpreter.get_signature_runner(SIGNATURE)
-    picture = _picture()
-    return timed(lambda: run(image=picture))
+    """Measure a LiteRT model on one image, activation map included, as the service runs it."""
+    with TemporaryDirectory() as folder, held_back():
+        file = Path(folder) / "float32.tflite"
+        file.write_bytes(model)
+        opened = LiteRTEngine("litert", file, threads)
+    with closing(opened) as engine:
+        return timed(partial(engine.predict, _noise()))
 
 
 def timed(
     work: Callable[[], object], runs: int = RUNS, clock: Callable[[], float] = perf_counter
 ) -> Latency:
-    """Time some work, after a few runs that warm it up.
+    """Measure the duration of some work, after a few runs that warm it up.
 
     Args:
-        work: what one picture takes.
-        runs: how many to time.
-        clock: seconds, monotonic.
+        work: computes one image.
+        runs: how many runs to measure.
+        clock: returns seconds, monotonic.
     """
     for _ in range(WARM_UPS):
         work()
@@ -95,6 +91,6 @@ def timed(
     return Latency(median_ms=1000 * median, p95_ms=1000 * high, runs=runs, load=load())
 
 
-def _picture() -> NDArray[np.uint8]:
-    draw = np.random.default_rng(0)
-    return draw.integers(0, 256, (1, MODEL_SIDE, MODEL_SIDE, 3), np.uint8)
+def _noise() -> NDArray[np.uint8]:
+    generator = np.random.default_rng(0)
+    return generator.integers(0, 256, (1, MODEL_SIDE, MODEL_SIDE, 3), np.uint8)

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry, OodThreshold
+from lentigo_engines.base import Prediction
 from lentigo_trainer.errors import EmptyClassError, MetricError
-from lentigo_trainer.evaluation.exported_model import ModelOutputs
 from lentigo_trainer.metrics.arrays import (
     BoolArray,
     FloatArray,
@@ -325,7 +325,7 @@ def choose_thresholds(
     calibration: Calibration,
     method: str,
     truth: LabelArray,
-    serving: Mapping[EngineName, ModelOutputs],
+    serving: Mapping[EngineName, Prediction],
     chosen_on: str,
 ) -> ChosenThresholds:
     """Choose every threshold on the same images, for every engine that may serve.

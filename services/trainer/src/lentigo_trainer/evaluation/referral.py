@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import OodThreshold, Thresholds
-from lentigo_trainer.evaluation.exported_model import ModelOutputs
+from lentigo_engines.base import Prediction
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant, malignancy
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.ranking import area_under_risk, risk_at
@@ -112,7 +112,7 @@ def referral(
 Refused = NDArray[np.bool_]
 
 
-def refused_by(limit: OodThreshold | None, said: ModelOutputs, flawed: Refused) -> Refused:
+def refused_by(limit: OodThreshold | None, said: Prediction, flawed: Refused) -> Refused:
     """Tell for each image whether it is unusable, or too unlike what the version learnt from.
 
     Args:

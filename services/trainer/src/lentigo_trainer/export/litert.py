@@ -15,12 +15,12 @@ from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_contract.manifest.manifest import Calibration
+from lentigo_engines.base import SIGNATURE, Images
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector
 from lentigo_trainer.calibration.temperature import UNCALIBRATED
 from lentigo_trainer.errors import TrainingError
-from lentigo_trainer.evaluation.exported_model import Pixels
 from lentigo_trainer.export.quantization import quantizable, stays_in_float
-from lentigo_trainer.export.saved_model import SIGNATURE, export_saved_model
+from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
@@ -71,7 +71,7 @@ def calibration_rows(
 def export_litert(
     network: Network,
     folder: Path,
-    ranges: Pixels,
+    ranges: Images,
     progress: Progress,
     calibration: Calibration = UNCALIBRATED,
     unlikeness: MahalanobisDetector | None = None,
@@ -124,12 +124,12 @@ def float32_model(saved_model: Path) -> bytes:
 
 
 def _int8(
-    saved_model: Path, calibration: Pixels, in_float: Sequence[str], progress: Progress
+    saved_model: Path, calibration: Images, in_float: Sequence[str], progress: Progress
 ) -> bytes:
     converter = _converter(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
-    def representative() -> list[dict[str, Pixels]]:
+    def representative() -> list[dict[str, Images]]:
         return [{"image": image[None]} for image in calibration]
 
     converter.representative_dataset = representative

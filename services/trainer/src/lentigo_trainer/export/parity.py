@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lentigo_contract.manifest.engines import (
     GOLDEN_IMAGES,
@@ -18,12 +17,8 @@ from lentigo_contract.manifest.engines import (
     golden_images,
 )
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.evaluation.exported_model import (
-    ModelOutputs,
-    litert_outputs,
-    probabilities_of,
-    saved_model_outputs,
-)
+from lentigo_engines.base import Floats, Images, Prediction
+from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, validate_predictions
 from lentigo_trainer.metrics.classification import accuracy, balanced_accuracy, present_codes
 from lentigo_trainer.system.progress import Progress
@@ -47,11 +42,11 @@ class EngineParity:
         golden: what all engines gave on the drawn pictures.
     """
 
-    answers: dict[EngineName, ModelOutputs]
+    answers: dict[EngineName, Prediction]
     agreement: dict[EngineName, EngineAgreement]
     golden: Golden
 
-    def standing_in(self) -> dict[EngineName, ModelOutputs]:
+    def standing_in(self) -> dict[EngineName, Prediction]:
         """Give the answers of those engines that may stand in for the SavedModel."""
         return {
             engine: answers
@@ -93,7 +88,7 @@ def parity_of(truth: LabelArray, reference: FloatArray, answers: FloatArray) -> 
 
 def compare_engines(
     folder: Path,
-    images: npt.NDArray[np.uint8],
+    images: Images,
     truth: LabelArray,
     reference: FloatArray,
     progress: Progress,
@@ -112,14 +107,14 @@ def compare_engines(
         MetricError: one gives what cannot be probabilities, such as NaN.
     """
     drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
-    answers: dict[EngineName, ModelOutputs] = {}
+    answers: dict[EngineName, Prediction] = {}
     agreement: dict[EngineName, EngineAgreement] = {}
     golden: dict[EngineName, GoldenAnswer] = {
         "savedmodel": _golden("savedmodel", probabilities_of(folder, drawn, progress))
     }
     for engine in LITERT_FILES:
         answers[engine], of_drawn = (
-            answers_of(engine, folder, each, progress) for each in (images, drawn)
+            predict_with(engine, folder, each, progress) for each in (images, drawn)
         )
         agreement[engine] = parity_of(truth, reference, answers[engine].probabilities)
         golden[engine] = _golden(engine, of_drawn.probabilities)
@@ -127,26 +122,7 @@ def compare_engines(
     return EngineParity(answers, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
 
 
-def answers_of(
-    engine: EngineName, folder: Path, images: npt.NDArray[np.uint8], progress: Progress
-) -> ModelOutputs:
-    """Ask one engine's file of a version, by name.
-
-    Args:
-        engine: which.
-        folder: the version's.
-        images: uint8 [n, 224, 224, 3].
-        progress: told how far it is.
-
-    Raises:
-        DamagedVersionError: the file cannot be loaded.
-    """
-    if engine == "savedmodel":
-        return saved_model_outputs(folder, images, progress)
-    return litert_outputs(folder / LITERT_FILES[engine], images, progress)
-
-
-def _golden(engine: EngineName, answers: npt.NDArray[np.float32]) -> GoldenAnswer:
+def _golden(engine: EngineName, answers: Floats) -> GoldenAnswer:
     # Nobody knows the truth of a drawn picture; any stands in for it.
     _, probabilities = validate_predictions(np.zeros(len(answers), np.int64), answers)
     rows = tuple(tuple(row) for row in probabilities.tolist())

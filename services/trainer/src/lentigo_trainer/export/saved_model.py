@@ -1,7 +1,6 @@
 """A trained network as a SavedModel that takes pixels and gives probabilities and their reasons."""
 
 from pathlib import Path
-from typing import Final
 
 import keras
 import tensorflow as tf
@@ -9,12 +8,11 @@ import tensorflow as tf
 from lentigo_contract.errors import StorageError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.manifest import Calibration, MapGeometry
+from lentigo_engines.base import SIGNATURE
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibrated
 from lentigo_trainer.export.class_activation_map import class_activation, explain
 from lentigo_trainer.models.classifier import Network
-
-SIGNATURE: Final = "serving_default"
 
 
 def export_saved_model(

@@ -13,11 +13,12 @@ import numpy as np
 
 from lentigo_contract.imaging.quality import LEAST_SIDE, quality_issues
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_engines.base import Prediction
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import Rows, TrainingRows
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
-from lentigo_trainer.evaluation.exported_model import ModelOutputs, saved_model_outputs
+from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION, ImageSet
 from lentigo_trainer.evaluation.referral import Refused, refused_by
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
@@ -127,7 +128,7 @@ def evaluate_candidate(
     manifest: Manifest,
     prepared: Prepared,
     rows: TrainingRows,
-    validation: ModelOutputs,
+    validation: Prediction,
     progress: Progress,
 ) -> Evidence:
     """Measure a candidate on the hold-out, if its recipe keeps one, and on the validation images.
@@ -149,7 +150,7 @@ def evaluate_candidate(
     chosen = _image_set(VALIDATION.description, prepared, rows.whole.validation)
     cards = [_scored(manifest, chosen, validation, _flawed(prepared, rows.whole.validation))]
     if len(rows.hold_out):
-        said = saved_model_outputs(files, prepared.images[rows.hold_out], progress)
+        said = predict_with("savedmodel", files, prepared.images[rows.hold_out], progress)
         held_out = _image_set(HOLD_OUT.description, prepared, rows.hold_out)
         cards.insert(0, _scored(manifest, held_out, said, _flawed(prepared, rows.hold_out)))
     main, *further = cards
@@ -170,7 +171,7 @@ def _flawed(prepared: Prepared, rows: Rows) -> Refused:
 
 
 def _scored(
-    manifest: Manifest, images: ImageSet, said: ModelOutputs, flawed: Refused
+    manifest: Manifest, images: ImageSet, said: Prediction, flawed: Refused
 ) -> EvaluationReport:
     subject = evaluated_model(manifest, manifest.version)
     refused = refused_by(manifest.unlikeness, said, flawed)

@@ -11,14 +11,12 @@ import numpy as np
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_inference.engines.base import OUTPUTS, Images, Prediction
+from lentigo_engines.base import SIGNATURE, Images, Prediction, first_line, outputs_among
 
 # Before the import, which reads it: no progress reports of the C++ runtime among our log lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
-
-_SIGNATURE = "serving_default"
 
 
 class SavedModelEngine:
@@ -28,34 +26,37 @@ class SavedModelEngine:
     platform = "tensorflow_savedmodel"
     lanes = 0
 
-    def __init__(self, folder: Path, threads: int, outputs: Sequence[str] = OUTPUTS) -> None:
+    def __init__(
+        self, folder: Path, threads: int | None = None, outputs: Sequence[str] | None = None
+    ) -> None:
         """Load the SavedModel in `folder`.
 
         Args:
             folder: holds `saved_model.pb` and `variables/`.
-            threads: what TensorFlow computes with; the first engine of a process decides.
-            outputs: what it is asked for, as `outputs_of` the version gives them.
+            threads: number of threads that TensorFlow computes with; the first engine of a process
+                decides. None leaves TensorFlow as the process has set it up.
+            outputs: the outputs to read, see `outputs_of`; by default all that the model has.
 
         Raises:
-            EngineError: it cannot be loaded, or has another signature than ours.
+            EngineError: the model cannot be loaded, or has a different signature.
         """
-        _prepare_runtime(threads)
+        if threads is not None:
+            _prepare_runtime(threads)
         try:
-            # The functions of a signature die with the object that tf.saved_model.load gives.
+            # A signature's functions only live as long as the object that holds them.
             self._model: Any = tf.saved_model.load(os.fspath(folder))
-            self._signature: Any = self._model.signatures.get(_SIGNATURE)
+            self._signature: Any = self._model.signatures.get(SIGNATURE)
         except Exception as error:
-            raise EngineError(f"TensorFlow cannot load the model: {_first_line(error)}") from error
-        _check_signature(self._signature, outputs)
-        self._outputs = outputs
+            raise EngineError(f"TensorFlow cannot load the model: {first_line(error)}") from error
+        self._outputs = _checked_outputs(self._signature, outputs)
 
     def predict(self, images: Images) -> Prediction:
-        """Run the network; see `engine.Engine`."""
+        """Run the network; see `Engine`."""
         try:
             outputs = self._signature(image=tf.constant(images, dtype=tf.uint8))
             return Prediction(*(np.asarray(outputs[name]) for name in self._outputs))
         except Exception as error:
-            raise EngineError(f"TensorFlow cannot run the model: {_first_line(error)}") from error
+            raise EngineError(f"TensorFlow cannot run the model: {first_line(error)}") from error
 
     def close(self) -> None:
         """Free the variables and the graph, which lie in reference cycles."""
@@ -65,10 +66,10 @@ class SavedModelEngine:
 
 @functools.cache
 def _prepare_runtime(threads: int) -> None:
-    """Bound TensorFlow's threads, and spare the collector the half million objects of its import.
+    """Limit TensorFlow's threads, and exempt the objects of its import from garbage collection.
 
-    With those set aside, collecting a closed model takes milliseconds instead of half a second, in
-    which no other thread could run.
+    Without that half million objects, collecting a closed model takes milliseconds instead of half
+    a second, during which no other thread could run.
     """
     gc.freeze()
     try:
@@ -80,14 +81,15 @@ def _prepare_runtime(threads: int) -> None:
         return
 
 
-def _check_signature(
+def _checked_outputs(
     signature: Any,  # noqa: ANN401 - TensorFlow has no types
-    wanted: Sequence[str],
-) -> None:
+    wanted: Sequence[str] | None,
+) -> Sequence[str]:
     if signature is None:
-        raise EngineError(f"The SavedModel has no signature {_SIGNATURE}. Export it again.")
+        raise EngineError(f"The SavedModel has no signature {SIGNATURE}. Export it again.")
     inputs = signature.structured_input_signature[1]
     outputs = signature.structured_outputs
+    wanted = outputs_among(outputs) if wanted is None else wanted
     image = inputs.get("image")
     fits = (
         set(inputs) == {"image"}
@@ -97,17 +99,14 @@ def _check_signature(
     )
     if not fits:
         raise EngineError(
-            f"The SavedModel's {_SIGNATURE} takes {_described(inputs)} and gives "
+            f"The SavedModel's {SIGNATURE} takes {_described(inputs)} and gives "
             f"{_described(outputs)}; expected is image uint8 [n, 224, 224, 3] to "
             f"{', '.join(wanted)}. Export it again with this release of the trainer."
         )
+    return wanted
 
 
 def _described(tensors: dict[str, Any]) -> str:
     return ", ".join(
         f"{name} {tensor.dtype.name} {tensor.shape}" for name, tensor in sorted(tensors.items())
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,8 +1,8 @@
-"""What a model runtime must do, and how a freshly loaded one is put to the proof."""
+"""The interface of an engine, what it returns, and the checks that a new one must pass."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +11,18 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_contract.repository.store import StoredVersion
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
+SIGNATURE: Final = "serving_default"
+"""The signature of the SavedModel and of the LiteRT models."""
+
 OUTPUTS: Final = ("probabilities", "activation_map")
-"""What every version gives."""
+"""Outputs of every version."""
 
 UNLIKENESS: Final = "unlikeness"
-"""What a version gives besides if its manifest has a limit for it."""
+"""A further output, of versions whose manifest has a limit for it."""
 
 # float32 softmax over seven classes sums to 1 within some 1e-7; a quantised one within 1e-2.
 _SUM_TOLERANCE: Final = 0.02
@@ -28,13 +30,13 @@ _SUM_TOLERANCE: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the network says of n images.
+    """The outputs of a version for n images.
 
     Attributes:
         probabilities: float32 [n, 7], rows sum to 1, columns in `labels.CODES` order.
-        activation_map: float32 [n, h, w, 7], how far each place speaks for each diagnosis.
-        unlikeness: float32 [n], 0 and above, how unlike its training images each is; None from
-            versions that do not tell.
+        activation_map: float32 [n, h, w, 7], how strongly each cell supports each diagnosis.
+        unlikeness: float32 [n], 0 and above, the distance of each image from the training images;
+            None from versions without this output.
     """
 
     probabilities: Floats
@@ -43,14 +45,30 @@ class Prediction:
 
     @property
     def tensors(self) -> tuple[Floats, ...]:
-        """Those there are, in the order of the fields."""
+        """The outputs that are present, in the order of the fields."""
         both = (self.probabilities, self.activation_map)
         return both if self.unlikeness is None else (*both, self.unlikeness)
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Self]) -> Self:
+        """Join the predictions of one version for successive batches, at least one."""
+        tensors = zip(*(part.tensors for part in parts), strict=True)
+        return cls(*(np.concatenate(values) for values in tensors))
+
 
 def outputs_of(manifest: Manifest) -> tuple[str, ...]:
-    """Name the outputs of a version, in the order of `Prediction`'s fields."""
+    """Return the names of a version's outputs, in the order of `Prediction`'s fields."""
     return (*OUTPUTS, UNLIKENESS) if manifest.unlikeness else OUTPUTS
+
+
+def outputs_among(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the outputs to read from a model with these: ours, and unlikeness if it is there."""
+    return (*OUTPUTS, UNLIKENESS) if UNLIKENESS in names else OUTPUTS
+
+
+def first_line(error: Exception) -> str:
+    """Return the part of a runtime's error message that fits into one of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 class Engine(Protocol):
@@ -58,15 +76,15 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """The runtime, in a word."""
+        """The engine's name, as manifests have it."""
 
     @property
     def platform(self) -> str:
-        """The runtime and format, as the Open Inference Protocol's metadata call it."""
+        """The runtime and format, as the Open Inference Protocol's metadata name them."""
 
     @property
     def lanes(self) -> int:
-        """Images that it computes side by side; 0 if it computes a batch as one."""
+        """Number of images computed side by side; 0 if a batch is computed as a whole."""
 
     def predict(self, images: Images) -> Prediction:
         """Run the network on uint8 [n, 224, 224, 3] sRGB.
@@ -76,77 +94,34 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """Free the memory of the version; nothing is asked of it afterwards."""
-
-
-EngineLoader = Callable[[StoredVersion], Engine]
-"""Loads a verified version, or raises EngineError."""
-
-InTurn = Callable[[Callable[[], Prediction]], Prediction]
-"""Runs an engine between the batches of requests, and gives what it gives."""
-
-
-def at_once(run: Callable[[], Prediction]) -> Prediction:
-    """Run an engine without waiting for anyone: an `InTurn` for where there are no requests."""
-    return run()
-
-
-@dataclass(frozen=True, slots=True)
-class EngineInTurn:
-    """An engine that is put to the proof while another answers requests.
-
-    A network uses every core it is given, so two that compute at the same time slow each other
-    down. Each run of this one waits for its turn.
-    """
-
-    engine: Engine
-    in_turn: InTurn
-
-    @property
-    def name(self) -> str:
-        """The engine's."""
-        return self.engine.name
-
-    @property
-    def platform(self) -> str:
-        """The engine's."""
-        return self.engine.platform
-
-    @property
-    def lanes(self) -> int:
-        """The engine's."""
-        return self.engine.lanes
-
-    def predict(self, images: Images) -> Prediction:
-        """Run the network when it is its turn; see `Engine`."""
-        return self.in_turn(lambda: self.engine.predict(images))
-
-    def close(self) -> None:
-        """Close the engine."""
-        self.engine.close()
+        """Free the version's memory. The engine cannot be used afterwards."""
 
 
 def warm_up(engine: Engine, manifest: Manifest, sizes: Iterable[int] = (1, 2)) -> None:
-    """Run a new engine before anyone waits for it, and refuse it if what it says is impossible.
+    """Run a new engine before it serves requests, and check what it returns.
 
-    The first run of each size allocates and optimises, which takes tens of times as long as the
-    next. An engine that takes batches apart is given a lone image, and one for each lane.
+    The first run of each batch size allocates and optimises, which takes tens of times as long as
+    the next. An engine with lanes gets a single image, and then one image for each lane.
 
     Args:
-        engine: the new one.
-        manifest: says what it gives, and of which shape its activation map is.
-        sizes: of the batches it will be given.
+        engine: the new engine.
+        manifest: of its version; has the outputs and the shape of the activation map.
+        sizes: batch sizes that the engine will be used with.
 
     Raises:
-        EngineError: it failed, or gave other shapes or types than the manifest says, numbers that
-            are not finite, probabilities that are none, or an unlikeness below 0.
+        EngineError: the engine failed, or returned shapes or types other than the manifest's,
+            values that are not finite, invalid probabilities, or an unlikeness below 0.
     """
     for count in sorted({1, engine.lanes}) if engine.lanes else sizes:
         check_prediction(engine.predict(_test_images(count)), count, manifest)
 
 
 def check_prediction(prediction: Prediction, count: int, manifest: Manifest) -> None:
-    """Check shapes, types and values of the answer for `count` images. Raises as `warm_up`."""
+    """Check the shapes, types and values of a prediction for `count` images.
+
+    Raises:
+        EngineError: see `warm_up`.
+    """
     geometry = manifest.activation_map
     expected = {
         "probabilities": (count, len(CODES)),
@@ -182,6 +157,6 @@ def check_prediction(prediction: Prediction, count: int, manifest: Manifest) -> 
 
 
 def _test_images(count: int) -> Images:
-    """Noise, the same every time; for an even place its negative."""
+    """Return the same noise every time; every second image is its negative."""
     noise = np.random.default_rng(0).integers(0, 256, (MODEL_SIDE, MODEL_SIDE, 3), dtype=np.uint8)
     return np.stack([255 - noise if place % 2 else noise for place in range(count)])

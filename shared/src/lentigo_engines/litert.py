@@ -11,11 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.engines import EngineName
-from lentigo_inference.engines.base import OUTPUTS, Images, Prediction
-
-_SIGNATURE = "serving_default"
-
-_Answer = tuple[Any, ...]
+from lentigo_engines.base import SIGNATURE, Images, Prediction, first_line, outputs_among
 
 # Each lane holds weights arranged for XNNPACK, 5 MB in int8 and 17 MB in float32.
 _MAX_LANES: Final = 4
@@ -24,56 +20,54 @@ _MAX_LANES: Final = 4
 class LiteRTEngine:
     """A version's LiteRT model, in memory.
 
-    A lone image is computed with all threads. Of several, each lane takes its share with a part of
-    the threads: threads that compute the same image wait for each other at every layer.
-    docs/decisions/0011-parallel-litert-interpreters.md has the figures.
+    A single image is computed with all threads. Several images are shared out among lanes, each
+    with a part of the threads, because threads that compute the same image wait for each other at
+    every layer. docs/decisions/0011-parallel-litert-interpreters.md has the measurements.
     """
 
     platform = "litert_tflite"
 
     def __init__(
-        self, name: EngineName, file: Path, threads: int, outputs: Sequence[str] = OUTPUTS
+        self, name: EngineName, file: Path, threads: int, outputs: Sequence[str] | None = None
     ) -> None:
         """Load a model file.
 
         Args:
-            name: the engine as manifests call it.
-            file: the model; it is not needed any more afterwards.
-            threads: what XNNPACK computes with.
-            outputs: what it is asked for, as `outputs_of` the version gives them.
+            name: the engine's name in manifests.
+            file: the model; not needed once it is loaded.
+            threads: number of threads that XNNPACK computes with.
+            outputs: the outputs to read, see `outputs_of`; by default all that the model has.
 
         Raises:
-            EngineError: it cannot be loaded, or has another signature than ours.
+            EngineError: the model cannot be loaded, or has a different signature.
         """
         self.name = name
         self.lanes = min(threads, _MAX_LANES)
         try:
             model = file.read_bytes()
-            self._alone = _Lane(model, threads, outputs)
+            self._alone = _Lane(model, threads)
             self._lanes = (
-                [_Lane(model, threads // self.lanes, outputs) for _ in range(self.lanes)]
+                [_Lane(model, threads // self.lanes) for _ in range(self.lanes)]
                 if self.lanes > 1
                 else [self._alone]
             )
         except Exception as error:
-            raise EngineError(f"LiteRT cannot load {file.name}: {_first_line(error)}") from error
-        _check_signature(self._alone.run, file.name, outputs)
+            raise EngineError(f"LiteRT cannot load {file.name}: {first_line(error)}") from error
+        self._outputs = _checked_outputs(self._alone.run, file.name, outputs)
         self._threads = ThreadPoolExecutor(self.lanes, thread_name_prefix="lentigo-lane")
 
     def predict(self, images: Images) -> Prediction:
-        """Run the network; see `engine.Engine`.
+        """Run the network; see `Engine`.
 
         A lane computes one image after the other: its feature maps then fit into the processor's
-        cache, which gives up to three times the rate of a batch, and nothing is ever resized.
+        cache, which is up to three times as fast as a batch, and no tensor is ever resized.
         """
         try:
             if len(images) == 1:
-                answers = [self._alone.answer(images)]
-            else:
-                answers = self._side_by_side(images)
+                return self._predict_one(self._alone, images)
+            return Prediction.concatenate(self._side_by_side(images))
         except Exception as error:
-            raise EngineError(f"LiteRT cannot run the model: {_first_line(error)}") from error
-        return Prediction(*(np.concatenate(values) for values in zip(*answers, strict=True)))
+            raise EngineError(f"LiteRT cannot run the model: {first_line(error)}") from error
 
     def close(self) -> None:
         """Free the interpreters with all their memory."""
@@ -81,51 +75,52 @@ class LiteRTEngine:
         self._lanes.clear()
         self._alone.close()
 
-    def _side_by_side(self, images: Images) -> list[_Answer]:
-        """Share images out, lane k taking every lanes-th from the k-th on."""
-        answers: list[_Answer] = [()] * len(images)
+    def _predict_one(self, lane: "_Lane", image: Images) -> Prediction:
+        outputs = lane.run(image=image)
+        return Prediction(*(outputs[name] for name in self._outputs))
+
+    def _side_by_side(self, images: Images) -> list[Prediction]:
+        """Share the images out: lane k computes every lanes-th image from the k-th on."""
+        predictions: dict[int, Prediction] = {}
 
         def work(number: int) -> None:
-            for place in range(number, len(images), len(self._lanes)):
-                answers[place] = self._lanes[number].answer(images[place : place + 1])
+            for index in range(number, len(images), len(self._lanes)):
+                image = images[index : index + 1]
+                predictions[index] = self._predict_one(self._lanes[number], image)
 
         others = [self._threads.submit(work, number) for number in range(1, len(self._lanes))]
         try:
             work(0)
         finally:
-            # Whatever fails, no interpreter computes any more when this returns.
+            # Even after a failure, no interpreter is computing once this returns.
             wait(others)
         for each in others:
             each.result()
-        return answers
+        return [predictions[index] for index in range(len(images))]
 
 
 class _Lane:
-    """An interpreter; one thread at a time asks it."""
+    """An interpreter; one thread at a time uses it."""
 
-    def __init__(self, model: bytes, threads: int, outputs: Sequence[str]) -> None:
+    def __init__(self, model: bytes, threads: int) -> None:
         # The interpreter computes with these very bytes, so they live as long as it does. A mapped
         # file would end the process if its disk went away.
         self._model = model
-        self._outputs = outputs
         self._interpreter: Any = Interpreter(model_content=model, num_threads=threads)
-        self.run: Any = self._interpreter.get_signature_runner(_SIGNATURE)
-
-    def answer(self, image: Images) -> _Answer:
-        outputs = self.run(image=image)
-        return tuple(outputs[name] for name in self._outputs)
+        self.run: Any = self._interpreter.get_signature_runner(SIGNATURE)
 
     def close(self) -> None:
         self._interpreter = self.run = None
         self._model = b""
 
 
-def _check_signature(
+def _checked_outputs(
     run: Any,  # noqa: ANN401 - LiteRT has no types
     file: str,
-    wanted: Sequence[str],
-) -> None:
+    wanted: Sequence[str] | None,
+) -> Sequence[str]:
     inputs, outputs = run.get_input_details(), run.get_output_details()
+    wanted = outputs_among(outputs) if wanted is None else wanted
     image = inputs.get("image")
     fits = (
         set(inputs) == {"image"}
@@ -139,6 +134,7 @@ def _check_signature(
             f"uint8 [n, 224, 224, 3] to {', '.join(wanted)}. Export it again with this release of "
             "the trainer."
         )
+    return wanted
 
 
 def _described(tensors: dict[str, Any]) -> str:
@@ -146,7 +142,3 @@ def _described(tensors: dict[str, Any]) -> str:
         f"{name} {tensor['dtype'].__name__} {list(tensor['shape'])}"
         for name, tensor in sorted(tensors.items())
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
