@@ -1,13 +1,12 @@
-"""Which errors mean that a disk is full or a place cannot be written, told by every sign of it.
-
-Opening files of a version, which may have been put there to trip the reader up.
-"""
+"""Atomic writes, careful opening of files, and the errors of a full or broken disk."""
 
 import errno
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _UNWRITABLE: Final = (
@@ -17,17 +16,17 @@ _UNWRITABLE: Final = (
     errno.EIO,
     errno.ENOTDIR,
 )
-# TensorFlow and HDF5 tell of these only in words, those of the C library.
+# TensorFlow and HDF5 report these only in text, in the C library's words.
 _TOLD_IN_WORDS: Final = (*_FULL, errno.EROFS)
 
 
 def is_full_disk(error: Exception) -> bool:
-    """Tell whether an error says that a disk or a quota is full."""
+    """Return whether an error means that a disk or a quota is full."""
     return _is_any_of(error, _FULL)
 
 
 def is_of_the_disk(error: Exception) -> bool:
-    """Tell whether an error says that a disk is full, read-only, broken or not ours to write."""
+    """Return whether an error means that a disk is full, read-only, broken or not writable."""
     return _is_any_of(error, (*_FULL, *_UNWRITABLE))
 
 
@@ -36,6 +35,41 @@ def _is_any_of(error: Exception, codes: tuple[int, ...]) -> bool:
         return error.errno in codes
     words = str(error)
     return any(os.strerror(code) in words for code in codes if code in _TOLD_IN_WORDS)
+
+
+def write_atomically(
+    path: Path, content: bytes | Callable[[BinaryIO], object], mode: int = 0o666
+) -> None:
+    """Write a file beside its place, flush it to the disk, and move it there in one step.
+
+    An interruption leaves the old file or the new one, never half of one. Two processes must not
+    write the same file at the same time.
+
+    Args:
+        path: where the file belongs; its folder exists.
+        content: the bytes, or what writes them to a file object.
+        mode: of the new file, less the umask.
+
+    Raises:
+        OSError: the disk is full or not writable; the file is unchanged.
+    """
+    unfinished = path.with_name(f".{path.name}.part")
+    # Left by a killed process, it would keep its own mode.
+    unfinished.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(unfinished, flags, mode), "wb") as file:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content(file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise
 
 
 def open_plain(path: str | Path) -> FileIO:

@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import os
 import secrets
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from pydantic import (
     model_validator,
 )
 
+from lentigo_contract.system.files import write_atomically
 from lentigo_inference.errors import KeyFileError
 
 _PREFIX: Final = "lentigo"
@@ -213,7 +213,7 @@ def _change(path: Path, change: Callable[[KeyRing], KeyRing]) -> None:
     try:
         with _locked(path.parent):
             ring = change(read_keys(path) if path.exists() else KeyRing())
-            _replace(path, ring.model_dump_json(indent=2).encode() + b"\n")
+            write_atomically(path, ring.model_dump_json(indent=2).encode() + b"\n", mode=0o600)
     except OSError as error:
         raise KeyFileError(f"The key file {path} cannot be written: {error.strerror}.") from error
 
@@ -229,17 +229,3 @@ def _locked(folder: Path) -> Iterator[None]:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file of mode 0600 so that a reader sees the old one or the new one, whole."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink()
-        raise

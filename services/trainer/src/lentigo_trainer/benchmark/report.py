@@ -3,9 +3,8 @@
 The report's page, in Markdown, from nothing but a benchmark's record.
 """
 
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_trainer.benchmark.plots import accuracy_by_latency, recalls
@@ -198,7 +197,7 @@ def write_report(benchmark: Benchmark, folder: Path) -> None:
         **drawn,
     }
     for name, content in files.items():
-        write_whole(folder / name, partial(_write, content))
+        write_whole(folder / name, content)
     with storage_errors(folder):
         for name in _possible_pictures(benchmark) - drawn.keys():
             (folder / name).unlink(missing_ok=True)
@@ -226,7 +225,3 @@ def _possible_pictures(benchmark: Benchmark) -> set[str]:
     kinds = ("curves", "confusion")
     each = {f"{kind}-{entry.name}.png" for kind in kinds for entry in benchmark.entries}
     return each | {"recalls.png", "accuracy-latency.png"}
-
-
-def _write(content: bytes, file: BinaryIO) -> None:
-    file.write(content)

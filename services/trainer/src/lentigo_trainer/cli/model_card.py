@@ -1,8 +1,7 @@
 """`lentigo-train card`: parse, read the evaluations, write the card and its pictures."""
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -70,10 +69,10 @@ def card(
     shown = []
     for name, (words, content) in drawn.items():
         address = Path(PICTURES_FOLDER, f"{to.stem}-{name}.svg")
-        write_whole(to.parent / address, partial(_write, content))
+        write_whole(to.parent / address, content)
         shown.append((address.as_posix(), words))
     text = model_card(evidence, shown)
-    write_whole(to, partial(_write, text.encode()))
+    write_whole(to, text.encode())
     typer.echo(f"{to} is written. {RESEARCH_NOTICE}")
 
 
@@ -105,7 +104,3 @@ def _drawn(evidence: "Evidence") -> dict[str, tuple[str, bytes]]:
             reliability_beside(main, other),
         ),
     }
-
-
-def _write(content: bytes, file: BinaryIO) -> None:
-    file.write(content)

@@ -96,12 +96,12 @@ def export_litert(
         StorageError: the disk is full or not writable.
     """
     float32 = float32_model(folder)
-    write_whole(folder / LITERT_FILES["litert"], lambda file: file.write(float32))
+    write_whole(folder / LITERT_FILES["litert"], float32)
     rounded = quantizable(network, ranges[:ROUNDING_IMAGES], progress)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".int8-") as unfinished:
         export_saved_model(rounded, Path(unfinished), calibration, unlikeness)
         int8 = _int8(Path(unfinished), ranges, stays_in_float(network.whole.layers), progress)
-    write_whole(folder / LITERT_FILES["litert-int8"], lambda file: file.write(int8))
+    write_whole(folder / LITERT_FILES["litert-int8"], int8)
 
 
 def _converter(saved_model: Path) -> tf.lite.TFLiteConverter:

@@ -1,10 +1,9 @@
 """A scorecard as a page: `index.html`, with its pictures and `evaluation.json` beside it."""
 
 from collections.abc import Sequence
-from functools import partial
 from html import escape
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_trainer.evaluation.report import EvaluationReport, write_evaluation_report
@@ -48,10 +47,10 @@ def write_page(folder: Path, card: EvaluationReport) -> None:
     """
     drawn = pictures(card)
     for name, (_, content) in drawn.items():
-        write_whole(folder / name, partial(_write, content))
+        write_whole(folder / name, content)
     write_evaluation_report(folder / FIGURES_NAME, card)
     text = page(card, [(name, words) for name, (words, _) in drawn.items()])
-    write_whole(folder / PAGE_NAME, partial(_write, text.encode()))
+    write_whole(folder / PAGE_NAME, text.encode())
 
 
 def page(card: EvaluationReport, drawn: Sequence[tuple[str, str]]) -> str:
@@ -109,7 +108,3 @@ def _table(table: TextTable) -> str:
 
 def _figure(name: str, words: str) -> str:
     return f'<figure><img src="{name}" alt="{escape(words)}"></figure>'
-
-
-def _write(content: bytes, file: BinaryIO) -> None:
-    file.write(content)

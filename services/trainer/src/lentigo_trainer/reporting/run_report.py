@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from rich.table import Table
 
@@ -37,7 +36,7 @@ def write_report(folder: Path, result: Evaluation, epochs: Sequence[EpochMetrics
     if epochs and baseline is not None:
         files["curves.png"] = plots.curves(epochs, baseline, result.majority)
     for name, content in files.items():
-        write_whole(folder / name, partial(_write, content))
+        write_whole(folder / name, content)
 
 
 def write_metrics(path: Path, result: Evaluation) -> None:
@@ -47,7 +46,7 @@ def write_metrics(path: Path, result: Evaluation) -> None:
         StorageError: the disk is full or not writable.
     """
     text = json.dumps(result.to_json(), indent=2, allow_nan=False) + "\n"
-    write_whole(path, lambda file: file.write(text.encode()))
+    write_whole(path, text.encode())
 
 
 def tables(result: Evaluation, lesions_known: bool = True) -> tuple[Table, Table]:
@@ -64,10 +63,6 @@ def tables(result: Evaluation, lesions_known: bool = True) -> tuple[Table, Table
     for cells in class_rows(result):
         each.add_row(*cells)
     return whole, each
-
-
-def _write(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
 
 
 def _table(columns: Sequence[str], title: str | None = None) -> Table:

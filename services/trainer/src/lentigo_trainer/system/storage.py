@@ -1,39 +1,26 @@
 """Writing to disk: whole files or nothing, errors that say what to do, and locked folders."""
 
 import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from lentigo_contract.errors import LentigoError, StorageError
-from lentigo_contract.system.files import is_full_disk, is_of_the_disk
+from lentigo_contract.system.files import is_full_disk, is_of_the_disk, write_atomically
 from lentigo_trainer.errors import WorkFolderError
 
 
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file atomically: beside its place, flushed to the disk, then moved there.
-
-    An interruption leaves the old file or the new one, never half of one.
+def write_whole(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
+    """Write a file atomically, see `write_atomically`, and make its folder if it is missing.
 
     Raises:
         StorageError: the disk is full or not writable; the file is unchanged.
     """
-    unfinished = path.with_name(f".{path.name}.part")
     with storage_errors(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with unfinished.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
 
 
 @contextmanager
