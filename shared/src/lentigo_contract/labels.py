@@ -46,7 +46,7 @@ _INDEX: Final[dict[str, int]] = {code: index for index, code in enumerate(CODES)
 
 
 def index_of(code: str) -> int:
-    """Give the position of a diagnosis code in `CODES`.
+    """Return the position of a diagnosis code in `CODES`.
 
     Raises:
         KeyError: the code is none of the seven.

@@ -3,7 +3,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageFilter
 
-from lentigo_contract.imaging.quality import FLAWS, LEAST_SIDE, REASONS, quality_issues
+from lentigo_contract.imaging.quality import ISSUES, LEAST_SIDE, REASONS, quality_issues
 from lentigo_contract.imaging.read import MODEL_SIDE, read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import golden_images
@@ -118,7 +118,7 @@ def test_small_and_blurred_are_both_told() -> None:
 
 
 def test_every_flaw_is_a_reason_and_being_unlike_is_one_more() -> None:
-    assert (*FLAWS, "unlike-training-images") == REASONS
+    assert (*ISSUES, "unlike-training-images") == REASONS
 
 
 def test_the_pixels_are_left_as_they_were() -> None:

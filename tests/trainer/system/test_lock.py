@@ -13,9 +13,9 @@ from lentigo_trainer.system.storage import locked
 HOLD = """
 import sys
 from pathlib import Path
-from lentigo_trainer.system.storage import claimed
+from lentigo_trainer.system.storage import locked
 
-with claimed(Path(sys.argv[1])):
+with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """

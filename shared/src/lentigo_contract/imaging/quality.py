@@ -1,14 +1,14 @@
-"""Whether a picture can be judged at all, told by its size and its pixels alone.
+"""Image quality: whether an image can be assessed at all, by its size and its pixels alone.
 
-A network answers about anything, a black picture too. What is told here it could not know better:
-there is nothing to see. Whether what is to be seen is a skin lesion, the network tells itself; see
+A network returns a prediction for any image, even a black one, and could not detect these issues
+better. Whether an image shows a skin lesion is a question for the network; see
 `manifest.OodThreshold`.
 
 Each threshold keeps its distance from the 7,117 images of HAM10000 that train a network (the part
-`train` of `lentigo_trainer.data.splits`): none of them has a flaw, nor has any of the 2,898 others.
-What a flaw costs was measured on 367 of the paper's 938 images with a network of the paper's
-recipe. Brightness is luma of Rec. 601, 0 to 255, of 56 x 56 cells, each the mean of 4 x 4 pixels,
-in which a camera's noise is gone.
+`train` of `lentigo_trainer.data.splits`): none of them has an issue, nor has any of the 2,898
+others. The cost of an issue was measured on 367 of the paper's 938 images with a network of the
+paper's recipe. Brightness is luma of Rec. 601, 0 to 255, of 56 x 56 cells, each the mean of 4 x 4
+pixels, in which a camera's noise is gone.
 """
 
 from typing import Final, Literal, get_args
@@ -19,12 +19,12 @@ import numpy.typing as npt
 from lentigo_contract.imaging.read import MODEL_SIDE
 
 QualityIssue = Literal["too-small", "too-dark", "too-bright", "blank", "blurred"]
-"""What can be wrong with a picture."""
+"""Issues that an image can have."""
 
 Reason = Literal[QualityIssue, "unlike-training-images"]
-"""Why a picture cannot be judged: a flaw of it, or what the network says of it."""
+"""Why an image cannot be assessed: a quality issue, or the network's own output."""
 
-FLAWS: Final[tuple[QualityIssue, ...]] = get_args(QualityIssue)
+ISSUES: Final[tuple[QualityIssue, ...]] = get_args(QualityIssue)
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 
 LEAST_SIDE: Final = 100
@@ -48,7 +48,7 @@ LEAST_SHARPNESS: Final = 0.1
 apart, down and across together.
 
 A pale lesion on smooth skin has little detail, and a large dark one little for its contrast; a
-blurred picture has little both ways. Of 1,780 training images none has as they are, 10 % have after
+blurred image has little both ways. Of 1,780 training images none has as they are, 10 % have after
 a Gaussian blur of 2 pixels of 224, 86 % after 4, 99.6 % after 6, 99.9 % after 8; with noise of 4
 steps on top, 88 % after 6 and 90 % after 8. Balanced accuracy falls to 0.63 after 2, 0.50 after 4,
 0.31 after 6 and 0.19 after 8.
@@ -67,31 +67,31 @@ _Cells = npt.NDArray[np.float32]
 def quality_issues(
     pixels: npt.NDArray[np.uint8], width: int, height: int
 ) -> tuple[QualityIssue, ...]:
-    """Tell why a picture cannot be judged; nothing if it can.
+    """Return why an image cannot be assessed; empty if it can.
 
-    Of what its pixels tell, the first is told: a black picture is blank too, and never sharp.
-    Takes some 90 microseconds.
+    Of the issues of its pixels only the first is returned: a black image is blank too, and never
+    sharp. Takes some 90 microseconds.
 
     Args:
         pixels: uint8 [224, 224, 3], sRGB, as `images.read_image` gives them.
-        width: of the picture before it was resized, in pixels.
+        width: of the image before it was resized, in pixels.
         height: likewise.
     """
-    flaws: list[QualityIssue] = ["too-small"] if min(width, height) < LEAST_SIDE else []
+    issues: list[QualityIssue] = ["too-small"] if min(width, height) < LEAST_SIDE else []
     cells = _brightness(pixels)
     if _bright_end(cells) < LEAST_LIGHT:
-        flaws.append("too-dark")
+        issues.append("too-dark")
     elif np.count_nonzero(cells >= WHITE) > MOST_WHITE * cells.size:
-        flaws.append("too-bright")
+        issues.append("too-bright")
     elif cells.std() < LEAST_CONTRAST:
-        flaws.append("blank")
+        issues.append("blank")
     elif _is_blurred(cells):
-        flaws.append("blurred")
-    return tuple(flaws)
+        issues.append("blurred")
+    return tuple(issues)
 
 
 def _brightness(pixels: npt.NDArray[np.uint8]) -> _Cells:
-    """Give float32 [56, 56], 0 to 255."""
+    """Return float32 [56, 56], 0 to 255."""
     rows = pixels.reshape(_CELLS, _CELL, -1).sum(axis=1, dtype=np.uint16)
     by_cell = rows.reshape(_CELLS, _CELLS, -1).astype(np.float32)
     # Not `@`: for this size it wakes the threads of the linear algebra library.
@@ -100,7 +100,7 @@ def _brightness(pixels: npt.NDArray[np.uint8]) -> _Cells:
 
 
 def _bright_end(cells: _Cells) -> float:
-    """Give the brightness that one cell in a hundred reaches."""
+    """Return the brightness that one cell in a hundred reaches."""
     place = cells.size - cells.size // 100
     return float(np.partition(cells, place, axis=None)[place])
 

@@ -65,7 +65,7 @@ def _narrowed(image: Image.Image) -> Image.Image:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """Lay an image with alpha on white, as on a page; give any other back."""
+    """Lay an image with alpha on white, as on a page; return any other unchanged."""
     if image.mode != "RGBA":
         return image
     page = Image.new("RGBA", image.size, _WHITE)
@@ -81,7 +81,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         try:
             return _converted(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
         except (ImageCms.PyCMSError, OSError, ValueError):
-            # Damaged, or for other channels. Viewers show the picture as sRGB, and so do we.
+            # Damaged, or for other channels. Viewers show the image as sRGB, and so do we.
             pass
     return image.convert("RGB")
 
@@ -134,8 +134,8 @@ class ModelImage:
 def read_image(data: bytes, limits: ImageLimits | None = None) -> ModelImage:
     """Decode, orient, convert to sRGB and resize an image to the network's input.
 
-    The type is told by content alone. A JPEG is decoded at the smallest of libjpeg's scales
-    (1/2, 1/4, 1/8) that still covers the target. The picture is squashed to the square without
+    The type is detected by content alone. A JPEG is decoded at the smallest of libjpeg's scales
+    (1/2, 1/4, 1/8) that still covers the target. The image is squashed to the square without
     cropping, as the paper's pipeline did, with Pillow's antialiased bilinear filter.
 
     Args:

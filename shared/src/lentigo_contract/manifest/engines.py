@@ -1,8 +1,9 @@
 """How far a version's other engines agree with its SavedModel, and which may stand in for it.
 
-The golden answer: what a version said, when it was made, of pictures that code can draw again.
+The golden answers: a version's predictions, made when it was exported, for images that code can
+draw again.
 
-A reader draws the same pictures, runs the version on them and compares, so that a runtime which
+A reader draws the same images, runs the version on them and compares, so that a runtime which
 computes something else than the trainer measured is found out before it answers anyone.
 """
 
@@ -52,7 +53,7 @@ class EngineAgreement(Record):
     equal_diagnoses: Fraction
 
     def shortfall(self) -> str | None:
-        """Say why this engine may not stand in for the SavedModel unasked, or give None."""
+        """Return why this engine may not replace the SavedModel by default, or None if it may."""
         if self.images == 0:
             return "it was compared on no image"
         if abs(self.balanced_accuracy_change) > MAX_BALANCED_ACCURACY_CHANGE:
@@ -77,10 +78,10 @@ _Row = Annotated[
 
 
 class GoldenAnswer(Record):
-    """One engine's answer to the golden pictures.
+    """One engine's predictions for the golden images.
 
     Attributes:
-        probabilities: a row of seven for each picture, in the order of the labels.
+        probabilities: a row of seven for each image, in the order of the labels.
         tolerance: largest difference of a probability that another machine may show.
     """
 
@@ -96,9 +97,9 @@ class Golden(Record):
 
 
 def golden_images(seed: int, count: int) -> npt.NDArray[np.uint8]:
-    """Draw pictures by whole numbers alone, so that they are the same everywhere, for ever.
+    """Draw images with integer arithmetic only, so that they are the same on every machine.
 
-    Picture i is made from the bytes b of SHA-256 of the text "lentigo golden <seed> <i>": skin of
+    Image i is made from the bytes b of SHA-256 of the text "lentigo golden <seed> <i>": skin of
     the colour 180 + b[0..2] % 50, on it a disc of the colour 40 + b[3..5] % 100 about the centre
     (72 + b[6] % 80, 72 + b[7] % 80) with the radius 30 + b[8] % 60, and over both, at row y and
     column x, the grain (b[9] * y + b[10] * x + x * y) % 24 - 12.
@@ -107,12 +108,12 @@ def golden_images(seed: int, count: int) -> npt.NDArray[np.uint8]:
         uint8 [count, 224, 224, 3] RGB.
     """
     y, x = np.mgrid[0:MODEL_SIDE, 0:MODEL_SIDE]
-    pictures = np.empty((count, MODEL_SIDE, MODEL_SIDE, 3), np.uint8)
+    images = np.empty((count, MODEL_SIDE, MODEL_SIDE, 3), np.uint8)
     for place in range(count):
         drawn = hashlib.sha256(f"lentigo golden {seed} {place}".encode()).digest()
         b = np.frombuffer(drawn, np.uint8).astype(np.int64)
         inside = (y - 72 - b[6] % 80) ** 2 + (x - 72 - b[7] % 80) ** 2 <= (30 + b[8] % 60) ** 2
         colour = np.where(inside[..., None], 40 + b[3:6] % 100, 180 + b[0:3] % 50)
         grain = (b[9] * y + b[10] * x + x * y) % 24 - 12
-        pictures[place] = colour + grain[..., None]
-    return pictures
+        images[place] = colour + grain[..., None]
+    return images

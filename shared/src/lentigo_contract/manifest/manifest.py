@@ -115,12 +115,12 @@ class Thresholds(Record):
 
 
 class OodThreshold(Record):
-    """How unlike its training images a picture may be, and how that was chosen.
+    """How far from the training images an image may be, and how that was chosen.
 
     The network has a third output, `unlikeness`, float32 [n], 0 and above; see `method`.
 
     Attributes:
-        limit: a picture above it gets no diagnosis.
+        limit: an image above it gets no diagnosis.
         method: what the output is, in a sentence.
         source: how the limit was chosen, and what it does.
     """
@@ -181,7 +181,7 @@ class Manifest(Record):
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
         recipe: the training recipe, as read.
         agreement: for each further engine, how far it agrees with the SavedModel.
-        golden: what each engine said of pictures that a reader can draw again.
+        golden: each engine's predictions for images that a reader can draw again.
         files: every other file of the version, by relative POSIX path; set by `publish`.
     """
 
@@ -268,12 +268,12 @@ class Manifest(Record):
             )
 
     def to_json(self) -> str:
-        """Give the text of `manifest.json`, ending in a line feed."""
+        """Return the text of `manifest.json`, ending in a line feed."""
         return self.model_dump_json(indent=2) + "\n"
 
 
 def _require_known_schema(text: bytes, where: str) -> None:
-    """Tell a newer schema before its unknown fields look like damage."""
+    """Recognise a newer schema before its unknown fields look like damage."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -83,7 +83,7 @@ def _check_file(folder: Path, relative: str, entry: os.DirEntry[str], record: Fi
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Give everything but real folders, with its relative path; no link is followed."""
+    """Return everything but real folders, with its relative path; no link is followed."""
     pending = [("", os.fspath(folder))]
     while pending:
         prefix, path = pending.pop()

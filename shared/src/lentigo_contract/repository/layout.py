@@ -26,12 +26,12 @@ _VERSION_NAME: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
 def is_version_name(name: str) -> bool:
-    """Tell whether a name could be a version's."""
+    """Return whether a name could be a version's."""
     return _VERSION_NAME.fullmatch(name) is not None
 
 
 def version_names(folder: Path) -> list[str]:
-    """Give every name in `folder` that could be a version's, whatever stands behind it.
+    """Return every name in `folder` that could be a version's, whatever stands behind it.
 
     Raises:
         StorageError: the folder is there but cannot be listed.

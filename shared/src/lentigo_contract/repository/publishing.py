@@ -1,9 +1,8 @@
 """Writing a version so that readers see all of it or nothing.
 
-Everything is written and flushed in a staging folder, the manifest last; then one rename(2) gives
-the folder its number. Wherever the process is killed, readers keep what they had.
-
-A folder to write a version in, out of every reader's sight.
+Everything is written and flushed in a staging folder, which readers ignore, the manifest last;
+then one rename(2) gives the folder its number. Whenever the process is killed, readers keep what
+they had.
 
     .staging-<uuid>/lock        held with flock(2) while its publisher lives
     .staging-<uuid>/version/    what will be renamed to the version's number
@@ -43,7 +42,7 @@ _NO_LOCKS_HERE: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 @contextmanager
 def staging_folder(model_folder: Path) -> Iterator[Path]:
-    """Make a staging folder, give the folder to fill, and remove whatever is left at the end.
+    """Make a staging folder, yield the folder to fill, and remove what is left at the end.
 
     Raises:
         OSError: it cannot be made.
@@ -66,7 +65,7 @@ def staging_folder(model_folder: Path) -> Iterator[Path]:
 
 
 def clear_stale_staging(model_folder: Path) -> None:
-    """Remove what publishers that no longer live have left behind, as far as it can be removed."""
+    """Remove the staging folders of publishers that have ended, as far as possible."""
     for staging in model_folder.glob(f"{STAGING_PREFIX}*"):
         with suppress(OSError):
             lock = None if staging.is_symlink() else _take_lock(staging, required=True)

@@ -47,7 +47,7 @@ class ModelStore:
         return self.root / self.name
 
     def versions(self) -> list[int]:
-        """Give the published numbers, ascending; empty if the repository does not exist yet.
+        """Return the published numbers, ascending; empty if the repository does not exist yet.
 
         Only real folders with a canonical number and a manifest count. They are not checked.
 
@@ -57,7 +57,7 @@ class ModelStore:
         return sorted(int(name) for name in version_names(self.folder) if self._holds(name))
 
     def latest(self) -> int | None:
-        """Give the highest published number, or None. Raises as `versions` does."""
+        """Return the highest published number, or None. Raises as `versions` does."""
         return max(self.versions(), default=None)
 
     def open(self, version: int) -> StoredVersion:
@@ -91,7 +91,7 @@ class ModelStore:
         process may be killed, readers keep what they had. Two publishers at once both succeed.
 
         Args:
-            fill: writes the files into the folder it is given, which is empty, and returns their
+            fill: writes the files into an empty folder, and returns their
                 manifest with `version` and `files` left at their defaults. What it raises is
                 raised again, except errors of the disk.
 
@@ -143,7 +143,7 @@ def _has_manifest(folder: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
-        # Something is there, and opening it will say what is wrong; to skip it would hide that.
+        # Something is there, and opening it reports what is wrong; to skip it would hide that.
         return True
     return True
 

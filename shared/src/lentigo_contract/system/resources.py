@@ -1,4 +1,4 @@
-"""How many processor cores this process was given, a container's limit included.
+"""How many processor cores this process may use, including a container's limit.
 
 A container with a limit of two cores on a machine of sixty-four sees all of them. A runtime that
 then starts sixty-four threads is stopped by the kernel for most of every period, and each answer
@@ -8,7 +8,7 @@ Where the kernel keeps the limits of a container: its control groups, of version
 
 See cgroups(7) and the kernel's admin-guide/cgroup-v2.
 
-How much memory a container may use, so that too little is told before the work begins.
+How much memory a container may use, so that too little is reported before the work begins.
 
 The kernel ends a process that exceeds it, without a word; see the kernel's admin-guide/cgroup-v2.
 """
@@ -22,7 +22,7 @@ from lentigo_contract.errors import TooLittleMemoryError
 
 
 def groups(controller: str, root: Path = Path("/")) -> Iterator[tuple[int, Path]]:
-    """Give every control group that holds for this process, the innermost first.
+    """Return every control group that holds for this process, the innermost first.
 
     Args:
         controller: such as `cpu` or `memory`.
@@ -54,7 +54,7 @@ def limit_text(path: Path) -> str:
 
 
 def _upwards(top: Path, path: str) -> Iterator[Path]:
-    """Give a control group's folder and those above it.
+    """Return a control group's folder and those above it.
 
     Inside a container the path may be the host's, and nothing lies there; the top is then its own.
     """
@@ -90,7 +90,7 @@ def _allowed_cores() -> int:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Give the cores of every quota that holds for this process."""
+    """Return the cores of every quota that holds for this process."""
     for version, folder in groups("cpu", root):
         if version == 2:
             quota, _, period = limit_text(folder / "cpu.max").partition(" ")
@@ -117,7 +117,7 @@ _NO_LIMIT: Final = 2**62
 
 
 def memory_limit(root: Path = Path("/")) -> int | None:
-    """Give the least limit, in bytes, that a control group sets this process; None without one.
+    """Return the least limit, in bytes, that a control group sets this process; None without one.
 
     Args:
         root: where /proc and /sys lie; tests make their own.

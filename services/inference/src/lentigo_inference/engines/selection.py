@@ -1,4 +1,4 @@
-"""Which engine runs a version: the one that was asked for, or the fastest that may."""
+"""Select the engine that runs a version: the configured one, or the fastest that is allowed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def engine_loader(
     open_engine: EngineOpener | None = None,
     in_turn: InTurn = at_once,
 ) -> EngineLoader:
-    """Give what loads versions.
+    """Return a function that loads versions.
 
     Args:
         threads: what the runtime computes with.
@@ -85,17 +85,17 @@ def engine_loader(
 
 
 def check_golden(engine: Engine, golden: Golden) -> None:
-    """Compare an engine's answer to the golden pictures with what it gave when it was made.
+    """Compare an engine's predictions for the golden images with those on record.
 
     Raises:
-        EngineError: it differs by more than the tolerance on record.
+        EngineError: they differ by more than the tolerance on record.
     """
     for name, answer in golden.answers.items():
         if name == engine.name:
             expected = np.array(answer.probabilities)
-            pictures = golden_images(golden.seed, len(expected))
-            # One at a time: what waits for the engine meanwhile waits no longer than for an image.
-            answers = [engine.predict(picture[None]).probabilities for picture in pictures]
+            images = golden_images(golden.seed, len(expected))
+            # One at a time, so that a waiting request waits no longer than for one image.
+            answers = [engine.predict(image[None]).probabilities for image in images]
             found = np.concatenate(answers)
             if found.shape != expected.shape:
                 raise EngineError(
@@ -115,7 +115,7 @@ def _proven(engine: Engine, manifest: Manifest, in_turn: InTurn) -> Engine:
     waiting = EngineInTurn(engine, in_turn)
     try:
         if engine.name in LITERT_FILES:
-            # The reloader warms up what it is given; here it decides whether to fall back.
+            # The model manager warms up each engine too; here a failure selects the next engine.
             warm_up(waiting, manifest)
         if manifest.golden is not None:
             check_golden(waiting, manifest.golden)

@@ -1,4 +1,4 @@
-"""The LiteRT models of a candidate: written, compared with the SavedModel, and put on record."""
+"""Parity of a candidate's LiteRT models with its SavedModel, for the manifest."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +34,12 @@ GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class EngineParity:
-    """What the other engines gave, and what the manifest says of them.
+    """The other engines' predictions, and what the manifest records of them.
 
     Attributes:
-        answers: what each other engine said of the validation images.
-        agreement: how far these agree with the SavedModel's.
-        golden: what all engines gave on the drawn pictures.
+        answers: each other engine's prediction for the validation images.
+        agreement: how far these match the SavedModel's.
+        golden: the predictions of all engines for the golden images.
     """
 
     answers: dict[EngineName, Prediction]
@@ -47,7 +47,7 @@ class EngineParity:
     golden: Golden
 
     def standing_in(self) -> dict[EngineName, Prediction]:
-        """Give the answers of those engines that may stand in for the SavedModel."""
+        """Return the predictions of the engines that may replace the SavedModel."""
         return {
             engine: answers
             for engine, answers in self.answers.items()
@@ -55,7 +55,7 @@ class EngineParity:
         }
 
     def on_record(self, manifest: Manifest) -> Manifest:
-        """Give a manifest that tells agreement and golden answers."""
+        """Return the manifest with agreement and golden answers."""
         return manifest.model_copy(update={"agreement": self.agreement, "golden": self.golden})
 
 
@@ -100,11 +100,12 @@ def compare_engines(
         images: the validation images, uint8 [n, 224, 224, 3].
         truth: their class numbers.
         reference: the SavedModel's probabilities of them.
-        progress: told how far it is.
+        progress: shows how far it is.
 
     Raises:
         DamagedVersionError: a model cannot be loaded.
-        MetricError: one gives what cannot be probabilities, such as NaN.
+        EngineError: a runtime failed.
+        MetricError: an engine returns invalid probabilities, such as NaN.
     """
     drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
     answers: dict[EngineName, Prediction] = {}
@@ -123,7 +124,7 @@ def compare_engines(
 
 
 def _golden(engine: EngineName, answers: Floats) -> GoldenAnswer:
-    # Nobody knows the truth of a drawn picture; any stands in for it.
+    # A golden image has no true diagnosis; any label will do here.
     _, probabilities = validate_predictions(np.zeros(len(answers), np.int64), answers)
     rows = tuple(tuple(row) for row in probabilities.tolist())
     return GoldenAnswer(probabilities=rows, tolerance=GOLDEN_TOLERANCES[engine])

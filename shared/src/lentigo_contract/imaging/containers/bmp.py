@@ -14,7 +14,7 @@ _RUN_LENGTHS: Final = (struct.pack("<I", 1), struct.pack("<I", 2))
 
 
 def screen(data: bytes) -> tuple[bytes, int]:
-    """Give the file as it is; BMP has no orientation.
+    """Return the file as it is; BMP has no orientation.
 
     Raises:
         UnsupportedImageError: run-length coded. That is for drawings of up to 256 colours, and its

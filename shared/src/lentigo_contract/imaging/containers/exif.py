@@ -1,4 +1,4 @@
-"""The one thing in EXIF that changes the picture: its orientation (CIPA DC-008, tag 0x0112).
+"""The EXIF field that changes how an image is displayed: orientation (CIPA DC-008, tag 0x0112).
 
 Only the first directory is looked at, entry by entry, so no block can make reading it expensive.
 """

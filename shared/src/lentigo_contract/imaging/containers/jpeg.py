@@ -23,7 +23,7 @@ _JFIF, _EXIF, _PROFILE, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
 
 
 def screen(data: bytes) -> tuple[bytes, int]:
-    """Give what the decoder needs, the first image alone, and the orientation.
+    """Return what the decoder needs, the first image alone, and the orientation.
 
     Of the application segments only those stay that say how to read the colours: JFIF, Adobe and
     the ICC profile. What a phone hangs behind the image (a depth map, a gain map, a film) goes.

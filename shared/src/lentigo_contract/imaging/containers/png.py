@@ -18,7 +18,7 @@ _NEEDED: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 def screen(data: bytes) -> tuple[bytes, int]:
-    """Give the chunks that the pixels need, and the orientation.
+    """Return the chunks that the pixels need, and the orientation.
 
     Raises:
         UnsupportedImageError: an animation.
@@ -49,7 +49,7 @@ def screen(data: bytes) -> tuple[bytes, int]:
 
 
 def _inflates(profile: bytes) -> bool:
-    """Tell whether a profile (name, zero, method, deflated data) is whole and of a sane size.
+    """Return whether a profile (name, zero, method, deflated data) is whole and of a sane size.
 
     Viewers show an image with a damaged profile as sRGB, so it is left out then.
     """

@@ -1,4 +1,4 @@
-"""Which container it is, told by content alone, and what of it the decoder gets."""
+"""Detect an image's container by its content, and pass the decoder only what it needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class ScreenedImage:
 
 
 def screen(data: bytes) -> ScreenedImage:
-    """Tell the container by its signature and look through its structure.
+    """Detect the container by its signature and look through its structure.
 
     Raises:
         UnsupportedImageError: not a container we read, an animation, or several pages.

@@ -61,7 +61,7 @@ class _Directory:
 
 
 def screen(data: bytes) -> tuple[bytes, int]:
-    """Give the file as it is. Its decoder applies the orientation, so that is always upright.
+    """Return the file as it is. Its decoder applies the orientation, so that is always upright.
 
     Raises:
         UnsupportedImageError: several pages, or a compression or depth we do not read.

@@ -9,7 +9,7 @@ _MAX_CHUNKS: Final = 1000
 
 
 def screen(data: bytes) -> tuple[bytes, int]:
-    """Give the file as it is, and the orientation."""
+    """Return the file as it is, and the orientation."""
     position = 12
     for _ in range(_MAX_CHUNKS):
         header = data[position : position + 8]
