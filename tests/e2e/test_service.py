@@ -79,7 +79,7 @@ def test_it_answers_as_the_network_computes(service: ServiceProcess) -> None:
     assert [served[code] for code in CODES] == pytest.approx(truth, abs=1e-5)
 
 
-def test_a_new_version_is_taken_and_a_broken_one_is_not(
+def test_a_new_version_is_loaded_and_a_broken_one_is_not(
     service: ServiceProcess, store: ModelStore, saved_models: SavedModels
 ) -> None:
     saved_models.publish(store, seed=2)
@@ -121,7 +121,7 @@ def test_a_hundred_megabytes_in_chunks_are_refused_where_the_limit_is(
     assert_serves(service)
 
 
-def test_what_is_not_http_harms_nobody(service: ServiceProcess) -> None:
+def test_bytes_that_are_not_http_do_no_harm(service: ServiceProcess) -> None:
     assert b" 400 " in raw_answer(service, "\x16\x03\x01 no http at all")
     assert_serves(service)
 

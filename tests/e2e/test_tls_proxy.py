@@ -89,7 +89,7 @@ def test_it_answers_over_tls_and_asks_for_tls_from_now_on(client: httpx.Client) 
     assert "max-age" in response.headers["Strict-Transport-Security"]
 
 
-def test_without_tls_nothing_is_answered(client: httpx.Client) -> None:
+def test_without_tls_there_is_no_response(client: httpx.Client) -> None:
     plain = client.base_url.copy_with(scheme="http")
     assert httpx.get(f"{plain}/v2/health/live", timeout=DEADLINE_S).status_code == 400
 
@@ -109,5 +109,5 @@ def test_a_refusal_of_the_service_comes_through(client: httpx.Client) -> None:
     assert response.headers["content-type"].startswith("application/problem+json")
 
 
-def test_the_metrics_are_not_for_everybody(client: httpx.Client) -> None:
+def test_the_metrics_are_not_public(client: httpx.Client) -> None:
     assert client.get("/metrics").status_code == 404

@@ -32,7 +32,7 @@ def test_a_collector_that_is_away_changes_neither_answers_nor_the_end(tmp_path: 
         assert not any("Traceback" in line for line in service.lines)
 
 
-def test_the_metrics_are_told_by_the_process_itself(tmp_path: Path) -> None:
+def test_the_process_exposes_its_metrics(tmp_path: Path) -> None:
     with service_process(tmp_path) as service:
         service.client.get("/v2/Jane-Doe")
         text = service.client.get("/metrics").text

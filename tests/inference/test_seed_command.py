@@ -29,7 +29,7 @@ def test_an_empty_volume_is_seeded_and_a_second_start_leaves_it(
     assert ModelStore(volume).versions() == [1]
 
 
-def test_a_volume_that_cannot_be_written_is_one_line(
+def test_an_unwritable_volume_is_one_line(
     shipped: Path, volume: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     volume.write_text("in the way")
@@ -39,7 +39,7 @@ def test_a_volume_that_cannot_be_written_is_one_line(
     assert volume.read_text() == "in the way"
 
 
-def test_nothing_to_seed_with_is_one_line(
+def test_a_missing_source_is_one_line(
     volume: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["seed", str(tmp_path / "nowhere")]) == 1

@@ -39,7 +39,7 @@ def test_an_image_becomes_a_diagnosis(page: Page, service: ServiceProcess) -> No
     expect(page.locator(".verdict h3")).to_contain_text(refer)
 
 
-def test_what_was_measured_of_the_model_stands_beside_its_answer(
+def test_the_metrics_of_the_model_stand_beside_the_result(
     page: Page, service: ServiceProcess
 ) -> None:
     (model,) = service.client.get("/v1/models").json()["models"]
@@ -99,7 +99,7 @@ def test_the_map_can_be_chosen_and_faded(page: Page, service: ServiceProcess) ->
     expect(canvas).to_have_css("opacity", "0")
 
 
-def test_the_answer_is_saved_as_it_came(
+def test_the_response_is_saved_unchanged(
     page: Page, service: ServiceProcess, tmp_path: Path
 ) -> None:
     data = lesion()
@@ -147,7 +147,7 @@ def test_a_list_is_worked_through_with_the_keyboard(page: Page) -> None:
     expect(page.locator("#choose")).to_be_focused()
 
 
-def test_the_answer_is_said_to_a_screen_reader(page: Page) -> None:
+def test_a_screen_reader_hears_the_result(page: Page) -> None:
     choose(page, lesion())
     predict(page)
     said = page.get_by_role("status").first
@@ -165,9 +165,7 @@ def test_pressing_predict_twice_asks_once(page: Page) -> None:
     assert asked.count("POST") == 1
 
 
-def test_answers_that_overtake_each_other_find_their_images(
-    page: Page, service: ServiceProcess
-) -> None:
+def test_results_out_of_order_reach_their_images(page: Page, service: ServiceProcess) -> None:
     held = Held(page, 2)
     images = [lesion(code) for code in ("mel", "bcc", "vasc", "df")]
     choose(page, *images)

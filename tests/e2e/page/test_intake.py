@@ -89,7 +89,7 @@ def test_an_image_is_pasted(page: Page) -> None:
     predict(page)
 
 
-def test_pasted_text_is_none_of_the_pages_business(page: Page) -> None:
+def test_pasted_text_is_ignored(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate("() => navigator.clipboard.writeText('a patient')")
     page.keyboard.press("Control+V")
@@ -159,7 +159,7 @@ def test_an_image_that_fits_is_sent_as_it_is(page: Page) -> None:
     expect(page.locator(".provenance")).not_to_contain_text("browser")
 
 
-def test_what_a_file_carries_besides_its_image_stays_here(page: Page) -> None:
+def test_bytes_besides_the_image_are_not_sent(page: Page) -> None:
     choose(page, file("heavy.jpg", lesion()["buffer"] + bytes(12_000_000)))
     assert 1000 < len(sent(page)) < 2**20
     expect(page.locator(".provenance")).to_contain_text(re.compile("Sent as a JPEG of 600 . 450"))

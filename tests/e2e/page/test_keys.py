@@ -72,7 +72,9 @@ def test_a_key_is_kept_for_the_session_of_this_tab_and_nowhere_else(
     expect(other.locator("#model")).to_contain_text("visible with a key")
 
 
-def test_who_has_no_key_is_told_what_is_missing(visit: Visit, locked: ServiceProcess) -> None:
+def test_without_a_key_the_page_explains_what_is_missing(
+    visit: Visit, locked: ServiceProcess
+) -> None:
     page = visit(locked.url)
     choose(page, lesion())
     button(page, "Predict").click()
@@ -84,7 +86,7 @@ def test_who_has_no_key_is_told_what_is_missing(visit: Visit, locked: ServicePro
     see_problem(page, "A key is needed")
 
 
-def test_a_key_of_another_scope_can_be_exchanged(
+def test_a_key_of_another_scope_can_be_replaced(
     visit: Visit, locked: ServiceProcess, keys: dict[Scope, str]
 ) -> None:
     page = visit(locked.url)
@@ -97,7 +99,7 @@ def test_a_key_of_another_scope_can_be_exchanged(
     see_result(page)
 
 
-def test_what_can_be_no_key_is_not_sent(visit: Visit, locked: ServiceProcess) -> None:
+def test_an_invalid_key_is_not_sent(visit: Visit, locked: ServiceProcess) -> None:
     page = visit(locked.url)
     choose(page, lesion())
     button(page, "Predict").click()

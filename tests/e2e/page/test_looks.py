@@ -100,7 +100,7 @@ def test_a_phone_offers_its_camera(visit: Visit, service: ServiceProcess) -> Non
     )
 
 
-def test_what_is_touched_is_large_enough(visit: Visit, service: ServiceProcess) -> None:
+def test_touch_targets_are_large_enough(visit: Visit, service: ServiceProcess) -> None:
     page = visit(service.url, **PHONE)
     choose(page, lesion(), lesion("nv"))
     button(page, "Diagnose bestimmen").tap()
@@ -116,7 +116,7 @@ def test_what_is_touched_is_large_enough(visit: Visit, service: ServiceProcess) 
 
 
 @pytest.mark.parametrize(("wish", "animation"), [("reduce", "none"), ("no-preference", "along")])
-def test_motion_is_reduced_for_those_who_wish(
+def test_motion_is_reduced_on_request(
     visit: Visit, service: ServiceProcess, wish: str, animation: str
 ) -> None:
     page = visit(service.url, reduced_motion=wish)
@@ -131,7 +131,7 @@ def test_motion_is_reduced_for_those_who_wish(
     see_result(page)
 
 
-def test_another_language_is_answered_in_english(visit: Visit, service: ServiceProcess) -> None:
+def test_another_language_falls_back_to_english(visit: Visit, service: ServiceProcess) -> None:
     page = visit(service.url, locale="fr-FR")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_text("Choose images")).to_be_visible()

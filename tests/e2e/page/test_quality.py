@@ -63,9 +63,7 @@ def forced(page: Page, image: FilePayload) -> None:
 
 
 @pytest.mark.parametrize("why", FLAWED)
-def test_a_picture_that_cannot_be_judged_gets_a_reason_and_advice_and_no_diagnosis(
-    page: Page, why: str
-) -> None:
+def test_an_unusable_image_gets_a_reason_and_advice_and_no_diagnosis(page: Page, why: str) -> None:
     refused(page, FLAWED[why])
     flaw = page.locator(".flaws li")
     expect(flaw).to_have_count(1)
@@ -125,7 +123,7 @@ def test_a_cancelled_predict_anyway_leaves_an_image_that_is_judged_again(page: P
     expect(page.locator(".withheld h2")).to_be_visible()
 
 
-def test_one_picture_that_cannot_be_judged_leaves_the_others_alone(page: Page) -> None:
+def test_an_unusable_image_does_not_affect_the_others(page: Page) -> None:
     choose(page, lesion(), BLUE, lesion("nv"))
     button(page, "Predict all").click()
     expect(page.locator(".item.done")).to_have_count(3)
@@ -150,9 +148,7 @@ def test_the_refusal_can_be_saved(page: Page, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_warning_and_the_doubt_are_accessible(
-    visit: Visit, service: ServiceProcess, scheme: str
-) -> None:
+def test_the_warnings_are_accessible(visit: Visit, service: ServiceProcess, scheme: str) -> None:
     page = visit(service.url, color_scheme=scheme)
     forced(page, BLUE)
     expect(page.locator(".unsure")).to_be_visible()

@@ -41,7 +41,7 @@ def slow_upload(service: ServiceProcess) -> Iterator[None]:
         assert line.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_a_damaged_image_is_judged_by_the_service(page: Page) -> None:
+def test_a_damaged_image_is_refused_by_the_service(page: Page) -> None:
     choose(page, file("cut-off.jpg", lesion()["buffer"][:3000]))
     button(page, "Predict").click()
     problem = see_problem(page, "This image is damaged")
@@ -63,7 +63,7 @@ def test_a_busy_service_is_asked_again_by_itself(visit: Visit, models: Path) -> 
 
 
 # The service has no way to fail at will, so a route answers in its place.
-def test_a_failure_inside_the_service_is_told_by_its_number(page: Page) -> None:
+def test_an_internal_error_shows_its_request_id(page: Page) -> None:
     page.route(
         PREDICTIONS,
         lambda route: route.fulfill(
@@ -111,7 +111,7 @@ def test_a_service_that_goes_away_is_waited_for(visit: Visit, models: Path) -> N
         see_result(page)
 
 
-def test_an_answer_for_a_removed_image_goes_nowhere(page: Page) -> None:
+def test_a_result_for_a_removed_image_is_dropped(page: Page) -> None:
     held = Held(page)
     choose(page, lesion("mel"), lesion("nv"))
     button(page, "Predict").click()
@@ -124,7 +124,7 @@ def test_an_answer_for_a_removed_image_goes_nowhere(page: Page) -> None:
     expect(page.locator(".item.done .name")).to_have_text([lesion("nv")["name"]])
 
 
-def test_a_prediction_can_be_called_off_and_begun_again(page: Page) -> None:
+def test_a_prediction_can_be_cancelled_and_restarted(page: Page) -> None:
     held = Held(page)
     choose(page, lesion())
     button(page, "Predict").click()
@@ -144,7 +144,7 @@ def test_a_slow_network_shows_the_image_and_that_work_goes_on(page: Page) -> Non
     see_result(page)
 
 
-def test_leaving_while_it_works_is_asked_about_and_leaving_after_it_is_not(page: Page) -> None:
+def test_leaving_the_page_asks_only_while_it_works(page: Page) -> None:
     asked: list[str] = []
 
     def stay(dialog: Dialog) -> None:

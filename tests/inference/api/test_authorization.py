@@ -92,7 +92,7 @@ async def test_health_and_the_description_are_open(guarded: Settings, keys: dict
 
 
 @anyio
-async def test_a_key_that_is_removed_counts_no_more_and_one_that_is_added_does(
+async def test_a_removed_key_is_refused_and_an_added_key_accepted(
     guarded: Settings, keys: dict[str, str], key_file: Path
 ) -> None:
     async with running(guarded) as service:
@@ -164,7 +164,7 @@ async def test_secrets_are_compared_in_constant_time_the_first_time_and_later(
 
 
 @anyio
-async def test_the_log_names_the_key_and_never_has_it(
+async def test_the_log_has_the_name_of_the_key_but_not_the_key(
     guarded: Settings, keys: dict[str, str]
 ) -> None:
     with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as logs:
@@ -188,7 +188,7 @@ async def test_administration_without_a_key_file_is_forbidden_and_says_how(
 
 
 @anyio
-async def test_requests_beyond_the_limit_are_told_when_to_come_back(
+async def test_requests_beyond_the_limit_get_a_retry_after(
     guarded: Settings, keys: dict[str, str]
 ) -> None:
     limited = guarded.model_copy(update={"rate_limit_per_minute": 2})
@@ -216,7 +216,7 @@ def test_a_bucket_fills_again_with_time_and_each_caller_has_its_own() -> None:
         limit.take("a")
 
 
-def test_no_limit_is_no_limit() -> None:
+def test_a_limit_of_0_limits_nothing() -> None:
     limit = RateLimit(0)
     for _ in range(1000):
         limit.take("a")
@@ -235,7 +235,7 @@ async def test_every_answer_has_the_security_headers(settings: Settings, path: s
 
 
 @anyio
-async def test_other_origins_are_let_in_only_when_listed(settings: Settings) -> None:
+async def test_other_origins_are_allowed_only_if_listed(settings: Settings) -> None:
     origin = {"Origin": "https://ward.example"}
     async with running(settings) as service:
         closed = await service.client.get("/v2/health/live", headers=origin)

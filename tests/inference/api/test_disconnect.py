@@ -35,14 +35,14 @@ class Client:
         return Request({"type": "http", "method": "POST", "headers": []}, self.receive)
 
 
-async def test_work_for_a_client_that_stays_is_done() -> None:
+async def test_work_completes_while_the_client_stays_connected() -> None:
     async def work() -> str:
         return "done"
 
     assert await cancel_on_disconnect(Client().request(), work()) == "done"
 
 
-async def test_work_that_fails_fails_as_it_does_alone() -> None:
+async def test_an_error_of_the_work_is_raised_unchanged() -> None:
     async def work() -> str:
         raise ZeroDivisionError
 
@@ -51,7 +51,7 @@ async def test_work_that_fails_fails_as_it_does_alone() -> None:
 
 
 @pytest.mark.parametrize("how", ["leaves", "is cut off"])
-async def test_work_nobody_waits_for_is_cancelled(how: str) -> None:
+async def test_work_is_cancelled_when_the_client_disconnects(how: str) -> None:
     begun, cancelled = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:

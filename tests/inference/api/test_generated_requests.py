@@ -64,7 +64,7 @@ def assert_honest(response: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-def test_every_operation_answers_as_the_document_says(
+def test_every_operation_responds_as_the_openapi_document_says(
     key: str, service: Listening, mode: GenerationMode
 ) -> None:
     schemathesis.openapi.media_type(OCTETS, st.sampled_from([jpeg_bytes(), b"", b"no image"]))

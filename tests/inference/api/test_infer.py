@@ -35,7 +35,7 @@ async def send_binary(
 
 
 @pytest.mark.anyio
-async def test_json_and_binary_tensors_are_answered_alike(
+async def test_json_and_binary_tensors_get_the_same_outputs(
     settings: Settings, store: ModelStore
 ) -> None:
     publish_plain(store, 1)
@@ -92,7 +92,7 @@ BAD: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.anyio
-async def test_what_is_no_tensor_of_ours_is_refused_in_both_shapes_of_error(
+async def test_a_wrong_tensor_is_refused_with_detail_and_error(
     settings: Settings, store: ModelStore
 ) -> None:
     publish_plain(store, 1)

@@ -113,7 +113,7 @@ def test_a_missing_boundary_is_refused(kind: str) -> None:
     assert "boundary" in refusal(kind=kind)
 
 
-def test_an_endless_boundary_is_refused() -> None:
+def test_a_too_long_boundary_is_refused() -> None:
     assert "boundary" in refusal(kind=f"multipart/form-data; boundary={'b' * 1000}")
 
 

@@ -173,7 +173,7 @@ async def test_damaged_files_are_refused_or_answered_and_nothing_of_them_stays(
     assert min(statuses.count(200), statuses.count(422)) > FILES // 20
 
 
-def test_the_same_number_is_the_same_file() -> None:
+def test_the_same_seed_makes_the_same_file() -> None:
     assert [zlib.crc32(mutated(number)) for number in range(200)] == [
         zlib.crc32(mutated(number)) for number in range(200)
     ]

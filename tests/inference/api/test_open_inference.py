@@ -56,7 +56,7 @@ async def test_metadata_describes_the_server_and_the_tensors(
     ]
 
 
-async def test_the_readiness_of_each_version_is_told(settings: Settings, store: ModelStore) -> None:
+async def test_each_version_reports_its_readiness(settings: Settings, store: ModelStore) -> None:
     publish_plain(store, 1)
     publish_plain(store, 2)
     async with running(settings) as service:
@@ -102,7 +102,7 @@ async def test_the_index_lists_states_with_reasons(settings: Settings, store: Mo
     assert ready == [everything[1]]
 
 
-async def test_the_model_in_use_tells_its_labels_and_metrics(
+async def test_v1_models_lists_labels_and_metrics_of_the_model_in_use(
     settings: Settings, store: ModelStore
 ) -> None:
     publish_plain(store, 1, metrics={"accuracy": 0.9, "auc": None})

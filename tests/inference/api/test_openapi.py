@@ -86,14 +86,14 @@ def test_predictions_document_both_ways_to_send_an_image(document: dict[str, Any
     }  # fmt: skip
 
 
-def test_references_lead_somewhere(document: dict[str, Any]) -> None:
+def test_every_schema_reference_exists(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     text = json.dumps(document)
     for name in text.split("#/components/schemas/")[1:]:
         assert name.partition('"')[0] in schemas
 
 
-def test_the_example_of_an_answer_is_one(document: dict[str, Any]) -> None:
+def test_the_example_of_a_prediction_is_valid(document: dict[str, Any]) -> None:
     (example,) = document["components"]["schemas"]["PredictionResponse"]["examples"]
     PredictionResponse.model_validate(example)
 

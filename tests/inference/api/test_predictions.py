@@ -117,7 +117,7 @@ async def test_a_body_without_a_content_type_is_read_by_its_content(
         assert (await service.client.send(request)).status_code == 200
 
 
-async def test_the_size_is_told_as_a_viewer_shows_it(settings: Settings, store: ModelStore) -> None:
+async def test_the_size_is_the_one_a_viewer_shows(settings: Settings, store: ModelStore) -> None:
     publish_plain(store, 1)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -161,7 +161,7 @@ async def test_explain_all_adds_the_maps_of_all_seven(
     assert len({drawn["data"] for drawn in answer["activation_maps"]}) > 1
 
 
-async def test_the_real_runtime_gives_what_the_network_computes(
+async def test_the_real_runtime_returns_what_the_network_computes(
     settings: Settings, store: ModelStore, saved_models: SavedModels
 ) -> None:
     saved_models.publish(store, seed=5)
@@ -174,7 +174,7 @@ async def test_the_real_runtime_gives_what_the_network_computes(
     assert answer["activation_map"]["code"] == answer["diagnosis"]["code"]
 
 
-async def test_answers_have_identifiers_of_their_own(settings: Settings, store: ModelStore) -> None:
+async def test_every_prediction_has_its_own_id(settings: Settings, store: ModelStore) -> None:
     publish_plain(store, 1)
     async with running(settings) as service:
         first, second = await service.predict(), await service.predict()

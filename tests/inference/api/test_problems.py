@@ -24,16 +24,16 @@ def test_every_error_of_a_request_has_its_line_in_the_table(kind: type[LentigoEr
     assert kind in PROBLEMS
 
 
-def test_an_error_that_is_not_listed_is_our_own_failure() -> None:
+def test_an_unlisted_error_is_an_internal_error() -> None:
     assert problem_type(StorageError("disk full")).status == 500
 
 
-def test_problem_types_are_told_apart_by_their_uri() -> None:
+def test_every_problem_type_has_its_own_uri() -> None:
     uris = [kind.uri for kind in PROBLEMS.values()]
     assert len(set(uris)) == len(uris)
 
 
-def test_what_is_unavailable_is_503() -> None:
+def test_unavailable_errors_are_503() -> None:
     assert {PROBLEMS[kind].status for kind in raised(UnavailableError)} == {503}
 
 
@@ -112,7 +112,7 @@ class FailingEngine(PlainEngine):
         (RuntimeError("secret of the runtime"), "internal"),
     ],
 )
-async def test_a_failure_of_ours_is_500_without_its_cause(
+async def test_an_internal_error_is_500_without_its_cause(
     settings: Settings, store: ModelStore, failure: Exception, problem: str
 ) -> None:
     publish_plain(store, 1)
@@ -134,9 +134,7 @@ async def test_a_failure_of_ours_is_500_without_its_cause(
 
 
 @anyio
-async def test_numbers_that_are_not_finite_are_no_answer(
-    settings: Settings, store: ModelStore
-) -> None:
+async def test_outputs_that_are_not_finite_are_a_500(settings: Settings, store: ModelStore) -> None:
     publish_plain(store, 1)
 
     class LateNan(PlainEngine):

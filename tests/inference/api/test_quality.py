@@ -122,7 +122,7 @@ async def test_the_limit_itself_is_still_accepted(settings: Settings, store: Mod
     assert quality["accepted"] is True
 
 
-async def test_a_version_that_does_not_tell_refuses_nothing_as_unlike(
+async def test_a_version_without_the_check_refuses_nothing_as_unlike(
     settings: Settings, store: ModelStore
 ) -> None:
     publish_plain(store, 1)
@@ -172,7 +172,7 @@ async def test_force_changes_nothing_for_an_image_that_can_be_judged(
     assert {**plain, "id": ""} == {**forced, "id": ""}
 
 
-async def test_a_word_that_is_neither_true_nor_false_is_refused(
+async def test_a_force_that_is_not_a_boolean_is_refused(
     settings: Settings, store: ModelStore
 ) -> None:
     publish_plain(store, 1)
@@ -225,7 +225,7 @@ async def test_a_diagnosis_below_the_abstention_threshold_is_given_and_referred(
     assert answer["malignancy"]["refer"] is bool(reasons)
 
 
-async def test_every_reason_to_refer_is_told(settings: Settings, store: ModelStore) -> None:
+async def test_every_reason_to_refer_is_listed(settings: Settings, store: ModelStore) -> None:
     thresholds = Thresholds(malignancy=0.0, source="made up", abstention=1.0)
     publish_plain(store, 1, thresholds=thresholds)
     async with running(settings) as service:
@@ -265,9 +265,7 @@ async def test_what_cannot_be_judged_is_counted_and_logged_by_its_reason(
     ]
 
 
-async def test_the_models_thresholds_and_limits_are_told(
-    settings: Settings, store: ModelStore
-) -> None:
+async def test_v1_models_lists_thresholds_and_limits(settings: Settings, store: ModelStore) -> None:
     publish_plain(store, 1)
     async with running(settings) as service:
         (before,) = (await service.client.get("/v1/models")).json()["models"]

@@ -194,7 +194,7 @@ async def test_bytes_are_counted_whatever_content_length_says(
         assert (await service.predict()).status_code == 200
 
 
-async def test_a_length_that_already_says_too_much_is_refused_unread(settings: Settings) -> None:
+async def test_a_content_length_above_the_limit_is_refused_unread(settings: Settings) -> None:
     read: list[int] = []
     async with running(settings) as service:
         response = await service.client.post(
@@ -206,7 +206,7 @@ async def test_a_length_that_already_says_too_much_is_refused_unread(settings: S
     assert read == []
 
 
-async def test_a_form_that_goes_on_behind_its_end_is_refused(settings: Settings) -> None:
+async def test_bytes_after_the_end_of_a_form_are_refused(settings: Settings) -> None:
     settings = settings.model_copy(update={"max_upload_bytes": 1024})
     epilogue = b"--b--" + bytes(200_000)
     async with running(settings) as service:
@@ -234,7 +234,7 @@ async def test_an_image_of_just_the_largest_size_is_read(settings: Settings) -> 
         assert form.status_code == 200
 
 
-async def test_an_upload_that_never_ends_is_given_up(settings: Settings) -> None:
+async def test_an_endless_upload_times_out(settings: Settings) -> None:
     settings = settings.model_copy(update={"upload_timeout_s": 0.05, "max_pending": 1})
 
     async def never_ends() -> AsyncIterator[bytes]:
@@ -267,7 +267,7 @@ async def test_a_large_form_never_touches_the_disk(
     assert response.status_code == 200
 
 
-async def test_a_client_that_leaves_gives_its_place_back(settings: Settings) -> None:
+async def test_a_disconnected_client_frees_its_place(settings: Settings) -> None:
     settings = settings.model_copy(update={"max_pending": 1})
     messages: list[Message] = [
         {"type": "http.request", "body": b"\xff\xd8", "more_body": True},
@@ -300,7 +300,9 @@ async def test_a_client_that_leaves_gives_its_place_back(settings: Settings) -> 
     assert [(entry["event"], entry["status"]) for entry in logs] == [("request", 499)]
 
 
-async def test_more_than_the_bound_is_refused_at_once_with_a_delay(settings: Settings) -> None:
+async def test_requests_above_max_pending_are_refused_at_once_with_retry_after(
+    settings: Settings,
+) -> None:
     settings = settings.model_copy(update={"max_pending": 2})
     release = asyncio.Event()
     begun = asyncio.Semaphore(0)

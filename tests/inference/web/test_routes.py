@@ -15,7 +15,7 @@ PLACES = re.compile(r"\{\w+\}")
 
 
 @pytest.mark.anyio
-async def test_every_file_is_held_to_the_policy(settings: Settings) -> None:
+async def test_every_file_has_the_content_security_policy(settings: Settings) -> None:
     async with running(settings) as service:
         for name in page_files():
             answer = await service.client.get(f"/page/{name}")
@@ -39,7 +39,7 @@ async def test_a_file_that_has_not_changed_is_not_sent_again(settings: Settings)
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/page/none.js", "/page/../settings.py", "/page/js/main.js"])
-async def test_nothing_else_is_given(settings: Settings, path: str) -> None:
+async def test_other_paths_are_404(settings: Settings, path: str) -> None:
     async with running(settings) as service:
         assert (await service.client.get(path)).status_code == 404
 
@@ -62,12 +62,12 @@ def test_modules_are_joined_after_those_they_import() -> None:
     assert bundle_modules(modules, "main.js") == "const c = () => 1;\nconst b = c;\nb();\n"
 
 
-def test_a_module_that_is_not_there_is_an_error() -> None:
+def test_a_missing_module_is_an_error() -> None:
     with pytest.raises(KeyError, match=r"b\.js"):
         bundle_modules({"main.js": 'import { b } from "./b.js";\n'}, "main.js")
 
 
-def test_every_language_says_the_same_with_the_same_places() -> None:
+def test_every_language_has_the_same_keys_and_placeholders() -> None:
     folder = files("lentigo_inference").joinpath("web/locales")
     english, *others = (
         json.loads(folder.joinpath(f"{tag}.json").read_text(encoding="utf-8"))
@@ -79,7 +79,7 @@ def test_every_language_says_the_same_with_the_same_places() -> None:
             assert sorted(PLACES.findall(text)) == sorted(PLACES.findall(other[key])), key
 
 
-def test_every_text_is_used_and_every_text_used_is_there() -> None:
+def test_every_text_is_used_and_every_used_text_exists() -> None:
     folder = files("lentigo_inference").joinpath("web")
     texts = json.loads(folder.joinpath("locales/en.json").read_text(encoding="utf-8"))
     shell = page_files()["index.html"].content.decode()
@@ -92,7 +92,7 @@ def test_every_text_is_used_and_every_text_used_is_there() -> None:
     assert named | made == set(texts)
 
 
-def test_every_reason_against_an_image_is_told_in_words_with_what_to_do() -> None:
+def test_every_quality_reason_has_a_text_and_advice() -> None:
     folder = files("lentigo_inference").joinpath("web/locales")
     texts = json.loads(folder.joinpath("en.json").read_text(encoding="utf-8"))
     told = {f"flaw.{reason}.{part}" for reason in REASONS for part in ("why", "todo")}

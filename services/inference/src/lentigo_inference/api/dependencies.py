@@ -55,10 +55,7 @@ CurrentState = Annotated[AppState, Depends(_current_state)]
 # Open to all: they reveal nothing about a patient and must work before anyone has a key.
 _OPEN: Final = frozenset({"/", "/sw.js", "/openapi.json", "/v2/health/live", "/v2/health/ready"})
 _OPEN_BELOW: Final = ("/page/",)
-_ADMIN: Final = (
-    "/v2/repository/models/{model}/load",
-    "/v2/repository/models/{model}/unload",
-)
+_ADMIN_BELOW: Final = "/v2/repository/models/"
 _METRICS: Final = "/metrics"
 
 _BEARER: Final = "bearer"
@@ -74,7 +71,7 @@ def scope_for(path: str) -> Scope | None:
         return None
     if path == _METRICS:
         return Scope.METRICS
-    if path in _ADMIN or path.startswith("/v2/repository/models/"):
+    if path.startswith(_ADMIN_BELOW):
         return Scope.ADMIN
     return Scope.PREDICT
 

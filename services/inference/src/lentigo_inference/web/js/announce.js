@@ -1,4 +1,4 @@
-/** What a screen reader is told without being asked. */
+/** Announcements for screen readers. */
 
 import { byId } from "./dom.js";
 import { stateText } from "./list-view.js";
@@ -8,12 +8,12 @@ import { diagnosisName, probability, t } from "./texts.js";
 /** @typedef {import("./worklist.js").Item} Item */
 
 /** @type {Map<string, string>} */
-const told = new Map();
+const announced = new Map();
 
-/** Say that an item's state has changed, once. @param {Item} item */
+/** Announce a change of an item's state, once. @param {Item} item */
 export function announce(item) {
-  if (item.state === "ready" || told.get(item.id) === item.state) return;
-  told.set(item.id, item.state);
+  if (item.state === "ready" || announced.get(item.id) === item.state) return;
+  announced.set(item.id, item.state);
   say(item.state === "done" ? resultText(item) : `${item.name}: ${stateText(item)}`);
 }
 

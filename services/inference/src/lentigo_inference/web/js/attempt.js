@@ -1,4 +1,4 @@
-/** From "Predict" to an answer or a problem: one attempt at a time for each image, tried again by itself. */
+/** From "Predict" to a result or a problem: one attempt at a time per image, with automatic retries. */
 
 import { askForKey } from "./key.js";
 import { checkKind, toSend } from "./photo.js";
@@ -9,9 +9,9 @@ import { predict } from "./service.js";
 /** @typedef {import("./worklist.js").Worklist} Worklist */
 
 /**
- * Predict one image. Does nothing for one that is under way or answered, so a second press is
- * harmless. Every change asks first whether this attempt is still the item's own: an answer that
- * arrives after its image was removed or cancelled goes nowhere.
+ * Predict one image. Does nothing if it is under way or done, so a second press is harmless. Every
+ * change first checks that this attempt still belongs to the item, so a result that arrives after its
+ * image was removed or cancelled is dropped.
  * @param {Worklist} list @param {Item} item
  */
 export async function predictItem(list, item) {
@@ -34,13 +34,13 @@ export async function predictItem(list, item) {
   }
 }
 
-/** Ask once more about an image that cannot be judged, for whatever the model says. @param {Worklist} list @param {Item} item */
-export function answerAnyway(list, item) {
+/** Predict again, although the image cannot be assessed. @param {Worklist} list @param {Item} item */
+export function predictAnyway(list, item) {
   list.change(item, { state: "ready", answer: null, forced: true });
   return predictItem(list, item);
 }
 
-/** Give up the attempt under way. @param {Worklist} list @param {Item} item */
+/** Cancel the attempt under way. @param {Worklist} list @param {Item} item */
 export function cancel(list, item) {
   const attempt = item.attempt;
   if (!attempt) return;
@@ -48,7 +48,7 @@ export function cancel(list, item) {
   attempt.abort();
 }
 
-/** End the wait for the next try. @param {Item} item */
+/** End the wait before the next try. @param {Item} item */
 export const tryNow = (item) => item.attempt?.signal.dispatchEvent(new Event("trynow"));
 
 /** @param {Blob} blob @param {boolean} forced @param {AbortController} attempt @param {(changes: Partial<Item>) => void} change */
@@ -73,7 +73,7 @@ async function untilAnswered(blob, forced, attempt, change) {
   }
 }
 
-/** Wait; shorter if the reader is impatient or the network comes back. */
+/** Wait; ends early on "Try now" or when the network is back. */
 function pause(/** @type {number} */ delay_ms, /** @type {AbortSignal} */ signal) {
   return new Promise((resolve, reject) => {
     const over = new AbortController();
@@ -83,9 +83,9 @@ function pause(/** @type {number} */ delay_ms, /** @type {AbortSignal} */ signal
       then();
     };
     const timer = setTimeout(until(() => resolve(null)), delay_ms);
-    const heard = { signal: over.signal };
-    signal.addEventListener("trynow", until(() => resolve(null)), heard);
-    signal.addEventListener("abort", until(() => reject(signal.reason)), heard);
-    window.addEventListener("online", until(() => resolve(null)), heard);
+    const options = { signal: over.signal };
+    signal.addEventListener("trynow", until(() => resolve(null)), options);
+    signal.addEventListener("abort", until(() => reject(signal.reason)), options);
+    window.addEventListener("online", until(() => resolve(null)), options);
   });
 }

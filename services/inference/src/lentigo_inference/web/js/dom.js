@@ -1,7 +1,7 @@
-/** Elements made in one expression; text is always text, never markup. */
+/** Build elements; text is always inserted as text, never as markup. */
 
 /**
- * Make an element.
+ * Build an element.
  * @param {string} name
  * @param {Record<string, any>} properties attributes; `on` plus an event's name takes a listener,
  *   `false`, `null` and `undefined` leave an attribute out
@@ -23,7 +23,7 @@ export function element(name, properties = {}, ...children) {
 export const byId = (id) => document.getElementById(id);
 
 /**
- * Set a length that style.css reads; the security policy allows no style attribute.
+ * Set a length that style.css reads; the security policy forbids style attributes.
  * @param {HTMLElement} target @param {string} name @param {number} fraction 0 to 1
  */
 export function setShare(target, name, fraction) {

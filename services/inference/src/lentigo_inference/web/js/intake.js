@@ -1,14 +1,14 @@
-/** The ways in for images: chosen, photographed, dropped or pasted. */
+/** Receive images: chosen, photographed, dropped or pasted. */
 
 import { byId } from "./dom.js";
 
-/** Hear of images, whichever way they come. @param {(files: File[]) => void} take */
+/** Call `take` with the images of every way in. @param {(files: File[]) => void} take */
 export function listenForImages(take) {
   for (const id of ["choose", "camera"]) {
     const input = byId(id);
     input.addEventListener("change", () => {
       take([...input.files]);
-      // The same file can be chosen again.
+      // So that the same file can be chosen again.
       input.value = "";
     });
   }
@@ -33,7 +33,7 @@ function listenForDrops(take) {
   });
   document.addEventListener("drop", (event) => {
     if (!hasFiles(event)) return;
-    // Otherwise the browser would leave the page and open the file.
+    // Without this, the browser would leave the page and open the file.
     event.preventDefault();
     veil.hidden = true;
     take([...(event.dataTransfer?.files ?? [])]);

@@ -1,17 +1,17 @@
-/** The service's key: asked for when the service wants one, kept for the session of this tab. */
+/** The API key: asked for when the service needs one, kept until this tab is closed. */
 
 import { byId } from "./dom.js";
 
 const PLACE = "lentigo-key";
 
-/** The headers that show the key; none while there is none. @returns {Record<string, string>} */
+/** The headers with the key; empty without one. @returns {Record<string, string>} */
 export function keyHeaders() {
   const key = sessionStorage.getItem(PLACE);
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
 /**
- * Drop the key that a request was refused with, but not another that was given since.
+ * Forget the key that a request was refused with, but not a newer one.
  * @param {Record<string, string>} headers those of the request
  */
 export function forgetKey(headers) {
@@ -22,8 +22,7 @@ export function forgetKey(headers) {
 let asking = null;
 
 /**
- * Ask for a key, unless one was given since the last was refused; several who ask at once share one
- * dialog.
+ * Ask for a key, unless there is one. Several calls at once share one dialog.
  * @returns {Promise<boolean>} whether there is one
  */
 export function askForKey() {
@@ -37,9 +36,9 @@ export function askForKey() {
       const key = field.value.trim();
       field.value = "";
       asking = null;
-      const given = dialog.returnValue === "save" && key !== "";
-      if (given) sessionStorage.setItem(PLACE, key);
-      answered(given);
+      const entered = dialog.returnValue === "save" && key !== "";
+      if (entered) sessionStorage.setItem(PLACE, key);
+      answered(entered);
     }, { once: true });
     dialog.showModal();
   });

@@ -1,4 +1,4 @@
-/** The list of images, worked through with the keyboard. */
+/** The list of images, also usable with the keyboard. */
 
 import { cancel, predictItem } from "./attempt.js";
 import { byId, element } from "./dom.js";
@@ -24,7 +24,7 @@ export function showList(list) {
 /** @param {Item} item */
 export const isOpen = (item) => !item.attempt && !item.refused && item.state !== "done";
 
-/** What the list says of an item. @param {Item} item */
+/** The state of an item, as text. @param {Item} item */
 export function stateText(item) {
   if (item.state === "failed" && item.problem) return t(`problem.${item.problem.kind}.title`);
   const diagnosis = item.answer?.diagnosis;

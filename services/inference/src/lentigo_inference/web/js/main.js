@@ -1,4 +1,4 @@
-/** What is wired to what. */
+/** Start the page and connect its parts. */
 
 import { announce, say } from "./announce.js";
 import { predictItem } from "./attempt.js";
@@ -12,7 +12,7 @@ import { showStage } from "./stage-view.js";
 import { loadTexts, t } from "./texts.js";
 import { Item, Worklist } from "./worklist.js";
 
-// Images sent at the same time; the service has other users.
+// Images sent at the same time. More would slow down other users of the service.
 const AT_ONCE = 2;
 
 const list = new Worklist();
@@ -42,7 +42,7 @@ async function predictAll() {
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }
 
-/** Where the keyboard goes when what it was on is gone. */
+/** Move the focus to "Choose images" when the list is empty. */
 function keepFocus() {
   if (document.activeElement === document.body && !list.items.length) byId("choose").focus();
 }
@@ -53,7 +53,7 @@ list.addEventListener("change", (event) => {
   if (item === null || item === list.selected) showStage(list);
   keepFocus();
   if (item) announce(item);
-  // A version that came since, or one whose figures only a key tells.
+  // A new version, or one whose metrics need a key.
   if (item?.answer && !isKnown(item.answer.model.version)) {
     void showModel().then(() => item === list.selected && showStage(list));
   }

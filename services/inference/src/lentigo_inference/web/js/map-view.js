@@ -1,11 +1,11 @@
-/** Why: the network's own activation map over the image. */
+/** The network's activation map over the image, and its controls. */
 
 import { element } from "./dom.js";
 import { diagnosisName, probability, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 
-// From nothing over blue to a bright yellow: told apart by light alone, and unlike any skin.
+// From transparent blue to bright yellow: readable by brightness alone, and unlike any skin.
 const FROM = [38, 70, 220];
 const TO = [255, 246, 120];
 
@@ -19,7 +19,7 @@ export function mapView(item) {
   item.view.code ||= item.answer.diagnosis.code;
   const canvas = element("canvas", { class: "map", role: "img", width: 56, height: 56 });
   const empty = element("p", { class: "hint", role: "status" });
-  // The choice below does not stand on paper.
+  // For print, where the select below is hidden.
   const named = element("p", { class: "paper" });
   const shade = () => canvas.style.setProperty("opacity", String(item.view.strength));
   const draw = async () => {
@@ -62,9 +62,9 @@ export function mapView(item) {
 }
 
 /**
- * Colour a grey map; its light becomes opacity and colour.
+ * Colour a grey map: its brightness becomes opacity and colour.
  * @param {HTMLCanvasElement} canvas @param {string} base64 a PNG
- * @param {() => boolean} isWanted whether the reader still wants this one
+ * @param {() => boolean} isWanted whether this map is still selected
  * @returns {Promise<boolean>} whether there is anything to see
  */
 async function paint(canvas, base64, isWanted) {
@@ -75,8 +75,8 @@ async function paint(canvas, base64, isWanted) {
   canvas.width = grey.width;
   canvas.height = grey.height;
   context.drawImage(grey, 0, 0);
-  const picture = context.getImageData(0, 0, grey.width, grey.height);
-  const { data } = picture;
+  const pixels = context.getImageData(0, 0, grey.width, grey.height);
+  const { data } = pixels;
   let seen = false;
   for (let at = 0; at < data.length; at += 4) {
     const light = data[at] / 255;
@@ -86,6 +86,6 @@ async function paint(canvas, base64, isWanted) {
     }
     data[at + 3] = 255 * Math.min(1, 1.5 * light);
   }
-  context.putImageData(picture, 0, 0);
+  context.putImageData(pixels, 0, 0);
   return seen;
 }

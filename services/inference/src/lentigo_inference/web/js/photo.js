@@ -1,10 +1,10 @@
-/** An image before it is sent: what kind of file it is, and a large one scaled down. */
+/** Check the kind of a file before it is sent, and scale down a large image. */
 
 import { Problem } from "./problem.js";
 
-// The network sees 224x224; this keeps room for later, and a phone's photo well under a megabyte.
+// The network needs 224x224. This leaves room for later, and keeps a phone's photo far below 1 MB.
 const LARGEST_SIDE = 1600;
-// Any picture of that side without compression. What is larger carries something else along.
+// An uncompressed image with that side. A larger file has other content besides the image.
 const LARGEST_BYTES = LARGEST_SIDE ** 2 * 4;
 const QUALITY = 0.92;
 
@@ -19,9 +19,9 @@ const KINDS = [
 ];
 
 /**
- * Look at the first bytes of a file, which tell more than its name.
+ * Check the first bytes of a file, which are more reliable than its name.
  * @param {Blob} file
- * @throws {Problem} it is nothing that the service reads, so it need not leave the computer
+ * @throws {Problem} the service cannot read it, so it is not sent
  */
 export async function checkKind(file) {
   if (file.size === 0) throw new Problem("empty-image");
@@ -38,13 +38,13 @@ export async function checkKind(file) {
 }
 
 /**
- * Give what to send: the file as it is, or a large photograph smaller and upright.
+ * Return what to send: the file as it is, or a large image scaled down and upright.
  * @param {Blob} file
  * @returns {Promise<{blob: Blob, from: string|null, to: string|null}>} sizes only if it was scaled
  */
 export async function toSend(file) {
   const image = await shown(file);
-  // What this browser cannot show, a TIFF or a damaged file, the service must judge.
+  // The service must check what this browser cannot show, such as a TIFF or a damaged file.
   if (image === null) return { blob: file, from: null, to: null };
   const { naturalWidth: width, naturalHeight: height } = image;
   const side = Math.max(width, height);
@@ -55,18 +55,18 @@ export async function toSend(file) {
   canvas.height = Math.max(1, Math.round(height * scale));
   const context = canvas.getContext("2d");
   if (!context) return { blob: file, from: null, to: null };
-  // A JPEG has no transparency; the service lays it on white as well.
+  // A JPEG has no transparency; the service uses a white background too.
   context.fillStyle = "#fff";
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingQuality = "high";
-  // An <img> is drawn upright, as its EXIF orientation says.
+  // drawImage follows the EXIF orientation of an <img>.
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
   if (!(blob instanceof Blob)) return { blob: file, from: null, to: null };
   return { blob, from: `${width} × ${height}`, to: `${canvas.width} × ${canvas.height}` };
 }
 
-/** The decoded file, or null where the browser cannot. @param {Blob} file */
+/** The decoded file, or null if the browser cannot decode it. @param {Blob} file */
 async function shown(file) {
   const url = URL.createObjectURL(file);
   try {

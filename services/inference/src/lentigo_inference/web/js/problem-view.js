@@ -1,4 +1,4 @@
-/** A problem in words, with what to do. */
+/** The view of a problem, and what to do about it. */
 
 import { element } from "./dom.js";
 import { hasText, t } from "./texts.js";
@@ -15,7 +15,7 @@ export function problemView(item) {
     element("p", {}, t(`problem.${kind}.todo`, { request: problem.request })),
     item.state === "waiting" && problem.retryAfter_s !== null && countdown(item),
     problem.detail !== "" && element("p", { class: "hint" },
-      // The service speaks English whatever the page does.
+      // The service writes in English, whatever the language of the page.
       t("problem.said", { detail: "" }), element("span", { lang: "en" }, problem.detail)));
 }
 

@@ -1,4 +1,4 @@
-/** What can go wrong, as one kind of error that says what to do. */
+/** The one error type of the page. */
 
 export class Problem extends Error {
   /**

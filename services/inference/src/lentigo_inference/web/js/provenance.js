@@ -1,4 +1,4 @@
-/** Where an answer comes from, and the way to keep it. */
+/** When and by which model a result was made, and the button to save it. */
 
 import { element } from "./dom.js";
 import { measuredTexts } from "./model-view.js";
@@ -7,7 +7,7 @@ import { clockTime, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 
-/** When and by which model an image was answered. @param {Item} item */
+/** When and by which model an image was predicted. @param {Item} item */
 export function provenance(item) {
   const { model } = item.answer;
   const at = item.answeredAt ?? new Date();
@@ -17,7 +17,7 @@ export function provenance(item) {
     element("span", { class: "measured" }, measuredTexts(model.version).join(" ")));
 }
 
-/** @param {Item} item an answered one */
+/** @param {Item} item one with a response */
 export const saveButton = (item) =>
   element("button", { type: "button", class: "button", onclick: () => saveJson(item) }, t("export.json"));
 

@@ -1,6 +1,6 @@
-/** What is wrong with an image that cannot be judged, in words, with what to do. */
+/** Why an image cannot be assessed, and what to do about it. */
 
-import { answerAnyway } from "./attempt.js";
+import { predictAnyway } from "./attempt.js";
 import { element } from "./dom.js";
 import { provenance, saveButton } from "./provenance.js";
 import { hasText, t } from "./texts.js";
@@ -8,15 +8,15 @@ import { hasText, t } from "./texts.js";
 /** @typedef {import("./worklist.js").Item} Item */
 /** @typedef {import("./worklist.js").Worklist} Worklist */
 
-/** Whether an image got an answer that names no diagnosis. @param {Item} item */
+/** Whether the response for an image has no diagnosis. @param {Item} item */
 export const isWithheld = (item) => item.answer !== null && item.answer.diagnosis === null;
 
-/** Why an image cannot be judged, each reason a sentence. @param {any} answer @returns {string[]} */
+/** The reasons why an image cannot be assessed, one sentence each. @param {any} answer @returns {string[]} */
 export const flawTexts = ({ quality, image }) =>
   quality.reasons.map((/** @type {string} */ reason) => textOf(reason, "why", image) || reason);
 
 /**
- * An answer that names no diagnosis.
+ * The view of a response without a diagnosis.
  * @param {Worklist} list @param {Item} item @param {HTMLElement} remove
  */
 export function withheldView(list, item, remove) {
@@ -32,12 +32,12 @@ export function withheldView(list, item, remove) {
     element("p", { class: "hint", id: "anyway" }, t("quality.anywayHint")),
     element("div", { class: "actions" },
       element("button", {
-        type: "button", class: "button", "aria-describedby": "anyway", onclick: () => void answerAnyway(list, item),
+        type: "button", class: "button", "aria-describedby": "anyway", onclick: () => void predictAnyway(list, item),
       }, t("quality.anyway")),
       saveButton(item), remove));
 }
 
-/** What stands above an answer that was given all the same. @param {any} answer */
+/** The warning above a result that was predicted anyway. @param {any} answer */
 export function warning(answer) {
   if (answer.quality.accepted) return null;
   return element("section", { class: "problem", id: "warning", "aria-labelledby": "warning-title" },
@@ -53,7 +53,7 @@ function flaws(answer) {
     element("li", {}, element("strong", {}, why), " ", textOf(quality.reasons[place], "todo", image))));
 }
 
-/** Nothing for a reason that a newer service may have. @param {string} reason @param {string} part @param {any} image */
+/** Empty for an unknown reason, from a newer service. @param {string} reason @param {string} part @param {any} image */
 function textOf(reason, part, { width, height }) {
   const key = `flaw.${reason}.${part}`;
   return hasText(key) ? t(key, { width, height }) : "";

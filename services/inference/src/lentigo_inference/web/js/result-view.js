@@ -1,4 +1,4 @@
-/** The answer in words and bars. */
+/** The view of a result: diagnosis, referral and probabilities. */
 
 import { element, setShare } from "./dom.js";
 import { thresholdSource } from "./model-view.js";

@@ -1,4 +1,4 @@
-/** The two things the page asks of the service. */
+/** The two requests that the page sends to the service. */
 
 import { forgetKey, keyHeaders } from "./key.js";
 import { Problem } from "./problem.js";
@@ -12,8 +12,8 @@ export async function modelInUse() {
 }
 
 /**
- * Send one image, and give the service's answer.
- * @param {Blob} image @param {boolean} forced whether it answers about any image @param {AbortSignal} signal @returns {Promise<any>}
+ * Send one image, and return the service's response.
+ * @param {Blob} image @param {boolean} forced whether to predict an image that cannot be assessed @param {AbortSignal} signal @returns {Promise<any>}
  * @throws {Problem} also when the service cannot be reached
  */
 export function predict(image, forced, signal) {
@@ -33,21 +33,21 @@ async function ask(path, request) {
     if (request.signal?.aborted) throw error;
     throw new Problem("unreachable", { retryAfter_s: RETRY_UNREACHABLE_S });
   }
-  // Kept, a key that is refused would be sent for ever, and nobody asked for a better one.
+  // Otherwise the refused key would be sent again, and the user never asked for a better one.
   if (response.status === 401 || response.status === 403) forgetKey(headers);
   throw await problemOf(response);
 }
 
 /** @param {Response} response */
 async function problemOf(response) {
-  const said = await response.json().catch(() => ({}));
+  const body = await response.json().catch(() => ({}));
   const request = response.headers.get("X-Request-ID") ?? "";
-  const detail = typeof said.detail === "string" ? said.detail : "";
+  const detail = typeof body.detail === "string" ? body.detail : "";
   if (response.status === 401) return new Problem("key", { detail, request });
   if (response.status === 403) return new Problem("forbidden", { detail, request });
-  // The header may also hold a date, which this service and its usual proxies never send.
+  // The header may also be a date, but this service and its usual proxies never send one.
   const delay = Number(response.headers.get("Retry-After") ?? Number.NaN);
-  const slug = /^urn:lentigo:problem:([a-z-]+)$/.exec(said.type)?.[1] ?? "other";
+  const slug = /^urn:lentigo:problem:([a-z-]+)$/.exec(body.type)?.[1] ?? "other";
   if ([429, 502, 503, 504].includes(response.status)) {
     const kind = slug === "not-ready" ? slug : "busy";
     return new Problem(kind, { detail, request, retryAfter_s: delay > 0 ? delay : 5 });

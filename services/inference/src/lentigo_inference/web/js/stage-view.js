@@ -1,4 +1,4 @@
-/** The selected image and what is known of it. */
+/** The selected image and its result. */
 
 import { cancel, predictItem, tryNow } from "./attempt.js";
 import { byId, element } from "./dom.js";

@@ -1,13 +1,13 @@
-/** What the page says, in the first of the browser's languages that has a file in locales/. */
+/** The texts of the page, in the first of the browser's languages that has a file in locales/. */
 
 const LANGUAGES = ["en", "de"];
 
 /** @type {Record<string, string>} */
 let texts = {};
-/** Of dates and numbers: the browser's own tag, which also tells the country. */
+/** For dates and numbers: the browser's own tag, which includes the country. */
 let locale = LANGUAGES[0];
 
-/** Read the language's file and put its texts into the page. */
+/** Load the texts and put them into the page. */
 export async function loadTexts() {
   const languageOf = (/** @type {string} */ tag) => tag.slice(0, 2).toLowerCase();
   locale = navigator.languages.find((tag) => LANGUAGES.includes(languageOf(tag))) ?? LANGUAGES[0];
@@ -39,9 +39,9 @@ export const diagnosisName = (code, name = code) =>
   hasText(`diagnosis.${code}`) ? t(`diagnosis.${code}`) : name;
 
 /**
- * A fraction in per cent; what is not quite 0 or 1 never reads as 0 % or 100 %.
- * @param {number} fraction @param {number} [digits] behind the point at most, 1 or more
- * @param {number} [leastDigits] behind the point at least
+ * A fraction in per cent; what is not exactly 0 or 1 never reads as 0 % or 100 %.
+ * @param {number} fraction @param {number} [digits] after the point at most, 1 or more
+ * @param {number} [leastDigits] after the point at least
  */
 export function percent(fraction, digits = 1, leastDigits = 0) {
   const format = new Intl.NumberFormat(locale, {
@@ -53,18 +53,18 @@ export function percent(fraction, digits = 1, leastDigits = 0) {
   return format.format(fraction);
 }
 
-// Softmax is never quite 0 or 1, though its float32 may be.
+// Softmax is never exactly 0 or 1, although its float32 may be.
 const NEARLY_0 = 1e-9;
 
 /** @param {number} share */
 const unsure = (share) => Math.min(Math.max(share, NEARLY_0), 1 - NEARLY_0);
 
-/** A probability that the network gave, in per cent. @param {number} share */
+/** A probability of the network, in per cent. @param {number} share */
 export const probability = (share) => percent(unsure(share));
 
 /**
- * A probability and what it is compared with, in per cent: with as many digits as name the threshold
- * and tell the two apart.
+ * A probability and what it is compared with, in per cent: with as many digits as the
+ * threshold needs and as show the two apart.
  * @param {number} share @param {number} threshold @returns {[string, string]}
  */
 export function compared(share, threshold) {

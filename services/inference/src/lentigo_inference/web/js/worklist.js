@@ -1,4 +1,4 @@
-/** The images of this sitting, each with its own state; nothing here touches the page. */
+/** The list of images, each with its own state. Nothing here touches the page. */
 
 import { Problem } from "./problem.js";
 
@@ -18,7 +18,7 @@ export class Item {
     this.url = URL.createObjectURL(file);
     /** @type {State} */
     this.state = "ready";
-    /** The service's answer to this very image. @type {any} */
+    /** The service's response for this image. @type {any} */
     this.answer = null;
     /** @type {Date|null} */
     this.answeredAt = null;
@@ -26,20 +26,20 @@ export class Item {
     this.scaled = null;
     /** @type {Problem|null} */
     this.problem = null;
-    /** Whether it was refused before it was sent: trying again would not help. */
+    /** Whether it was refused before it was sent; trying again would not help. */
     this.refused = false;
-    /** Whether the reader wants an answer though the image cannot be judged. */
+    /** Whether to predict although the image cannot be assessed. */
     this.forced = false;
-    /** When the next try begins, in milliseconds since 1970. */
+    /** Time of the next try, in milliseconds since 1970. */
     this.nextTry_ms = 0;
     /** Ends the attempt under way, which then can no longer change the item. @type {AbortController|null} */
     this.attempt = null;
-    /** What the reader chose to see of the map. */
+    /** The user's choices for the map. */
     this.view = { code: "", strength: 0.5, open: hasRoom() };
   }
 }
 
-/** Tells of every change by the event `change`, whose `detail` is the item, or null for the list. */
+/** Dispatches every change as the event `change`, whose `detail` is the item, or null for the list. */
 export class Worklist extends EventTarget {
   /** @type {Item[]} */
   items = [];
@@ -50,10 +50,10 @@ export class Worklist extends EventTarget {
   add(item) {
     this.items.push(item);
     this.selected ??= item;
-    this.#tell(null);
+    this.#notify(null);
   }
 
-  /** Drop an item and whatever may still arrive for it. @param {Item} item */
+  /** Remove an item and cancel its attempt. @param {Item} item */
   remove(item) {
     const place = this.items.indexOf(item);
     if (place < 0) return;
@@ -62,17 +62,17 @@ export class Worklist extends EventTarget {
     URL.revokeObjectURL(item.url);
     this.items.splice(place, 1);
     if (this.selected === item) this.selected = this.items[Math.min(place, this.items.length - 1)] ?? null;
-    this.#tell(null);
+    this.#notify(null);
   }
 
   /** @param {Item} item */
   select(item) {
     if (this.selected === item || !this.items.includes(item)) return;
     this.selected = item;
-    this.#tell(null);
+    this.#notify(null);
   }
 
-  /** Select the neighbour so many places on. @param {number} step */
+  /** Select the item that many places further. @param {number} step */
   move(step) {
     if (!this.selected) return;
     const place = this.items.indexOf(this.selected) + step;
@@ -82,7 +82,7 @@ export class Worklist extends EventTarget {
   /** @param {Item} item @param {Partial<Item>} changes */
   change(item, changes) {
     Object.assign(item, changes);
-    this.#tell(item);
+    this.#notify(item);
   }
 
   /** Whether leaving the page now would lose work under way. */
@@ -91,7 +91,7 @@ export class Worklist extends EventTarget {
   }
 
   /** @param {Item|null} item */
-  #tell(item) {
+  #notify(item) {
     this.dispatchEvent(new CustomEvent("change", { detail: item }));
   }
 }
