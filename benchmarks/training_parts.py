@@ -96,8 +96,8 @@ def compare(
         old = statistics.median(pair[0][index] for pair in pairs)
         new = statistics.median(pair[1][index] for pair in pairs)
         print(
-            f"{what}: {before_name} {ROWS / old:.0f}, {after_name} {ROWS / new:.0f} rows per {unit}, "
-            f"ratio {old / new:.2f}"
+            f"{what}: {before_name} {ROWS / old:.0f}, {after_name} {ROWS / new:.0f} "
+            f"rows per {unit}, ratio {old / new:.2f}"
         )
 
 
