@@ -10,22 +10,22 @@ from lentigo_contract.errors import StorageError
 from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.system.storage import locked
 
-HOLD = """
+LOCK = """
 import sys
 from pathlib import Path
-from lentigo_trainer.system.storage import claimed
+from lentigo_trainer.system.storage import locked
 
-with claimed(Path(sys.argv[1])):
-    print("held", flush=True)
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
     sys.stdin.read()
 """
 
 
 def test_a_locked_folder_is_refused_until_its_process_ends(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
+    command = [sys.executable, "-c", LOCK, str(tmp_path / "run")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+        assert holder.stdout.readline() == b"locked\n"
         message = r"Another run is using .*another --work"
         with pytest.raises(WorkFolderError, match=message), locked(tmp_path / "run"):
             pass
