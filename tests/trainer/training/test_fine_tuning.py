@@ -180,7 +180,7 @@ def test_bfloat16_is_off_after_fine_tuning(tmp_path: Path) -> None:
 
 def test_a_recipe_without_fine_tuning_is_refused(tmp_path: Path) -> None:
     sides = (examples(1), examples(2, rows=14))
-    with pytest.raises(RecipeError, match="no table whole_network"):
+    with pytest.raises(RecipeError, match="no table fine_tuning"):
         fine_tune(small(), *sides, Recipe(), 0, tmp_path / "c.npz", SilentProgress())
 
 
