@@ -168,15 +168,17 @@ def test_each_stage_has_its_image_size_and_later_epochs_full_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "sides", "behind"), [(9, 2 * [128] + [160, 224], 5), (1, [], 0)]
+    ("epochs", "sides", "restart_after"), [(9, 2 * [128] + [160, 224], 5), (1, [], 0)]
 )
 def test_a_quick_run_shortens_stages_and_restarts_too(
-    epochs: int, sides: list[int], behind: int
+    epochs: int, sides: list[int], restart_after: int
 ) -> None:
     quick = read_recipe(PAPER.parent / "lentigo.toml").for_epochs(epochs).fine_tuning
     assert quick is not None
     assert [quick.side_of(epoch) for epoch in range(1, len(sides) + 1)] == sides
-    assert [restart.after_epoch for restart in quick.restarts] == [behind] * bool(behind)
+    assert [restart.after_epoch for restart in quick.restarts] == [restart_after] * bool(
+        restart_after
+    )
 
 
 @pytest.mark.parametrize("second", [2, 1])

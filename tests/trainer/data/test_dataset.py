@@ -125,7 +125,7 @@ def test_images_of_another_source_replace_the_earlier_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object) -> None:
-        """Die behind the images, before the summary."""
+        """Fail after the images, before the summary."""
         raise KeyboardInterrupt
 
     first = source(tmp_path / "a")

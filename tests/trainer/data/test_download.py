@@ -49,17 +49,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataverse]:
 
 
 class Watcher:
-    """Fetches into a folder and remembers what was said and how long was waited."""
+    """Fetches into a folder and remembers the printed lines and the pauses."""
 
     def __init__(self, folder: Path, server: Dataverse) -> None:
         self.folder = folder
         self.server = server
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.pauses: list[float] = []
 
     def fetch(self, attempts: int = 3) -> tuple[Path, ...]:
         policy = RetryPolicy(attempts=attempts, sleep=self.pauses.append)
-        progress = LineProgress(self.said.append)
+        progress = LineProgress(self.lines.append)
         return fetch_ham10000(self.folder, progress, self.server.url, policy)
 
     def assert_complete(self) -> None:
@@ -78,20 +78,20 @@ def test_exactly_the_three_files_are_downloaded(watcher: Watcher) -> None:
     paths = watcher.fetch()
     assert [path.name for path in paths] == list(FILES)
     watcher.assert_complete()
-    assert any("CC BY-NC 4.0" in line for line in watcher.said)
+    assert any("CC BY-NC 4.0" in line for line in watcher.lines)
 
 
 def test_the_metadata_is_requested_in_its_original_format(watcher: Watcher) -> None:
     watcher.fetch()
     assert ("/api/access/datafile/2?format=original", "") in watcher.server.asked
     assert ("/api/access/datafile/0", "") in watcher.server.asked
-    assert any("only its size was checked" in line for line in watcher.said)
+    assert any("only its size was checked" in line for line in watcher.lines)
 
 
 def test_an_original_that_has_the_listed_checksum_is_not_commented_on(watcher: Watcher) -> None:
     del watcher.server.files[2].listed["checksum"]
     watcher.fetch()
-    assert not any("only its size" in line for line in watcher.said)
+    assert not any("only its size" in line for line in watcher.lines)
 
 
 def test_an_existing_file_is_checked_and_kept(watcher: Watcher) -> None:
@@ -99,7 +99,7 @@ def test_an_existing_file_is_checked_and_kept(watcher: Watcher) -> None:
     before = len(watcher.server.asked)
     watcher.fetch()
     assert len(watcher.server.asked) == before + 1
-    assert any("is there already" in line for line in watcher.said)
+    assert any("is there already" in line for line in watcher.lines)
 
 
 def test_an_existing_file_with_other_content_is_left_unchanged(watcher: Watcher) -> None:
@@ -152,7 +152,7 @@ def test_a_file_that_changed_meanwhile_is_not_joined_to_the_old_part(
     watcher.server.misbehave(PART_1, broken_then_changed)
     watcher.fetch()
     watcher.assert_complete()
-    assert any("did not fit together" in line for line in watcher.said) is not tagged
+    assert any("did not fit together" in line for line in watcher.lines) is not tagged
 
 
 def test_a_part_of_another_release_is_deleted(watcher: Watcher) -> None:

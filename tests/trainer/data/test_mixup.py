@@ -46,5 +46,5 @@ def test_augmentation_changes_after_a_restart_that_sets_one() -> None:
     settings = FineTuning(
         restarts=(Restart(after_epoch=2, augmentation=wider), Restart(after_epoch=4))
     )
-    given = [settings.augmentation_of(epoch) for epoch in (2, 3, 5)]
-    assert given == [settings.augmentation, wider, wider]
+    configs = [settings.augmentation_of(epoch) for epoch in (2, 3, 5)]
+    assert configs == [settings.augmentation, wider, wider]

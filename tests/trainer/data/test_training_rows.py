@@ -37,10 +37,10 @@ def test_a_recipe_with_a_hold_out_does_not_train_on_it(
 ) -> None:
     rows = chosen(prepared, Recipe(hold_out=True))
     lesions = prepared.records["lesion_id"].to_numpy()
-    learnt = set(lesions[rows.plan.source])
+    trained = set(lesions[rows.plan.source])
     for held in (rows.tuning, rows.hold_out, rows.whole.validation):
         assert len(held)
-        assert not learnt & set(lesions[held])
+        assert not trained & set(lesions[held])
     assert len(rows.whole.validation) == 938
 
 

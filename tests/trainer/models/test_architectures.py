@@ -105,16 +105,16 @@ def test_of_mobilenets_successors_the_blocks_after_the_last_downsampling_are_tra
 
 
 def test_caffe_scaling_is_keras_own() -> None:
-    given = images()
-    expected = keras.applications.vgg16.preprocess_input(given.copy())
-    np.testing.assert_allclose(CaffeScaling()(given), expected, rtol=1e-5, atol=1e-4)
+    pixels = images()
+    expected = keras.applications.vgg16.preprocess_input(pixels.copy())
+    np.testing.assert_allclose(CaffeScaling()(pixels), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_the_other_architectures_get_keras_own_scaling(networks: Networks) -> None:
-    given = images()
-    expected = keras.applications.mobilenet_v2.preprocess_input(given.copy())
+    pixels = images()
+    expected = keras.applications.mobilenet_v2.preprocess_input(pixels.copy())
     for name in ("cnn", "mobilenet", "mobilenet_v2"):
-        found = networks(name).whole.get_layer("rescaling")(given)
+        found = networks(name).whole.get_layer("rescaling")(pixels)
         np.testing.assert_allclose(found, expected, atol=1e-5)
     scaling = [
         layer

@@ -63,7 +63,7 @@ def test_the_table_has_a_row_for_every_epoch(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_logs_every_epoch_once(tmp_path: Path) -> None:
-    # Killed behind epoch 2, whose state was kept, but before it was logged.
+    # Killed after epoch 2 was saved, but before it was logged.
     EpochLog(tmp_path).add(epoch(1))
     EpochLog(tmp_path, [epoch(1), epoch(2)]).add(epoch(3))
     assert {step for _, step in scalars(tmp_path / "logs" / "training")} == {1, 2, 3}

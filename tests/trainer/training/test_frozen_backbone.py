@@ -12,7 +12,7 @@ from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone
 from lentigo_trainer.training.precision import cpu_info, multiplies_bfloat16
 from tests.trainer.networks import lively_mobilenet
 
-# Whether what TensorFlow is told to rewrite to bfloat16 is computed in it here.
+# Whether this processor computes in bfloat16 what TensorFlow compiles to bfloat16.
 REWRITES = (
     multiplies_bfloat16(cpu_info())
     and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"

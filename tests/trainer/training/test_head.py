@@ -158,10 +158,10 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
 
 
 def test_features_can_be_float32(tmp_path: Path) -> None:
-    def as_float32(given: Examples) -> Examples:
-        table = given.features
+    def as_float32(examples: Examples) -> Examples:
+        table = examples.features
         assert isinstance(table, Table)
-        return Examples(Wide(table.values.astype(np.float32)), given.labels)
+        return Examples(Wide(table.values.astype(np.float32)), examples.labels)
 
     half = trained(tmp_path / "half.npz")
     sides = (as_float32(examples(1)), as_float32(examples(2)))

@@ -39,7 +39,7 @@ def test_the_time_of_a_pass_is_the_sum_over_its_batches(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_chunk_of_a_killed_pass_counts_once(tmp_path: Path) -> None:
-    # Killed in the second chunk of 1,024 rows, 64 batches, which is then done anew.
+    # Killed in the second chunk of 1,024 rows, 64 batches, which is then computed again.
     worked_through(tmp_path, stop=100)
     assert pass_seconds(tmp_path, ROWS) is None
     worked_through(tmp_path, first=1_024)

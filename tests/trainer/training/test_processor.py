@@ -11,7 +11,7 @@ SAPPHIRE = CORE.format("avx512f amx_bf16 amx_tile")
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("text", "expected"),
     [
         (AMD, True),
         (SAPPHIRE + SAPPHIRE, True),
@@ -22,8 +22,8 @@ SAPPHIRE = CORE.format("avx512f amx_bf16 amx_tile")
         ("", False),
     ],
 )
-def test_bfloat16_is_found_among_the_flags_of_every_core(told: str, expected: bool) -> None:
-    assert multiplies_bfloat16(told) is expected
+def test_bfloat16_is_found_among_the_flags_of_every_core(text: str, expected: bool) -> None:
+    assert multiplies_bfloat16(text) is expected
 
 
 def test_the_processor_name_is_that_of_the_first_core() -> None:
