@@ -1,15 +1,15 @@
-"""The paper's way of training MobileNet and ours, on the same rows in one run, and their ratio.
+"""Compare the speed of our training of MobileNet with the paper's, on the same rows in one run.
 
     python benchmarks/training.py --source DIR --weights DIR [--limit 600] [--rounds 3]
 
-The paper's way: Keras' `train_head` on the whole network with its first layers frozen; every epoch
-decodes the JPEGs, resizes, augments, and runs the frozen layers again. It is given what TensorFlow
-offers for that: parallel decoding and augmentation ahead of the training step. Ours: one pass
-through the frozen layers, then epochs of our loop on their output.
+The paper's way: Keras' `fit` on the whole network with its first layers frozen. Every epoch decodes
+the JPEGs, resizes, augments and runs the frozen layers again, with what TensorFlow offers to speed
+this up: parallel decoding and augmentation ahead of the training step. Our way: one pass through
+the frozen layers, then epochs of `train_head` on their output.
 
-Each round times an epoch of either in turn, so that a machine that slows down slows both; the
-medians count. Both train the same layers from the same weights with the same optimiser. Left out is
-what is done once, before the first epoch: our decoding to an array, and compiling the steps.
+Each round times one epoch of each way in turn, so a machine that slows down slows both; the medians
+are compared. Both train the same layers from the same weights with the same optimiser. What happens
+once before the first epoch is not timed: our decoding to an array, and compiling the steps.
 """
 
 import argparse
@@ -76,8 +76,8 @@ def main() -> None:
         features, once = frozen_pass(network, data, Path(folder))
         pairs = in_turn(network, features, Path(folder), paper, options.rounds)
     theirs, mine = (statistics.median(each) for each in zip(*pairs, strict=True))
-    print(f"the paper's way: {theirs:.1f} s an epoch, {rows / theirs:.0f} rows a second")
-    print(f"ours: {mine:.1f} s an epoch, {rows / mine:.0f} rows a second; once {once:.1f} s")
+    print(f"the paper's way: {theirs:.1f} s per epoch, {rows / theirs:.0f} rows per second")
+    print(f"ours: {mine:.1f} s per epoch, {rows / mine:.0f} rows per second; once {once:.1f} s")
     print(f"ratio of an epoch: {theirs / mine:.2f}")
     whole = EPOCHS * theirs / (once + EPOCHS * mine)
     print(f"ratio of {EPOCHS} epochs, the frozen pass included: {whole:.2f}")
@@ -92,7 +92,7 @@ def read(source: Path, folder: Path, limit: int) -> Data:
     images, source_rows = np.unique(plan.source, return_inverse=True)
     with open_images(found) as readers:
         jpegs = [readers[name]() for name in prepared.records["image_id"].iloc[images]]
-    # The JPEGs are numbered anew; the prepared array keeps its own numbers.
+    # The JPEGs have numbers of their own, other than those of the prepared array.
     numbered = Plan(source_rows.astype(np.int64), plan.label, plan.replica, plan.seed)
     few = Prepared(
         images=prepared.images[images],
@@ -105,7 +105,7 @@ def read(source: Path, folder: Path, limit: int) -> Data:
 
 
 def papers_epoch(network: Network, data: Data) -> Callable[[], Seconds]:
-    """An epoch of Keras' `train_head` on the whole network, from JPEGs."""
+    """An epoch of Keras' `fit` on the whole network, from JPEGs."""
     model = keras.models.clone_model(network.whole, clone_function=_plain)
     model.set_weights(network.whole.get_weights())
     model.compile(
@@ -167,13 +167,13 @@ def in_turn(
     paper: Callable[[], Seconds],
     rounds: int,
 ) -> list[tuple[Seconds, Seconds]]:
-    """Seconds of the paper's epoch and of ours, which our own loop trains in turn with it."""
+    """Seconds of the paper's epoch and of ours, trained in turn."""
     pairs: list[tuple[Seconds, Seconds]] = []
 
-    def finished(figures: EpochMetrics) -> None:
+    def finished(metrics: EpochMetrics) -> None:
         # The first epoch compiles our step; the paper's was compiled before.
-        if figures.epoch > 1:
-            pairs.append((paper(), figures.seconds))
+        if metrics.epoch > 1:
+            pairs.append((paper(), metrics.seconds))
 
     one = Examples(features.features, features.labels[:1])
     recipe = RECIPE.for_epochs(1 + rounds)

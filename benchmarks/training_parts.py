@@ -1,10 +1,10 @@
-"""What LiteRT and the fused normalisation are worth: both ways in one run, and their ratios.
+"""Compare the speed of LiteRT and of the fused batch normalisation with plain Keras, in one run.
 
     python benchmarks/training_parts.py [--rounds 5]
 
 Each round times both ways in turn, so a machine that slows down slows both. CPU seconds are shown
-beside wall seconds, because a shared machine does not give every second it promises. Weights are
-random; they make no difference to the time.
+beside wall seconds, because a shared machine does not run a process all the time. Weights are
+random, which does not change the time.
 """
 
 import argparse
@@ -88,7 +88,7 @@ def step(head: keras.Model) -> Work:
 def compare(
     what: str, before_name: str, before: Work, after_name: str, after: Work, rounds: int
 ) -> None:
-    """Print rows a second of both ways and the ratio of their medians."""
+    """Print rows per second of both ways and the ratio of their medians."""
     before()
     after()
     pairs = [(timed(before), timed(after)) for _ in range(rounds)]
@@ -96,8 +96,8 @@ def compare(
         old = statistics.median(pair[0][index] for pair in pairs)
         new = statistics.median(pair[1][index] for pair in pairs)
         print(
-            f"{what}: {before_name} {ROWS / old:.0f}, {after_name} {ROWS / new:.0f} rows a {unit}, "
-            f"ratio {old / new:.2f}"
+            f"{what}: {before_name} {ROWS / old:.0f}, {after_name} {ROWS / new:.0f} "
+            f"rows per {unit}, ratio {old / new:.2f}"
         )
 
 

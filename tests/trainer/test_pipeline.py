@@ -21,8 +21,8 @@ from lentigo_trainer.reporting.model_card.evidence import evaluate_candidate
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import synthetic_ham10000
 
-WHOLLY = FineTuning(images_per_epoch=24, stages=(Stage(side=64, epochs=1),))
-RECIPE = Recipe(name="tried", hold_out=True, epochs=2, batch_size=8, fine_tuning=WHOLLY)
+FINE_TUNING = FineTuning(images_per_epoch=24, stages=(Stage(side=64, epochs=1),))
+RECIPE = Recipe(name="tried", hold_out=True, epochs=2, batch_size=8, fine_tuning=FINE_TUNING)
 
 
 @pytest.fixture(scope="module")

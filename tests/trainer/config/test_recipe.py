@@ -19,11 +19,11 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_papers_recipe_is_what_a_recipe_is_that_says_nothing() -> None:
+def test_an_empty_recipe_is_the_papers() -> None:
     assert read_recipe(PAPER) == Recipe()
 
 
-def test_a_run_that_is_told_no_recipe_follows_lentigos_own() -> None:
+def test_a_run_without_a_recipe_uses_the_default_recipe() -> None:
     assert read_recipe(PAPER.parent / "lentigo.toml") == recipe_from(None, None)
     assert recipe_from(None, 3) == default_recipe().for_epochs(3)
 
@@ -33,7 +33,7 @@ def test_the_benchmarks_recipe_for_mobilenet_is_the_papers() -> None:
 
 
 @pytest.mark.parametrize("name", sorted({*ARCHITECTURES} - {"mobilenet"}))
-def test_each_file_is_the_recipe_that_a_benchmark_follows(name: str) -> None:
+def test_the_benchmark_uses_the_recipe_of_each_file(name: str) -> None:
     assert read_recipe(PAPER.parent / f"{name}.toml") == recipe_of(name)
 
 
@@ -43,7 +43,7 @@ def test_an_unknown_key_is_named_with_its_line_and_the_known_ones(tmp_path: Path
         read_recipe(path)
 
 
-def test_an_unknown_key_of_a_table_is_looked_for_in_that_table(tmp_path: Path) -> None:
+def test_an_unknown_key_of_a_table_is_named_with_the_keys_of_that_table(tmp_path: Path) -> None:
     path = written(tmp_path, "epochs = 3\n\n[optimizer]\nmomentum = 0.9\nrate = 1.0\n")
     with pytest.raises(RecipeError, match=r"line 5, optimizer\.rate: .*learning_rate"):
         read_recipe(path)
@@ -59,12 +59,12 @@ def test_an_impossible_value_is_named_with_its_line(tmp_path: Path, line: str) -
         read_recipe(written(tmp_path, line))
 
 
-def test_what_is_not_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_toml_is_refused_with_the_line(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"not TOML.*line 1"):
         read_recipe(written(tmp_path, "epochs = = 3\n"))
 
 
-def test_a_recipe_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_recipe_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"cannot be read: No such file"):
         read_recipe(tmp_path / "none.toml")
 
@@ -99,12 +99,14 @@ def test_a_quick_run_of_a_recipe_shortens_its_cooldown() -> None:
         ("[optimizer]\n'momentum' = 2.0\n", 2),
     ],
 )
-def test_however_a_table_is_written_the_line_is_found(tmp_path: Path, text: str, line: int) -> None:
+def test_the_line_of_a_fault_is_found_in_every_notation_of_a_table(
+    tmp_path: Path, text: str, line: int
+) -> None:
     with pytest.raises(RecipeError, match=rf"line {line}, optimizer\.momentum: "):
         read_recipe(written(tmp_path, text))
 
 
-def test_recipes_that_do_not_use_the_newer_keys_are_written_as_before() -> None:
+def test_unused_keys_are_left_out_when_a_recipe_is_written() -> None:
     assert set(read_recipe(PAPER).model_dump(mode="json")) == {
         "architecture",
         "epochs",
@@ -114,12 +116,12 @@ def test_recipes_that_do_not_use_the_newer_keys_are_written_as_before() -> None:
     }
 
 
-def test_the_papers_recipe_without_the_hold_out_differs_in_that_and_its_name_alone() -> None:
+def test_the_papers_recipe_with_a_hold_out_differs_only_in_that_and_its_name() -> None:
     apart = read_recipe(PAPER.parent / "paper_hold_out.toml")
     assert apart == Recipe(name="paper_hold_out", hold_out=True)
 
 
-def test_lentigos_recipe_is_read_back_from_what_a_manifest_says_of_it() -> None:
+def test_the_default_recipe_can_be_read_back_from_json() -> None:
     recipe = read_recipe(PAPER.parent / "lentigo.toml")
     assert recipe.hold_out
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
@@ -131,13 +133,13 @@ def test_a_name_that_is_another_folder_is_refused(tmp_path: Path, name: str) -> 
         read_recipe(written(tmp_path, f'name = "{name}"\n'))
 
 
-def test_keys_of_the_other_way_to_learn_are_refused(tmp_path: Path) -> None:
+def test_keys_that_fine_tuning_does_not_use_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path, "class_target = 6000\n\n[fine_tuning]\n")
     with pytest.raises(RecipeError, match="has no class_target; take it out"):
         read_recipe(path)
 
 
-def test_growing_pictures_are_refused_for_a_network_of_one_size(tmp_path: Path) -> None:
+def test_stages_are_refused_for_a_network_without_pooling(tmp_path: Path) -> None:
     stages = "[fine_tuning]\nstages = [{ side = 128, epochs = 1 }]\n"
     with pytest.raises(RecipeError, match="average pooling, which cnn has not"):
         read_recipe(written(tmp_path, 'architecture = "cnn"\nepochs = 10\n' + stages))
@@ -159,26 +161,28 @@ def test_a_fault_in_a_table_of_fine_tuning_is_found(
         read_recipe(written(tmp_path, text))
 
 
-def test_pictures_grow_from_stage_to_stage_up_to_full_size() -> None:
+def test_each_stage_has_its_image_size_and_later_epochs_full_size() -> None:
     settings = read_recipe(PAPER.parent / "lentigo.toml").fine_tuning or FineTuning()
     sides = [settings.side_of(epoch) for epoch in range(1, 26)]
     assert sides == [128] * 6 + [160] * 5 + [224] * 4 + [160] * 4 + [224] * 6
 
 
 @pytest.mark.parametrize(
-    ("epochs", "sides", "behind"), [(9, 2 * [128] + [160, 224], 5), (1, [], 0)]
+    ("epochs", "sides", "restart_after"), [(9, 2 * [128] + [160, 224], 5), (1, [], 0)]
 )
 def test_a_quick_run_shortens_stages_and_restarts_too(
-    epochs: int, sides: list[int], behind: int
+    epochs: int, sides: list[int], restart_after: int
 ) -> None:
     quick = read_recipe(PAPER.parent / "lentigo.toml").for_epochs(epochs).fine_tuning
     assert quick is not None
     assert [quick.side_of(epoch) for epoch in range(1, len(sides) + 1)] == sides
-    assert [restart.after_epoch for restart in quick.restarts] == [behind] * bool(behind)
+    assert [restart.after_epoch for restart in quick.restarts] == [restart_after] * bool(
+        restart_after
+    )
 
 
 @pytest.mark.parametrize("second", [2, 1])
-def test_restarts_that_do_not_follow_each_other_are_refused(tmp_path: Path, second: int) -> None:
+def test_restarts_whose_epochs_do_not_rise_are_refused(tmp_path: Path, second: int) -> None:
     table = f"[fine_tuning]\nrestarts = [{{ after_epoch = 2 }}, {{ after_epoch = {second} }}]\n"
     with pytest.raises(RecipeError, match=r"line 2, .*must rise"):
         read_recipe(written(tmp_path, table))

@@ -1,4 +1,4 @@
-"""A Dataverse on 127.0.0.1 that can be told to misbehave."""
+"""A Dataverse on 127.0.0.1 whose faults a test can set."""
 
 import hashlib
 import json

@@ -40,7 +40,7 @@ def test_a_row_of_the_plan_always_gives_the_same_map() -> None:
     assert not np.array_equal(map_of(7), map_of(8))
 
 
-def test_originals_are_left_as_they_are() -> None:
+def test_originals_are_not_augmented() -> None:
     plan = Plan(
         source=np.array([0, 0], np.int64),
         label=np.zeros(2, np.int64),
@@ -56,7 +56,7 @@ def test_originals_are_left_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_picture_is_resampled_as_the_map_says(seed: int) -> None:
+def test_an_image_is_resampled_by_its_map(seed: int) -> None:
     image = random_image(seed)
     # A coarse image, so that coordinates rounded to float32 do not meet steep edges.
     smooth = np.repeat(np.repeat(image[::32, ::32], 32, 0), 32, 1)
@@ -85,7 +85,7 @@ def test_zoom_and_shift_stay_within_the_papers_ranges(seed: int) -> None:
     assert abs(linear[:, 0] @ linear[:, 1]) < 1e-5
 
 
-def test_beyond_the_border_lies_the_nearest_pixel() -> None:
+def test_beyond_the_border_the_nearest_pixel_is_repeated() -> None:
     image = np.full((SIDE, SIDE, 3), 9.0, np.float32)
     pushed = np.array([[1, 0, 500, 0, 1, 500, 0, 0]], np.float32)
     assert np.array_equal(augment(image[None], pushed).numpy()[0], image)

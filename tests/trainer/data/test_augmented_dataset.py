@@ -18,9 +18,7 @@ def plan() -> Plan:
     return augmented(np.arange(7), LABELS, seed=3, target=5)
 
 
-def test_pictures_taken_by_number_are_those_that_are_streamed(
-    images: NDArray[np.uint8], plan: Plan
-) -> None:
+def test_images_read_by_row_equal_the_streamed_ones(images: NDArray[np.uint8], plan: Plan) -> None:
     streamed = np.concatenate(list(augmented_images(images, plan, 4).as_numpy_iterator()))
     assert plan.replica.any()
     backwards = np.arange(len(plan))[::-1]
@@ -29,7 +27,7 @@ def test_pictures_taken_by_number_are_those_that_are_streamed(
     np.testing.assert_array_equal(taken[::-1], streamed)
 
 
-def test_a_row_gives_the_same_picture_every_time(images: NDArray[np.uint8], plan: Plan) -> None:
+def test_a_row_gives_the_same_image_every_time(images: NDArray[np.uint8], plan: Plan) -> None:
     source = AugmentedImages(images, plan)
     last = len(plan) - 1
     first = source.take(np.array([last, 0]))

@@ -36,7 +36,7 @@ def test_every_image_stands_in_its_row(tmp_path: Path) -> None:
     assert found.labels.tolist() == [index_of(code) for code in found.records["dx"]]
 
 
-def test_images_are_no_longer_held_once_they_are_let_go(tmp_path: Path) -> None:
+def test_released_pages_leave_resident_memory(tmp_path: Path) -> None:
     found = prepared(source(tmp_path), tmp_path / "work")
     total = int(found.images.sum(dtype=np.int64))
     file = tmp_path / "work" / "images.npy"
@@ -69,7 +69,7 @@ def test_a_second_run_decodes_nothing(tmp_path: Path) -> None:
     assert [line.split(" in ")[0] for line in lines] == ["Prepared images found"]
 
 
-def test_another_source_is_decoded_anew(tmp_path: Path) -> None:
+def test_another_source_is_decoded_again(tmp_path: Path) -> None:
     first = prepared(source(tmp_path / "a"), tmp_path / "work")
     other = synthetic_ham10000(tmp_path / "other", 4, size=(64, 48))
     assert prepared(other, tmp_path / "work").digest != first.digest
@@ -99,7 +99,7 @@ def test_a_broken_member_of_an_archive_is_named(tmp_path: Path) -> None:
         prepared(folder, tmp_path / "work")
 
 
-def test_images_that_are_byte_for_byte_the_same_are_told(tmp_path: Path) -> None:
+def test_identical_images_are_reported(tmp_path: Path) -> None:
     folder = source(tmp_path, "folders")
     first, second, *_ = sorted(folder.rglob("*.jpg"))
     second.write_bytes(first.read_bytes())
@@ -108,7 +108,7 @@ def test_images_that_are_byte_for_byte_the_same_are_told(tmp_path: Path) -> None
     assert any(line.startswith("Note: 2 images") for line in lines)
 
 
-def test_a_folder_with_nothing_prepared_says_what_to_run(tmp_path: Path) -> None:
+def test_a_folder_without_prepared_images_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(WorkFolderError, match="lentigo-train prepare"):
         open_prepared(tmp_path)
 
@@ -121,11 +121,11 @@ def test_images_that_went_missing_are_decoded_again(tmp_path: Path) -> None:
     assert prepared(folder, tmp_path / "work").digest == first.digest
 
 
-def test_images_of_another_source_are_never_taken_for_the_first_ones(
+def test_images_of_another_source_replace_the_earlier_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object) -> None:
-        """Die behind the images, before the summary."""
+        """Fail after the images, before the summary."""
         raise KeyboardInterrupt
 
     first = source(tmp_path / "a")
@@ -148,13 +148,13 @@ def test_damage_in_another_source_leaves_what_is_prepared(tmp_path: Path) -> Non
     assert open_prepared(tmp_path / "work").digest == expected
 
 
-def test_two_at_once_are_refused(tmp_path: Path) -> None:
+def test_preparing_twice_at_once_is_refused(tmp_path: Path) -> None:
     folder = source(tmp_path)
     with locked(tmp_path / "work"), pytest.raises(WorkFolderError, match="Another run is using"):
         prepared(folder, tmp_path / "work")
 
 
-def test_a_locked_archive_is_told_by_its_images(tmp_path: Path) -> None:
+def test_an_archive_with_a_password_is_reported_by_its_images(tmp_path: Path) -> None:
     folder = source(tmp_path)
     archive = folder / "HAM10000_images_part_1.zip"
     content = bytearray(archive.read_bytes())

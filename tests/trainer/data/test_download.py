@@ -49,17 +49,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dataverse]:
 
 
 class Watcher:
-    """Fetches into a folder and remembers what was said and how long was waited."""
+    """Fetches into a folder and remembers the printed lines and the pauses."""
 
     def __init__(self, folder: Path, server: Dataverse) -> None:
         self.folder = folder
         self.server = server
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self.pauses: list[float] = []
 
     def fetch(self, attempts: int = 3) -> tuple[Path, ...]:
         policy = RetryPolicy(attempts=attempts, sleep=self.pauses.append)
-        progress = LineProgress(self.said.append)
+        progress = LineProgress(self.lines.append)
         return fetch_ham10000(self.folder, progress, self.server.url, policy)
 
     def assert_complete(self) -> None:
@@ -74,35 +74,35 @@ def watcher(tmp_path: Path, server: Dataverse) -> Watcher:
     return Watcher(tmp_path / "ham10000", server)
 
 
-def test_the_three_files_arrive_whole_and_nothing_else(watcher: Watcher) -> None:
+def test_exactly_the_three_files_are_downloaded(watcher: Watcher) -> None:
     paths = watcher.fetch()
     assert [path.name for path in paths] == list(FILES)
     watcher.assert_complete()
-    assert any("CC BY-NC 4.0" in line for line in watcher.said)
+    assert any("CC BY-NC 4.0" in line for line in watcher.lines)
 
 
-def test_the_metadata_is_asked_for_in_its_original_form(watcher: Watcher) -> None:
+def test_the_metadata_is_requested_in_its_original_format(watcher: Watcher) -> None:
     watcher.fetch()
     assert ("/api/access/datafile/2?format=original", "") in watcher.server.asked
     assert ("/api/access/datafile/0", "") in watcher.server.asked
-    assert any("only its size was checked" in line for line in watcher.said)
+    assert any("only its size was checked" in line for line in watcher.lines)
 
 
-def test_an_original_whose_sum_is_listed_needs_no_excuse(watcher: Watcher) -> None:
+def test_an_original_that_has_the_listed_checksum_is_not_commented_on(watcher: Watcher) -> None:
     del watcher.server.files[2].listed["checksum"]
     watcher.fetch()
-    assert not any("only its size" in line for line in watcher.said)
+    assert not any("only its size" in line for line in watcher.lines)
 
 
-def test_what_is_there_already_is_checked_and_kept(watcher: Watcher) -> None:
+def test_an_existing_file_is_checked_and_kept(watcher: Watcher) -> None:
     watcher.fetch()
     before = len(watcher.server.asked)
     watcher.fetch()
     assert len(watcher.server.asked) == before + 1
-    assert any("is there already" in line for line in watcher.said)
+    assert any("is there already" in line for line in watcher.lines)
 
 
-def test_another_file_of_that_name_is_left_alone(watcher: Watcher) -> None:
+def test_an_existing_file_with_other_content_is_left_unchanged(watcher: Watcher) -> None:
     watcher.folder.mkdir()
     other = watcher.folder / "HAM10000_images_part_1.zip"
     other.write_bytes(b"smaller images")
@@ -111,7 +111,7 @@ def test_another_file_of_that_name_is_left_alone(watcher: Watcher) -> None:
     assert other.read_bytes() == b"smaller images"
 
 
-def test_a_broken_connection_goes_on_where_it_broke(watcher: Watcher) -> None:
+def test_a_broken_connection_is_resumed(watcher: Watcher) -> None:
     watcher.server.misbehave(PART_1, breaks_off(3000), breaks_off(5000))
     watcher.fetch()
     watcher.assert_complete()
@@ -119,7 +119,7 @@ def test_a_broken_connection_goes_on_where_it_broke(watcher: Watcher) -> None:
     assert watcher.pauses == [1.0, 2.0]
 
 
-def test_a_killed_fetch_goes_on_where_it_was_killed(watcher: Watcher) -> None:
+def test_a_killed_fetch_is_resumed(watcher: Watcher) -> None:
     watcher.server.misbehave(PART_1, breaks_off(3000))
     with pytest.raises(DownloadError, match="is kept: run the same command again"):
         watcher.fetch(attempts=1)
@@ -129,14 +129,14 @@ def test_a_killed_fetch_goes_on_where_it_was_killed(watcher: Watcher) -> None:
     assert "bytes=3000-" in watcher.server.ranges()
 
 
-def test_a_server_that_cannot_resume_sends_it_all_again(watcher: Watcher) -> None:
+def test_a_server_that_cannot_resume_sends_the_whole_file_again(watcher: Watcher) -> None:
     watcher.server.misbehave(PART_1, breaks_off(3000), ignores_range)
     watcher.fetch()
     watcher.assert_complete()
 
 
 @pytest.mark.parametrize("tagged", [True, False])
-def test_a_file_that_changed_meanwhile_is_not_stitched_to_the_old_one(
+def test_a_file_that_changed_meanwhile_is_not_joined_to_the_old_part(
     watcher: Watcher, tagged: bool
 ) -> None:
     stored = watcher.server.files[0]
@@ -152,10 +152,10 @@ def test_a_file_that_changed_meanwhile_is_not_stitched_to_the_old_one(
     watcher.server.misbehave(PART_1, broken_then_changed)
     watcher.fetch()
     watcher.assert_complete()
-    assert any("did not fit together" in line for line in watcher.said) is not tagged
+    assert any("did not fit together" in line for line in watcher.lines) is not tagged
 
 
-def test_a_part_of_another_release_is_thrown_away(watcher: Watcher) -> None:
+def test_a_part_of_another_release_is_deleted(watcher: Watcher) -> None:
     old = watcher.server.files[0].content
     watcher.server.files[0].content = old[::-1]
     watcher.server.misbehave(PART_1, breaks_off(3000))
@@ -175,7 +175,7 @@ def test_a_part_longer_than_the_file_starts_again(watcher: Watcher) -> None:
     watcher.assert_complete()
 
 
-def test_a_wrong_sum_is_an_error_and_nothing_is_put_in_place(watcher: Watcher) -> None:
+def test_a_wrong_checksum_is_an_error_and_no_file_is_saved(watcher: Watcher) -> None:
     watcher.server.files[0].listed = {"checksum": {"type": "MD5", "value": "0" * 32}}
     with pytest.raises(DownloadError, match=r"checksum .* deleted"):
         watcher.fetch()
@@ -191,13 +191,13 @@ def test_other_algorithms_are_checked_too(watcher: Watcher) -> None:
         watcher.fetch()
 
 
-def test_more_than_was_listed_is_an_error(watcher: Watcher) -> None:
+def test_more_bytes_than_listed_are_an_error(watcher: Watcher) -> None:
     watcher.server.files[0].listed = {"filesize": 100}
     with pytest.raises(DownloadError, match="the server lists 100"):
         watcher.fetch()
 
 
-def test_a_busy_server_is_asked_again_as_late_as_it_wants(watcher: Watcher) -> None:
+def test_a_busy_server_is_retried_after_the_time_it_asks_for(watcher: Watcher) -> None:
     watcher.server.misbehave("/api/datasets", status(503, **{"Retry-After": "7"}), status(502))
     watcher.server.misbehave(PART_1, status(429, **{"Retry-After": "9999"}))
     watcher.fetch()
@@ -241,13 +241,15 @@ def test_another_kind_of_server_is_recognised(watcher: Watcher) -> None:
     ("address", "complaint"),
     [("dataverse.harvard.edu", "not a valid address"), ("http://127.0.0.1:1", "Gave up")],
 )
-def test_an_address_that_leads_nowhere(watcher: Watcher, address: str, complaint: str) -> None:
+def test_an_invalid_or_unreachable_address_is_an_error(
+    watcher: Watcher, address: str, complaint: str
+) -> None:
     watcher.server.url = address
     with pytest.raises(DownloadError, match=complaint):
         watcher.fetch()
 
 
-def test_no_room_is_said_before_the_download(watcher: Watcher) -> None:
+def test_too_little_space_is_an_error_before_the_download(watcher: Watcher) -> None:
     watcher.server.files[0].listed = {"filesize": 10**18}
     with pytest.raises(StorageError, match="free space"):
         watcher.fetch()

@@ -15,13 +15,13 @@ def written(folder: Path, *lines: str, header: str = HEADER) -> Path:
     return path
 
 
-def test_a_row_is_read_as_it_stands(tmp_path: Path) -> None:
+def test_a_row_is_read_unchanged(tmp_path: Path) -> None:
     table = read_metadata(written(tmp_path, ROW, ROW.replace("6,nv", "7,nv").replace("45.0", "")))
     assert table.to_numpy()[0].tolist() == [*ROW.split(",")[:4], 45.0, "male", "back"]
     assert table["age"].isna().tolist() == [False, True]
 
 
-def test_dataverses_tab_separated_form_is_read_too(tmp_path: Path) -> None:
+def test_dataverses_tab_separated_metadata_can_be_read(tmp_path: Path) -> None:
     path = written(tmp_path, ROW.replace(",", "\t"), header=HEADER.replace(",", "\t"))
     assert read_metadata(path)["image_id"].tolist() == ["ISIC_0024306"]
 

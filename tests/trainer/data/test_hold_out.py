@@ -35,7 +35,7 @@ def test_fifteen_percent_of_the_training_lesions_are_held_out_and_eight_of_the_r
 
 
 @given(st.lists(st.integers(1, 4), min_size=140, max_size=200))
-def test_no_lesion_stands_in_two_parts_and_no_image_is_lost(images_of_lesions: list[int]) -> None:
+def test_no_lesion_is_in_two_parts_and_no_image_is_lost(images_of_lesions: list[int]) -> None:
     numbers = [n for n, images in enumerate(images_of_lesions) for _ in range(images)]
     table = pd.DataFrame(
         {"lesion_id": [f"L{n}" for n in numbers], "dx": [CODES[n % 7] for n in numbers]}
@@ -47,7 +47,7 @@ def test_no_lesion_stands_in_two_parts_and_no_image_is_lost(images_of_lesions: l
     assert sum(map(len, named)) == len(set.union(*named))
 
 
-def test_the_paper_s_validation_images_stay_as_they_are() -> None:
+def test_a_hold_out_does_not_change_the_papers_validation_images() -> None:
     table = published_records()
     papers = split(table)
     held = lesions(table, papers.validation)

@@ -8,7 +8,7 @@ PICTURES = np.arange(3 * 2 * 2 * 3, dtype=np.float32).reshape(3, 2, 2, 3)
 TARGETS = np.eye(7, dtype=np.float32)[[0, 3, 6]]
 
 
-def test_a_picture_keeps_at_least_half_of_itself() -> None:
+def test_an_image_keeps_at_least_half_of_itself() -> None:
     weights = draw_weights(0.4, 1_000, seed=1)
     assert weights.shape == (1_000,)
     assert weights.dtype == np.float32
@@ -21,13 +21,13 @@ def test_the_seed_decides_the_weights() -> None:
     assert not np.array_equal(draw_weights(0.4, 9, seed=1), draw_weights(0.4, 9, seed=2))
 
 
-def test_without_strength_nothing_is_blended() -> None:
+def test_with_alpha_zero_nothing_is_blended() -> None:
     images, targets = mix(PICTURES, TARGETS, draw_weights(0.0, 3, seed=1))
     assert np.array_equal(images, PICTURES)
     assert np.array_equal(targets, TARGETS)
 
 
-def test_picture_and_label_are_blended_alike() -> None:
+def test_image_and_label_are_blended_in_the_same_way() -> None:
     images, targets = mix(PICTURES, TARGETS, np.array([0.75, 0.5, 1.0], np.float32))
     assert np.allclose(images[0], 0.75 * PICTURES[0] + 0.25 * PICTURES[2])
     assert np.allclose(targets[0], [0.75, 0, 0, 0, 0, 0, 0.25])
@@ -36,15 +36,15 @@ def test_picture_and_label_are_blended_alike() -> None:
 
 
 @pytest.mark.parametrize(("epoch", "strength"), [(2, 0.0), (3, 0.3), (5, 0.3), (6, 0.1)])
-def test_it_begins_behind_a_restart(epoch: int, strength: float) -> None:
+def test_mixup_begins_after_its_restart(epoch: int, strength: float) -> None:
     restarts = (Restart(after_epoch=2, mixup=0.3), Restart(after_epoch=5, mixup=0.1))
     assert FineTuning(restarts=restarts).mixup_of(epoch) == strength
 
 
-def test_variation_changes_behind_a_restart_that_names_one() -> None:
+def test_augmentation_changes_after_a_restart_that_sets_one() -> None:
     wider = AugmentationConfig(tint=0.3)
     settings = FineTuning(
         restarts=(Restart(after_epoch=2, augmentation=wider), Restart(after_epoch=4))
     )
-    given = [settings.augmentation_of(epoch) for epoch in (2, 3, 5)]
-    assert given == [settings.augmentation, wider, wider]
+    configs = [settings.augmentation_of(epoch) for epoch in (2, 3, 5)]
+    assert configs == [settings.augmentation, wider, wider]

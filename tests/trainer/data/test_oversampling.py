@@ -38,7 +38,7 @@ def test_only_training_images_are_in_the_plan(plan: Plan, train: NDArray[np.intp
     assert set(plan.source) == set(train)
 
 
-def test_a_row_is_labelled_as_its_image_is(plan: Plan, labels: NDArray[np.int64]) -> None:
+def test_a_row_has_the_label_of_its_image(plan: Plan, labels: NDArray[np.int64]) -> None:
     assert np.array_equal(plan.label, labels[plan.source])
 
 
@@ -47,7 +47,7 @@ def test_no_image_has_the_same_replica_twice(plan: Plan) -> None:
     assert len(np.unique(rows, axis=0)) == len(plan)
 
 
-def test_every_replica_has_a_seed_of_its_own(plan: Plan) -> None:
+def test_every_replica_has_its_own_seed(plan: Plan) -> None:
     seeds = plan.seed[plan.replica > 0]
     assert len(np.unique(seeds)) == len(seeds)
 
@@ -63,7 +63,7 @@ def test_classes_above_the_target_get_no_replicas() -> None:
     assert plan.per_class() == {**dict.fromkeys(PLAN, 0), "akiec": 30, "bcc": 20, "nv": 40}
 
 
-def test_images_as_they_are_keep_their_order() -> None:
+def test_originals_keep_their_order() -> None:
     plan = originals(np.array([4, 2]), np.array([0, 0, 3, 0, 6], np.int64))
     assert plan.source.tolist() == [4, 2]
     assert plan.label.tolist() == [6, 3]

@@ -52,7 +52,9 @@ def test_the_same_images_give_the_same_file_in_any_order(
     assert one == two
 
 
-def test_a_version_is_whole_with_it_and_without_it(prepared: Prepared, tmp_path: Path) -> None:
+def test_a_version_verifies_with_and_without_a_training_set(
+    prepared: Prepared, tmp_path: Path
+) -> None:
     store = ModelStore(tmp_path)
 
     def fill(folder: Path) -> Manifest:
@@ -68,7 +70,7 @@ def test_a_version_is_whole_with_it_and_without_it(prepared: Prepared, tmp_path:
 
 
 @pytest.mark.parametrize("content", [b"", b"no gzip", b"\x1f\x8b\x08\x00cut off"])
-def test_a_damaged_list_is_not_taken_for_none(content: bytes, tmp_path: Path) -> None:
+def test_a_damaged_training_set_is_an_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / TRAINING_SET_NAME).write_bytes(content)
     with pytest.raises(DamagedVersionError, match="cannot be read as a list of training images"):
         read_training_set(tmp_path)

@@ -29,27 +29,27 @@ def done(widest: AugmentationConfig, side: int = 224, seed: int = 0) -> NDArray[
     return result
 
 
-def test_without_any_width_a_picture_stays_but_for_flips() -> None:
+def test_with_limits_of_zero_images_are_only_flipped() -> None:
     for before, after in zip(random_images(), done(STILL), strict=True):
         flipped = [before[::down, ::across] for down in (1, -1) for across in (1, -1)]
         assert min(np.abs(after - each).max() for each in flipped) < 1e-2
 
 
 @pytest.mark.parametrize("side", [128, 160])
-def test_a_smaller_side_shows_the_same_picture(side: int) -> None:
+def test_a_smaller_size_shows_the_same_image(side: int) -> None:
     small = done(STILL, side)
     assert small.shape == (3, side, side, 3)
     back = tf.image.resize(small, (224, 224)).numpy()
     assert np.abs(back - done(STILL)).mean() < 3
 
 
-def test_a_variation_is_a_function_of_its_seed() -> None:
+def test_the_seed_decides_the_augmentation() -> None:
     first, again, other = (done(AugmentationConfig(), seed=seed) for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert np.abs(first - other).mean() > 1
 
 
-def test_each_picture_of_an_epoch_is_varied_in_its_own_way() -> None:
+def test_each_image_of_an_epoch_has_its_own_augmentation() -> None:
     maps = draw_augmentations(AugmentationConfig(), 50, 224, 0).maps
     assert len(np.unique(maps.round(4), axis=0)) == 50
 
@@ -58,7 +58,7 @@ def detail(images: NDArray[np.float32]) -> float:
     return float(np.abs(np.diff(images, axis=1)).mean())
 
 
-def test_what_turning_softens_sharpening_gives_back() -> None:
+def test_sharpening_restores_what_rotation_blurs() -> None:
     fine = np.random.default_rng(3).uniform(80, 170, (20, 224, 224, 3)).astype(np.float32)
 
     def shown(sharpen: float) -> float:
@@ -71,7 +71,7 @@ def test_what_turning_softens_sharpening_gives_back() -> None:
     assert shown(0.0) < shown(0.7) < shown(1.4)
 
 
-def test_a_picture_without_detail_cannot_be_sharpened() -> None:
+def test_sharpening_leaves_a_plain_image_unchanged() -> None:
     flat = np.full((2, 224, 224, 3), 90, np.float32)
     widest = STILL.model_copy(update={"blur": 0.5, "sharpen": 2.0})
     assert augment(flat, draw_augmentations(widest, 2, 224, 0), 224).numpy() == pytest.approx(flat)
@@ -83,7 +83,7 @@ def test_values_stay_in_the_range_of_pixels() -> None:
     assert values.max() <= 255
 
 
-def test_a_quarter_turn_keeps_the_proportions_that_the_camera_saw() -> None:
+def test_a_quarter_turn_keeps_the_aspect_ratio_of_the_camera() -> None:
     # One map: a quarter turn about the middle. Before they were squashed, images were 4:3, so a
     # step across the result is 4/3 of a step down the original.
     drawn = draw_augmentations(STILL.model_copy(update={"rotation": 90.0}), 200, 224, 1).maps
@@ -93,7 +93,7 @@ def test_a_quarter_turn_keeps_the_proportions_that_the_camera_saw() -> None:
     assert down == pytest.approx(np.ones(200), rel=1e-5)
 
 
-def test_zoom_stays_between_its_ends() -> None:
+def test_zoom_stays_within_its_limits() -> None:
     widest = STILL.model_copy(update={"zoom_in": 0.5, "zoom_out": 1.5})
     scale = np.abs(draw_augmentations(widest, 500, 224, 0).maps[:, 0])
     assert 0.5 <= scale.min() < 0.6

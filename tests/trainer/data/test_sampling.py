@@ -6,7 +6,7 @@ from lentigo_trainer.data.sampling import class_shares, epoch_rows
 LABELS = np.repeat(np.arange(7), [4, 9, 16, 1, 25, 100, 2])
 
 
-def test_the_square_root_lies_between_as_they_come_and_all_alike() -> None:
+def test_square_root_shares_lie_between_natural_and_balanced_ones() -> None:
     counts = np.bincount(LABELS)
     assert class_shares(LABELS, 1.0) == pytest.approx(counts / counts.sum())
     assert class_shares(LABELS, 0.0) == pytest.approx(np.full(7, 1 / 7))
@@ -26,7 +26,7 @@ def test_an_epoch_shows_each_class_in_its_share() -> None:
     assert np.abs(shown - 1_000 * class_shares(LABELS, 0.5)).max() <= 0.5
 
 
-def test_no_image_comes_again_before_all_of_its_class_have_come() -> None:
+def test_no_image_is_drawn_again_before_all_of_its_class() -> None:
     drawn = epoch_rows(LABELS, class_shares(LABELS, 0.5), 300, seed=3)
     for label in range(7):
         times = np.bincount(drawn, minlength=len(LABELS))[label == LABELS]

@@ -41,7 +41,7 @@ def test_images_deeper_in_a_folder_are_found(tmp_path: Path) -> None:
     assert names(folder) == expected
 
 
-def test_a_macs_resource_forks_are_no_images(tmp_path: Path) -> None:
+def test_macos_resource_forks_are_ignored(tmp_path: Path) -> None:
     folder = synthetic_ham10000(tmp_path / "ham", 1, size=(64, 48))
     expected = names(folder)
     with zipfile.ZipFile(folder / "HAM10000_images_part_1.zip", "a") as archive:

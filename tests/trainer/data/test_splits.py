@@ -59,13 +59,13 @@ def test_no_lesion_stands_on_both_sides(images_of_lesions: list[int]) -> None:
     assert sorted([*drawn.train, *drawn.validation]) == list(range(len(table)))
 
 
-def test_too_few_single_lesions_are_refused_in_words() -> None:
+def test_too_few_lesions_with_one_image_are_an_error() -> None:
     table = pd.DataFrame({"lesion_id": ["a", "b"], "image_id": ["1", "2"], "dx": ["nv", "mel"]})
     with pytest.raises(MetadataError, match="single image"):
         split(table)
 
 
-def test_a_limit_keeps_both_sides_apart_and_every_class_alive() -> None:
+def test_a_limit_keeps_both_sides_apart_and_every_class() -> None:
     table = published_records()
     whole = split(table)
     some = limited(whole, table, 300, seed=1)

@@ -23,7 +23,7 @@ def chosen(prepared: Prepared, recipe: Recipe, limit: int | None = None) -> Trai
     return choose_rows(config, prepared)
 
 
-def test_the_papers_recipe_trains_on_all_9077_and_watches_the_938(prepared: Prepared) -> None:
+def test_the_papers_recipe_trains_on_9077_images_and_validates_on_938(prepared: Prepared) -> None:
     rows = chosen(prepared, Recipe())
     assert rows.plan.per_class() == PLAN
     assert len(rows.used.train) == 9_077
@@ -32,31 +32,31 @@ def test_the_papers_recipe_trains_on_all_9077_and_watches_the_938(prepared: Prep
     assert np.array_equal(rows.watched, rows.whole.validation)
 
 
-def test_a_recipe_that_holds_out_learns_nothing_from_what_it_is_judged_on(
+def test_a_recipe_with_a_hold_out_does_not_train_on_it(
     prepared: Prepared,
 ) -> None:
     rows = chosen(prepared, Recipe(hold_out=True))
     lesions = prepared.records["lesion_id"].to_numpy()
-    learnt = set(lesions[rows.plan.source])
+    trained = set(lesions[rows.plan.source])
     for held in (rows.tuning, rows.hold_out, rows.whole.validation):
         assert len(held)
-        assert not learnt & set(lesions[held])
+        assert not trained & set(lesions[held])
     assert len(rows.whole.validation) == 938
 
 
-def test_what_is_watched_while_training_is_neither_the_hold_out_nor_the_938(
+def test_with_a_hold_out_epochs_are_evaluated_on_the_tuning_images(
     prepared: Prepared,
 ) -> None:
     rows = chosen(prepared, Recipe(hold_out=True))
     assert np.array_equal(rows.watched, rows.tuning)
 
 
-def test_a_network_that_learns_wholly_gets_originals_alone(prepared: Prepared) -> None:
+def test_fine_tuning_trains_on_originals_only(prepared: Prepared) -> None:
     rows = chosen(prepared, Recipe(hold_out=True, fine_tuning=FineTuning()))
     assert np.array_equal(rows.plan.source, rows.used.train)
     assert not rows.plan.replica.any()
 
 
-def test_a_limit_leaves_held_out_images_held_out(prepared: Prepared) -> None:
+def test_a_limit_keeps_held_out_images_out_of_training(prepared: Prepared) -> None:
     rows = chosen(prepared, Recipe(hold_out=True), limit=500)
     assert not set(rows.used.train) & (set(rows.tuning) | set(rows.hold_out))

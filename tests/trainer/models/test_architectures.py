@@ -48,7 +48,7 @@ def images() -> np.ndarray:
         ("mobilenet", 4_285_639, 2_914_823, 1_370_816),
     ],
 )
-def test_the_published_totals_hold_to_the_unit(
+def test_parameter_counts_equal_the_published_ones(
     networks: Networks, name: str, total: int, trainable: int, frozen: int
 ) -> None:
     published = Totals(total=total, trainable=trainable, frozen=frozen)
@@ -56,7 +56,9 @@ def test_the_published_totals_hold_to_the_unit(
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_every_entry_becomes_a_network_whose_parts_fit(networks: Networks, name: str) -> None:
+def test_every_architecture_builds_a_backbone_and_head_that_fit(
+    networks: Networks, name: str
+) -> None:
     built = networks(name)
     assert built.whole.input_shape == (None, 224, 224, 3)
     assert built.whole.output_shape == built.head.output_shape == (None, 7)
@@ -68,31 +70,33 @@ def test_every_entry_becomes_a_network_whose_parts_fit(networks: Networks, name:
 
 
 @pytest.mark.parametrize("name", ["cnn", "mobilenet_v3_small"])
-def test_parts_of_branches_or_none_make_up_the_whole(networks: Networks, name: str) -> None:
+def test_backbone_and_head_of_other_architectures_equal_the_whole_network(
+    networks: Networks, name: str
+) -> None:
     built = networks(name)
     parts = built.head(built.backbone(images()))
     np.testing.assert_allclose(parts, built.whole(images()), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_an_entry_says_whether_its_convolutions_are_plain(networks: Networks, name: str) -> None:
+def test_architectures_with_plain_convolutions_are_marked(networks: Networks, name: str) -> None:
     layers = networks(name).whole.layers
     depthwise = any(isinstance(layer, keras.layers.DepthwiseConv2D) for layer in layers)
     assert architecture(name).plain is not depthwise
 
 
-def test_only_the_cnn_learns_from_pictures(networks: Networks) -> None:
+def test_only_the_cnn_trains_on_images(networks: Networks) -> None:
     assert [name for name in ARCHITECTURES if networks(name).learns_from_images] == ["cnn"]
 
 
 @pytest.mark.parametrize("name", ["vgg16", "resnet50"])
-def test_features_of_a_frozen_base_are_pooled_and_small(networks: Networks, name: str) -> None:
+def test_features_of_a_frozen_backbone_are_pooled(networks: Networks, name: str) -> None:
     (channels,) = networks(name).backbone.output_shape[1:]
     assert 38_568 * channels * 2 < 400e6
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"])
-def test_of_the_successors_the_blocks_behind_the_last_halving_learn(
+def test_of_mobilenets_successors_the_blocks_after_the_last_downsampling_are_trained(
     networks: Networks, name: str
 ) -> None:
     features = networks(name).backbone.output_shape
@@ -101,16 +105,16 @@ def test_of_the_successors_the_blocks_behind_the_last_halving_learn(
 
 
 def test_caffe_scaling_is_keras_own() -> None:
-    given = images()
-    expected = keras.applications.vgg16.preprocess_input(given.copy())
-    np.testing.assert_allclose(CaffeScaling()(given), expected, rtol=1e-5, atol=1e-4)
+    pixels = images()
+    expected = keras.applications.vgg16.preprocess_input(pixels.copy())
+    np.testing.assert_allclose(CaffeScaling()(pixels), expected, rtol=1e-5, atol=1e-4)
 
 
-def test_what_keras_calls_its_scaling_is_what_the_others_get(networks: Networks) -> None:
-    given = images()
-    expected = keras.applications.mobilenet_v2.preprocess_input(given.copy())
+def test_the_other_architectures_get_keras_own_scaling(networks: Networks) -> None:
+    pixels = images()
+    expected = keras.applications.mobilenet_v2.preprocess_input(pixels.copy())
     for name in ("cnn", "mobilenet", "mobilenet_v2"):
-        found = networks(name).whole.get_layer("rescaling")(given)
+        found = networks(name).whole.get_layer("rescaling")(pixels)
         np.testing.assert_allclose(found, expected, atol=1e-5)
     scaling = [
         layer
@@ -120,14 +124,14 @@ def test_what_keras_calls_its_scaling_is_what_the_others_get(networks: Networks)
     assert len(scaling) == 1
 
 
-def test_the_last_23_layers_learn_and_no_other(network: Network) -> None:
+def test_exactly_the_last_23_layers_of_mobilenet_are_trained(network: Network) -> None:
     layers = network.whole.layers
     assert layers[-23].name == "conv_dw_11_bn"
     assert not any(layer.trainable_variables for layer in layers[:-23])
     assert all(layer.trainable for layer in layers[-23:])
 
 
-def test_trunk_and_tail_make_up_the_whole(network: Network) -> None:
+def test_backbone_and_head_equal_the_whole_network(network: Network) -> None:
     parts = network.head(network.backbone(images()))
     np.testing.assert_allclose(parts, network.whole(images()), rtol=1e-5, atol=1e-5)
 
@@ -161,7 +165,7 @@ def test_the_seed_decides_the_head() -> None:
     assert not np.array_equal(first, other)
 
 
-def test_an_unknown_architecture_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_architecture_error_lists_the_known_ones() -> None:
     with pytest.raises(TrainingError, match=r"'resnet'; there are: cnn, vgg16, .*mobilenet"):
         architecture("resnet")
 
@@ -205,7 +209,7 @@ def test_a_file_that_is_no_weight_file_is_refused(tmp_path: Path) -> None:
         build(architecture("mobilenet"), tmp_path, seed=0)
 
 
-def test_no_weights_and_no_network_names_both_ways_out() -> None:
+def test_a_failed_download_error_names_both_solutions() -> None:
     def offline(images: object, weights: str | None, seed: int) -> keras.Model:  # noqa: ARG001
         # What keras.utils.get_file raises when a download fails.
         raise Exception(f"URL fetch failure on {weights}")  # noqa: TRY002

@@ -6,14 +6,14 @@ import pytest
 from lentigo_trainer.system.native_output import held_back
 
 
-def test_what_a_library_writes_is_held_back(capfd: pytest.CaptureFixture[str]) -> None:
+def test_native_output_is_hidden(capfd: pytest.CaptureFixture[str]) -> None:
     with held_back():
         os.write(2, b"announcement\n")
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
 
 
-def test_it_is_shown_when_the_block_fails(capfd: pytest.CaptureFixture[str]) -> None:
+def test_native_output_is_shown_when_the_block_fails(capfd: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         os.write(2, b"the reason\n")
         raise ImportError
@@ -23,7 +23,7 @@ def test_it_is_shown_when_the_block_fails(capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr().err == "the reason\n"
 
 
-def test_what_was_said_before_keeps_its_place(capfd: pytest.CaptureFixture[str]) -> None:
+def test_earlier_output_keeps_its_place(capfd: pytest.CaptureFixture[str]) -> None:
     sys.stderr.write("before, ")
     with held_back():
         os.write(2, b"announcement\n")

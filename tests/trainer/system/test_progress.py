@@ -45,14 +45,14 @@ def test_an_unknown_total_and_a_note_are_shown() -> None:
     assert lines == ["Reading: 3 images, loss 0.42 in 0:00"]
 
 
-def test_a_step_that_fails_does_not_claim_to_have_ended() -> None:
+def test_a_step_that_fails_is_not_reported_as_finished() -> None:
     lines: list[str] = []
     with pytest.raises(KeyError), LineProgress(lines.append, Clock()).track("Reading", 2):
         raise KeyError
     assert lines == []
 
 
-def test_bars_may_lie_inside_one_another_and_be_interrupted_by_a_line() -> None:
+def test_bars_can_be_nested_and_interrupted_by_a_line() -> None:
     screen = io.StringIO()
     progress = BarProgress(Console(file=screen, force_terminal=True, width=120))
     with progress.track("Fitting", 2, "epochs") as outer:
@@ -65,13 +65,13 @@ def test_bars_may_lie_inside_one_another_and_be_interrupted_by_a_line() -> None:
     assert "epoch 1 [done]" in screen.getvalue()
 
 
-def test_a_stream_that_is_no_terminal_gets_lines() -> None:
+def test_a_stream_that_is_not_a_terminal_gets_lines() -> None:
     log = io.StringIO()
     progress_for(log).say("hello")
     assert log.getvalue() == "hello\n"
 
 
-def test_silence_accepts_everything() -> None:
+def test_silent_progress_accepts_everything() -> None:
     with SilentProgress().track("Quiet", 1) as step:
         step.advance()
         step.note("nothing")

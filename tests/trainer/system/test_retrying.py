@@ -13,7 +13,7 @@ def quiet(_line: str) -> None:
     pass
 
 
-def test_failures_are_counted_anew_after_progress() -> None:
+def test_failures_are_counted_again_from_zero_after_progress() -> None:
     outcomes = [0, 0, PROGRESS_BYTES, 0, 0]
     pauses: list[float] = []
 
@@ -31,7 +31,7 @@ def test_pauses_double_up_to_the_longest() -> None:
     assert [policy.pause(failures, None) for failures in (1, 2, 4, 9)] == [1, 2, 8, 10]
 
 
-def test_other_errors_are_not_tried_again() -> None:
+def test_other_errors_are_not_retried() -> None:
     pauses: list[float] = []
 
     def attempt() -> None:

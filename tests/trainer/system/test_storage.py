@@ -19,25 +19,25 @@ def test_a_full_disk_says_to_free_space(tmp_path: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO])
-def test_a_place_that_cannot_be_written_says_to_choose_another(tmp_path: Path, number: int) -> None:
+def test_an_unwritable_folder_says_to_choose_another(tmp_path: Path, number: int) -> None:
     message = f"{os.strerror(number)}.*another folder"
     with pytest.raises(StorageError, match=message), storage_errors(tmp_path):
         raise OSError(number, os.strerror(number))
 
 
-def test_a_full_disk_that_tensorflow_tells_of_in_words_is_one_too(tmp_path: Path) -> None:
+def test_a_full_disk_reported_by_tensorflow_is_recognised(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="is full"), storage_errors(tmp_path):
         raise RuntimeError("{{node SaveV2}} variables/x.data: No space left on device")
 
 
 @pytest.mark.parametrize("error", [ValueError("wrong"), FileNotFoundError(2, "gone")])
-def test_an_error_of_another_kind_stays_as_it_is(tmp_path: Path, error: Exception) -> None:
+def test_other_errors_are_raised_unchanged(tmp_path: Path, error: Exception) -> None:
     with pytest.raises(type(error)) as caught, storage_errors(tmp_path):
         raise error
     assert caught.value is error
 
 
-def test_an_error_of_ours_is_not_said_in_other_words(tmp_path: Path) -> None:
+def test_our_own_errors_are_raised_unchanged(tmp_path: Path) -> None:
     ours = WorkFolderError(os.strerror(errno.ENOSPC))
     with pytest.raises(WorkFolderError) as caught, storage_errors(tmp_path):
         raise ours
@@ -45,7 +45,7 @@ def test_an_error_of_ours_is_not_said_in_other_words(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not FULL_DEVICE.exists(), reason="this system has no /dev/full")
-def test_the_kernels_own_full_device_is_one() -> None:
+def test_the_full_device_of_the_kernel_is_a_full_disk() -> None:
     with (
         pytest.raises(StorageError, match="is full"),
         storage_errors(FULL_DEVICE),
@@ -54,20 +54,20 @@ def test_the_kernels_own_full_device_is_one() -> None:
         file.write(b"x")
 
 
-def test_a_file_where_a_folder_should_be_is_said_plainly(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
     in_the_way = tmp_path / "work"
     in_the_way.touch()
     with pytest.raises(StorageError, match="cannot be written"):
         write_whole(in_the_way / "run" / "file", lambda file: file.write(b"x"))
 
 
-def test_more_than_is_free_is_refused_before_it_is_written(tmp_path: Path) -> None:
+def test_too_little_free_space_is_an_error_before_writing(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"needs 1000000000.0 GB of free space; .* larger disk"):
         require_space(tmp_path, 10**18)
     require_space(tmp_path, 0)
 
 
-def test_a_file_appears_with_its_folders_and_all_of_its_content(tmp_path: Path) -> None:
+def test_a_file_is_written_with_its_folders_and_content(tmp_path: Path) -> None:
     path = tmp_path / "some" / "where" / "file"
     write_whole(path, lambda file: file.write(b"content"))
     assert path.read_bytes() == b"content"
@@ -75,7 +75,7 @@ def test_a_file_appears_with_its_folders_and_all_of_its_content(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
-def test_whatever_interrupts_a_write_the_file_is_as_it_was(
+def test_an_interrupted_write_leaves_the_file_unchanged(
     tmp_path: Path, error: BaseException
 ) -> None:
     path = tmp_path / "file"

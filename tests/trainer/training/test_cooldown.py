@@ -6,11 +6,11 @@ from lentigo_trainer.training.schedules import Cooldown
 @pytest.mark.parametrize(
     ("step", "rate"), [(0, 0.01), (79, 0.01), (80, 0.01), (90, 0.005), (99, 0.0005), (100, 0.0)]
 )
-def test_the_rate_stays_and_then_falls_in_a_straight_line(step: int, rate: float) -> None:
+def test_the_rate_is_constant_then_falls_in_a_straight_line(step: int, rate: float) -> None:
     assert float(Cooldown(0.01, steps=100, cooldown=20)(step)) == pytest.approx(rate, abs=1e-8)
 
 
-def test_without_a_cooldown_the_rate_stays_to_the_last_step() -> None:
+def test_without_a_cooldown_the_rate_is_constant() -> None:
     assert float(Cooldown(0.01, steps=100, cooldown=0)(99)) == pytest.approx(0.01)
 
 

@@ -62,15 +62,15 @@ def test_the_table_has_a_row_for_every_epoch(tmp_path: Path) -> None:
     }
 
 
-def test_a_run_that_goes_on_has_no_epoch_twice_and_none_missing(tmp_path: Path) -> None:
-    # Killed behind epoch 2, whose state was kept, but before it was logged.
+def test_a_resumed_run_logs_every_epoch_once(tmp_path: Path) -> None:
+    # Killed after epoch 2 was saved, but before it was logged.
     EpochLog(tmp_path).add(epoch(1))
     EpochLog(tmp_path, [epoch(1), epoch(2)]).add(epoch(3))
     assert {step for _, step in scalars(tmp_path / "logs" / "training")} == {1, 2, 3}
     assert len((tmp_path / "epochs.csv").read_text().splitlines()) == 4
 
 
-def test_a_full_disk_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_path: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -60,7 +60,7 @@ def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("until", "resumed_at"), [(600, 0), (1_100, 1_024), (2_400, 2_048)])
-def test_a_killed_pass_goes_on_behind_its_last_whole_chunk(
+def test_a_killed_pass_resumes_after_its_last_finished_chunk(
     tmp_path: Path, until: int, resumed_at: int
 ) -> None:
     computed(tmp_path / "whole", Rows())
@@ -83,7 +83,7 @@ def test_half_a_journal_line_is_not_trusted(tmp_path: Path) -> None:
     assert rest.starts == [1_024]
 
 
-def test_a_flipped_bit_is_found_and_placed(tmp_path: Path) -> None:
+def test_a_flipped_bit_is_found_with_its_row(tmp_path: Path) -> None:
     computed(tmp_path, Rows())
     data = tmp_path / "features.f16"
     content = bytearray(data.read_bytes())
@@ -101,7 +101,7 @@ def test_missing_rows_are_found(tmp_path: Path) -> None:
         computed(tmp_path, Rows())
 
 
-def test_a_journal_that_is_no_journal_is_damage(tmp_path: Path) -> None:
+def test_a_journal_that_is_not_json_is_damage(tmp_path: Path) -> None:
     (tmp_path / "features.jsonl").write_text("half a line of someth\n")
     with pytest.raises(DamagedCacheError):
         computed(tmp_path, Rows())
@@ -112,7 +112,7 @@ def test_a_journal_that_is_no_journal_is_damage(tmp_path: Path) -> None:
     [replace(KEY, images="other"), replace(KEY, plan="other"), replace(KEY, backbone="other")],
     ids=["images", "plan", "backbone"],
 )
-def test_features_of_something_else_are_never_mixed_in(tmp_path: Path, other: FeatureKey) -> None:
+def test_features_with_another_key_are_refused(tmp_path: Path, other: FeatureKey) -> None:
     computed(tmp_path, Rows())
     with pytest.raises(WorkFolderError, match="other images, rows or weights"):
         computed(tmp_path, Rows(), other)
@@ -126,7 +126,7 @@ def test_numbers_that_are_not_finite_never_reach_the_disk(tmp_path: Path) -> Non
     assert (tmp_path / "features.f16").stat().st_size == 0
 
 
-def test_the_journal_vouches_for_every_chunk(tmp_path: Path) -> None:
+def test_the_journal_has_a_checksum_for_every_chunk(tmp_path: Path) -> None:
     computed(tmp_path, Rows())
     content = (tmp_path / "features.f16").read_bytes()
     sums = [
@@ -137,7 +137,7 @@ def test_the_journal_vouches_for_every_chunk(tmp_path: Path) -> None:
     assert [f'"crc32": {crc}' in line for crc, line in zip(sums, lines, strict=True)] == [True] * 3
 
 
-def test_reading_gives_memory_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_releases_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feature_cache, "_RELEASE_BYTES", 100)
     stored = computed(tmp_path, Rows())
     for _ in range(20):

@@ -97,7 +97,7 @@ def average_in(checkpoint: Path, network: keras.Model) -> list[NDArray[np.float3
     return kept[-len(network.weights) :]
 
 
-def test_it_learns_on_small_pictures_and_on_large_ones(tmp_path: Path) -> None:
+def test_fine_tuning_fits_small_and_large_images(tmp_path: Path) -> None:
     history = trained(tmp_path / "c.npz")
     assert [figures.epoch for figures in history] == [1, 2, 3]
     assert history[-1].loss < history[0].loss
@@ -131,7 +131,7 @@ def test_a_restart_changes_nothing_before_it(tmp_path: Path) -> None:
     assert after[4] != after[3] != after[2]
 
 
-def test_the_rounds_averaged_are_the_mean_of_their_ends(tmp_path: Path) -> None:
+def test_average_cycles_gives_the_mean_of_the_ends_of_the_cycles(tmp_path: Path) -> None:
     once = SETTINGS.model_copy(update={"restarts": (Restart(after_epoch=2),), "stages": ()})
     both = once.model_copy(update={"average_cycles": True})
     ends = []
@@ -155,7 +155,7 @@ def test_the_seed_decides_the_result(tmp_path: Path) -> None:
     assert first != other
 
 
-def test_what_is_measured_and_left_behind_is_the_average(tmp_path: Path) -> None:
+def test_the_moving_average_is_evaluated_and_kept(tmp_path: Path) -> None:
     network = small()
     history = trained(tmp_path / "c.npz", network=network)
     watched = examples(2, rows=14)
@@ -166,32 +166,32 @@ def test_what_is_measured_and_left_behind_is_the_average(tmp_path: Path) -> None
     assert not np.array_equal(state(tmp_path / "c.npz")["v0"], network.get_weights()[0])
 
 
-def test_small_pictures_are_measured_small() -> None:
+def test_small_images_are_evaluated_at_their_size() -> None:
     shown = ResizedRows(examples(1).features, 64).take(np.arange(3))
     assert shown.shape == (3, 64, 64, 3)
     assert ResizedRows(examples(1).features, 224).take(np.arange(3)).shape == (3, 224, 224, 3)
 
 
-def test_bfloat16_is_left_behind(tmp_path: Path) -> None:
+def test_bfloat16_is_off_after_fine_tuning(tmp_path: Path) -> None:
     trained(tmp_path / "c.npz")
     options = tf.config.optimizer.get_experimental_options()
     assert not options.get("auto_mixed_precision_onednn_bfloat16")
 
 
-def test_a_recipe_of_the_other_kind_is_refused(tmp_path: Path) -> None:
+def test_a_recipe_without_fine_tuning_is_refused(tmp_path: Path) -> None:
     sides = (examples(1), examples(2, rows=14))
-    with pytest.raises(RecipeError, match="no table whole_network"):
+    with pytest.raises(RecipeError, match="no table fine_tuning"):
         fine_tune(small(), *sides, Recipe(), 0, tmp_path / "c.npz", SilentProgress())
 
 
-def test_at_another_side_the_weights_are_the_same_ones() -> None:
+def test_at_another_image_size_the_weights_are_shared() -> None:
     network = lively_mobilenet(3).whole
     smaller = at_side(network, 96)
     assert smaller.input_shape == (None, 96, 96, 3)
     assert [id(v) for v in smaller.weights] == [id(v) for v in network.weights]
 
 
-def test_nothing_of_mobilenet_is_frozen_when_it_learns_wholly() -> None:
+def test_fine_tuning_freezes_no_layer_of_mobilenet() -> None:
     network = build(with_all_layers_trainable(architecture("mobilenet"), 0.25), "random", seed=0)
     assert network.learns_from_images
     counted = totals(network)

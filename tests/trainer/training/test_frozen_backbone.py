@@ -12,7 +12,7 @@ from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone
 from lentigo_trainer.training.precision import cpu_info, multiplies_bfloat16
 from tests.trainer.networks import lively_mobilenet
 
-# Whether what TensorFlow is told to rewrite to bfloat16 is computed in it here.
+# Whether this processor computes in bfloat16 what TensorFlow compiles to bfloat16.
 REWRITES = (
     multiplies_bfloat16(cpu_info())
     and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
@@ -29,7 +29,7 @@ def images(rows: int) -> np.ndarray:
     return np.random.default_rng(rows).uniform(0, 255, (rows, 224, 224, 3)).astype(np.float32)
 
 
-def test_it_gives_keras_features_whatever_the_batch(network: Network) -> None:
+def test_features_equal_keras_for_every_batch_size(network: Network) -> None:
     backbone = FrozenBackbone(network.backbone, threads=1)
     assert backbone.shape == (14, 14, 512)
     for rows in (BATCH, 3, BATCH):
@@ -42,7 +42,7 @@ def test_it_gives_keras_features_whatever_the_batch(network: Network) -> None:
     ("name", "shape", "off"),
     [("mobilenet_v3_small", (14, 14, 48), 1e-3), ("resnet50", (2048,), 1e-2)],
 )
-def test_branches_gates_and_pooled_bases_agree_too(
+def test_features_of_branched_gated_and_pooled_networks_equal_keras(
     name: str, shape: tuple[int, ...], off: float
 ) -> None:
     chosen = architecture(name)
@@ -55,7 +55,7 @@ def test_branches_gates_and_pooled_bases_agree_too(
         np.testing.assert_allclose(found, expected, atol=off * np.abs(expected).max())
 
 
-def test_its_digest_tells_the_values_apart(network: Network) -> None:
+def test_the_digest_depends_on_the_weights(network: Network) -> None:
     same = FrozenBackbone(network.backbone, threads=1).digest
     assert same == FrozenBackbone(network.backbone, threads=2).digest
     assert same != FrozenBackbone(lively_mobilenet(7).backbone, threads=1).digest
@@ -75,7 +75,7 @@ def rewrites() -> bool:
     return bool(options.get("auto_mixed_precision_onednn_bfloat16"))
 
 
-def test_its_digest_tells_the_arithmetic_apart_and_leaves_it_behind(has_bfloat16: bool) -> None:
+def test_the_digest_depends_on_the_arithmetic_and_bfloat16_is_off_after(has_bfloat16: bool) -> None:
     image = keras.Input((8, 8, 3))
     # With nothing in it to rewrite, so that any processor can compute what this one claims to.
     small = keras.Model(image, keras.layers.Rescaling(2.0)(image))
@@ -118,7 +118,7 @@ def test_it_rounds_only_on_a_processor_that_has_bfloat16(has_bfloat16: bool) -> 
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_a_trunk_that_gives_no_numbers_is_refused(plain: bool) -> None:
+def test_a_backbone_that_computes_nan_is_refused(plain: bool) -> None:
     image = keras.Input((8, 8, 3))
     broken = keras.Model(image, keras.layers.Rescaling(float("nan"))(image))
     with pytest.raises(WeightsError, match="other numbers in the fast pass"):

@@ -17,7 +17,7 @@ def test_with_strength_zero_it_is_cross_entropy() -> None:
     assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_with_strength_one_equal_logits_cost_what_guessing_by_share_costs() -> None:
+def test_with_strength_one_equal_logits_cost_as_much_as_guessing_by_share() -> None:
     flat = np.zeros((4, 7), np.float32)
     shares = np.array([0.4, 0.2, 0.1, 0.1, 0.1, 0.05, 0.05])
     targets = np.eye(7, dtype=np.float32)[[0, 0, 1, 5]]
@@ -30,7 +30,7 @@ def test_a_class_that_is_never_drawn_is_not_adjusted_to_infinity() -> None:
     assert np.isfinite(float(found))
 
 
-def test_smoothing_asks_for_less_than_certainty() -> None:
+def test_with_label_smoothing_certainty_is_not_optimal() -> None:
     sure = np.eye(7, dtype=np.float32)[:1] * 30
     plain, smooth = (
         float(adjusted_cross_entropy(np.full(7, 1 / 7), 1, smoothing)(TARGETS[:1], sure))
@@ -41,7 +41,7 @@ def test_smoothing_asks_for_less_than_certainty() -> None:
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
-def test_frequencies_are_put_back_by_their_power(power: float) -> None:
+def test_frequencies_are_restored_by_their_power(power: float) -> None:
     layer = keras.layers.Dense(7, bias_initializer="ones")
     layer.build((None, 3))
     restore_frequencies(layer, class_shares(np.array([0] * 6 + [5] * 2), 1), power)

@@ -33,20 +33,20 @@ def worked_through(folder: Path, first: int = 0, stop: int | None = None) -> Non
             return
 
 
-def test_a_pass_takes_what_its_batches_take(tmp_path: Path) -> None:
+def test_the_time_of_a_pass_is_the_sum_over_its_batches(tmp_path: Path) -> None:
     worked_through(tmp_path)
     assert pass_seconds(tmp_path, ROWS) == -(-ROWS // 16)
 
 
-def test_a_killed_pass_counts_the_chunk_that_it_left_once(tmp_path: Path) -> None:
-    # Killed in the second chunk of 1,024 rows, 64 batches, which is then done anew.
+def test_an_unfinished_chunk_of_a_killed_pass_counts_once(tmp_path: Path) -> None:
+    # Killed in the second chunk of 1,024 rows, 64 batches, which is then computed again.
     worked_through(tmp_path, stop=100)
     assert pass_seconds(tmp_path, ROWS) is None
     worked_through(tmp_path, first=1_024)
     assert pass_seconds(tmp_path, ROWS) == -(-ROWS // 16)
 
 
-def test_a_chunk_that_was_timed_but_not_vouched_for_counts_once(tmp_path: Path) -> None:
+def test_a_chunk_that_was_timed_twice_counts_once(tmp_path: Path) -> None:
     worked_through(tmp_path)
     worked_through(tmp_path, first=1_024)
     assert pass_seconds(tmp_path, ROWS) == -(-ROWS // 16)
@@ -59,7 +59,7 @@ def test_a_pass_that_was_not_timed_has_no_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", ["half a li", "[]", "{}", '{"row": 0, "rows": null, "seconds": 1}']
 )
-def test_a_damaged_record_of_time_is_none(tmp_path: Path, line: str) -> None:
+def test_a_damaged_file_of_times_gives_no_time(tmp_path: Path, line: str) -> None:
     worked_through(tmp_path)
     with (tmp_path / "time.jsonl").open("a") as file:
         file.write(line + "\n")

@@ -12,7 +12,7 @@ def rewrites() -> bool:
 
 @pytest.mark.parametrize("wanted", [True, False])
 @pytest.mark.parametrize("has", [True, False])
-def test_the_rewrite_is_on_where_it_is_wanted_and_the_processor_has_bfloat16(
+def test_bfloat16_is_on_only_if_requested_and_supported(
     monkeypatch: pytest.MonkeyPatch, wanted: bool, has: bool
 ) -> None:
     monkeypatch.setattr("lentigo_trainer.training.precision.bfloat16_is_faster", lambda: has)
@@ -21,7 +21,7 @@ def test_the_rewrite_is_on_where_it_is_wanted_and_the_processor_has_bfloat16(
     assert not rewrites()
 
 
-def test_the_rewrite_is_off_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bfloat16_is_off_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lentigo_trainer.training.precision.bfloat16_is_faster", lambda: True)
     with pytest.raises(ZeroDivisionError), in_bfloat16(wanted=True):
         raise ZeroDivisionError

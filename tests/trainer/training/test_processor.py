@@ -11,7 +11,7 @@ SAPPHIRE = CORE.format("avx512f amx_bf16 amx_tile")
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("text", "expected"),
     [
         (AMD, True),
         (SAPPHIRE + SAPPHIRE, True),
@@ -22,16 +22,16 @@ SAPPHIRE = CORE.format("avx512f amx_bf16 amx_tile")
         ("", False),
     ],
 )
-def test_bfloat16_is_found_among_the_flags_of_every_core(told: str, expected: bool) -> None:
-    assert multiplies_bfloat16(told) is expected
+def test_bfloat16_is_found_among_the_flags_of_every_core(text: str, expected: bool) -> None:
+    assert multiplies_bfloat16(text) is expected
 
 
-def test_its_name_is_the_makers() -> None:
+def test_the_processor_name_is_that_of_the_first_core() -> None:
     assert processor_name(AMD + XEON) == "Made Up 9000 @ 2.50GHz"
     assert processor_name("") is None
 
 
-def test_a_system_without_the_file_tells_nothing(
+def test_cpu_info_is_empty_without_proc_cpuinfo(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("lentigo_trainer.training.precision._CPU_INFO", tmp_path / "absent")

@@ -10,11 +10,11 @@ def test_the_rate_rises_in_a_line_and_falls_along_a_cosine(step: int, rate: floa
     assert float(WarmupCosine(1.0, steps=110, warm_up=10)(step)) == pytest.approx(rate, abs=1e-2)
 
 
-def test_without_a_warm_up_it_starts_at_its_highest() -> None:
+def test_without_a_warm_up_the_rate_starts_at_its_highest() -> None:
     assert float(WarmupCosine(0.3, steps=10, warm_up=0)(0)) == pytest.approx(0.3)
 
 
-def test_a_run_that_only_warms_up_ends_at_its_highest() -> None:
+def test_a_run_that_only_warms_up_ends_at_the_highest_rate() -> None:
     assert float(WarmupCosine(0.3, steps=4, warm_up=4)(3)) == pytest.approx(0.3)
 
 

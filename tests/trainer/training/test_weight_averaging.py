@@ -9,7 +9,7 @@ def weight() -> keras.Variable:
     return keras.Variable(np.zeros(2, np.float32))
 
 
-def test_it_starts_fast_and_then_keeps_its_decay() -> None:
+def test_the_moving_average_adapts_fast_then_keeps_its_decay() -> None:
     moved = weight()
     average = WeightAverage([moved], moving_average(0.2))
     moved.assign([1.0, 2.0])
@@ -23,7 +23,7 @@ def test_it_starts_fast_and_then_keeps_its_decay() -> None:
         assert moved.numpy() == pytest.approx([expected, 2 * expected])
 
 
-def test_used_for_a_while_the_weights_come_back() -> None:
+def test_the_weights_return_after_the_average_was_applied() -> None:
     moved = weight()
     average = WeightAverage([moved], moving_average(0.9))
     moved.assign([3.0, 4.0])
@@ -32,7 +32,7 @@ def test_used_for_a_while_the_weights_come_back() -> None:
     assert moved.numpy().tolist() == [3.0, 4.0]
 
 
-def test_used_for_good_the_weights_are_the_average() -> None:
+def test_applying_the_average_replaces_the_weights() -> None:
     moved = weight()
     average = WeightAverage([moved], moving_average(0.9))
     moved.assign([3.0, 4.0])
@@ -40,7 +40,7 @@ def test_used_for_good_the_weights_are_the_average() -> None:
     assert moved.numpy().tolist() == [0.0, 0.0]
 
 
-def test_it_is_the_mean_of_what_was_taken_in() -> None:
+def test_a_uniform_average_is_the_mean_of_its_updates() -> None:
     moved = keras.Variable(np.array([9.0, 9.0], np.float32))
     average = WeightAverage([moved], uniform_mean)
     for values in ([1.0, 2.0], [3.0, 2.0], [5.0, 8.0]):
@@ -50,7 +50,7 @@ def test_it_is_the_mean_of_what_was_taken_in() -> None:
     assert moved.numpy() == pytest.approx([3.0, 4.0])
 
 
-def test_of_one_round_it_is_that_rounds_end() -> None:
+def test_a_uniform_average_of_one_update_is_that_update() -> None:
     moved = keras.Variable(np.array([9.0], np.float32))
     average = WeightAverage([moved], uniform_mean)
     moved.assign([0.3])

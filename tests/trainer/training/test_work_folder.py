@@ -82,7 +82,7 @@ def test_the_number_of_cores_does_not_make_another_run() -> None:
     assert "cores" not in identity()
 
 
-def test_every_epoch_is_written_down(tmp_path: Path) -> None:
+def test_the_history_has_every_epoch(tmp_path: Path) -> None:
     epoch = EpochMetrics(
         epoch=1,
         accuracy=0.5,
@@ -96,5 +96,5 @@ def test_every_epoch_is_written_down(tmp_path: Path) -> None:
     assert [EpochMetrics(**row) for row in rows] == [epoch]
 
 
-def test_a_digest_tells_where_one_line_ends() -> None:
+def test_a_digest_depends_on_where_lines_end() -> None:
     assert digest_of(iter(["ab", "c"])) != digest_of(iter(["a", "bc"]))

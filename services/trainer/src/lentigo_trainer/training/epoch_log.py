@@ -80,8 +80,8 @@ class EpochLog:
     def _write_table(self) -> None:
         text = io.StringIO()
         rows = [epoch.row() for epoch in self._epochs]
-        measured = {name for row in rows for name in row}
-        optional = {"validation_balanced_accuracy"} - measured
+        present = {name for row in rows for name in row}
+        optional = {"validation_balanced_accuracy"} - present
         names = [field.name for field in fields(EpochMetrics) if field.name not in optional]
         table = csv.DictWriter(text, names, lineterminator="\n")
         table.writeheader()

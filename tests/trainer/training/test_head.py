@@ -79,7 +79,7 @@ def state(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
         return {name: kept[name] for name in kept.files if name != "history"}
 
 
-def test_it_learns(tmp_path: Path) -> None:
+def test_training_the_head_lowers_the_loss(tmp_path: Path) -> None:
     history = trained(tmp_path / "c.npz")
     assert [figures.epoch for figures in history] == [1, 2, 3]
     assert history[-1].loss < history[0].loss
@@ -114,7 +114,7 @@ def test_a_resumed_run_repeats_no_finished_epoch(tmp_path: Path) -> None:
     assert seen == [3]
 
 
-def test_a_finished_run_gives_its_network_back(tmp_path: Path) -> None:
+def test_a_finished_run_restores_its_network(tmp_path: Path) -> None:
     first, second = head(), head(seed=7)
     args = (examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress())
     train_head(first, *args)
@@ -130,7 +130,7 @@ def test_the_seed_decides_the_result(tmp_path: Path) -> None:
     assert first == again != other
 
 
-def test_the_figures_are_those_of_the_validation_rows(tmp_path: Path) -> None:
+def test_the_validation_metrics_are_those_of_the_validation_rows(tmp_path: Path) -> None:
     model = head()
     history = train_head(
         model, examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress()
@@ -143,7 +143,7 @@ def test_the_figures_are_those_of_the_validation_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"not an archive"])
-def test_a_damaged_checkpoint_is_said_to_be_one(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_checkpoint_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "c.npz").write_bytes(content)
     with pytest.raises(DamagedCacheError, match=r"c\.npz cannot be read. Delete it"):
         trained(tmp_path / "c.npz")
@@ -157,11 +157,11 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
         train_head(other, examples(1), examples(2), RECIPE, 0, tmp_path / "c.npz", SilentProgress())
 
 
-def test_rows_may_be_float32_too(tmp_path: Path) -> None:
-    def as_float32(given: Examples) -> Examples:
-        table = given.features
+def test_features_can_be_float32(tmp_path: Path) -> None:
+    def as_float32(examples: Examples) -> Examples:
+        table = examples.features
         assert isinstance(table, Table)
-        return Examples(Wide(table.values.astype(np.float32)), given.labels)
+        return Examples(Wide(table.values.astype(np.float32)), examples.labels)
 
     half = trained(tmp_path / "half.npz")
     sides = (as_float32(examples(1)), as_float32(examples(2)))
@@ -169,7 +169,7 @@ def test_rows_may_be_float32_too(tmp_path: Path) -> None:
     assert without_time(half) == without_time(wide)
 
 
-def test_what_a_checkpoint_came_to_can_be_read_without_a_network(tmp_path: Path) -> None:
+def test_the_metrics_in_a_checkpoint_can_be_read_without_a_network(tmp_path: Path) -> None:
     assert finished_epochs(tmp_path / "c.npz") == ()
     with pytest.raises(KilledError):
         trained(tmp_path / "c.npz", stop_after=2)
