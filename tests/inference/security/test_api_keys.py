@@ -1,3 +1,4 @@
+import json
 import socket
 import stat
 import threading
@@ -17,6 +18,7 @@ from lentigo_inference.security.api_keys import (
     read_keys,
     remove_key,
 )
+from tests.inference.security.old_key_file import SCHEMA_1, SCHEMA_1_KEY
 
 PREDICT = frozenset({Scope.PREDICT})
 
@@ -90,6 +92,42 @@ def test_a_damaged_file_is_told_and_not_repeated(tmp_path: Path, content: str) -
         read_keys(path)
     assert raised.value.__cause__ is not None
     with pytest.raises(KeyFileError, match="is damaged"):
+        add_key(path, make_key("ward", PREDICT)[0])
+    assert path.read_text() == content
+
+
+def test_a_file_of_schema_1_is_read_and_its_key_matches(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(SCHEMA_1)
+    (record,) = read_keys(path).keys
+    key = PresentedKey.parse(SCHEMA_1_KEY)
+    assert key is not None
+    assert (record.id, record.name, record.scopes) == (key.id, "ward", PREDICT)
+    assert record.matches(key.secret)
+    assert not record.matches(key.secret + "x")
+
+
+def test_a_file_of_schema_1_becomes_schema_2_with_the_first_change(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(SCHEMA_1)
+    (old,) = read_keys(path).keys
+    new, _text = make_key("ward-b", PREDICT)
+    add_key(path, new)
+    assert json.loads(path.read_text())["schema_version"] == 2
+    assert read_keys(path).keys == (old, new)
+    remove_key(path, "ward")
+    document = json.loads(path.read_text())
+    assert document["schema_version"] == 2
+    assert set(document["keys"][0]) == {"id", "name", "scopes", "created", "sha256"}
+
+
+def test_a_file_of_an_unknown_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    content = '{"schema_version": 3, "keys": []}'
+    path.write_text(content)
+    with pytest.raises(KeyFileError, match="has schema 3, and this release reads 1 and 2"):
+        read_keys(path)
+    with pytest.raises(KeyFileError, match="has schema 3"):
         add_key(path, make_key("ward", PREDICT)[0])
     assert path.read_text() == content
 

@@ -9,11 +9,12 @@ import structlog
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.security.api_keys import Scope, add_key, make_key, remove_key
-from lentigo_inference.security.authenticator import Gatekeeper
+from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.server.middleware import RefusalLog
 from lentigo_inference.serving.request_record import RequestRecord
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import PREDICTIONS, problem_of, running
+from tests.inference.security.old_key_file import SCHEMA_1, SCHEMA_1_KEY
 from tests.models import publish_plain
 
 pytestmark = pytest.mark.anyio
@@ -110,21 +111,29 @@ async def test_refusals_are_told_by_problem_and_key_once_they_are_many() -> None
     assert {entry["event"] for entry in logs} == {"requests refused"}
 
 
-async def test_a_key_is_recognised_once_it_was_proven_and_no_longer_than_it_is_valid(
+async def test_a_key_has_its_name_at_once_for_as_long_as_it_is_in_the_file(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "keys.json"
     record, key = make_key("ward-7", frozenset({Scope.PREDICT}))
     add_key(file, record)
-    gatekeeper = Gatekeeper(file)
-    try:
-        assert gatekeeper.recognise(key) is None
-        await gatekeeper.identify(key, Scope.PREDICT)
-        assert gatekeeper.recognise(key) == "ward-7"
-        for other in (None, "", key[:-1], key.replace(record.id, "00" * (len(record.id) // 2))):
-            assert gatekeeper.recognise(other) is None
-        remove_key(file, "ward-7")
-        gatekeeper.refresh()
-        assert gatekeeper.recognise(key) is None
-    finally:
-        gatekeeper.close()
+    authenticator = Authenticator(file)
+    assert authenticator.name_of(key) == "ward-7"
+    for other in (None, "", key[:-1], key.replace(record.id, "00" * (len(record.id) // 2))):
+        assert authenticator.name_of(other) is None
+    remove_key(file, "ward-7")
+    authenticator.refresh()
+    assert authenticator.name_of(key) is None
+
+
+async def test_a_key_of_schema_1_has_its_name_at_once_after_it_was_proven(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(SCHEMA_1)
+    authenticator = Authenticator(file)
+    assert authenticator.name_of(SCHEMA_1_KEY) is None
+    await authenticator.authenticate(SCHEMA_1_KEY)
+    assert authenticator.name_of(SCHEMA_1_KEY) == "ward"
+    assert authenticator.name_of(SCHEMA_1_KEY[:-1]) is None
+    remove_key(file, "ward")
+    authenticator.refresh()
+    assert authenticator.name_of(SCHEMA_1_KEY) is None

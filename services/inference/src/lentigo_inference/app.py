@@ -28,7 +28,7 @@ from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.engines.selection import engine_loader
 from lentigo_inference.observability.metrics import Metrics, ServiceState
 from lentigo_inference.observability.tracing import Tracing
-from lentigo_inference.security.authenticator import Gatekeeper
+from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.server.middleware import Head, Overload, RequestLog
 from lentigo_inference.serving.admission import Admission, Stopping
@@ -154,7 +154,7 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
-        gatekeeper = Gatekeeper(settings.key_file)
+        authenticator = Authenticator(settings.key_file)
         store = ModelStore(settings.model_repository)
         inference = InferenceThread()
         decoding = DecodePool(settings.decode_threads, settings.image_limits(), metrics.decoded)
@@ -180,7 +180,7 @@ def _lifespan(
         state = ServiceState(slot, reloader, batcher, admission, stopping)
         watcher = Watcher(reloader.check, settings.reload_interval_s, wait)
         watcher.start()
-        key_watcher = Watcher(gatekeeper.refresh, _KEY_INTERVAL_S, wait)
+        key_watcher = Watcher(authenticator.refresh, _KEY_INTERVAL_S, wait)
         key_watcher.start()
         try:
             if tracing is not None:
@@ -196,7 +196,7 @@ def _lifespan(
                         predictor=predictor,
                         admission=admission,
                         stopping=stopping,
-                        gatekeeper=gatekeeper,
+                        authenticator=authenticator,
                         rate_limit=RateLimit(settings.rate_limit_per_minute),
                         metrics=metrics,
                     )
@@ -204,7 +204,6 @@ def _lifespan(
         finally:
             await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
             await asyncio.to_thread(key_watcher.stop, _STOP_TIMEOUT_S)
-            gatekeeper.close()
             slot.close()
             # Waiting on the loop would keep the end of the grace period from being noticed.
             await asyncio.to_thread(decoding.close)

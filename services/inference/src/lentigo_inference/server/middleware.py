@@ -222,7 +222,9 @@ class Overload:
                     request = Request(scope)
                     scope["route"] = route
                     request.state.record.refused_at_once = True
-                    request.state.record.key = services.gatekeeper.recognise(presented_key(request))
+                    request.state.record.key = services.authenticator.name_of(
+                        presented_key(request)
+                    )
                     response = await refusal(request, error)
                     await response(scope, receive, send)
                     return
