@@ -10,7 +10,8 @@ from lentigo_contract.manifest.engines import EngineName, Golden, GoldenAnswer, 
 from lentigo_contract.manifest.manifest import FileRecord, Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_inference.engines.base import Engine, Images, Prediction
-from lentigo_inference.engines.selection import EngineSetting, check_golden, choose, engine_loader
+from lentigo_inference.engines.selection import check_golden, choose, engine_loader
+from lentigo_inference.settings import EngineSetting
 from tests.fakes import made_agreement, made_manifest
 from tests.models import PlainEngine, expected, publish_plain
 

@@ -176,7 +176,7 @@ async def test_a_service_that_is_being_stopped_is_not_ready_and_still_tells(
 ) -> None:
     publish_plain(store, 1)
     async with running(settings) as service:
-        service.state.stopping.begin()
+        service.state.shutdown.begin()
         assert (await service.predict()).status_code == 503
         seen = await scrape(service.client)
     assert seen.value("lentigo_ready") == 0

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from starlette.datastructures import Headers
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.observability.logging import Seldom
+from lentigo_inference.observability.logging import ThrottleFilter
 from lentigo_inference.observability.tracing import Tracing, parent_of, traces_wanted
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
@@ -252,10 +252,10 @@ def test_before_it_is_opened_nothing_is_traced_and_closing_does_no_harm() -> Non
 
 def test_a_message_that_repeats_is_shown_once_in_a_while() -> None:
     now = 0.0
-    seldom = Seldom(600, lambda: now)
+    throttle = ThrottleFilter(600, lambda: now)
 
     def shown(text: str, *arguments: object) -> bool:
-        return seldom.filter(logging.LogRecord("a", 30, "", 0, text, arguments, None))
+        return throttle.filter(logging.LogRecord("a", 30, "", 0, text, arguments, None))
 
     assert [shown("away: %s", turn) for turn in range(3)] == [True, False, False]
     assert shown("another")

@@ -8,10 +8,10 @@ import pytest
 import structlog
 
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.observability.records import RequestRecord
 from lentigo_inference.security.api_keys import Scope, add_key, make_key, remove_key
 from lentigo_inference.security.authenticator import Authenticator
-from lentigo_inference.server.middleware import RefusalLog
-from lentigo_inference.serving.request_record import RequestRecord
+from lentigo_inference.server.request_log import RefusalLog
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import PREDICTIONS, problem_of, running
 from tests.inference.security.old_key_file import SCHEMA_1, SCHEMA_1_KEY

@@ -173,7 +173,7 @@ def test_what_is_no_http_is_400_and_ends_its_connection(settings: Settings, garb
             assert answer.readline().startswith(b"HTTP/1.1 400 ")
             with suppress(ConnectionError):
                 answer.read()
-        service.until(lambda: service.stopping.under_way == 0)
+        service.until(lambda: service.shutdown.under_way == 0)
 
 
 def test_a_whole_request_in_front_of_what_is_no_http_is_answered(settings: Settings) -> None:

@@ -94,7 +94,7 @@ def test_a_body_that_never_ends_is_408(hasty: Settings, path: str) -> None:
             received = answer.read()
         assert received.startswith(b"HTTP/1.1 408 ")
         assert b"urn:lentigo:problem:upload-timeout" in received
-        service.until(lambda: service.stopping.under_way == 0)
+        service.until(lambda: service.shutdown.under_way == 0)
         assert_serves(service)
 
 
@@ -122,8 +122,8 @@ def test_a_client_that_leaves_amid_its_upload_gives_its_place_back(patient: Sett
         for _ in range(3):
             with connected(service) as connection:
                 connection.sendall(HEAD + DATA[:100])
-                service.until(lambda: service.stopping.under_way == 1)
-            service.until(lambda: service.stopping.under_way == 0)
+                service.until(lambda: service.shutdown.under_way == 1)
+            service.until(lambda: service.shutdown.under_way == 0)
         assert_serves(service)
 
 
@@ -139,11 +139,11 @@ def test_a_client_that_leaves_amid_inference_costs_none_and_harms_no_neighbour(
         first.sendall(HEAD + DATA)
         assert engine.reached.wait(DEADLINE_S)
         stays.sendall(HEAD + DATA)
-        service.until(lambda: service.stopping.under_way == 2)
+        service.until(lambda: service.shutdown.under_way == 2)
         with connected(service) as leaves:
             leaves.sendall(HEAD + DATA)
-            service.until(lambda: service.stopping.under_way == 3)
-        service.until(lambda: service.stopping.under_way == 2)
+            service.until(lambda: service.shutdown.under_way == 3)
+        service.until(lambda: service.shutdown.under_way == 2)
         engine.opened.set()
         for connection in (first, stays):
             with connection.makefile("rb") as answer:
@@ -173,7 +173,7 @@ def test_a_body_that_is_no_http_ends_its_connection_and_nothing_fails(
                     with suppress(ConnectionError):
                         answer.read()
                 assert first.startswith(b"HTTP/1.1 4")
-        service.until(lambda: service.stopping.under_way == 0)
+        service.until(lambda: service.shutdown.under_way == 0)
         assert_serves(service)
     assert not [entry for entry in logs if entry["log_level"] == "error"]
     assert "Exception in ASGI" not in caplog.text

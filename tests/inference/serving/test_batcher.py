@@ -11,7 +11,8 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.engines.base import Images, Prediction
 from lentigo_inference.errors import DeadlineExceededError, ServiceBusyError
-from lentigo_inference.serving.batcher import Batcher, BatchLimits, BatchRecord, Throughput
+from lentigo_inference.observability.records import BatchRecord
+from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
 from lentigo_inference.serving.model_slot import LoadedModel
 from tests.models import PlainEngine, expected, publish_plain
 

@@ -6,7 +6,7 @@ import pytest
 from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.engines.base import EngineInTurn, Images, Prediction
-from lentigo_inference.serving.engine_thread import InferenceThread
+from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.model_slot import LoadedModel
 from tests.models import PlainEngine, expected, publish_plain
 
@@ -21,7 +21,7 @@ def test_an_engine_in_turn_runs_on_the_engine_thread_and_answers_as_it_does_alon
             threads.append(threading.current_thread().name)
             return super().predict(images)
 
-    inference = InferenceThread()
+    inference = EngineThread()
     engine = EngineInTurn(Noting(1), inference.in_turn)
     found = engine.predict(IMAGES)
     inference.close()
@@ -35,7 +35,7 @@ def test_what_fails_in_turn_fails_where_it_was_asked_for() -> None:
         def predict(self, _images: Images) -> Prediction:
             raise EngineError("The runtime failed.")
 
-    inference = InferenceThread()
+    inference = EngineThread()
     with pytest.raises(EngineError, match="The runtime failed"):
         EngineInTurn(Broken(1), inference.in_turn).predict(IMAGES)
     inference.close()
@@ -44,7 +44,7 @@ def test_what_fails_in_turn_fails_where_it_was_asked_for() -> None:
 def test_once_it_is_closed_nothing_runs_and_what_is_retired_is_still_closed(
     store: ModelStore,
 ) -> None:
-    inference = InferenceThread()
+    inference = EngineThread()
     inference.close()
     engine = PlainEngine(1)
     with pytest.raises(EngineError, match="being stopped"):

@@ -26,16 +26,18 @@ from lentigo_inference.api.openapi import PREDICTIONS, describe
 from lentigo_inference.api.problems import install_problem_handlers
 from lentigo_inference.engines.base import EngineLoader
 from lentigo_inference.engines.selection import engine_loader
-from lentigo_inference.observability.metrics import Metrics, ServiceState
+from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.observability.tracing import Tracing
 from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.security.rate_limit import RateLimit
-from lentigo_inference.server.middleware import Head, Overload, RequestLog
-from lentigo_inference.serving.admission import Admission, Stopping
-from lentigo_inference.serving.batcher import Batcher, Throughput
+from lentigo_inference.server.middleware import HeadMethodMiddleware, LoadSheddingMiddleware
+from lentigo_inference.server.request_log import RequestLogMiddleware
+from lentigo_inference.serving.admission import Admission, Shutdown
+from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
 from lentigo_inference.serving.decoding import DecodePool
-from lentigo_inference.serving.engine_thread import InferenceThread
-from lentigo_inference.serving.model_manager import Reloader
+from lentigo_inference.serving.engine_thread import EngineThread
+from lentigo_inference.serving.gauges import ServingGauges
+from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
 from lentigo_inference.serving.watcher import Wait, Watcher
@@ -73,7 +75,7 @@ def create_app(
     *,
     load: EngineLoader | None = None,
     wait: Wait | None = None,
-    stopping: Stopping | None = None,
+    shutdown: Shutdown | None = None,
     registry: CollectorRegistry | None = None,
     tracing: Tracing | None = None,
 ) -> FastAPI:
@@ -83,7 +85,7 @@ def create_app(
         settings: how it runs.
         load: loads a version; by default with the runtime that the settings name.
         wait: waits between two looks at the repository; by default by the clock.
-        stopping: whoever runs the service begins it; by default nobody does.
+        shutdown: the caller begins it; by default it never begins.
         registry: takes the metrics; by default a new one.
         tracing: makes spans; by default there are none.
     """
@@ -95,7 +97,7 @@ def create_app(
             settings,
             load,
             wait,
-            stopping or Stopping(),
+            shutdown or Shutdown(),
             measured,
             tracing,
         ),
@@ -117,7 +119,10 @@ def create_app(
 
 def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -> list[Middleware]:
     """Give what stands around every request, the outermost first."""
-    middleware = [Middleware(RequestLog, metrics, tracing), Middleware(Head)]
+    middleware = [
+        Middleware(RequestLogMiddleware, metrics, tracing),
+        Middleware(HeadMethodMiddleware),
+    ]
     if settings.cors_origins:
         middleware.append(
             Middleware(
@@ -141,14 +146,14 @@ def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -
         for route in router.routes
         if isinstance(route, APIRoute) and PREDICTIONS in route.tags
     ]
-    return [*middleware, Middleware(Overload, predicting)]
+    return [*middleware, Middleware(LoadSheddingMiddleware, predicting)]
 
 
 def _lifespan(
     settings: Settings,
     load: EngineLoader | None,
     wait: Wait | None,
-    stopping: Stopping,
+    shutdown: Shutdown,
     metrics: Metrics,
     tracing: Tracing | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
@@ -156,31 +161,32 @@ def _lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
         authenticator = Authenticator(settings.key_file)
         store = ModelStore(settings.model_repository)
-        inference = InferenceThread()
+        inference = EngineThread()
         decoding = DecodePool(settings.decode_threads, settings.image_limits(), metrics.decoded)
         slot = ModelSlot(inference.retire, retry_after_s=settings.reload_interval_s)
         throughput = Throughput()
-        batcher = Batcher(
-            inference.predict, settings.batch_limits(), throughput, observe=metrics.computed
+        batch_limits = BatchLimits(
+            settings.batch_max_size, settings.batch_max_delay_ms / 1000, settings.queue_size
         )
-        reloader = Reloader(
+        batcher = Batcher(inference.predict, batch_limits, throughput, observe=metrics.computed)
+        model_manager = ModelManager(
             store,
             slot,
             load
             or engine_loader(settings.engine_threads, settings.engine, in_turn=inference.in_turn),
             pinned=settings.model_version,
-            batch_sizes=settings.batch_limits().sizes(),
+            batch_sizes=batch_limits.sizes(),
             observe=metrics.loaded,
             in_turn=inference.in_turn,
         )
         predictor = Predictor(
             slot, decoding, batcher, settings.request_timeout_s, observe=metrics.predicted
         )
-        admission = Admission(settings.max_pending, stopping, throughput.seconds_for)
-        state = ServiceState(slot, reloader, batcher, admission, stopping)
-        watcher = Watcher(reloader.check, settings.reload_interval_s, wait)
+        admission = Admission(settings.max_pending, shutdown, throughput.seconds_for)
+        state = ServingGauges(slot, model_manager, batcher, admission, shutdown)
+        watcher = Watcher("model repository", model_manager.check, settings.reload_interval_s, wait)
         watcher.start()
-        key_watcher = Watcher(authenticator.refresh, _KEY_INTERVAL_S, wait)
+        key_watcher = Watcher("key file", authenticator.refresh, _KEY_INTERVAL_S, wait)
         key_watcher.start()
         try:
             if tracing is not None:
@@ -192,10 +198,10 @@ def _lifespan(
                         settings=settings,
                         store=store,
                         slot=slot,
-                        reloader=reloader,
+                        model_manager=model_manager,
                         predictor=predictor,
                         admission=admission,
-                        stopping=stopping,
+                        shutdown=shutdown,
                         authenticator=authenticator,
                         rate_limit=RateLimit(settings.rate_limit_per_minute),
                         metrics=metrics,

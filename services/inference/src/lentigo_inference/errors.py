@@ -13,7 +13,7 @@
         ├── LastVersionError            the only loaded version, asked to be unloaded
         └── UnavailableError            not now; says when to try again
             ├── NotReadyError               no model is loaded
-            ├── StoppingError               the service is being stopped
+            ├── ShutdownError               the service is being stopped
             ├── DeadlineExceededError       the time a request has is over
             └── ServiceBusyError            as much work as it takes is under way
 
@@ -88,7 +88,7 @@ class NotReadyError(UnavailableError):
     """No model is loaded."""
 
 
-class StoppingError(UnavailableError):
+class ShutdownError(UnavailableError):
     """The service is being stopped and takes no new work."""
 
 

@@ -13,10 +13,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lentigo_contract.imaging.read import ImageLimits
 from lentigo_contract.system.resources import available_cores
-from lentigo_inference.engines.selection import EngineSetting
-from lentigo_inference.serving.batcher import BatchLimits
 
 PREFIX: Final = "LENTIGO_"
+
+EngineSetting = Literal["auto", "savedmodel", "litert", "litert-int8"]
+"""Values of `LENTIGO_ENGINE`."""
 
 
 class Settings(BaseSettings):
@@ -128,10 +129,6 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="Form of the log; auto is console on a terminal and JSON elsewhere."
     )
-
-    def batch_limits(self) -> BatchLimits:
-        """Give how batches are formed."""
-        return BatchLimits(self.batch_max_size, self.batch_max_delay_ms / 1000, self.queue_size)
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -15,8 +15,8 @@ from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.security.api_keys import Scope
 from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.security.rate_limit import RateLimit
-from lentigo_inference.serving.admission import Admission, Stopping
-from lentigo_inference.serving.model_manager import Reloader
+from lentigo_inference.serving.admission import Admission, Shutdown
+from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
 from lentigo_inference.settings import Settings
@@ -29,10 +29,10 @@ class AppState:
     settings: Settings
     store: ModelStore
     slot: ModelSlot
-    reloader: Reloader
+    model_manager: ModelManager
     predictor: Predictor
     admission: Admission
-    stopping: Stopping
+    shutdown: Shutdown
     authenticator: Authenticator
     rate_limit: RateLimit
     metrics: Metrics

@@ -1,7 +1,7 @@
 """Which engine runs a version: the one that was asked for, or the fastest that may."""
 
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import structlog
@@ -19,11 +19,9 @@ from lentigo_inference.engines.base import (
     outputs_of,
     warm_up,
 )
+from lentigo_inference.settings import EngineSetting
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
-
-EngineSetting = Literal["auto", "savedmodel", "litert", "litert-int8"]
-"""What `LENTIGO_ENGINE` may say."""
 
 FASTEST_FIRST: Final[tuple[EngineName, ...]] = ("litert-int8", "litert", "savedmodel")
 
@@ -118,7 +116,7 @@ def _proven(engine: Engine, manifest: Manifest, in_turn: InTurn) -> Engine:
     waiting = EngineInTurn(engine, in_turn)
     try:
         if engine.name in LITERT_FILES:
-            # The reloader warms up what it is given; here it decides whether to fall back.
+            # The model manager warms up what it is given; here it decides whether to fall back.
             warm_up(waiting, manifest)
         if manifest.golden is not None:
             check_golden(waiting, manifest.golden)

@@ -27,7 +27,7 @@ _REPETITIVE: Final = (
 _REPEAT_S: Final = 600.0
 
 
-class Seldom(logging.Filter):
+class ThrottleFilter(logging.Filter):
     """Lets each message of a logger through once in a while, whatever its arguments are."""
 
     def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -79,4 +79,4 @@ def configure_logs(settings: Settings) -> None:
     # Whatever TensorFlow has to tell below an error is about itself.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for name in _REPETITIVE:
-        logging.getLogger(name).addFilter(Seldom(_REPEAT_S))
+        logging.getLogger(name).addFilter(ThrottleFilter(_REPEAT_S))

@@ -22,27 +22,27 @@ _MAX_FRAMING_BYTES: Final = 64 * 2**10
 _CONTINUE: Final = b"HTTP/1.1 100 "
 
 
-class ImpatientProtocol(HttpToolsProtocol):
+class TimeoutProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with limits on waiting and on what is kept of a request's head.
 
     Without the first, whoever opens connections and sends nothing, or a header byte by byte, would
     hold them for ever, until no client gets one. Bodies have limits of their own, in `uploads`.
     """
 
-    patience_s: float
+    header_timeout_s: float
     _watch: asyncio.TimerHandle | None = None
     _idle_since: float = 0.0
     # Behind a head, until the end of its body.
     _in_body: bool = False
     _framing: int = 0
     # What comes is no HTTP, so none of it is read any more.
-    _deaf: bool = False
+    _discarding: bool = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
         self._idle_since = self.loop.time()
-        self._watch_for(self.patience_s)
+        self._watch_for(self.header_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
@@ -52,7 +52,7 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a head or trailers without end are refused."""
-        if self._deaf:
+        if self._discarding:
             return
         self._unset_keepalive_if_required()
         self._framing += len(data)
@@ -131,7 +131,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         A whole request in front of it is answered first. One whose body it was hears that its
         client left: left to itself, the application would try to answer on the same connection.
         """
-        self._deaf = True
+        self._discarding = True
         if not self._under_way():
             answered_already = self._in_body
         elif self._in_body:
@@ -155,9 +155,9 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def _look(self) -> None:
         if self._under_way():
-            self._watch_for(self.patience_s)
+            self._watch_for(self.header_timeout_s)
             return
-        left = self._idle_since + self.patience_s - self.loop.time()
+        left = self._idle_since + self.header_timeout_s - self.loop.time()
         if left > 0:
             self._watch_for(left)
         elif not self.transport.is_closing():
@@ -195,11 +195,12 @@ class _HeadWithBody:
         return self._transport.is_closing()
 
 
-def impatient_protocol(patience_s: float) -> type[asyncio.Protocol]:
-    """Give the protocol for a server.
+def timeout_protocol(header_timeout_s: float) -> type[asyncio.Protocol]:
+    """Return the protocol class for a server.
 
     Args:
-        patience_s: seconds in which the head of a request must be complete, from the opening of the
-            connection or the end of the answer before; then the connection closes without a word.
+        header_timeout_s: seconds in which the head of a request must be complete, counted from the
+            opening of the connection or the end of the last response. After that the connection is
+            closed without a response.
     """
-    return type("Protocol", (ImpatientProtocol,), {"patience_s": patience_s})
+    return type("Protocol", (TimeoutProtocol,), {"header_timeout_s": header_timeout_s})

@@ -18,8 +18,8 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from lentigo_inference.server.protocol import impatient_protocol
-from lentigo_inference.serving.admission import Stopping
+from lentigo_inference.server.protocol import timeout_protocol
+from lentigo_inference.serving.admission import Shutdown
 from lentigo_inference.settings import Settings
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -31,7 +31,7 @@ _EXIT_CUT_SHORT: Final = 1
 _CLOSING_S: Final = 2.0
 
 
-def serve(app: ASGIApp, settings: Settings, listener: socket.socket, stopping: Stopping) -> None:
+def serve(app: ASGIApp, settings: Settings, listener: socket.socket, shutdown: Shutdown) -> None:
     """Serve until SIGTERM or SIGINT: take nothing new, finish what was accepted, exit with 0.
 
     A second signal, or the end of the grace period, ends the process at once with 1.
@@ -39,7 +39,9 @@ def serve(app: ASGIApp, settings: Settings, listener: socket.socket, stopping: S
     # uvicorn stops gracefully and then sends itself the signal again, for these handlers.
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
-    server = Server(app, settings.shutdown_grace_s, stopping, patience_s=settings.upload_timeout_s)
+    server = Server(
+        app, settings.shutdown_grace_s, shutdown, header_timeout_s=settings.upload_timeout_s
+    )
     server.run(sockets=[listener])
 
 
@@ -54,9 +56,9 @@ class Server(uvicorn.Server):
         self,
         app: ASGIApp,
         grace_s: float,
-        stopping: Stopping,
+        shutdown: Shutdown,
         *,
-        patience_s: float = 30.0,
+        header_timeout_s: float = 30.0,
         end: Callable[[int], object] = os._exit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,14 +67,14 @@ class Server(uvicorn.Server):
         Args:
             app: answers.
             grace_s: seconds that accepted work has from the first signal on.
-            stopping: begun by the first signal.
-            patience_s: seconds in which the head of a request must be complete.
+            shutdown: begun by the first signal.
+            header_timeout_s: seconds in which the head of a request must be complete.
             end: ends the process with a code and without a word to anyone.
             clock: seconds that never jump.
         """
         config = uvicorn.Config(
             app,
-            http=impatient_protocol(patience_s),
+            http=timeout_protocol(header_timeout_s),
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -84,7 +86,7 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._grace_s = grace_s
-        self._stopping = stopping
+        self._shutdown = shutdown
         self._end = end
         self._clock = clock
         self._ends_at = math.inf
@@ -93,24 +95,24 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
         """Begin to stop at the first signal, and end at the second."""
         self._captured_signals.append(sig)
-        if self._stopping.begun:
+        if self._shutdown.begun:
             self._end(_EXIT_CUT_SHORT)
         self._ends_at = self._clock() + self._grace_s
-        self._stopping.begin()
+        self._shutdown.begin()
 
     async def on_tick(self, counter: int) -> bool:
         """Tell, ten times a second, whether to leave the main loop."""
         leave = await super().on_tick(counter)
-        if not self._stopping.begun:
+        if not self._shutdown.begun:
             return leave
         if not self._announced:
             self._announced = True
             _log.info("stopping", connections=len(self.server_state.connections))
-        return leave or self._stopping.under_way == 0 or self._clock() >= self._ends_at
+        return leave or self._shutdown.under_way == 0 or self._clock() >= self._ends_at
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the listener, the connections and the application, within the grace period."""
-        unfinished = self._stopping.under_way
+        unfinished = self._shutdown.under_way
         left = max(0.0, min(self._grace_s, self._ends_at - self._clock()))
         self.config.timeout_graceful_shutdown = math.ceil(left)
         try:

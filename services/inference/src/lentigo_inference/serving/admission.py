@@ -6,10 +6,10 @@ Whether the service is being stopped, and how much accepted work is left.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lentigo_inference.errors import ServiceBusyError, StoppingError
+from lentigo_inference.errors import ServiceBusyError, ShutdownError
 
 
-class Stopping:
+class Shutdown:
     """Set once, by a signal; asked by whatever would begin new work.
 
     Counting happens on the event loop alone. `begin` may be called from a signal handler: it does
@@ -40,10 +40,10 @@ class Stopping:
         """Refuse new work once stopping has begun.
 
         Raises:
-            StoppingError: it has.
+            ShutdownError: it has.
         """
         if self._begun:
-            raise StoppingError(
+            raise ShutdownError(
                 "The service is being stopped and takes no new work. Try again; another instance, "
                 "or the next, will answer.",
                 self._retry_after_s,
@@ -70,18 +70,18 @@ class Admission:
     def __init__(
         self,
         limit: int,
-        stopping: Stopping | None = None,
+        shutdown: Shutdown | None = None,
         seconds_for: Callable[[int], float] = lambda _predictions: 1.0,
     ) -> None:
         """Let in at most `limit` at the same time.
 
         Args:
             limit: predictions, or as much memory as that many take.
-            stopping: refuses everything once the service is being stopped.
+            shutdown: refuses everything once the service is being stopped.
             seconds_for: estimates how long so many predictions take, for Retry-After.
         """
         self._limit = limit
-        self._stopping = stopping or Stopping()
+        self._shutdown = shutdown or Shutdown()
         self._seconds_for = seconds_for
         self._under_way = 0
 
@@ -105,10 +105,10 @@ class Admission:
 
         Raises:
             ServiceBusyError: as many as allowed are under way.
-            StoppingError: the service is being stopped.
+            ShutdownError: the service is being stopped.
         """
         weight = min(weight, self._limit)
-        with self._stopping.accepted():
+        with self._shutdown.accepted():
             self.require_room(weight)
             self._under_way += weight
             try:
@@ -121,9 +121,9 @@ class Admission:
 
         Raises:
             ServiceBusyError: as many as allowed are under way.
-            StoppingError: the service is being stopped.
+            ShutdownError: the service is being stopped.
         """
-        self._stopping.require_running()
+        self._shutdown.require_running()
         if self._under_way + weight > self._limit:
             raise ServiceBusyError(
                 f"{self._under_way} predictions are under way, and the service takes no more than "

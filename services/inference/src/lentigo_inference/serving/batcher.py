@@ -20,8 +20,8 @@ import numpy as np
 from lentigo_contract.errors import EngineError
 from lentigo_inference.engines.base import Images, Prediction
 from lentigo_inference.errors import DeadlineExceededError, ServiceBusyError
+from lentigo_inference.observability.records import BatchRecord, Step
 from lentigo_inference.serving.model_slot import LoadedModel
-from lentigo_inference.serving.request_record import Step
 
 # Weight of the newest batch: the mean follows a change of load within some ten batches.
 _WEIGHT: Final = 0.1
@@ -85,23 +85,6 @@ class BatchLimits:
         """
         powers = (2**power for power in range(self.max_size.bit_length()))
         return (*(size for size in powers if size < self.max_size), self.max_size)
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRecord:
-    """What became of one batch, for whoever measures.
-
-    Attributes:
-        version: of the model that computed it.
-        size: images in it.
-        waited_s: for each image, the seconds from joining the queue to the engine.
-        engine_s: seconds in the engine.
-    """
-
-    version: int
-    size: int
-    waited_s: tuple[float, ...]
-    engine_s: float
 
 
 @dataclass(slots=True, eq=False)

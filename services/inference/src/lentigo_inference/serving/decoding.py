@@ -11,7 +11,7 @@ from typing import TypeVar
 from lentigo_contract.imaging.quality import QualityIssue, quality_issues
 from lentigo_contract.imaging.read import ImageLimits, ModelImage, read_image
 from lentigo_inference.errors import ServiceBusyError
-from lentigo_inference.serving.request_record import RequestRecord, Step
+from lentigo_inference.observability.records import DecodeTimes, RequestRecord, Step
 
 T = TypeVar("T")
 
@@ -29,14 +29,6 @@ class DecodedUpload:
     image: ModelImage
     sha256: str
     flaws: tuple[QualityIssue, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeTimes:
-    """How long one image waited for a thread, and how long reading it took, in seconds."""
-
-    waited_s: float
-    took_s: float
 
 
 class DecodePool:

@@ -29,7 +29,7 @@ def return_free_memory() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-class InferenceThread:
+class EngineThread:
     """Runs and closes engines, one call at a time.
 
     A network uses every core it is given, so a second one beside it makes both slower. Because

@@ -1,108 +1,30 @@
-"""Looks at the model repository and brings its newest sound version into use.
+"""Watches the model repository and brings its newest sound version into use.
 
-A version goes through verify, load, warm up and swap. Whatever fails on the way, the model in use
-stays, and the reason is kept for `POST /v2/repository/index`.
-
-What a folder looks like, without reading its files.
-
-Work that shall not slow down requests.
+A version goes through verify, load, warm up and swap. If any of these fails, the model in use
+stays, and `POST /v2/repository/index` reports the reason.
 """
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
 from lentigo_contract.errors import EngineError, RepositoryError, StorageError, VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.engines.base import EngineInTurn, EngineLoader, InTurn, at_once, warm_up
+from lentigo_inference.engines.base import EngineLoader, InTurn, at_once
 from lentigo_inference.errors import ServiceBusyError, VersionRefusedError
+from lentigo_inference.observability.records import LoadRecord
+from lentigo_inference.serving.loading import FolderFingerprint, fingerprint, load_version
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
-
-# For every entry: relative path, inode, size, and times of content and status, in nanoseconds.
-FolderFingerprint = frozenset[tuple[str, int, int, int, int]]
-
-
-def fingerprint(folder: Path) -> FolderFingerprint:
-    """Describe everything under a folder, so that any change of content or rights shows.
-
-    What cannot be listed or looked at is left out; becoming readable is a change, too. No link is
-    followed.
-    """
-    entries = set()
-    pending = [os.fspath(folder)]
-    while pending:
-        path = pending.pop()
-        try:
-            with os.scandir(path) as scan:
-                for entry in scan:
-                    entries.add(_described(entry, folder))
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-        except OSError:
-            continue
-    return frozenset(entries)
-
-
-def _described(entry: os.DirEntry[str], folder: Path) -> tuple[str, int, int, int, int]:
-    status = entry.stat(follow_symlinks=False)
-    relative = os.path.relpath(entry.path, folder)
-    return (relative, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-T = TypeVar("T")
-
-# Beside a busy thread it gets about a tenth of a core, and all of an idle one.
-_YIELD: Final = 10
-
-
-def at_low_priority(work: Callable[[], T]) -> T:
-    """Run work on a thread of its own that yields to every other, and give what it gives.
-
-    A thread cannot raise its own priority again, and threads that it starts inherit it; so the
-    thread ends with the work, and no runtime may be started on it. Where the system has no priority
-    for a thread, it is an ordinary one.
-    """
-    results: list[T] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        _lower_priority()
-        try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
-            failures.append(error)
-
-    # A daemon, so that a volume that hangs cannot keep the process from ending.
-    thread = threading.Thread(target=run, name="lentigo-verifier", daemon=True)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures.pop()
-    return results.pop()
-
-
-def _lower_priority() -> None:
-    if sys.platform == "linux":
-        with suppress(OSError):
-            thread = threading.get_native_id()
-            now = os.getpriority(os.PRIO_PROCESS, thread)
-            # 19 is the least of the kernel's priorities.
-            os.setpriority(os.PRIO_PROCESS, thread, min(19, now + _YIELD))
-
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 # Somebody who asks for a version waits so long for a load that is under way, in seconds.
-_PATIENCE_S: Final = 30.0
+_LOAD_LOCK_TIMEOUT_S: Final = 30.0
 
 _EMPTY: Final = "No model version has been published yet."
 
@@ -125,15 +47,6 @@ class VersionState:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadRecord:
-    """What became of one attempt to bring a version into use, for whoever measures."""
-
-    version: int
-    seconds: float
-    succeeded: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Refusal:
     """Why a version was not taken, and what its folder looked like then."""
 
@@ -141,7 +54,7 @@ class _Refusal:
     reason: str
 
 
-class Reloader:
+class ModelManager:
     """Keeps a slot filled from a repository. Safe from any thread; `check` and `load` block."""
 
     def __init__(
@@ -223,7 +136,7 @@ class Reloader:
             VersionNotFoundError: the repository holds no such version.
             VersionRefusedError: it cannot be brought into use; says why.
         """
-        if not self._checking.acquire(timeout=_PATIENCE_S):
+        if not self._checking.acquire(timeout=_LOAD_LOCK_TIMEOUT_S):
             raise ServiceBusyError("Another version is being loaded. Try again after the delay.")
         try:
             return self._load_now(version if version is not None else self._configured_pin, version)
@@ -288,7 +201,7 @@ class Reloader:
         started = time.monotonic()
         succeeded = False
         try:
-            model = self._loaded(version)
+            model = load_version(self._store, version, self._load, self._batch_sizes, self._in_turn)
             succeeded = True
         except (RepositoryError, EngineError, OSError) as error:
             self._refusals[version] = _Refusal(folder, str(error))
@@ -302,17 +215,6 @@ class Reloader:
         self._slot.swap(model)
         _log.info("model in use", version=version, engine=model.engine.name, seconds=round(took, 3))
         return True
-
-    def _loaded(self, version: int) -> LoadedModel:
-        stored = at_low_priority(lambda: self._store.open(version))
-        engine = self._load(stored)
-        try:
-            waiting = EngineInTurn(engine, self._in_turn)
-            warm_up(waiting, stored.manifest, self._batch_sizes)
-        except BaseException:
-            engine.close()
-            raise
-        return LoadedModel(stored, engine)
 
     def _report_trouble(self, reason: str | None) -> None:
         """Log trouble with the repository when it begins and when it ends, not at every look."""

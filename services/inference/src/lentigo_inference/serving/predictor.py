@@ -1,32 +1,24 @@
-"""From the bytes of an image to a diagnosis, whatever protocol they came by.
-
-What one model says of one image, and whether the image could be judged at all.
-
-The activation map as a picture.
-"""
+"""Predicts: from the bytes or pixels of an image to its diagnosis, for every protocol."""
 
 import asyncio
-import io
 import time
-import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from lentigo_contract.errors import EngineError, LentigoError
 from lentigo_contract.imaging.quality import QualityIssue, Reason
-from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import OodThreshold
 from lentigo_inference.engines.base import Floats, Images, Prediction
 from lentigo_inference.errors import DeadlineExceededError
+from lentigo_inference.observability.records import RequestRecord
+from lentigo_inference.serving.activation_map import DrawnMap, draw_maps
 from lentigo_inference.serving.batcher import Batcher
 from lentigo_inference.serving.decoding import DecodedUpload, DecodePool
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
-from lentigo_inference.serving.request_record import RequestRecord
 
 Explain = Literal["none", "top", "all"]
 """Which activation maps are drawn: none, that of the most probable diagnosis, or all seven."""
@@ -43,14 +35,6 @@ class PredictionOptions:
 
     explain: Explain = "none"
     force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DrawnMap:
-    """The activation map of one diagnosis code, as a PNG."""
-
-    code: str
-    png: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,32 +87,6 @@ def quality_of(
     """
     unlike = unlikeness is not None and limit is not None and unlikeness > limit.limit
     return Quality((*flaws, "unlike-training-images") if unlike else flaws, unlikeness)
-
-
-# Eight pixels for a cell of MobileNet's 7x7. More would cost time and tell no more.
-_SIDE: Final = 56
-
-
-def draw_map(activation: Floats) -> bytes:
-    """Draw one diagnosis's activation map as an 8-bit grey PNG of 56x56.
-
-    The picture covers the whole image, squashed to the square as the network saw it. White is the
-    place that speaks most for the diagnosis, black is where nothing does or something speaks
-    against it; each map has its own scale. Cutting at zero follows Grad-CAM (Selvaraju et al., ICCV
-    2017, equation 2).
-
-    Args:
-        activation: float32 [h, w], of any range.
-    """
-    smooth = Image.fromarray(activation).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-    positive = np.maximum(np.asarray(smooth, dtype=np.float32), 0)
-    peak = float(positive.max())
-    grey = positive / peak * 255 if peak > 0 else positive
-    encoded = io.BytesIO()
-    drawn = Image.fromarray(np.rint(grey).astype(np.uint8))
-    # A fifth of the time of zlib's own choice, for an eighth more bytes.
-    drawn.save(encoded, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
-    return encoded.getvalue()
 
 
 T = TypeVar("T")
@@ -283,7 +241,7 @@ class Predictor:
         ranked = np.argsort(-probabilities, kind="stable").tolist()
         activation = _finite(prediction.activation_map[0], model)
         chosen = ranked if wanted.explain == "all" else ranked[:1]
-        drawn = await self._decoding.run(lambda: _drawn(activation, chosen))
+        drawn = await self._decoding.run(lambda: draw_maps(activation, chosen))
         return PredictionResult(model, upload, quality, probabilities, drawn)
 
     @asynccontextmanager
@@ -309,10 +267,6 @@ def _opened(
     record = record or RequestRecord()
     record.model_version, record.images = model.version, images
     return record
-
-
-def _drawn(activation: Floats, classes: Sequence[int]) -> tuple[DrawnMap, ...]:
-    return tuple(DrawnMap(CODES[place], draw_map(activation[:, :, place])) for place in classes)
 
 
 def _finite(values: Floats, model: LoadedModel) -> Floats:

@@ -1,6 +1,6 @@
 import uuid
 
-from lentigo_inference.serving.request_record import uuid7
+from lentigo_inference.observability.identifiers import uuid7
 
 
 def test_it_is_a_uuid_of_version_7() -> None:
