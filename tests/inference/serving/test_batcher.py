@@ -331,7 +331,7 @@ async def test_answers_for_another_number_of_images_are_an_error(
         return model.engine.predict(np.stack(images)[1:])
 
     batcher = Batcher(one_too_few, BatchLimits(), Throughput(), clock=bench.clock)
-    with pytest.raises(EngineError, match="were asked for"):
+    with pytest.raises(EngineError, match="expected are 1"):
         await batcher.predict(bench.model, [image(1)], bench.clock() + 1)
 
 

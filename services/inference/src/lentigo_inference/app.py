@@ -1,4 +1,4 @@
-"""The application: what is wired to what, and what begins and ends with it."""
+"""The application: how its parts are connected, and what starts and stops with it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -44,10 +44,10 @@ from lentigo_inference.serving.watcher import Wait, Watcher
 from lentigo_inference.settings import Settings
 from lentigo_inference.web import routes
 
-# A load under way when the service stops is waited for so long, in seconds.
+# How long stopping waits for a check or load under way, in seconds.
 _STOP_TIMEOUT_S: Final = 10.0
 
-# A key that was removed is refused after so long, in seconds.
+# How often the key file is checked, in seconds; a removed key is refused after that.
 _KEY_INTERVAL_S: Final = 1.0
 
 # FastAPI's own spans would have paths and queries, which may name a patient.
@@ -82,14 +82,15 @@ def create_app(
     """Build the service.
 
     Args:
-        settings: how it runs.
-        load: loads a version; by default with the runtime that the settings name.
-        wait: waits between two looks at the repository; by default by the clock.
+        settings: how the service runs.
+        load: loads a version; by default with the engine that the settings name.
+        wait: waits between two checks of the repository, or of the key file; by default by the
+            clock.
         shutdown: the caller begins it; by default it never begins.
-        registry: takes the metrics; by default a new one.
+        registry: holds the metrics; by default a new one.
         tracing: makes spans; by default there are none.
     """
-    measured = Metrics(CollectorRegistry() if registry is None else registry)
+    metrics = Metrics(CollectorRegistry() if registry is None else registry)
     app = FastAPI(
         title="Lentigo inference",
         version=__version__,
@@ -98,10 +99,10 @@ def create_app(
             load,
             wait,
             shutdown or Shutdown(),
-            measured,
+            metrics,
             tracing,
         ),
-        middleware=_middleware(settings, measured, tracing),
+        middleware=_middleware(settings, metrics, tracing),
         telemetry=_NO_TELEMETRY,
         dependencies=[Depends(authorize)],
         # FastAPI's pages load their scripts from a public host, and its document blocks the loop.
@@ -118,7 +119,7 @@ def create_app(
 
 
 def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -> list[Middleware]:
-    """Give what stands around every request, the outermost first."""
+    """Return the middleware around every request, the outermost first."""
     middleware = [
         Middleware(RequestLogMiddleware, metrics, tracing),
         Middleware(HeadMethodMiddleware),
@@ -190,7 +191,7 @@ def _lifespan(
         key_watcher.start()
         try:
             if tracing is not None:
-                # Beside the loading of the model, which is under way.
+                # While the watcher already loads the model.
                 await asyncio.to_thread(tracing.open)
             with metrics.including(state):
                 yield {
@@ -211,7 +212,7 @@ def _lifespan(
             await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
             await asyncio.to_thread(key_watcher.stop, _STOP_TIMEOUT_S)
             slot.close()
-            # Waiting on the loop would keep the end of the grace period from being noticed.
+            # Off the loop, which still has to notice the end of the grace period.
             await asyncio.to_thread(decoding.close)
             await asyncio.to_thread(inference.close)
             if tracing is not None:
