@@ -93,7 +93,7 @@ async def test_health_and_the_description_are_open(guarded: Settings, keys: dict
 
 
 @anyio
-async def test_a_key_that_is_removed_counts_no_more_and_one_that_is_added_does(
+async def test_a_removed_key_is_refused_and_an_added_one_admitted(
     guarded: Settings, keys: dict[str, str], key_file: Path
 ) -> None:
     async with running(guarded) as service:

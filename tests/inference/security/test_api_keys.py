@@ -43,12 +43,12 @@ def test_neither_the_record_nor_a_parsed_key_shows_the_secret() -> None:
 @pytest.mark.parametrize(
     "text", ["", "lentigo", "lentigo__x", "lentigo_x_", "other_a_b", "x" * 999]
 )
-def test_what_is_no_key_of_ours_is_none(text: str) -> None:
+def test_text_that_is_not_one_of_our_keys_parses_as_none(text: str) -> None:
     assert PresentedKey.parse(text) is None
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "-a", "a\nb", "a" * 65])
-def test_a_name_that_would_spoil_a_log_is_refused(name: str) -> None:
+def test_a_key_name_with_unsafe_characters_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         make_key(name, PREDICT)
 
@@ -62,7 +62,7 @@ def test_the_file_is_for_its_owner_alone_and_nothing_is_left_beside_it(tmp_path:
     assert [key.name for key in read_keys(path).keys] == ["ward", "lab"]
 
 
-def test_a_name_is_given_once_and_free_again_after(tmp_path: Path) -> None:
+def test_a_key_name_is_unique_and_free_again_after_its_removal(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     add_key(path, make_key("ward", PREDICT)[0])
     with pytest.raises(KeyFileError, match="Choose another name"):
@@ -85,7 +85,7 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"keys": [{"name": "x"}]}', '{"keys": 1}'])
-def test_a_damaged_file_is_told_and_not_repeated(tmp_path: Path, content: str) -> None:
+def test_a_damaged_file_is_an_error_that_does_not_quote_it(tmp_path: Path, content: str) -> None:
     path = tmp_path / "keys.json"
     path.write_text(content)
     with pytest.raises(KeyFileError, match="is damaged") as raised:
@@ -153,7 +153,7 @@ def test_the_command_makes_lists_and_removes(
 @pytest.mark.parametrize(
     "arguments", [["list"], ["remove", "ward"], ["add", "a b", "--scope", "predict"]]
 )
-def test_what_the_command_cannot_do_is_one_line(
+def test_a_command_that_fails_prints_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert main(["keys", *arguments, "--file", str(tmp_path / "none.json")]) == 1
@@ -199,7 +199,7 @@ def test_it_does_not_start_with_a_key_file_that_is_missing(
         ("127.0.0.1", "0.0.0.0", True),  # noqa: S104
     ],
 )
-def test_what_counts_is_the_address_that_a_container_is_published_on(
+def test_the_published_address_decides_whether_keys_are_required(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     listens_on: str,

@@ -50,7 +50,9 @@ async def test_every_way_to_a_prediction_is_refused_with_a_delay(
     assert after.status_code == 200
 
 
-async def test_whatever_is_no_prediction_is_answered(narrow: Settings) -> None:
+async def test_under_overload_requests_other_than_predictions_are_answered(
+    narrow: Settings,
+) -> None:
     async with running(narrow) as service:
         with service.state.admission.enter():
             statuses = {
@@ -88,7 +90,7 @@ async def test_a_refusal_is_counted_in_the_metrics_like_any_other(narrow: Settin
     assert series in text
 
 
-async def test_a_refusal_has_no_line_of_its_own(narrow: Settings) -> None:
+async def test_a_refusal_for_overload_has_no_request_line_in_the_log(narrow: Settings) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(narrow) as service:
             with service.state.admission.enter():
@@ -98,7 +100,7 @@ async def test_a_refusal_has_no_line_of_its_own(narrow: Settings) -> None:
     assert [entry["status"] for entry in logs if entry["event"] == "request"] == [200]
 
 
-async def test_refusals_are_told_by_problem_and_key_once_they_are_many() -> None:
+async def test_refusals_are_summed_up_in_the_log_by_problem_and_key() -> None:
     refusals = RefusalLog(interval_s=0)
     with structlog.testing.capture_logs() as logs:
         for key in ("ward-7", None, "ward-7"):
@@ -111,7 +113,7 @@ async def test_refusals_are_told_by_problem_and_key_once_they_are_many() -> None
     assert {entry["event"] for entry in logs} == {"requests refused"}
 
 
-async def test_a_key_has_its_name_at_once_for_as_long_as_it_is_in_the_file(
+async def test_name_of_a_key_is_known_while_it_is_in_the_file(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "keys.json"
@@ -126,7 +128,7 @@ async def test_a_key_has_its_name_at_once_for_as_long_as_it_is_in_the_file(
     assert authenticator.name_of(key) is None
 
 
-async def test_a_key_of_schema_1_has_its_name_at_once_after_it_was_proven(tmp_path: Path) -> None:
+async def test_name_of_a_key_of_schema_1_is_known_after_its_first_use(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     file.write_text(SCHEMA_1)
     authenticator = Authenticator(file)

@@ -68,7 +68,7 @@ def test_a_head_that_never_ends_closes_the_connection(hasty: Settings, beginning
         assert_serves(service)
 
 
-def test_a_head_that_drips_closes_the_connection(hasty: Settings) -> None:
+def test_a_head_sent_byte_by_byte_closes_the_connection(hasty: Settings) -> None:
     with listening(hasty) as service, connected(service) as connection:
         connection.settimeout(0.01)
         connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nX-Slow: ")
@@ -117,7 +117,7 @@ def test_a_request_under_way_is_waited_for_however_long_it_takes(
             assert b" 200 " in answer.readline()
 
 
-def test_a_client_that_leaves_amid_its_upload_gives_its_place_back(patient: Settings) -> None:
+def test_a_client_that_leaves_during_its_upload_frees_its_place(patient: Settings) -> None:
     with listening(patient.model_copy(update={"max_pending": 1})) as service:
         for _ in range(3):
             with connected(service) as connection:
@@ -127,7 +127,7 @@ def test_a_client_that_leaves_amid_its_upload_gives_its_place_back(patient: Sett
         assert_serves(service)
 
 
-def test_a_client_that_leaves_amid_inference_costs_none_and_harms_no_neighbour(
+def test_a_client_that_leaves_in_the_queue_costs_no_inference_and_harms_no_other(
     patient: Settings, engine: HeldEngine
 ) -> None:
     with (
@@ -156,7 +156,7 @@ def test_a_client_that_leaves_amid_inference_costs_none_and_harms_no_neighbour(
     [("image/jpeg", False), ("text/plain", False), ("text/plain", True)],
     ids=["while it is read", "before a refusal", "behind a refusal"],
 )
-def test_a_body_that_is_no_http_ends_its_connection_and_nothing_fails(
+def test_a_malformed_body_ends_its_connection_and_nothing_fails(
     patient: Settings, caplog: pytest.LogCaptureFixture, kind: str, answered: bool
 ) -> None:
     head = f"POST {PREDICTIONS} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"

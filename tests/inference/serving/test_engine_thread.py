@@ -30,7 +30,7 @@ def test_an_engine_in_turn_runs_on_the_engine_thread_and_answers_as_it_does_alon
     assert threads == ["lentigo-engine_0"]
 
 
-def test_what_fails_in_turn_fails_where_it_was_asked_for() -> None:
+def test_an_error_in_turn_is_raised_for_the_caller() -> None:
     class Broken(PlainEngine):
         def predict(self, _images: Images) -> Prediction:
             raise EngineError("The runtime failed.")
@@ -41,7 +41,7 @@ def test_what_fails_in_turn_fails_where_it_was_asked_for() -> None:
     inference.close()
 
 
-def test_once_it_is_closed_nothing_runs_and_what_is_retired_is_still_closed(
+def test_after_closing_nothing_runs_and_retired_models_are_still_closed(
     store: ModelStore,
 ) -> None:
     inference = EngineThread()

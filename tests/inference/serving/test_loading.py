@@ -77,7 +77,7 @@ def test_a_version_that_cannot_be_loaded_leaves_version_and_pin(store: ModelStor
     assert in_use(slot) == 3
 
 
-def test_loading_reads_the_version_in_use_anew(store: ModelStore) -> None:
+def test_loading_the_version_in_use_reads_it_again(store: ModelStore) -> None:
     publish_plain(store, 1)
     model_manager, slot = manager_for(store)
     model_manager.check()
@@ -105,7 +105,7 @@ def test_a_new_engine_is_warmed_up_with_every_batch_size(store: ModelStore) -> N
     assert sizes == [1, 2, 4, 8]
 
 
-def test_quiet_work_gives_its_result_its_error_and_ends_its_thread() -> None:
+def test_low_priority_work_returns_or_raises_and_ends_its_thread() -> None:
     def niceness() -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 

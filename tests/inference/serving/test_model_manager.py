@@ -126,7 +126,7 @@ def test_a_broken_version_is_logged_once_and_not_tried_again_until_its_folder_ch
 
 
 @pytest.mark.parametrize("kind", [EngineError, OSError])
-def test_what_the_runtime_refuses_is_not_tried_again(
+def test_a_version_that_the_runtime_refuses_is_not_tried_again(
     model_manager: ModelManager,
     slot: ModelSlot,
     store: ModelStore,
@@ -181,7 +181,7 @@ def test_a_refused_version_that_is_removed_is_forgotten(
     assert model_manager.states() == []
 
 
-def test_a_repository_that_cannot_be_read_is_logged_once_and_told(
+def test_an_unreadable_repository_is_logged_once_and_explains_the_empty_slot(
     model_manager: ModelManager, slot: ModelSlot, store: ModelStore
 ) -> None:
     store.root.mkdir()
@@ -198,7 +198,7 @@ def test_a_repository_that_cannot_be_read_is_logged_once_and_told(
     assert in_use(slot) == 1
 
 
-def test_half_a_version_is_not_looked_at(
+def test_an_incomplete_version_is_ignored(
     model_manager: ModelManager, slot: ModelSlot, store: ModelStore, loads: Loads
 ) -> None:
     (store.folder / "1").mkdir(parents=True)

@@ -27,7 +27,7 @@ def engine() -> Iterator[HeldEngine]:
     engine.opened.set()
 
 
-def test_with_a_full_queue_all_that_was_accepted_is_answered_and_nothing_new_is_taken(
+def test_shutdown_with_a_full_queue_finishes_accepted_work_and_refuses_new(
     settings: Settings, store: ModelStore, engine: HeldEngine
 ) -> None:
     publish_plain(store, 1)
@@ -85,7 +85,7 @@ def test_work_that_outlasts_the_grace_period_is_cut_short(
         service.join()
 
 
-def test_a_second_signal_ends_it() -> None:
+def test_a_second_signal_ends_the_process() -> None:
     ended: list[int] = []
     shutdown = Shutdown()
     server = Server(lambda *_: None, 30, shutdown, end=ended.append)  # type: ignore[arg-type]
@@ -95,7 +95,7 @@ def test_a_second_signal_ends_it() -> None:
     assert ended == [1]
 
 
-def test_what_was_accepted_is_counted_and_nothing_new_begins() -> None:
+def test_shutdown_counts_accepted_work_and_refuses_new() -> None:
     shutdown = Shutdown()
     with shutdown.accepted():
         shutdown.begin()

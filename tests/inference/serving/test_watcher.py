@@ -22,7 +22,7 @@ class Clock:
         return stop
 
 
-def test_it_looks_at_once_and_then_every_interval() -> None:
+def test_the_watcher_checks_at_once_and_then_every_interval() -> None:
     looks: list[int] = []
     clock = Clock(looks=3)
     watcher = Watcher("model repository", lambda: looks.append(len(clock.waits)), 5.0, clock)
@@ -33,7 +33,7 @@ def test_it_looks_at_once_and_then_every_interval() -> None:
     assert clock.waits == [5.0, 5.0, 5.0]
 
 
-def test_a_look_that_fails_is_logged_and_not_the_last() -> None:
+def test_a_check_that_fails_is_logged_and_the_next_one_runs() -> None:
     clock = Clock(looks=2)
     looks: list[int] = []
 
@@ -51,7 +51,7 @@ def test_a_look_that_fails_is_logged_and_not_the_last() -> None:
 
 
 @pytest.mark.parametrize("watched", ["model repository", "key file"])
-def test_a_failure_names_what_was_watched(watched: str) -> None:
+def test_the_log_of_a_failed_check_names_what_was_watched(watched: str) -> None:
     clock = Clock(looks=1)
 
     def check() -> None:
@@ -73,7 +73,7 @@ def test_stopping_ends_the_wait() -> None:
     assert watcher.stop(30)
 
 
-def test_a_look_that_hangs_does_not_keep_the_service_from_ending() -> None:
+def test_a_check_that_hangs_does_not_keep_the_service_from_ending() -> None:
     hangs, release = threading.Event(), threading.Event()
 
     def look() -> None:
