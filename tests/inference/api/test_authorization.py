@@ -1,5 +1,6 @@
 import asyncio
 import hmac
+import threading
 from pathlib import Path
 
 import httpx
@@ -7,14 +8,16 @@ import pytest
 import structlog
 
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.app import create_app
 from lentigo_inference.errors import ForbiddenError, RateLimitedError
 from lentigo_inference.security.api_keys import Scope, ScryptKey, add_key, make_key, remove_key
 from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.live_app import PREDICTIONS, problem_of, running
+from tests.inference.network import DEADLINE_S
 from tests.inference.security.old_key_file import SCHEMA_1, SCHEMA_1_KEY
-from tests.models import publish_plain
+from tests.models import load_plain, publish_plain
 
 anyio = pytest.mark.anyio
 
@@ -104,6 +107,35 @@ async def test_a_removed_key_is_refused_and_an_added_one_admitted(
         await asyncio.to_thread(service.state.authenticator.refresh)
         assert (await predict(service.client, bearer(keys["predict"]))).status_code == 401
         assert (await predict(service.client, bearer(text))).status_code == 200
+
+
+@anyio
+async def test_the_service_reads_the_key_file_again_every_second(
+    guarded: Settings, keys: dict[str, str], key_file: Path
+) -> None:
+    waiting, go_on, checked_again = threading.Event(), threading.Event(), threading.Event()
+    checks_of_keys: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        if seconds == guarded.reload_interval_s:
+            return True
+        checks_of_keys.append(seconds)
+        if len(checks_of_keys) > 1:
+            checked_again.set()
+            return True
+        waiting.set()
+        return not go_on.wait(DEADLINE_S)
+
+    app = create_app(guarded, load=load_plain, wait=wait)
+    async with app.router.lifespan_context(app) as lifespan_state:
+        authenticator = lifespan_state["app_state"].authenticator
+        assert await asyncio.to_thread(waiting.wait, DEADLINE_S)
+        assert authenticator.name_of(keys["predict"]) == "predict"
+        await asyncio.to_thread(remove_key, key_file, "predict")
+        go_on.set()
+        assert await asyncio.to_thread(checked_again.wait, DEADLINE_S)
+        assert authenticator.name_of(keys["predict"]) is None
+    assert checks_of_keys == [1.0, 1.0]
 
 
 @anyio
