@@ -2,12 +2,14 @@ import asyncio
 import hmac
 import threading
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 import structlog
 
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.api.dependencies import LifespanState
 from lentigo_inference.app import create_app
 from lentigo_inference.errors import ForbiddenError, RateLimitedError
 from lentigo_inference.security.api_keys import Scope, ScryptKey, add_key, make_key, remove_key
@@ -128,7 +130,7 @@ async def test_the_service_reads_the_key_file_again_every_second(
 
     app = create_app(guarded, load=load_plain, wait=wait)
     async with app.router.lifespan_context(app) as lifespan_state:
-        authenticator = lifespan_state["app_state"].authenticator
+        authenticator = cast("LifespanState", lifespan_state)["app_state"].authenticator
         assert await asyncio.to_thread(waiting.wait, DEADLINE_S)
         assert authenticator.name_of(keys["predict"]) == "predict"
         await asyncio.to_thread(remove_key, key_file, "predict")

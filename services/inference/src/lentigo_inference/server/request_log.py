@@ -17,7 +17,7 @@ from lentigo_inference.api.problems import unexpected_problem
 from lentigo_inference.observability.identifiers import uuid7
 from lentigo_inference.observability.metrics import Metrics, known_method
 from lentigo_inference.observability.records import RequestRecord
-from lentigo_inference.observability.tracing import Tracing, parent_of, trace_id_of
+from lentigo_inference.observability.tracing import RequestSpan, Tracing, parent_of, trace_id_of
 from lentigo_inference.problem_types import INTERNAL
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -81,7 +81,7 @@ class RequestLogMiddleware:
             await send(message)
 
         parent, method = parent_of(headers), known_method(scope["method"])
-        span = self._tracing and self._tracing.begin(method, scope["path"], parent)
+        span = self._tracing.begin(method, scope["path"], parent) if self._tracing else None
         trace_id = trace_id_of(span.context if span else parent)
         bound = {"request_id": request_id, **({"trace_id": trace_id} if trace_id else {})}
         started = time.perf_counter()
@@ -95,23 +95,36 @@ class RequestLogMiddleware:
                     raise
                 await unexpected_problem(request_id)(scope, receive, send_with_id)
             finally:
-                took = time.perf_counter() - started
-                route = _route(scope)
-                if record.shed:
-                    self._refusals.count(record)
-                else:
-                    _log.info(
-                        "request",
-                        method=scope["method"],
-                        route=route or UNMATCHED,
-                        status=status,
-                        milliseconds=round(took * 1000, 1),
-                        **record.log_fields(),
-                    )
-                self._metrics.answered(method, route or UNMATCHED, status, took, record)
-                if self._tracing and span:
-                    name = f"{method} {route}" if route else method
-                    self._tracing.end(span, name, status, record)
+                seconds = time.perf_counter() - started
+                self._finish(scope, record, span, method=method, status=status, seconds=seconds)
+
+    def _finish(
+        self,
+        scope: Scope,
+        record: RequestRecord,
+        span: RequestSpan | None,
+        *,
+        method: str,
+        status: int,
+        seconds: float,
+    ) -> None:
+        """Log and count a finished request, and end its span."""
+        route = _route(scope)
+        if record.shed:
+            self._refusals.count(record)
+        else:
+            _log.info(
+                "request",
+                method=scope["method"],
+                route=route or UNMATCHED,
+                status=status,
+                milliseconds=round(seconds * 1000, 1),
+                **record.log_fields(),
+            )
+        self._metrics.answered(method, route or UNMATCHED, status, seconds, record)
+        if self._tracing and span:
+            name = f"{method} {route}" if route else method
+            self._tracing.end(span, name, status, record)
 
 
 class RefusalLog:
