@@ -162,23 +162,25 @@ def _lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
         authenticator = Authenticator(settings.key_file)
         store = ModelStore(settings.model_repository)
-        inference = EngineThread()
+        engine_thread = EngineThread()
         decoding = DecodePool(settings.decode_threads, settings.image_limits(), metrics.decoded)
-        slot = ModelSlot(inference.retire, retry_after_s=settings.reload_interval_s)
+        slot = ModelSlot(engine_thread.retire, retry_after_s=settings.reload_interval_s)
         throughput = Throughput()
         batch_limits = BatchLimits(
             settings.batch_max_size, settings.batch_max_delay_ms / 1000, settings.queue_size
         )
-        batcher = Batcher(inference.predict, batch_limits, throughput, observe=metrics.computed)
+        batcher = Batcher(engine_thread.predict, batch_limits, throughput, observe=metrics.computed)
         model_manager = ModelManager(
             store,
             slot,
             load
-            or engine_loader(settings.engine_threads, settings.engine, in_turn=inference.in_turn),
+            or engine_loader(
+                settings.engine_threads, settings.engine, in_turn=engine_thread.in_turn
+            ),
             pinned=settings.model_version,
             batch_sizes=batch_limits.sizes(),
             observe=metrics.loaded,
-            in_turn=inference.in_turn,
+            in_turn=engine_thread.in_turn,
         )
         predictor = Predictor(
             slot, decoding, batcher, settings.request_timeout_s, observe=metrics.predicted
@@ -214,7 +216,7 @@ def _lifespan(
             slot.close()
             # Off the loop, which still has to notice the end of the grace period.
             await asyncio.to_thread(decoding.close)
-            await asyncio.to_thread(inference.close)
+            await asyncio.to_thread(engine_thread.close)
             if tracing is not None:
                 await asyncio.to_thread(tracing.close)
 
