@@ -16,7 +16,8 @@ from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_inference.engines.selection import EngineSetting, engine_loader
+from lentigo_inference.engines.selection import engine_loader
+from lentigo_inference.settings import EngineSetting
 from tests.fakes import jpeg_bytes, lesion_image, made_manifest
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ class Running:
 
     async def look(self) -> None:
         """Have the repository looked at, as the clock would."""
-        await asyncio.to_thread(self.state.reloader.check)
+        await asyncio.to_thread(self.state.model_manager.check)
 
     async def predict(
         self,

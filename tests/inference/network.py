@@ -13,7 +13,7 @@ import httpx
 from lentigo_inference.app import create_app
 from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.server.serve import Server, address_of, listen
-from lentigo_inference.serving.admission import Stopping
+from lentigo_inference.serving.admission import Shutdown
 from lentigo_inference.settings import Settings
 from tests.models import load_plain
 
@@ -26,7 +26,7 @@ class Listening:
 
     url: str
     server: Server
-    stopping: Stopping
+    shutdown: Shutdown
     thread: threading.Thread
     ended: list[int] = field(default_factory=list)
 
@@ -51,7 +51,7 @@ class Listening:
 @contextmanager
 def listening(settings: Settings, load: EngineLoader = load_plain) -> Iterator[Listening]:
     """Serve on a free port; the first look at the repository is over."""
-    stopping, looked = Stopping(), threading.Event()
+    shutdown, looked = Shutdown(), threading.Event()
 
     def wait(seconds: float) -> bool:
         # The keys have a watcher of their own, which is done at once.
@@ -59,20 +59,20 @@ def listening(settings: Settings, load: EngineLoader = load_plain) -> Iterator[L
             looked.set()
         return True
 
-    app = create_app(settings, load=load, wait=wait, stopping=stopping)
+    app = create_app(settings, load=load, wait=wait, shutdown=shutdown)
     ended: list[int] = []
     server = Server(
         app,
         settings.shutdown_grace_s,
-        stopping,
-        patience_s=settings.upload_timeout_s,
+        shutdown,
+        header_timeout_s=settings.upload_timeout_s,
         end=ended.append,
     )
     listener = listen("127.0.0.1", 0)
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True
     )
-    service = Listening(address_of(listener), server, stopping, thread, ended)
+    service = Listening(address_of(listener), server, shutdown, thread, ended)
     thread.start()
     try:
         assert looked.wait(DEADLINE_S)

@@ -65,12 +65,12 @@ def test_too_little_memory_is_one_line(
     assert "this container may use 64" in line
 
 
-def test_an_unknown_host_is_told() -> None:
+def test_an_unknown_host_is_named_in_the_error() -> None:
     with pytest.raises(ListenError, match=r"host\.invalid port 8000"):
         listen("host.invalid", 8000)
 
 
-def test_a_listening_socket_is_told_as_a_url() -> None:
+def test_the_address_of_a_listening_socket_is_a_url() -> None:
     with listen("127.0.0.1", 0) as listener:
         host, port = listener.getsockname()
         assert address_of(listener) == f"http://{host}:{port}"
@@ -106,7 +106,7 @@ def logged(form: str) -> str:
     return run.stderr
 
 
-def test_the_json_log_is_one_object_a_line_for_us_and_libraries() -> None:
+def test_the_json_log_has_one_object_per_line_for_ours_and_for_libraries() -> None:
     ours, library = (json.loads(line) for line in logged("json").splitlines())
     assert (ours["event"], ours["version"], ours["level"]) == ("failed", 1, "error")
     assert "ValueError" in ours["exception"]

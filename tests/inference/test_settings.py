@@ -18,7 +18,7 @@ def test_by_default_it_serves_the_models_folder_on_loopback() -> None:
     assert settings.model_repository == Path("models")
 
 
-def test_they_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LENTIGO_PORT", "9000")
     monkeypatch.setenv("LENTIGO_MODEL_REPOSITORY", "/srv/models")
     settings = Settings()
@@ -59,5 +59,5 @@ def test_a_misspelt_variable_is_found() -> None:
     assert unknown_variables(environment) == ["LENTIGO_PROT"]
 
 
-def test_the_limit_of_bytes_is_the_one_that_decoding_holds() -> None:
+def test_the_upload_limit_is_passed_to_decoding() -> None:
     assert Settings(max_upload_bytes=2048).image_limits().max_bytes == 2048

@@ -15,12 +15,13 @@ from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.app import create_app
-from lentigo_inference.observability.metrics import Metrics, ServiceState
+from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS
-from lentigo_inference.serving.admission import Admission, Stopping
+from lentigo_inference.serving.admission import Admission, Shutdown
 from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
-from lentigo_inference.serving.engine_thread import InferenceThread
-from lentigo_inference.serving.model_manager import Reloader
+from lentigo_inference.serving.engine_thread import EngineThread
+from lentigo_inference.serving.gauges import ServingGauges
+from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings
 from tests.models import load_plain
@@ -50,10 +51,10 @@ def families(store: ModelStore) -> list[Metric]:
     """Every metric of the service."""
     registry = CollectorRegistry()
     Metrics(registry)
-    slot, stopping = ModelSlot(lambda _model: None), Stopping()
-    batcher = Batcher(InferenceThread().predict, BatchLimits(), Throughput())
-    reloader = Reloader(store, slot, load_plain)
-    registry.register(ServiceState(slot, reloader, batcher, Admission(1), stopping))
+    slot, shutdown = ModelSlot(lambda _model: None), Shutdown()
+    batcher = Batcher(EngineThread().predict, BatchLimits(), Throughput())
+    model_manager = ModelManager(store, slot, load_plain)
+    registry.register(ServingGauges(slot, model_manager, batcher, Admission(1), shutdown))
     return list(registry.collect())
 
 

@@ -1,19 +1,25 @@
 import asyncio
 import hmac
+import threading
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 import structlog
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.errors import RateLimitedError
-from lentigo_inference.security.api_keys import KeyRecord, Scope, add_key, make_key, remove_key
+from lentigo_inference.api.dependencies import LifespanState
+from lentigo_inference.app import create_app
+from lentigo_inference.errors import ForbiddenError, RateLimitedError
+from lentigo_inference.security.api_keys import Scope, ScryptKey, add_key, make_key, remove_key
 from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.live_app import PREDICTIONS, problem_of, running
-from tests.models import publish_plain
+from tests.inference.network import DEADLINE_S
+from tests.inference.security.old_key_file import SCHEMA_1, SCHEMA_1_KEY
+from tests.models import load_plain, publish_plain
 
 anyio = pytest.mark.anyio
 
@@ -92,7 +98,7 @@ async def test_health_and_the_description_are_open(guarded: Settings, keys: dict
 
 
 @anyio
-async def test_a_removed_key_is_refused_and_an_added_key_accepted(
+async def test_a_removed_key_is_refused_and_an_added_one_admitted(
     guarded: Settings, keys: dict[str, str], key_file: Path
 ) -> None:
     async with running(guarded) as service:
@@ -100,9 +106,38 @@ async def test_a_removed_key_is_refused_and_an_added_key_accepted(
         remove_key(key_file, "predict")
         record, text = make_key("predict", frozenset({Scope.PREDICT}))
         add_key(key_file, record)
-        await asyncio.to_thread(service.state.gatekeeper.refresh)
+        await asyncio.to_thread(service.state.authenticator.refresh)
         assert (await predict(service.client, bearer(keys["predict"]))).status_code == 401
         assert (await predict(service.client, bearer(text))).status_code == 200
+
+
+@anyio
+async def test_the_service_reads_the_key_file_again_every_second(
+    guarded: Settings, keys: dict[str, str], key_file: Path
+) -> None:
+    waiting, go_on, checked_again = threading.Event(), threading.Event(), threading.Event()
+    checks_of_keys: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        if seconds == guarded.reload_interval_s:
+            return True
+        checks_of_keys.append(seconds)
+        if len(checks_of_keys) > 1:
+            checked_again.set()
+            return True
+        waiting.set()
+        return not go_on.wait(DEADLINE_S)
+
+    app = create_app(guarded, load=load_plain, wait=wait)
+    async with app.router.lifespan_context(app) as lifespan_state:
+        authenticator = cast("LifespanState", lifespan_state)["app_state"].authenticator
+        assert await asyncio.to_thread(waiting.wait, DEADLINE_S)
+        assert authenticator.name_of(keys["predict"]) == "predict"
+        await asyncio.to_thread(remove_key, key_file, "predict")
+        go_on.set()
+        assert await asyncio.to_thread(checked_again.wait, DEADLINE_S)
+        assert authenticator.name_of(keys["predict"]) is None
+    assert checks_of_keys == [1.0, 1.0]
 
 
 @anyio
@@ -110,57 +145,76 @@ async def test_a_key_file_that_is_damaged_or_gone_leaves_the_keys(
     guarded: Settings, keys: dict[str, str], key_file: Path
 ) -> None:
     async with running(guarded) as service:
-        gatekeeper = service.state.gatekeeper
+        authenticator = service.state.authenticator
         with structlog.testing.capture_logs() as logs:
             await asyncio.to_thread(key_file.write_text, "{")
-            await asyncio.to_thread(gatekeeper.refresh)
-            await asyncio.to_thread(gatekeeper.refresh)
+            await asyncio.to_thread(authenticator.refresh)
+            await asyncio.to_thread(authenticator.refresh)
             await asyncio.to_thread(key_file.unlink)
-            await asyncio.to_thread(gatekeeper.refresh)
+            await asyncio.to_thread(authenticator.refresh)
         assert (await predict(service.client, bearer(keys["predict"]))).status_code == 200
     assert [entry["log_level"] for entry in logs] == ["error", "error"]
 
 
 @anyio
-async def test_a_key_is_hashed_once(
-    guarded: Settings, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+async def test_a_scrypt_key_of_schema_1_is_admitted_and_hashed_once(
+    guarded: Settings, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await asyncio.to_thread(key_file.write_text, SCHEMA_1)
     hashed: list[str] = []
-    matches = KeyRecord.matches
+    matches = ScryptKey.matches
 
-    def counted(record: KeyRecord, secret: str) -> bool:
+    def counted(record: ScryptKey, secret: str) -> bool:
         hashed.append(secret)
         return matches(record, secret)
 
-    monkeypatch.setattr(KeyRecord, "matches", counted)
+    monkeypatch.setattr(ScryptKey, "matches", counted)
     async with running(guarded) as service:
-        for _ in range(3):
-            assert (await predict(service.client, bearer(keys["predict"]))).status_code == 200
-    assert len(hashed) == 1
+        wrong = await predict(service.client, bearer(SCHEMA_1_KEY[:-1] + "~"))
+        answers = await asyncio.gather(
+            *(predict(service.client, bearer(SCHEMA_1_KEY)) for _ in range(3))
+        )
+        wrong_later = await predict(service.client, bearer(SCHEMA_1_KEY[:-1] + "~"))
+    assert (wrong.status_code, wrong_later.status_code) == (401, 401)
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    # The wrong key, and the right one once.
+    assert len(hashed) == 2
 
 
 @anyio
-async def test_secrets_are_compared_in_constant_time_the_first_time_and_later(
+@pytest.mark.parametrize("schema", [1, 2])
+async def test_sixty_requests_with_one_key_right_after_start_are_all_admitted(
+    guarded: Settings, keys: dict[str, str], key_file: Path, schema: int
+) -> None:
+    if schema == 1:
+        await asyncio.to_thread(key_file.write_text, SCHEMA_1)
+    key = SCHEMA_1_KEY if schema == 1 else keys["predict"]
+    async with running(guarded) as service:
+        answers = await asyncio.gather(
+            *(service.client.get("/v1/models", headers=bearer(key)) for _ in range(60))
+        )
+    assert {answer.status_code for answer in answers} == {200}
+
+
+@anyio
+async def test_secrets_are_compared_in_constant_time(
     guarded: Settings, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The standard library's comparison takes as long whatever differs; none is made without it."""
     compared: list[tuple[int, int]] = []
     compare = hmac.compare_digest
 
-    def noted(first: bytes, second: bytes) -> bool:
+    def recorded(first: bytes, second: bytes) -> bool:
         compared.append((len(first), len(second)))
         return compare(first, second)
 
-    monkeypatch.setattr(hmac, "compare_digest", noted)
+    monkeypatch.setattr(hmac, "compare_digest", recorded)
     async with running(guarded) as service:
         for _ in range(2):
             assert (await predict(service.client, bearer(keys["predict"]))).status_code == 200
-        first_and_later = compared.copy()
         wrong = await predict(service.client, bearer(keys["predict"][:-1] + "~"))
         assert wrong.status_code == 401
-    # A MAC against none yet, then the hash; then the MAC alone.
-    assert first_and_later == [(32, 0), (32, 32), (32, 32)]
-    assert compared[3:] == [(32, 32), (32, 32)]
+    assert compared == [(32, 32)] * 3
 
 
 @anyio
@@ -182,9 +236,10 @@ async def test_administration_without_a_key_file_is_forbidden_and_says_how(
 ) -> None:
     async with running(settings) as service:
         assert (await service.client.get("/v1/models")).status_code == 200
-        services = service.state
-        with pytest.raises(Exception, match="keys add NAME --scope admin"):
-            await services.gatekeeper.identify(None, Scope.ADMIN)
+        authenticator = service.state.authenticator
+        key = await authenticator.authenticate(None)
+        with pytest.raises(ForbiddenError, match="keys add NAME --scope admin"):
+            authenticator.authorize(key, Scope.ADMIN)
 
 
 @anyio

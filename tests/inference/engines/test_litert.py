@@ -13,7 +13,7 @@ from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine, Images, Prediction, warm_up
 from lentigo_inference.engines.selection import engine_loader
-from lentigo_inference.serving.model_manager import Reloader
+from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from tests.fakes import made_unlikeness
 from tests.models import QualityIssue, SavedModels, expected
@@ -146,11 +146,11 @@ def test_reloading_frees_every_interpreter_but_the_one_in_use(
         return engine
 
     slot = ModelSlot(lambda model: model.engine.close())
-    reloader = Reloader(store, slot, counted)
+    model_manager = ModelManager(store, slot, counted)
     gc.disable()
     try:
         for _ in range(5):
-            reloader.load()
+            model_manager.load()
         assert [each() is None for each in interpreters] == [True] * 12 + [False] * 3
         slot.close()
         assert all(each() is None for each in interpreters)

@@ -40,13 +40,15 @@ def test_a_ready_service_is_healthy(host: str, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == ""
 
 
-def test_a_service_without_a_model_is_not_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_without_a_model_is_unhealthy_and_says_why(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with answering(503, b'{"detail": "no version"}') as port:
         assert main({"LENTIGO_PORT": str(port)}) == 1
     assert capsys.readouterr().out == '503: {"detail": "no version"}\n'
 
 
-def test_a_service_that_is_not_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_that_does_not_run_is_unhealthy(capsys: pytest.CaptureFixture[str]) -> None:
     # Held, so that no other process can begin to listen on it.
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
@@ -54,6 +56,6 @@ def test_a_service_that_is_not_there_is_not(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.startswith("no answer: ")
 
 
-def test_a_port_that_is_none_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_port_is_unhealthy(capsys: pytest.CaptureFixture[str]) -> None:
     assert main({"LENTIGO_PORT": "many"}) == 1
     assert "no answer" in capsys.readouterr().out

@@ -54,7 +54,7 @@ async def test_names_follow_the_conventions(settings: Settings) -> None:
             }
 
 
-async def test_two_services_in_one_process_share_no_number(
+async def test_two_services_in_one_process_share_no_metrics(
     settings: Settings, store: ModelStore
 ) -> None:
     publish_plain(store, 1)
@@ -65,9 +65,7 @@ async def test_two_services_in_one_process_share_no_number(
     assert not [family for family in REGISTRY.collect() if family.name.startswith("lentigo_")]
 
 
-async def test_a_prediction_is_counted_on_its_whole_way(
-    settings: Settings, store: ModelStore
-) -> None:
+async def test_a_prediction_is_counted_at_every_step(settings: Settings, store: ModelStore) -> None:
     publish_plain(store, 1)
     async with running(settings) as service:
         code = (await service.predict()).json()["diagnosis"]["code"]
@@ -101,7 +99,7 @@ async def test_every_image_of_a_request_for_several_is_a_prediction(
     assert seen.value("lentigo_rejections_total", reason="unsupported-image") == 1
 
 
-async def test_paths_and_methods_that_nobody_knows_are_one_label_each(
+async def test_unknown_paths_and_methods_share_one_label_each(
     settings: Settings, store: ModelStore
 ) -> None:
     publish_plain(store, 1)
@@ -171,12 +169,12 @@ async def test_without_a_model_it_is_not_ready_and_says_so(settings: Settings) -
     assert seen.found("lentigo_model_info") == []
 
 
-async def test_a_service_that_is_being_stopped_is_not_ready_and_still_tells(
+async def test_a_stopping_service_is_not_ready_and_still_reports_metrics(
     settings: Settings, store: ModelStore
 ) -> None:
     publish_plain(store, 1)
     async with running(settings) as service:
-        service.state.stopping.begin()
+        service.state.shutdown.begin()
         assert (await service.predict()).status_code == 503
         seen = await scrape(service.client)
     assert seen.value("lentigo_ready") == 0
@@ -204,7 +202,7 @@ async def test_an_engine_that_fails_is_a_500_with_its_reason(
     assert seen.value("lentigo_http_requests_total", status="500") == 1
 
 
-async def test_what_nobody_foresaw_is_counted_too(
+async def test_an_unexpected_error_is_counted(
     settings: Settings, store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_plain(store, 1)
@@ -221,7 +219,7 @@ async def test_what_nobody_foresaw_is_counted_too(
     assert seen.value("lentigo_http_requests_total", route=PREDICTIONS, status="500") == 1
 
 
-async def test_loads_are_counted_and_the_version_in_use_is_told(
+async def test_loads_are_counted_and_the_version_in_use_is_reported(
     settings: Settings, store: ModelStore
 ) -> None:
     publish_plain(store, 1)
@@ -252,7 +250,7 @@ async def test_loads_are_counted_and_the_version_in_use_is_told(
     }
 
 
-async def test_a_load_that_fails_as_nobody_foresaw_is_a_failure(
+async def test_a_load_with_an_unexpected_error_counts_as_a_failure(
     settings: Settings, store: ModelStore
 ) -> None:
     def load(stored: StoredVersion) -> Engine:
@@ -269,7 +267,7 @@ async def test_a_load_that_fails_as_nobody_foresaw_is_a_failure(
     assert seen.value("lentigo_model_loads_total", outcome="failure") == 1
 
 
-async def test_a_repository_that_cannot_be_read_shows(
+async def test_an_unreadable_repository_shows_in_the_metrics(
     settings: Settings, store: ModelStore
 ) -> None:
     async with running(settings) as service:
@@ -284,7 +282,7 @@ def _make_unreadable(folder: Path) -> None:
     folder.write_text("a file where a folder should be")
 
 
-async def test_the_metrics_tell_how_full_it_is_and_answer_while_it_is(
+async def test_the_metrics_report_load_and_answer_under_full_load(
     settings: Settings, store: ModelStore
 ) -> None:
     held, reached = asyncio.Event(), asyncio.Event()
@@ -345,7 +343,7 @@ async def test_scrapes_under_load_lose_no_request_and_no_count(
     assert seen.value("lentigo_batch_images_sum") == 24
 
 
-async def test_memory_and_time_of_the_process_are_told(settings: Settings) -> None:
+async def test_memory_and_cpu_time_of_the_process_are_reported(settings: Settings) -> None:
     async with running(settings) as service:
         seen = await scrape(service.client)
     assert seen.value("process_resident_memory_bytes") > 1e6

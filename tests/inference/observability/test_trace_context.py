@@ -38,5 +38,5 @@ def test_a_later_version_of_the_header_is_read_as_far_as_it_is_known() -> None:
     ],
     ids=range(12),
 )
-def test_what_is_no_parent_is_ignored(values: tuple[str, ...]) -> None:
+def test_an_invalid_traceparent_is_ignored(values: tuple[str, ...]) -> None:
     assert found(*values) is None

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from starlette.datastructures import Headers
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.observability.logging import Seldom
+from lentigo_inference.observability.logging import ThrottleFilter
 from lentigo_inference.observability.tracing import Tracing, parent_of, traces_wanted
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
@@ -63,7 +63,7 @@ async def test_a_prediction_is_a_span_of_the_callers_trace_with_its_steps_below(
 
 
 @anyio
-async def test_without_a_caller_a_trace_begins_and_the_log_has_it(
+async def test_without_a_traceparent_a_trace_starts_and_the_log_has_it(
     settings: Settings, store: ModelStore, collector: Collector
 ) -> None:
     publish_plain(store, 1)
@@ -89,7 +89,7 @@ async def test_a_caller_that_does_not_sample_is_followed_in_the_log_alone(
 
 
 @anyio
-async def test_failures_are_told_and_nothing_that_names_a_patient(
+async def test_spans_report_failures_and_nothing_that_names_a_patient(
     settings: Settings, collector: Collector
 ) -> None:
     async with running(settings, tracing=Tracing()) as service:
@@ -136,7 +136,7 @@ async def test_images_of_one_batch_share_its_span(
 
 
 @anyio
-async def test_the_service_is_named_by_us_or_by_the_operator(
+async def test_the_service_name_is_ours_or_the_operators(
     settings: Settings, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable, name in (("", "lentigo-inference"), ("ward-7", "ward-7")):
@@ -149,7 +149,7 @@ async def test_the_service_is_named_by_us_or_by_the_operator(
 
 
 @anyio
-async def test_a_collector_that_is_away_fails_no_request_and_holds_the_end_no_longer_than_a_second(
+async def test_a_missing_collector_fails_no_request_and_delays_stopping_by_a_second_at_most(
     settings: Settings, store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_plain(store, 1)
@@ -182,7 +182,7 @@ async def test_a_collector_that_is_away_fails_no_request_and_holds_the_end_no_lo
 
 
 @anyio
-async def test_variables_that_make_no_sense_leave_a_service_without_traces(
+async def test_invalid_variables_leave_the_service_without_traces(
     settings: Settings, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1")
@@ -226,7 +226,7 @@ async def test_without_tracing_the_log_still_has_the_callers_trace(settings: Set
     ],
     ids=range(6),
 )
-def test_traces_are_wanted_where_there_is_a_place_for_them(
+def test_traces_are_wanted_when_an_endpoint_is_set(
     environment: dict[str, str], wanted: bool
 ) -> None:
     assert traces_wanted(environment) is wanted
@@ -244,18 +244,18 @@ def test_without_an_endpoint_the_sdk_is_not_imported() -> None:
     assert run.stderr.strip() == ""
 
 
-def test_before_it_is_opened_nothing_is_traced_and_closing_does_no_harm() -> None:
+def test_before_opening_nothing_is_traced_and_closing_is_harmless() -> None:
     tracing = Tracing()
     assert tracing.begin("GET", "/", parent_of(Headers())) is None
     tracing.close()
 
 
-def test_a_message_that_repeats_is_shown_once_in_a_while() -> None:
+def test_a_repeated_message_passes_once_per_interval() -> None:
     now = 0.0
-    seldom = Seldom(600, lambda: now)
+    throttle = ThrottleFilter(600, lambda: now)
 
     def shown(text: str, *arguments: object) -> bool:
-        return seldom.filter(logging.LogRecord("a", 30, "", 0, text, arguments, None))
+        return throttle.filter(logging.LogRecord("a", 30, "", 0, text, arguments, None))
 
     assert [shown("away: %s", turn) for turn in range(3)] == [True, False, False]
     assert shown("another")

@@ -1,3 +1,4 @@
+import json
 import socket
 import stat
 import threading
@@ -17,6 +18,7 @@ from lentigo_inference.security.api_keys import (
     read_keys,
     remove_key,
 )
+from tests.inference.security.old_key_file import SCHEMA_1, SCHEMA_1_KEY
 
 PREDICT = frozenset({Scope.PREDICT})
 
@@ -41,12 +43,12 @@ def test_neither_the_record_nor_a_parsed_key_shows_the_secret() -> None:
 @pytest.mark.parametrize(
     "text", ["", "lentigo", "lentigo__x", "lentigo_x_", "other_a_b", "x" * 999]
 )
-def test_what_is_no_key_of_ours_is_none(text: str) -> None:
+def test_text_that_is_not_one_of_our_keys_parses_as_none(text: str) -> None:
     assert PresentedKey.parse(text) is None
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "-a", "a\nb", "a" * 65])
-def test_a_name_that_would_spoil_a_log_is_refused(name: str) -> None:
+def test_a_key_name_with_unsafe_characters_is_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         make_key(name, PREDICT)
 
@@ -60,7 +62,7 @@ def test_the_file_is_for_its_owner_alone_and_nothing_is_left_beside_it(tmp_path:
     assert [key.name for key in read_keys(path).keys] == ["ward", "lab"]
 
 
-def test_a_name_is_given_once_and_free_again_after(tmp_path: Path) -> None:
+def test_a_key_name_is_unique_and_free_again_after_its_removal(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     add_key(path, make_key("ward", PREDICT)[0])
     with pytest.raises(KeyFileError, match="Choose another name"):
@@ -83,13 +85,49 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"keys": [{"name": "x"}]}', '{"keys": 1}'])
-def test_a_damaged_file_is_told_and_not_repeated(tmp_path: Path, content: str) -> None:
+def test_a_damaged_file_is_an_error_that_does_not_quote_it(tmp_path: Path, content: str) -> None:
     path = tmp_path / "keys.json"
     path.write_text(content)
     with pytest.raises(KeyFileError, match="is damaged") as raised:
         read_keys(path)
     assert raised.value.__cause__ is not None
     with pytest.raises(KeyFileError, match="is damaged"):
+        add_key(path, make_key("ward", PREDICT)[0])
+    assert path.read_text() == content
+
+
+def test_a_file_of_schema_1_is_read_and_its_key_matches(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(SCHEMA_1)
+    (record,) = read_keys(path).keys
+    key = PresentedKey.parse(SCHEMA_1_KEY)
+    assert key is not None
+    assert (record.id, record.name, record.scopes) == (key.id, "ward", PREDICT)
+    assert record.matches(key.secret)
+    assert not record.matches(key.secret + "x")
+
+
+def test_a_file_of_schema_1_becomes_schema_2_with_the_first_change(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(SCHEMA_1)
+    (old,) = read_keys(path).keys
+    new, _text = make_key("ward-b", PREDICT)
+    add_key(path, new)
+    assert json.loads(path.read_text())["schema_version"] == 2
+    assert read_keys(path).keys == (old, new)
+    remove_key(path, "ward")
+    document = json.loads(path.read_text())
+    assert document["schema_version"] == 2
+    assert set(document["keys"][0]) == {"id", "name", "scopes", "created", "sha256"}
+
+
+def test_a_file_of_an_unknown_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    content = '{"schema_version": 3, "keys": []}'
+    path.write_text(content)
+    with pytest.raises(KeyFileError, match="has schema 3, and this release reads 1 and 2"):
+        read_keys(path)
+    with pytest.raises(KeyFileError, match="has schema 3"):
         add_key(path, make_key("ward", PREDICT)[0])
     assert path.read_text() == content
 
@@ -115,7 +153,7 @@ def test_the_command_makes_lists_and_removes(
 @pytest.mark.parametrize(
     "arguments", [["list"], ["remove", "ward"], ["add", "a b", "--scope", "predict"]]
 )
-def test_what_the_command_cannot_do_is_one_line(
+def test_a_command_that_fails_prints_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     assert main(["keys", *arguments, "--file", str(tmp_path / "none.json")]) == 1
@@ -161,7 +199,7 @@ def test_it_does_not_start_with_a_key_file_that_is_missing(
         ("127.0.0.1", "0.0.0.0", True),  # noqa: S104
     ],
 )
-def test_what_counts_is_the_address_that_a_container_is_published_on(
+def test_the_published_address_decides_whether_keys_are_required(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     listens_on: str,

@@ -8,12 +8,13 @@ import pytest
 import structlog
 
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.observability.records import RequestRecord
 from lentigo_inference.security.api_keys import Scope, add_key, make_key, remove_key
-from lentigo_inference.security.authenticator import Gatekeeper
-from lentigo_inference.server.middleware import RefusalLog
-from lentigo_inference.serving.request_record import RequestRecord
+from lentigo_inference.security.authenticator import Authenticator
+from lentigo_inference.server.request_log import RefusalLog
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import PREDICTIONS, problem_of, running
+from tests.inference.security.old_key_file import SCHEMA_1, SCHEMA_1_KEY
 from tests.models import publish_plain
 
 pytestmark = pytest.mark.anyio
@@ -49,7 +50,9 @@ async def test_every_way_to_a_prediction_is_refused_with_a_delay(
     assert after.status_code == 200
 
 
-async def test_whatever_is_no_prediction_is_answered(narrow: Settings) -> None:
+async def test_under_overload_requests_other_than_predictions_are_answered(
+    narrow: Settings,
+) -> None:
     async with running(narrow) as service:
         with service.state.admission.enter():
             statuses = {
@@ -87,7 +90,7 @@ async def test_a_refusal_is_counted_in_the_metrics_like_any_other(narrow: Settin
     assert series in text
 
 
-async def test_a_refusal_has_no_line_of_its_own(narrow: Settings) -> None:
+async def test_a_refusal_for_overload_has_no_request_line_in_the_log(narrow: Settings) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(narrow) as service:
             with service.state.admission.enter():
@@ -97,7 +100,7 @@ async def test_a_refusal_has_no_line_of_its_own(narrow: Settings) -> None:
     assert [entry["status"] for entry in logs if entry["event"] == "request"] == [200]
 
 
-async def test_refusals_are_told_by_problem_and_key_once_they_are_many() -> None:
+async def test_refusals_are_summed_up_in_the_log_by_problem_and_key() -> None:
     refusals = RefusalLog(interval_s=0)
     with structlog.testing.capture_logs() as logs:
         for key in ("ward-7", None, "ward-7"):
@@ -110,21 +113,29 @@ async def test_refusals_are_told_by_problem_and_key_once_they_are_many() -> None
     assert {entry["event"] for entry in logs} == {"requests refused"}
 
 
-async def test_a_key_is_recognised_once_it_was_proven_and_no_longer_than_it_is_valid(
+async def test_name_of_a_key_is_known_while_it_is_in_the_file(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "keys.json"
     record, key = make_key("ward-7", frozenset({Scope.PREDICT}))
     add_key(file, record)
-    gatekeeper = Gatekeeper(file)
-    try:
-        assert gatekeeper.recognise(key) is None
-        await gatekeeper.identify(key, Scope.PREDICT)
-        assert gatekeeper.recognise(key) == "ward-7"
-        for other in (None, "", key[:-1], key.replace(record.id, "00" * (len(record.id) // 2))):
-            assert gatekeeper.recognise(other) is None
-        remove_key(file, "ward-7")
-        gatekeeper.refresh()
-        assert gatekeeper.recognise(key) is None
-    finally:
-        gatekeeper.close()
+    authenticator = Authenticator(file)
+    assert authenticator.name_of(key) == "ward-7"
+    for other in (None, "", key[:-1], key.replace(record.id, "00" * (len(record.id) // 2))):
+        assert authenticator.name_of(other) is None
+    remove_key(file, "ward-7")
+    authenticator.refresh()
+    assert authenticator.name_of(key) is None
+
+
+async def test_name_of_a_key_of_schema_1_is_known_after_its_first_use(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    file.write_text(SCHEMA_1)
+    authenticator = Authenticator(file)
+    assert authenticator.name_of(SCHEMA_1_KEY) is None
+    await authenticator.authenticate(SCHEMA_1_KEY)
+    assert authenticator.name_of(SCHEMA_1_KEY) == "ward"
+    assert authenticator.name_of(SCHEMA_1_KEY[:-1]) is None
+    remove_key(file, "ward")
+    authenticator.refresh()
+    assert authenticator.name_of(SCHEMA_1_KEY) is None

@@ -57,7 +57,7 @@ def status_of(answer: BinaryIO) -> int:
     return status
 
 
-def test_an_offer_of_http_2_is_answered_in_http_1_and_the_connection_goes_on(
+def test_an_upgrade_to_http_2_is_ignored_and_the_connection_continues(
     settings: Settings,
 ) -> None:
     """As `java.net.http.HttpClient` offers it with every request that is not encrypted."""
@@ -69,7 +69,7 @@ def test_an_offer_of_http_2_is_answered_in_http_1_and_the_connection_goes_on(
 
 
 @pytest.mark.parametrize("pieces", [1, 7, 1000])
-def test_an_offer_in_pieces_loses_nothing_of_a_body_in_chunks(
+def test_an_upgrade_request_in_pieces_keeps_its_chunked_body(
     settings: Settings, pieces: int
 ) -> None:
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(DATA), DATA)
@@ -82,7 +82,7 @@ def test_an_offer_in_pieces_loses_nothing_of_a_body_in_chunks(
         assert status_of(answer) == 200
 
 
-def test_a_client_that_asks_first_is_told_to_go_on(settings: Settings) -> None:
+def test_a_client_that_expects_100_continue_gets_it(settings: Settings) -> None:
     """As curl does before a large upload."""
     with listening(settings) as service, talking(service) as (connection, answer):
         connection.sendall(post(SIZED, "Expect: 100-continue", body=b""))
@@ -92,7 +92,7 @@ def test_a_client_that_asks_first_is_told_to_go_on(settings: Settings) -> None:
         assert status_of(answer) == 200
 
 
-def test_requests_that_are_sent_without_waiting_are_answered_in_their_order(
+def test_pipelined_requests_are_answered_in_order(
     settings: Settings,
 ) -> None:
     with listening(settings) as service, talking(service) as (connection, answer):
@@ -128,7 +128,7 @@ def test_a_refused_upload_leaves_the_connection_to_the_next_request(settings: Se
     ],
     ids=["one header", "many headers", "the path", "a trailer", "a chunk's extension"],
 )
-def test_what_is_neither_head_nor_body_does_not_grow_without_end(
+def test_data_that_is_neither_head_nor_body_is_limited(
     settings: Settings, beginning: bytes, piece: bytes
 ) -> None:
     with listening(settings) as service:
@@ -166,17 +166,17 @@ def test_what_is_neither_head_nor_body_does_not_grow_without_end(
         "two lengths",
     ],
 )
-def test_what_is_no_http_is_400_and_ends_its_connection(settings: Settings, garbage: bytes) -> None:
+def test_malformed_http_is_400_and_ends_the_connection(settings: Settings, garbage: bytes) -> None:
     with listening(settings) as service, connected(service) as connection:
         connection.sendall(garbage)
         with connection.makefile("rb") as answer:
             assert answer.readline().startswith(b"HTTP/1.1 400 ")
             with suppress(ConnectionError):
                 answer.read()
-        service.until(lambda: service.stopping.under_way == 0)
+        service.until(lambda: service.shutdown.under_way == 0)
 
 
-def test_a_whole_request_in_front_of_what_is_no_http_is_answered(settings: Settings) -> None:
+def test_a_complete_request_before_malformed_data_is_answered(settings: Settings) -> None:
     with listening(settings) as service, talking(service) as (connection, answer):
         connection.sendall(post(SIZED) + bytes(2**20))
         assert status_of(answer) == 200
@@ -188,7 +188,7 @@ def test_a_whole_request_in_front_of_what_is_no_http_is_answered(settings: Setti
     ("path", "status"),
     [("/v2/health/ready", 200), ("/", 200), ("/nothing", 404), (PREDICTIONS, 405)],
 )
-def test_head_gives_the_head_that_get_gives_and_the_connection_goes_on(
+def test_head_returns_the_headers_of_get_and_the_connection_continues(
     settings: Settings, path: str, status: int
 ) -> None:
     request = f"{{}} {path} HTTP/1.1\r\nHost: x\r\nX-Request-ID: r1\r\n\r\n"

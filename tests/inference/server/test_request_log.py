@@ -20,7 +20,7 @@ async def test_a_request_id_is_echoed(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("sent", ["", "two words", "x" * 129, 'a"b', "a/b"])
-async def test_a_request_id_that_could_do_harm_is_replaced(settings: Settings, sent: str) -> None:
+async def test_an_unsafe_request_id_is_replaced(settings: Settings, sent: str) -> None:
     async with running(settings) as service:
         response = await service.client.get("/nothing", headers={"X-Request-ID": sent})
     assert uuid.UUID(response.headers["x-request-id"]).version == 7
@@ -88,7 +88,9 @@ async def test_the_line_of_a_request_for_several_has_their_number_and_no_digest(
     assert line["inference_milliseconds"] >= 0
 
 
-async def test_a_request_that_is_no_prediction_has_none_of_that(settings: Settings) -> None:
+async def test_the_line_of_a_request_without_prediction_has_none_of_these_fields(
+    settings: Settings,
+) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(settings) as service:
             await service.client.get("/v2")
@@ -97,9 +99,7 @@ async def test_a_request_that_is_no_prediction_has_none_of_that(settings: Settin
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v2/health/live", 200), ("/v2/health/ready", 503)])
-async def test_the_log_says_head_where_a_head_was_asked_for(
-    settings: Settings, path: str, status: int
-) -> None:
+async def test_the_log_has_the_method_head(settings: Settings, path: str, status: int) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(settings) as service:
             answer = await service.client.head(path)

@@ -68,7 +68,7 @@ def test_a_head_that_never_ends_closes_the_connection(hasty: Settings, beginning
         assert_serves(service)
 
 
-def test_a_head_that_drips_closes_the_connection(hasty: Settings) -> None:
+def test_a_head_sent_byte_by_byte_closes_the_connection(hasty: Settings) -> None:
     with listening(hasty) as service, connected(service) as connection:
         connection.settimeout(0.01)
         connection.sendall(b"GET /v2/health/live HTTP/1.1\r\nX-Slow: ")
@@ -94,7 +94,7 @@ def test_a_body_that_never_ends_is_408(hasty: Settings, path: str) -> None:
             received = answer.read()
         assert received.startswith(b"HTTP/1.1 408 ")
         assert b"urn:lentigo:problem:upload-timeout" in received
-        service.until(lambda: service.stopping.under_way == 0)
+        service.until(lambda: service.shutdown.under_way == 0)
         assert_serves(service)
 
 
@@ -117,17 +117,17 @@ def test_a_request_under_way_is_waited_for_however_long_it_takes(
             assert b" 200 " in answer.readline()
 
 
-def test_a_client_that_leaves_amid_its_upload_gives_its_place_back(patient: Settings) -> None:
+def test_a_client_that_leaves_during_its_upload_frees_its_place(patient: Settings) -> None:
     with listening(patient.model_copy(update={"max_pending": 1})) as service:
         for _ in range(3):
             with connected(service) as connection:
                 connection.sendall(HEAD + DATA[:100])
-                service.until(lambda: service.stopping.under_way == 1)
-            service.until(lambda: service.stopping.under_way == 0)
+                service.until(lambda: service.shutdown.under_way == 1)
+            service.until(lambda: service.shutdown.under_way == 0)
         assert_serves(service)
 
 
-def test_a_client_that_leaves_amid_inference_costs_none_and_harms_no_neighbour(
+def test_a_client_that_leaves_in_the_queue_costs_no_inference_and_harms_no_other(
     patient: Settings, engine: HeldEngine
 ) -> None:
     with (
@@ -139,11 +139,11 @@ def test_a_client_that_leaves_amid_inference_costs_none_and_harms_no_neighbour(
         first.sendall(HEAD + DATA)
         assert engine.reached.wait(DEADLINE_S)
         stays.sendall(HEAD + DATA)
-        service.until(lambda: service.stopping.under_way == 2)
+        service.until(lambda: service.shutdown.under_way == 2)
         with connected(service) as leaves:
             leaves.sendall(HEAD + DATA)
-            service.until(lambda: service.stopping.under_way == 3)
-        service.until(lambda: service.stopping.under_way == 2)
+            service.until(lambda: service.shutdown.under_way == 3)
+        service.until(lambda: service.shutdown.under_way == 2)
         engine.opened.set()
         for connection in (first, stays):
             with connection.makefile("rb") as answer:
@@ -156,7 +156,7 @@ def test_a_client_that_leaves_amid_inference_costs_none_and_harms_no_neighbour(
     [("image/jpeg", False), ("text/plain", False), ("text/plain", True)],
     ids=["while it is read", "before a refusal", "behind a refusal"],
 )
-def test_a_body_that_is_no_http_ends_its_connection_and_nothing_fails(
+def test_a_malformed_body_ends_its_connection_and_nothing_fails(
     patient: Settings, caplog: pytest.LogCaptureFixture, kind: str, answered: bool
 ) -> None:
     head = f"POST {PREDICTIONS} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
@@ -173,7 +173,7 @@ def test_a_body_that_is_no_http_ends_its_connection_and_nothing_fails(
                     with suppress(ConnectionError):
                         answer.read()
                 assert first.startswith(b"HTTP/1.1 4")
-        service.until(lambda: service.stopping.under_way == 0)
+        service.until(lambda: service.shutdown.under_way == 0)
         assert_serves(service)
     assert not [entry for entry in logs if entry["log_level"] == "error"]
     assert "Exception in ASGI" not in caplog.text

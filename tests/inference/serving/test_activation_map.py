@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lentigo_inference.serving.predictor import draw_map
+from lentigo_inference.serving.activation_map import draw_map
 
 
 def drawn(

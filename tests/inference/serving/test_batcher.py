@@ -11,7 +11,8 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.base import Images, Prediction
 from lentigo_inference.errors import DeadlineExceededError, ServiceBusyError
-from lentigo_inference.serving.batcher import Batcher, BatchLimits, BatchRecord, Throughput
+from lentigo_inference.observability.records import BatchRecord
+from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
 from lentigo_inference.serving.model_slot import LoadedModel
 from tests.models import PlainEngine, expected, publish_plain
 
@@ -109,7 +110,7 @@ def assert_answers(answer: Prediction, shade: int, seed: int = 1) -> None:
     np.testing.assert_allclose(answer.activation_map, truth.activation_map, atol=1e-5)
 
 
-async def test_a_lone_image_waits_for_nobody(make_bench: MakeBench) -> None:
+async def test_a_lone_image_does_not_wait(make_bench: MakeBench) -> None:
     bench = await make_bench()
     bench.engine.free.set()
     (answer,) = await bench.ask(7)
@@ -117,7 +118,9 @@ async def test_a_lone_image_waits_for_nobody(make_bench: MakeBench) -> None:
     assert bench.engine.calls == [(1, [7])]
 
 
-async def test_what_comes_while_the_engine_is_busy_leaves_together(make_bench: MakeBench) -> None:
+async def test_images_that_arrive_while_the_engine_is_busy_form_a_batch(
+    make_bench: MakeBench,
+) -> None:
     bench = await make_bench()
     first = await bench.occupy()
     others = [bench.ask(shade) for shade in (1, 2, 3, 4)]
@@ -196,7 +199,7 @@ async def test_a_batch_that_does_not_fill_leaves_when_its_first_image_waited_eno
     assert bench.engine.calls == [(1, [1])]
 
 
-async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(
+async def test_a_full_queue_refuses_at_once_with_a_delay(
     make_bench: MakeBench,
 ) -> None:
     bench = await make_bench(max_queued=3)
@@ -212,7 +215,7 @@ async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(
     await asyncio.gather(first, *waiting, last)
 
 
-async def test_the_time_to_come_back_is_measured() -> None:
+async def test_the_delay_follows_the_measured_throughput() -> None:
     throughput = Throughput(first_guess_s=9)
     throughput.record(4, 2.0)
     assert throughput.seconds_for(10) == pytest.approx(5)
@@ -221,7 +224,7 @@ async def test_the_time_to_come_back_is_measured() -> None:
     assert throughput.seconds_for(10) == pytest.approx(1, rel=0.01)
 
 
-async def test_what_nobody_waits_for_costs_no_inference(make_bench: MakeBench) -> None:
+async def test_a_cancelled_image_costs_no_inference(make_bench: MakeBench) -> None:
     bench = await make_bench()
     first = await bench.occupy()
     stays, leaves = bench.ask(1), bench.ask(2)
@@ -234,7 +237,7 @@ async def test_what_nobody_waits_for_costs_no_inference(make_bench: MakeBench) -
     assert bench.engine.calls == [(1, [0]), (1, [1])]
 
 
-async def test_what_waited_too_long_is_told_so_and_costs_no_inference(
+async def test_an_image_past_its_deadline_fails_and_costs_no_inference(
     make_bench: MakeBench,
 ) -> None:
     bench = await make_bench()
@@ -249,7 +252,7 @@ async def test_what_waited_too_long_is_told_so_and_costs_no_inference(
     assert bench.engine.calls == [(1, [0]), (1, [2])]
 
 
-async def test_dead_work_makes_room(make_bench: MakeBench) -> None:
+async def test_expired_images_make_room_in_a_full_queue(make_bench: MakeBench) -> None:
     bench = await make_bench(max_queued=2)
     first = await bench.occupy()
     dead = [bench.ask(1, within_s=1), bench.ask(2, within_s=1)]
@@ -263,7 +266,7 @@ async def test_dead_work_makes_room(make_bench: MakeBench) -> None:
 
 
 @pytest.mark.parametrize("error", [EngineError, ValueError, MemoryError])
-async def test_an_image_that_fails_fails_alone(
+async def test_an_image_that_fails_does_not_fail_its_batch(
     make_bench: MakeBench, error: type[Exception]
 ) -> None:
     bench = await make_bench()
@@ -279,7 +282,9 @@ async def test_an_image_that_fails_fails_alone(
     assert isinstance(outcomes[2], error)
 
 
-async def test_members_of_different_fates_do_not_harm_each_other(make_bench: MakeBench) -> None:
+async def test_cancelled_failed_and_good_images_of_a_batch_are_independent(
+    make_bench: MakeBench,
+) -> None:
     bench = await make_bench()
     first = await bench.occupy()
     good, poison, left, late, pair = (
@@ -321,7 +326,7 @@ async def test_a_batch_never_mixes_models(make_bench: MakeBench, store: ModelSto
     assert bench.engine.calls == [(1, [0]), (2, [1, 3]), (1, [2, 4])]
 
 
-async def test_answers_for_another_number_of_images_are_an_error(
+async def test_a_prediction_for_another_number_of_images_is_an_error(
     make_bench: MakeBench,
 ) -> None:
     bench = await make_bench()
@@ -330,7 +335,7 @@ async def test_answers_for_another_number_of_images_are_an_error(
         return model.engine.predict(np.stack(images)[1:])
 
     batcher = Batcher(one_too_few, BatchLimits(), Throughput(), clock=bench.clock)
-    with pytest.raises(EngineError, match="were asked for"):
+    with pytest.raises(EngineError, match="expected are 1"):
         await batcher.predict(bench.model, [image(1)], bench.clock() + 1)
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 YEAR_S = 365 * 86_400.0
 
 
-async def test_no_answer_and_no_reload_minds_the_wall_clock(
+async def test_jumps_of_the_wall_clock_affect_no_prediction_and_no_reload(
     settings: Settings, store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_plain(store, 1)

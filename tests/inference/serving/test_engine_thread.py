@@ -5,9 +5,10 @@ import pytest
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_engines.base import Images, Prediction
 from lentigo_inference.engines.in_turn import EngineInTurn
-from lentigo_inference.serving.engine_thread import InferenceThread
+from lentigo_engines.base import Images
+from lentigo_engines.base import Prediction
+from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.model_slot import LoadedModel
 from tests.models import PlainEngine, expected, publish_plain
 
@@ -22,33 +23,33 @@ def test_an_engine_in_turn_runs_on_the_engine_thread_and_answers_as_it_does_alon
             threads.append(threading.current_thread().name)
             return super().predict(images)
 
-    inference = InferenceThread()
-    engine = EngineInTurn(Noting(1), inference.in_turn)
+    engine_thread = EngineThread()
+    engine = EngineInTurn(Noting(1), engine_thread.in_turn)
     found = engine.predict(IMAGES)
-    inference.close()
+    engine_thread.close()
     assert (engine.name, engine.platform, engine.lanes) == ("plain", "numpy", 0)
     np.testing.assert_array_equal(found.probabilities, expected(IMAGES, 1).probabilities)
     assert threads == ["lentigo-engine_0"]
 
 
-def test_what_fails_in_turn_fails_where_it_was_asked_for() -> None:
+def test_an_error_in_turn_is_raised_for_the_caller() -> None:
     class Broken(PlainEngine):
         def predict(self, _images: Images) -> Prediction:
             raise EngineError("The runtime failed.")
 
-    inference = InferenceThread()
+    engine_thread = EngineThread()
     with pytest.raises(EngineError, match="The runtime failed"):
-        EngineInTurn(Broken(1), inference.in_turn).predict(IMAGES)
-    inference.close()
+        EngineInTurn(Broken(1), engine_thread.in_turn).predict(IMAGES)
+    engine_thread.close()
 
 
-def test_once_it_is_closed_nothing_runs_and_what_is_retired_is_still_closed(
+def test_after_closing_nothing_runs_and_retired_models_are_still_closed(
     store: ModelStore,
 ) -> None:
-    inference = InferenceThread()
-    inference.close()
+    engine_thread = EngineThread()
+    engine_thread.close()
     engine = PlainEngine(1)
     with pytest.raises(EngineError, match="being stopped"):
-        EngineInTurn(engine, inference.in_turn).predict(IMAGES)
-    inference.retire(LoadedModel(publish_plain(store, 1), engine))
+        EngineInTurn(engine, engine_thread.in_turn).predict(IMAGES)
+    engine_thread.retire(LoadedModel(publish_plain(store, 1), engine))
     assert engine.closed

@@ -10,7 +10,8 @@ from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.api.dependencies import authorize
 from lentigo_inference.errors import VersionRefusedError
-from lentigo_inference.serving.model_manager import Reloader, at_low_priority
+from lentigo_inference.serving.loading import at_low_priority
+from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import problem_of, running
@@ -20,9 +21,9 @@ LOAD = "/v2/repository/models/lentigo/load"
 UNLOAD = "/v2/repository/models/lentigo/unload"
 
 
-def reloader_for(store: ModelStore, pinned: int | None = None) -> tuple[Reloader, ModelSlot]:
+def manager_for(store: ModelStore, pinned: int | None = None) -> tuple[ModelManager, ModelSlot]:
     slot = ModelSlot(lambda model: model.engine.close())
-    return Reloader(store, slot, load_plain, pinned=pinned), slot
+    return ModelManager(store, slot, load_plain, pinned=pinned), slot
 
 
 def in_use(slot: ModelSlot) -> int | None:
@@ -34,54 +35,54 @@ def test_going_back_to_an_older_version_lasts_until_the_newest_is_asked_for(
 ) -> None:
     for seed in (1, 2):
         publish_plain(store, seed)
-    reloader, slot = reloader_for(store)
-    reloader.check()
-    assert reloader.load(1) == 1
+    model_manager, slot = manager_for(store)
+    model_manager.check()
+    assert model_manager.load(1) == 1
     publish_plain(store, 3)
-    reloader.check()
+    model_manager.check()
     assert in_use(slot) == 1
-    assert reloader.load() == 3
+    assert model_manager.load() == 3
     publish_plain(store, 4)
-    reloader.check()
+    model_manager.check()
     assert in_use(slot) == 4
 
 
 def test_a_pinned_version_is_the_only_one_taken(store: ModelStore) -> None:
     publish_plain(store, 1)
-    reloader, slot = reloader_for(store, pinned=2)
-    reloader.check()
+    model_manager, slot = manager_for(store, pinned=2)
+    model_manager.check()
     assert in_use(slot) is None
     with pytest.raises(Exception, match="Version 2 is pinned"):
         slot.require()
     for seed in (2, 3):
         publish_plain(store, seed)
-    reloader.check()
+    model_manager.check()
     assert in_use(slot) == 2
-    assert reloader.load(3) == 3
-    assert reloader.load() == 2
+    assert model_manager.load(3) == 3
+    assert model_manager.load() == 2
 
 
 def test_a_version_that_cannot_be_loaded_leaves_version_and_pin(store: ModelStore) -> None:
     publish_plain(store, 1)
     (publish_plain(store, 2).path / "seed.txt").write_text("0")
-    reloader, slot = reloader_for(store)
-    reloader.check()
+    model_manager, slot = manager_for(store)
+    model_manager.check()
     with pytest.raises(VersionRefusedError, match=r"Version 2 could not be loaded: .*seed"):
-        reloader.load(2)
+        model_manager.load(2)
     with pytest.raises(VersionNotFoundError, match="no version 9"):
-        reloader.load(9)
+        model_manager.load(9)
     assert in_use(slot) == 1
     publish_plain(store, 3)
-    reloader.check()
+    model_manager.check()
     assert in_use(slot) == 3
 
 
-def test_loading_reads_the_version_in_use_anew(store: ModelStore) -> None:
+def test_loading_the_version_in_use_reads_it_again(store: ModelStore) -> None:
     publish_plain(store, 1)
-    reloader, slot = reloader_for(store)
-    reloader.check()
+    model_manager, slot = manager_for(store)
+    model_manager.check()
     before = slot.current
-    assert reloader.load() == 1
+    assert model_manager.load() == 1
     assert slot.current is not before
     assert before is not None
     assert isinstance(before.engine, PlainEngine)
@@ -100,11 +101,11 @@ def test_a_new_engine_is_warmed_up_with_every_batch_size(store: ModelStore) -> N
         return Noting(1)
 
     publish_plain(store, 1)
-    Reloader(store, ModelSlot(lambda _model: None), load, batch_sizes=(1, 2, 4, 8)).check()
+    ModelManager(store, ModelSlot(lambda _model: None), load, batch_sizes=(1, 2, 4, 8)).check()
     assert sizes == [1, 2, 4, 8]
 
 
-def test_quiet_work_gives_its_result_its_error_and_ends_its_thread() -> None:
+def test_low_priority_work_returns_or_raises_and_ends_its_thread() -> None:
     def niceness() -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 

@@ -7,7 +7,7 @@ import structlog
 from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine
-from lentigo_inference.serving.model_manager import Reloader, VersionStatus
+from lentigo_inference.serving.model_manager import ModelManager, VersionStatus
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 from tests.models import load_plain, publish_plain
 
@@ -42,8 +42,8 @@ def slot(retired: list[LoadedModel]) -> ModelSlot:
 
 
 @pytest.fixture
-def reloader(store: ModelStore, slot: ModelSlot, loads: Loads) -> Reloader:
-    return Reloader(store, slot, loads)
+def model_manager(store: ModelStore, slot: ModelSlot, loads: Loads) -> ModelManager:
+    return ModelManager(store, slot, loads)
 
 
 def in_use(slot: ModelSlot) -> int | None:
@@ -57,90 +57,96 @@ def damage(stored: StoredVersion) -> Path:
 
 
 def test_the_newest_version_is_taken(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore, loads: Loads
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore, loads: Loads
 ) -> None:
     publish_plain(store, 1)
     publish_plain(store, 2)
-    reloader.check()
+    model_manager.check()
     assert in_use(slot) == 2
     assert loads.versions == [2]
 
 
 def test_a_newer_version_replaces_the_one_in_use(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore, retired: list[LoadedModel]
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore, retired: list[LoadedModel]
 ) -> None:
     publish_plain(store, 1)
-    reloader.check()
+    model_manager.check()
     publish_plain(store, 2)
-    reloader.check()
+    model_manager.check()
     assert in_use(slot) == 2
     assert [model.version for model in retired] == [1]
 
 
-def test_nothing_is_loaded_twice(reloader: Reloader, store: ModelStore, loads: Loads) -> None:
+def test_nothing_is_loaded_twice(
+    model_manager: ModelManager, store: ModelStore, loads: Loads
+) -> None:
     publish_plain(store, 1)
     for _ in range(3):
-        reloader.check()
+        model_manager.check()
     assert loads.versions == [1]
 
 
 def test_a_broken_version_leaves_the_one_in_use(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore
 ) -> None:
     publish_plain(store, 1)
-    reloader.check()
+    model_manager.check()
     damage(publish_plain(store, 2))
-    reloader.check()
+    model_manager.check()
     assert in_use(slot) == 1
-    states = {state.version: state for state in reloader.states()}
+    states = {state.version: state for state in model_manager.states()}
     assert states[1].status is VersionStatus.READY
     assert states[2].status is VersionStatus.UNAVAILABLE
     assert "seed.txt" in states[2].reason
 
 
 def test_at_the_start_the_newest_sound_version_is_taken(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore
 ) -> None:
     publish_plain(store, 1)
     publish_plain(store, 2)
     damage(publish_plain(store, 3))
-    reloader.check()
+    model_manager.check()
     assert in_use(slot) == 2
 
 
 def test_a_broken_version_is_logged_once_and_not_tried_again_until_its_folder_changes(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore
 ) -> None:
     file = damage(publish_plain(store, 7))
     with structlog.testing.capture_logs() as logs:
         for _ in range(4):
-            reloader.check()
+            model_manager.check()
         assert [entry["event"] for entry in logs] == ["model refused"]
         file.write_text("7")
-        reloader.check()
+        model_manager.check()
     assert [entry["event"] for entry in logs] == ["model refused", "model in use"]
     assert in_use(slot) == 1
-    assert reloader.states()[0].reason == ""
+    assert model_manager.states()[0].reason == ""
 
 
 @pytest.mark.parametrize("kind", [EngineError, OSError])
-def test_what_the_runtime_refuses_is_not_tried_again(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore, loads: Loads, kind: type[Exception]
+def test_a_version_that_the_runtime_refuses_is_not_tried_again(
+    model_manager: ModelManager,
+    slot: ModelSlot,
+    store: ModelStore,
+    loads: Loads,
+    kind: type[Exception],
 ) -> None:
     publish_plain(store, 1)
     loads.failure = kind("The graph has an operation we do not know.")
-    reloader.check()
-    reloader.check()
+    model_manager.check()
+    model_manager.check()
     assert loads.versions == [1]
     assert in_use(slot) is None
-    assert "operation we do not know" in reloader.states()[0].reason
+    assert "operation we do not know" in model_manager.states()[0].reason
 
 
 def test_an_empty_slot_says_why_the_newest_version_was_refused(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore
 ) -> None:
     damage(publish_plain(store, 1))
-    reloader.check()
+    model_manager.check()
     with pytest.raises(Exception, match=r"Version 1 could not be loaded: .*seed\.txt"):
         slot.require()
 
@@ -148,56 +154,56 @@ def test_an_empty_slot_says_why_the_newest_version_was_refused(
 def test_an_engine_that_fails_its_warm_up_is_closed(store: ModelStore, slot: ModelSlot) -> None:
     stored = publish_plain(store, 1, activation_map={"height": 3, "width": 3})
     engine = load_plain(stored)
-    reloader = Reloader(store, slot, lambda _stored: engine)
-    reloader.check()
+    model_manager = ModelManager(store, slot, lambda _stored: engine)
+    model_manager.check()
     assert in_use(slot) is None
     assert engine.closed  # type: ignore[attr-defined]
 
 
 def test_a_version_that_is_removed_stays_in_use(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore
 ) -> None:
     publish_plain(store, 1)
-    reloader.check()
+    model_manager.check()
     shutil.rmtree(store.root)
-    reloader.check()
+    model_manager.check()
     assert in_use(slot) == 1
-    (state,) = reloader.states()
+    (state,) = model_manager.states()
     assert (state.status, state.version) == (VersionStatus.READY, 1)
     assert "no longer there" in state.reason
 
 
 def test_a_refused_version_that_is_removed_is_forgotten(
-    reloader: Reloader, store: ModelStore
+    model_manager: ModelManager, store: ModelStore
 ) -> None:
     shutil.rmtree(damage(publish_plain(store, 1)).parent)
-    reloader.check()
-    assert reloader.states() == []
+    model_manager.check()
+    assert model_manager.states() == []
 
 
-def test_a_repository_that_cannot_be_read_is_logged_once_and_told(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore
+def test_an_unreadable_repository_is_logged_once_and_explains_the_empty_slot(
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore
 ) -> None:
     store.root.mkdir()
     store.folder.write_text("a file where a folder should be")
     with structlog.testing.capture_logs() as logs:
-        reloader.check()
-        reloader.check()
+        model_manager.check()
+        model_manager.check()
         assert [entry["event"] for entry in logs] == ["model repository unreadable"]
         with pytest.raises(Exception, match="cannot be listed"):
             slot.require()
         store.folder.unlink()
         publish_plain(store, 1)
-        reloader.check()
+        model_manager.check()
     assert in_use(slot) == 1
 
 
-def test_half_a_version_is_not_looked_at(
-    reloader: Reloader, slot: ModelSlot, store: ModelStore, loads: Loads
+def test_an_incomplete_version_is_ignored(
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore, loads: Loads
 ) -> None:
     (store.folder / "1").mkdir(parents=True)
     (store.folder / ".staging-x").mkdir()
-    reloader.check()
+    model_manager.check()
     assert loads.versions == []
-    assert reloader.states() == []
+    assert model_manager.states() == []
     assert in_use(slot) is None

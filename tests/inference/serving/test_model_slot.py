@@ -30,7 +30,7 @@ def test_an_empty_slot_says_why(slot: ModelSlot) -> None:
         pass
 
 
-def test_a_lease_keeps_the_model_it_began_with(
+def test_a_lease_keeps_its_model_after_a_swap(
     slot: ModelSlot, models: list[LoadedModel], retired: list[LoadedModel]
 ) -> None:
     slot.swap(models[0])
@@ -64,7 +64,7 @@ def test_the_last_of_several_leases_retires(
     assert retired == [models[0]]
 
 
-def test_a_request_that_fails_gives_its_lease_back(
+def test_a_request_that_fails_releases_its_lease(
     slot: ModelSlot, models: list[LoadedModel], retired: list[LoadedModel]
 ) -> None:
     slot.swap(models[0])
@@ -74,7 +74,7 @@ def test_a_request_that_fails_gives_its_lease_back(
     assert retired == [models[0]]
 
 
-def test_a_model_that_comes_after_closing_is_retired(
+def test_a_model_swapped_in_after_closing_is_retired(
     slot: ModelSlot, models: list[LoadedModel], retired: list[LoadedModel]
 ) -> None:
     slot.close()
@@ -83,7 +83,7 @@ def test_a_model_that_comes_after_closing_is_retired(
     assert slot.current is None
 
 
-def test_every_model_but_the_last_is_retired_once_whatever_the_threads_do(
+def test_concurrent_swaps_retire_every_model_but_the_last_once(
     slot: ModelSlot, models: list[LoadedModel], retired: list[LoadedModel]
 ) -> None:
     slot.swap(models[0])

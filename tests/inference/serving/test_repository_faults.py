@@ -125,7 +125,7 @@ async def test_a_network_with_impossible_answers_is_refused_by_every_engine(
 
 
 @pytest.mark.parametrize("litert", [True, False], ids=["litert", "savedmodel"])
-async def test_a_repository_that_goes_away_and_comes_back_stops_no_answer(
+async def test_predictions_continue_while_the_repository_is_away(
     settings: Settings, store: ModelStore, saved_models: SavedModels, litert: bool
 ) -> None:
     saved_models.publish(store, 1, litert=litert)

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.errors import StoppingError
+from lentigo_inference.errors import ShutdownError
 from lentigo_inference.server.serve import Server
-from lentigo_inference.serving.admission import Stopping
+from lentigo_inference.serving.admission import Shutdown
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.held_engine import HeldEngine
@@ -27,7 +27,7 @@ def engine() -> Iterator[HeldEngine]:
     engine.opened.set()
 
 
-def test_with_a_full_queue_all_that_was_accepted_is_answered_and_nothing_new_is_taken(
+def test_shutdown_with_a_full_queue_finishes_accepted_work_and_refuses_new(
     settings: Settings, store: ModelStore, engine: HeldEngine
 ) -> None:
     publish_plain(store, 1)
@@ -45,7 +45,7 @@ def test_with_a_full_queue_all_that_was_accepted_is_answered_and_nothing_new_is_
 
         accepted = [clients.submit(send) for _ in range(6)]
         assert engine.reached.wait(DEADLINE_S)
-        service.until(lambda: service.stopping.under_way == 6)
+        service.until(lambda: service.shutdown.under_way == 6)
         assert client.post(PREDICTIONS, content=data).status_code == 503
         service.server.handle_exit(signal.SIGTERM, None)
         ready = client.get("/v2/health/ready")
@@ -85,21 +85,21 @@ def test_work_that_outlasts_the_grace_period_is_cut_short(
         service.join()
 
 
-def test_a_second_signal_ends_it() -> None:
+def test_a_second_signal_ends_the_process() -> None:
     ended: list[int] = []
-    stopping = Stopping()
-    server = Server(lambda *_: None, 30, stopping, end=ended.append)  # type: ignore[arg-type]
+    shutdown = Shutdown()
+    server = Server(lambda *_: None, 30, shutdown, end=ended.append)  # type: ignore[arg-type]
     server.handle_exit(signal.SIGTERM, None)
-    assert (stopping.begun, ended) == (True, [])
+    assert (shutdown.begun, ended) == (True, [])
     server.handle_exit(signal.SIGTERM, None)
     assert ended == [1]
 
 
-def test_what_was_accepted_is_counted_and_nothing_new_begins() -> None:
-    stopping = Stopping()
-    with stopping.accepted():
-        stopping.begin()
-        assert stopping.under_way == 1
-        with pytest.raises(StoppingError), stopping.accepted():
+def test_shutdown_counts_accepted_work_and_refuses_new() -> None:
+    shutdown = Shutdown()
+    with shutdown.accepted():
+        shutdown.begin()
+        assert shutdown.under_way == 1
+        with pytest.raises(ShutdownError), shutdown.accepted():
             pass
-    assert stopping.under_way == 0
+    assert shutdown.under_way == 0

@@ -1,4 +1,4 @@
-"""The application: what is wired to what, and what begins and ends with it."""
+"""The application: how its parts are connected, and what starts and stops with it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -24,27 +24,30 @@ from lentigo_inference.api import (
 from lentigo_inference.api.dependencies import AppState, LifespanState, authorize
 from lentigo_inference.api.openapi import PREDICTIONS, describe
 from lentigo_inference.api.problems import install_problem_handlers
-from lentigo_inference.engines.selection import EngineLoader, engine_loader
-from lentigo_inference.observability.metrics import Metrics, ServiceState
+from lentigo_inference.engines.selection import EngineLoader
+from lentigo_inference.engines.selection import engine_loader
+from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.observability.tracing import Tracing
-from lentigo_inference.security.authenticator import Gatekeeper
+from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.security.rate_limit import RateLimit
-from lentigo_inference.server.middleware import Head, Overload, RequestLog
-from lentigo_inference.serving.admission import Admission, Stopping
-from lentigo_inference.serving.batcher import Batcher, Throughput
+from lentigo_inference.server.middleware import HeadMethodMiddleware, LoadSheddingMiddleware
+from lentigo_inference.server.request_log import RequestLogMiddleware
+from lentigo_inference.serving.admission import Admission, Shutdown
+from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
 from lentigo_inference.serving.decoding import DecodePool
-from lentigo_inference.serving.engine_thread import InferenceThread
-from lentigo_inference.serving.model_manager import Reloader
+from lentigo_inference.serving.engine_thread import EngineThread
+from lentigo_inference.serving.gauges import ServingGauges
+from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
 from lentigo_inference.serving.watcher import Wait, Watcher
 from lentigo_inference.settings import Settings
 from lentigo_inference.web import routes
 
-# A load under way when the service stops is waited for so long, in seconds.
+# How long stopping waits for a check or load under way, in seconds.
 _STOP_TIMEOUT_S: Final = 10.0
 
-# A key that was removed is refused after so long, in seconds.
+# How often the key file is checked, in seconds; a removed key is refused after that.
 _KEY_INTERVAL_S: Final = 1.0
 
 # FastAPI's own spans would have paths and queries, which may name a patient.
@@ -72,21 +75,22 @@ def create_app(
     *,
     load: EngineLoader | None = None,
     wait: Wait | None = None,
-    stopping: Stopping | None = None,
+    shutdown: Shutdown | None = None,
     registry: CollectorRegistry | None = None,
     tracing: Tracing | None = None,
 ) -> FastAPI:
     """Build the service.
 
     Args:
-        settings: how it runs.
-        load: loads a version; by default with the runtime that the settings name.
-        wait: waits between two looks at the repository; by default by the clock.
-        stopping: whoever runs the service begins it; by default nobody does.
-        registry: takes the metrics; by default a new one.
+        settings: how the service runs.
+        load: loads a version; by default with the engine that the settings name.
+        wait: waits between two checks of the repository, or of the key file; by default by the
+            clock.
+        shutdown: the caller begins it; by default it never begins.
+        registry: holds the metrics; by default a new one.
         tracing: makes spans; by default there are none.
     """
-    measured = Metrics(CollectorRegistry() if registry is None else registry)
+    metrics = Metrics(CollectorRegistry() if registry is None else registry)
     app = FastAPI(
         title="Lentigo inference",
         version=__version__,
@@ -94,11 +98,11 @@ def create_app(
             settings,
             load,
             wait,
-            stopping or Stopping(),
-            measured,
+            shutdown or Shutdown(),
+            metrics,
             tracing,
         ),
-        middleware=_middleware(settings, measured, tracing),
+        middleware=_middleware(settings, metrics, tracing),
         telemetry=_NO_TELEMETRY,
         dependencies=[Depends(authorize)],
         # FastAPI's pages load their scripts from a public host, and its document blocks the loop.
@@ -115,8 +119,11 @@ def create_app(
 
 
 def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -> list[Middleware]:
-    """Give what stands around every request, the outermost first."""
-    middleware = [Middleware(RequestLog, metrics, tracing), Middleware(Head)]
+    """Return the middleware around every request, the outermost first."""
+    middleware = [
+        Middleware(RequestLogMiddleware, metrics, tracing),
+        Middleware(HeadMethodMiddleware),
+    ]
     if settings.cors_origins:
         middleware.append(
             Middleware(
@@ -140,50 +147,53 @@ def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -
         for route in router.routes
         if isinstance(route, APIRoute) and PREDICTIONS in route.tags
     ]
-    return [*middleware, Middleware(Overload, predicting)]
+    return [*middleware, Middleware(LoadSheddingMiddleware, predicting)]
 
 
 def _lifespan(
     settings: Settings,
     load: EngineLoader | None,
     wait: Wait | None,
-    stopping: Stopping,
+    shutdown: Shutdown,
     metrics: Metrics,
     tracing: Tracing | None,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
-        gatekeeper = Gatekeeper(settings.key_file)
+        authenticator = Authenticator(settings.key_file)
         store = ModelStore(settings.model_repository)
-        inference = InferenceThread()
+        engine_thread = EngineThread()
         decoding = DecodePool(settings.decode_threads, settings.image_limits(), metrics.decoded)
-        slot = ModelSlot(inference.retire, retry_after_s=settings.reload_interval_s)
+        slot = ModelSlot(engine_thread.retire, retry_after_s=settings.reload_interval_s)
         throughput = Throughput()
-        batcher = Batcher(
-            inference.predict, settings.batch_limits(), throughput, observe=metrics.computed
+        batch_limits = BatchLimits(
+            settings.batch_max_size, settings.batch_max_delay_ms / 1000, settings.queue_size
         )
-        reloader = Reloader(
+        batcher = Batcher(engine_thread.predict, batch_limits, throughput, observe=metrics.computed)
+        model_manager = ModelManager(
             store,
             slot,
             load
-            or engine_loader(settings.engine_threads, settings.engine, in_turn=inference.in_turn),
+            or engine_loader(
+                settings.engine_threads, settings.engine, in_turn=engine_thread.in_turn
+            ),
             pinned=settings.model_version,
-            batch_sizes=settings.batch_limits().sizes(),
+            batch_sizes=batch_limits.sizes(),
             observe=metrics.loaded,
-            in_turn=inference.in_turn,
+            in_turn=engine_thread.in_turn,
         )
         predictor = Predictor(
             slot, decoding, batcher, settings.request_timeout_s, observe=metrics.predicted
         )
-        admission = Admission(settings.max_pending, stopping, throughput.seconds_for)
-        state = ServiceState(slot, reloader, batcher, admission, stopping)
-        watcher = Watcher(reloader.check, settings.reload_interval_s, wait)
+        admission = Admission(settings.max_pending, shutdown, throughput.seconds_for)
+        state = ServingGauges(slot, model_manager, batcher, admission, shutdown)
+        watcher = Watcher("model repository", model_manager.check, settings.reload_interval_s, wait)
         watcher.start()
-        key_watcher = Watcher(gatekeeper.refresh, _KEY_INTERVAL_S, wait)
+        key_watcher = Watcher("key file", authenticator.refresh, _KEY_INTERVAL_S, wait)
         key_watcher.start()
         try:
             if tracing is not None:
-                # Beside the loading of the model, which is under way.
+                # While the watcher already loads the model.
                 await asyncio.to_thread(tracing.open)
             with metrics.including(state):
                 yield {
@@ -191,11 +201,11 @@ def _lifespan(
                         settings=settings,
                         store=store,
                         slot=slot,
-                        reloader=reloader,
+                        model_manager=model_manager,
                         predictor=predictor,
                         admission=admission,
-                        stopping=stopping,
-                        gatekeeper=gatekeeper,
+                        shutdown=shutdown,
+                        authenticator=authenticator,
                         rate_limit=RateLimit(settings.rate_limit_per_minute),
                         metrics=metrics,
                     )
@@ -203,11 +213,10 @@ def _lifespan(
         finally:
             await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
             await asyncio.to_thread(key_watcher.stop, _STOP_TIMEOUT_S)
-            gatekeeper.close()
             slot.close()
-            # Waiting on the loop would keep the end of the grace period from being noticed.
+            # Off the loop, which still has to notice the end of the grace period.
             await asyncio.to_thread(decoding.close)
-            await asyncio.to_thread(inference.close)
+            await asyncio.to_thread(engine_thread.close)
             if tracing is not None:
                 await asyncio.to_thread(tracing.close)
 

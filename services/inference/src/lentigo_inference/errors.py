@@ -2,30 +2,30 @@
 
     LentigoError
     └── ServingError                the inference service
-        ├── MalformedRequestError       a request that is not what its route expects
-        ├── UnsupportedContentTypeError a body of a kind the route does not read
+        ├── MalformedRequestError       a request that its route cannot read
+        ├── UnsupportedContentTypeError a body of a type that its route does not read
         ├── UploadTimeoutError          a body that did not arrive in time
-        ├── UnauthorizedError           no API key, or none that is known
+        ├── UnauthorizedError           no API key, or an unknown one
         ├── ForbiddenError              a key that does not allow what was asked
         ├── RateLimitedError            too many requests with one key
         ├── KeyFileError                the file of API keys cannot be used or changed
-        ├── VersionRefusedError         a version that was asked for cannot be brought into use
-        ├── LastVersionError            the only loaded version, asked to be unloaded
-        └── UnavailableError            not now; says when to try again
+        ├── VersionRefusedError         the requested version cannot be brought into use
+        ├── LastVersionError            the only loaded version cannot be unloaded
+        └── UnavailableError            not now; has the time after which to try again
             ├── NotReadyError               no model is loaded
-            ├── StoppingError               the service is being stopped
-            ├── DeadlineExceededError       the time a request has is over
-            └── ServiceBusyError            as much work as it takes is under way
+            ├── ShutdownError               the service is being stopped
+            ├── DeadlineExceededError       the time limit of a request has passed
+            └── ServiceBusyError            the service has as much work as it accepts
 
-Errors are raised where they are understood, and each message says what to do. They are mapped to
-an HTTP status in `lentigo_inference.problem_types`.
+Errors are raised where they are understood, and each message says what to do. `problem_types` maps
+them to HTTP statuses.
 """
 
 from lentigo_contract.errors import LentigoError
 
 
 class ServingError(LentigoError):
-    """The inference service cannot answer."""
+    """The inference service cannot do what was asked."""
 
 
 class MalformedRequestError(ServingError):
@@ -33,7 +33,7 @@ class MalformedRequestError(ServingError):
 
 
 class UnsupportedContentTypeError(ServingError):
-    """The body is of a kind, or in a coding, that the route does not read."""
+    """The body has a content type or coding that the route does not read."""
 
 
 class UploadTimeoutError(ServingError):
@@ -41,7 +41,7 @@ class UploadTimeoutError(ServingError):
 
 
 class UnauthorizedError(ServingError):
-    """The request has no API key, or none that is known."""
+    """The request has no API key, or an unknown one."""
 
 
 class ForbiddenError(ServingError):
@@ -49,10 +49,10 @@ class ForbiddenError(ServingError):
 
 
 class RateLimitedError(ServingError):
-    """Too many requests were made with one key.
+    """Too many requests came with one key.
 
     Attributes:
-        retry_after_s: seconds after which the next one may come.
+        retry_after_s: seconds after which the next request is accepted.
     """
 
     def __init__(self, message: str, retry_after_s: float) -> None:
@@ -65,15 +65,15 @@ class KeyFileError(ServingError):
 
 
 class VersionRefusedError(ServingError):
-    """The version that was asked for cannot be brought into use; the one before stays."""
+    """The requested version cannot be brought into use; the one in use stays."""
 
 
 class LastVersionError(ServingError):
-    """The only loaded version is never unloaded."""
+    """The only loaded version cannot be unloaded."""
 
 
 class UnavailableError(ServingError):
-    """The service cannot answer now but may soon.
+    """The service cannot answer now, but may soon.
 
     Attributes:
         retry_after_s: seconds after which trying again makes sense.
@@ -88,13 +88,13 @@ class NotReadyError(UnavailableError):
     """No model is loaded."""
 
 
-class StoppingError(UnavailableError):
-    """The service is being stopped and takes no new work."""
+class ShutdownError(UnavailableError):
+    """The service is being stopped and accepts no new work."""
 
 
 class DeadlineExceededError(UnavailableError):
-    """The time a request has was over before there was an answer."""
+    """The time limit of a request passed before there was a response."""
 
 
 class ServiceBusyError(UnavailableError):
-    """As much work as the service takes is already under way."""
+    """The service already has as much work as it accepts."""

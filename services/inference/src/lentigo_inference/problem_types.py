@@ -22,7 +22,7 @@ from lentigo_inference.errors import (
     NotReadyError,
     RateLimitedError,
     ServiceBusyError,
-    StoppingError,
+    ShutdownError,
     UnauthorizedError,
     UnsupportedContentTypeError,
     UploadTimeoutError,
@@ -152,7 +152,7 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
     NotReadyError: ProblemType(
         503, "not-ready", "No model is loaded", "No model version has been published yet."
     ),
-    StoppingError: ProblemType(
+    ShutdownError: ProblemType(
         503,
         "stopping",
         "The service is stopping",

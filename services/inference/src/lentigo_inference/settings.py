@@ -1,6 +1,6 @@
-"""Everything that can be set, from environment variables that begin with `LENTIGO_`.
+"""The settings, from environment variables that begin with `LENTIGO_`.
 
-Built once, in `__main__`, and passed in. `docs/reference/settings.md` lists every setting.
+Built once, at start, and passed in. `docs/reference/settings.md` lists them all.
 """
 
 import re
@@ -13,10 +13,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lentigo_contract.imaging.read import ImageLimits
 from lentigo_contract.system.resources import available_cores
-from lentigo_inference.engines.selection import EngineSetting
-from lentigo_inference.serving.batcher import BatchLimits
 
 PREFIX: Final = "LENTIGO_"
+
+EngineSetting = Literal["auto", "savedmodel", "litert", "litert-int8"]
+"""Values of `LENTIGO_ENGINE`."""
 
 
 class Settings(BaseSettings):
@@ -26,57 +27,55 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(
-        8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one and logs it."
+        8000, ge=0, le=65_535, description="Port to listen on; 0 chooses a free one and logs it."
     )
     model_repository: Path = Field(
         Path("models"),
-        description="Folder of the model repository; versions lie in its folder lentigo/.",
+        description="Folder of the model repository; versions are in its folder lentigo/.",
     )
     engine: EngineSetting = Field(
         "auto",
-        description="Runtime: savedmodel, litert or litert-int8; auto is the fastest of a version "
-        "that agrees with its SavedModel.",
+        description="Engine: savedmodel, litert or litert-int8; auto chooses the fastest that "
+        "agrees with the SavedModel of the version.",
     )
     key_file: Path | None = Field(
         None,
         description="File of API keys, made with `lentigo-inference keys add`; without one the "
-        "service listens on loopback alone.",
+        "service listens on loopback only.",
     )
     published_address: IPv4Address | IPv6Address | None = Field(
         None,
-        description="Address that a container's port is published on. It takes the place of the "
-        "address listened on where that decides whether there must be a key file.",
+        description="Address that a container's port is published on. It decides, instead of the "
+        "address listened on, whether a key file is required.",
     )
-    allow_anonymous: bool = Field(
-        False, description="Listen beyond loopback although there is no key file."
-    )
+    allow_anonymous: bool = Field(False, description="Listen beyond loopback without a key file.")
     rate_limit_per_minute: int = Field(
         0, ge=0, le=1_000_000, description="Requests a minute for each key; 0 is no limit."
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Origins whose pages may call the service from a browser, with commas between "
-        "them, such as https://ward.example.",
+        description="Origins whose pages may call the service from a browser, separated by commas, "
+        "such as https://ward.example.",
     )
     engine_threads: int = Field(
         default_factory=available_cores,
         ge=1,
         le=1024,
-        description="Threads the runtime computes with; by default one a core, a container's "
-        "limit counted.",
+        description="Threads of the engine; by default one for each core, within a container's "
+        "limit.",
     )
     decode_threads: int = Field(
         default_factory=available_cores,
         ge=1,
         le=1024,
-        description="Images decoded at the same time; by default one a core, a container's limit "
-        "counted.",
+        description="Images decoded at the same time; by default one for each core, within a "
+        "container's limit.",
     )
     model_version: int | None = Field(
-        None, ge=1, description="Version to stay with; by default always the newest."
+        None, ge=1, description="Version to serve; by default always the newest."
     )
     reload_interval_s: float = Field(
-        5.0, ge=0.1, le=86_400, description="Seconds between two looks at the repository."
+        5.0, ge=0.1, le=86_400, description="Seconds between two checks of the model repository."
     )
     max_upload_bytes: int = Field(
         ImageLimits().max_bytes, ge=1024, le=2**31, description="Largest image accepted, in bytes."
@@ -85,8 +84,8 @@ class Settings(BaseSettings):
         30.0,
         gt=0,
         le=3600,
-        description="Seconds in which an upload must be complete, and before it the head of the "
-        "request.",
+        description="Seconds in which the headers of a request must be complete, and then its "
+        "body.",
     )
     max_pending: int = Field(
         64,
@@ -104,20 +103,20 @@ class Settings(BaseSettings):
         30.0,
         gt=0,
         le=3600,
-        description="Seconds from the end of an upload in which there must be an answer.",
+        description="Seconds from the end of an upload within which the response is due.",
     )
     queue_size: int = Field(
         128, ge=1, le=65_536, description="Decoded images that may wait for the model."
     )
     batch_max_size: int = Field(
-        8, ge=1, le=256, description="Images the model computes together at most."
+        8, ge=1, le=256, description="Most images that the model computes together."
     )
     batch_max_delay_ms: float = Field(
         0.0,
         ge=0,
         le=1000,
         description="Milliseconds that an idle model waits for a batch to fill; batches form while "
-        "it is busy, so 0 is best unless clients come in bursts.",
+        "it is busy, so 0 is best unless clients send in bursts.",
     )
     shutdown_grace_s: int = Field(
         30, ge=0, le=3600, description="Seconds that accepted work has to finish when stopping."
@@ -126,40 +125,36 @@ class Settings(BaseSettings):
         "info", description="Least severity that is logged."
     )
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="Form of the log; auto is console on a terminal and JSON elsewhere."
+        "auto", description="Format of the log; auto is console on a terminal and JSON elsewhere."
     )
-
-    def batch_limits(self) -> BatchLimits:
-        """Give how batches are formed."""
-        return BatchLimits(self.batch_max_size, self.batch_max_delay_ms / 1000, self.queue_size)
 
     @field_validator("cors_origins", mode="before")
     @classmethod
-    def _listed(cls, value: object) -> object:
+    def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(origin.strip() for origin in value.split(",") if origin.strip())
         return value
 
     @field_validator("cors_origins")
     @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _validate_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             if not re.fullmatch(r"https?://[^/\s*]+", origin):
                 raise ValueError("an origin is like https://ward.example, without a path or *")
         return value
 
     def image_limits(self) -> ImageLimits:
-        """Give the limits for decoding, with this service's limit of bytes."""
+        """Return the limits for decoding, with this service's limit of bytes."""
         return ImageLimits(max_bytes=self.max_upload_bytes)
 
 
 def environment_name(field: str) -> str:
-    """Give the environment variable that sets a field of `Settings`."""
+    """Return the environment variable that sets a field of `Settings`."""
     return (PREFIX + field).upper()
 
 
 def unknown_variables(environment: dict[str, str]) -> list[str]:
-    """Give the `LENTIGO_` variables that no setting reads: usually a slip of the pen."""
+    """Return the `LENTIGO_` variables that no setting reads, which are usually misspelt."""
     known = {environment_name(field) for field in Settings.model_fields}
     return sorted(
         name

@@ -17,7 +17,7 @@ from lentigo_inference.observability.logging import configure_logs
 from lentigo_inference.observability.tracing import Tracing, traces_wanted
 from lentigo_inference.security.api_keys import read_keys
 from lentigo_inference.server.serve import address_of, listen, serve
-from lentigo_inference.serving.admission import Stopping
+from lentigo_inference.serving.admission import Shutdown
 from lentigo_inference.settings import Settings, unknown_variables
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -57,10 +57,10 @@ def run_service(settings: Settings) -> None:
     )
     # Process-wide, like the log. Nobody reads when a series began, and every scrape pays for it.
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    stopping = Stopping()
+    shutdown = Shutdown()
     tracing = Tracing() if traces_wanted(os.environ) else None
-    app = create_app(settings, stopping=stopping, tracing=tracing)
-    serve(app, settings, listener, stopping)
+    app = create_app(settings, shutdown=shutdown, tracing=tracing)
+    serve(app, settings, listener, shutdown)
 
 
 def _require_safe_start(settings: Settings, listener: socket.socket) -> None:

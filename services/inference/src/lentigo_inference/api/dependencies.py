@@ -13,10 +13,10 @@ from starlette.requests import Request
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.security.api_keys import Scope
-from lentigo_inference.security.authenticator import Gatekeeper
+from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.security.rate_limit import RateLimit
-from lentigo_inference.serving.admission import Admission, Stopping
-from lentigo_inference.serving.model_manager import Reloader
+from lentigo_inference.serving.admission import Admission, Shutdown
+from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
 from lentigo_inference.settings import Settings
@@ -29,11 +29,11 @@ class AppState:
     settings: Settings
     store: ModelStore
     slot: ModelSlot
-    reloader: Reloader
+    model_manager: ModelManager
     predictor: Predictor
     admission: Admission
-    stopping: Stopping
-    gatekeeper: Gatekeeper
+    shutdown: Shutdown
+    authenticator: Authenticator
     rate_limit: RateLimit
     metrics: Metrics
 
@@ -91,7 +91,9 @@ async def authorize(request: Request) -> None:
     if scope is None:
         return
     state: AppState = request.state.app_state
-    name = await state.gatekeeper.identify(presented_key(request), scope)
+    key = await state.authenticator.authenticate(presented_key(request))
+    state.authenticator.authorize(key, scope)
+    name = None if key is None else key.name
     if name is not None:
         request.state.record.key = name
     if scope is not Scope.METRICS:

@@ -59,7 +59,7 @@ async def server_live() -> ServerLive:
 @router.get("/health/ready", responses=problem_responses(503))
 async def server_ready(state: CurrentState) -> ServerReady:
     """Report whether the service can predict; a 503 says why not."""
-    state.stopping.require_running()
+    state.shutdown.require_running()
     state.slot.require()
     return ServerReady(ready=True)
 
@@ -96,7 +96,7 @@ async def model_metadata(
 @router.get("/models/{model}/versions/{version}/ready", responses=problem_responses(404, 503))
 async def model_ready(state: CurrentState, model: str, version: str | None = None) -> ModelReady:
     """Report whether the model, or one version of it, is in use."""
-    state.stopping.require_running()
+    state.shutdown.require_running()
     loaded = require_model(state, model, version)
     return ModelReady(name=loaded.stored.manifest.name, ready=True)
 
@@ -114,7 +114,7 @@ def require_model(state: AppState, model: str, version: str | None) -> LoadedMod
         return state.slot.require()
     if current is not None and version == str(current.version):
         return current
-    for entry in state.reloader.states():
+    for entry in state.model_manager.states():
         if version == str(entry.version):
             raise NotReadyError(
                 f"Version {version} is not in use: {entry.reason or entry.status.lower()}",

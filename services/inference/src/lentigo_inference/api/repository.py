@@ -40,7 +40,7 @@ async def index(request: Request, state: CurrentState) -> list[RepositoryIndexEn
             state=entry.status.value,
             reason=entry.reason,
         )
-        for entry in state.reloader.states()
+        for entry in state.model_manager.states()
         if entry.status is VersionStatus.READY or not filters.ready
     ]
 
@@ -57,11 +57,11 @@ async def load(request: Request, state: CurrentState, model: str) -> LoadedVersi
     """
     require_model_name(state.store, model)
     # Counted as work under way, so that a hanging volume is cut off at the end of the grace period.
-    with state.stopping.accepted():
+    with state.shutdown.accepted():
         body = await read_json(request, LoadRequest, state.settings.upload_timeout_s)
         name = body.parameters.version if body.parameters else None
         version = None if name is None else _version_number(name)
-        loaded = await asyncio.to_thread(state.reloader.load, version)
+        loaded = await asyncio.to_thread(state.model_manager.load, version)
     return LoadedVersion(name=state.store.name, version=str(loaded))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import structlog
@@ -11,16 +11,18 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName, Golden, golden_images
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import StoredVersion
-from lentigo_engines.base import Engine, outputs_of, warm_up
-from lentigo_inference.engines.in_turn import EngineInTurn, InTurn, at_once
+from lentigo_engines.base import Engine
+from lentigo_inference.engines.in_turn import EngineInTurn
+from lentigo_inference.engines.in_turn import InTurn
+from lentigo_inference.engines.in_turn import at_once
+from lentigo_engines.base import outputs_of
+from lentigo_engines.base import warm_up
+from lentigo_inference.settings import EngineSetting
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 EngineLoader = Callable[[StoredVersion], Engine]
 """Loads a verified version, or raises EngineError."""
-
-EngineSetting = Literal["auto", "savedmodel", "litert", "litert-int8"]
-"""What `LENTIGO_ENGINE` may say."""
 
 FASTEST_FIRST: Final[tuple[EngineName, ...]] = ("litert-int8", "litert", "savedmodel")
 
@@ -115,7 +117,7 @@ def _proven(engine: Engine, manifest: Manifest, in_turn: InTurn) -> Engine:
     waiting = EngineInTurn(engine, in_turn)
     try:
         if engine.name in LITERT_FILES:
-            # The model manager warms up each engine too; here a failure selects the next engine.
+            # The model manager warms up what it is given; here it decides whether to fall back.
             warm_up(waiting, manifest)
         if manifest.golden is not None:
             check_golden(waiting, manifest.golden)

@@ -1,4 +1,4 @@
-"""The log: one line an event, JSON for machines or coloured text for a terminal."""
+"""The log: one line for each event, as JSON or as coloured text for a terminal."""
 
 import logging
 import sys
@@ -17,8 +17,8 @@ _SHARED: Final[tuple[structlog.typing.Processor, ...]] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
 
-# OpenTelemetry's sender and its queue complain all the time while a collector is away, and its
-# reader of headers of whatever a client makes up.
+# OpenTelemetry's exporter and its queue warn all the time while a collector is away, and its header
+# parser warns of anything a client makes up.
 _REPETITIVE: Final = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.sdk._shared_internal",
@@ -27,18 +27,18 @@ _REPETITIVE: Final = (
 _REPEAT_S: Final = 600.0
 
 
-class Seldom(logging.Filter):
-    """Lets each message of a logger through once in a while, whatever its arguments are."""
+class ThrottleFilter(logging.Filter):
+    """Lets each message of a logger pass once in a while, whatever its arguments are."""
 
     def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Let through what was not seen for so many seconds."""
+        """Set the seconds between two records of the same message that pass."""
         super().__init__()
         self._every_s = every_s
         self._clock = clock
         self._shown: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record is to be shown."""
+        """Return whether a record passes."""
         now, text = self._clock(), str(record.msg)
         if now - self._shown.get(text, -float("inf")) < self._every_s:
             return False
@@ -47,9 +47,9 @@ class Seldom(logging.Filter):
 
 
 def configure_logs(settings: Settings) -> None:
-    """Send everything that is logged, ours and the libraries', to standard error.
+    """Send everything that is logged, by us and by libraries, to standard error.
 
-    Process-wide, so `__main__` calls it once and nothing else does.
+    This is process-wide, so it is called once, when the service starts.
     """
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
@@ -60,7 +60,7 @@ def configure_logs(settings: Settings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    # Tracebacks come without the values of variables: among those are images.
+    # Tracebacks without the values of variables, because some of those are images.
     rendering: list[structlog.typing.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if as_json
@@ -74,9 +74,9 @@ def configure_logs(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
-    # It warns of every malformed form, with pieces of it, and we answer those ourselves.
+    # It warns of every malformed form and quotes it; the service answers those itself.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-    # Whatever TensorFlow has to tell below an error is about itself.
+    # Below an error, TensorFlow only logs about itself.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for name in _REPETITIVE:
-        logging.getLogger(name).addFilter(Seldom(_REPEAT_S))
+        logging.getLogger(name).addFilter(ThrottleFilter(_REPEAT_S))

@@ -1,18 +1,16 @@
-"""What is counted and timed while the service runs, for Prometheus.
+"""Prometheus metrics: what is counted and timed while the service runs.
 
 Names and units follow https://prometheus.io/docs/practices/naming/. `docs/reference/metrics.md`
-explains each; `service_state.py` has those that are read when they are asked for.
-
-How the service stands at the moment Prometheus asks.
+explains each. The gauges of the service's state are in `serving.gauges`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
@@ -20,34 +18,34 @@ from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
 from lentigo_engines.base import Floats
 from lentigo_inference import __version__
+from lentigo_inference.observability.records import (
+    BatchRecord,
+    DecodeTimes,
+    LoadRecord,
+    RequestRecord,
+)
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS
-from lentigo_inference.serving.admission import Admission, Stopping
-from lentigo_inference.serving.batcher import Batcher, BatchRecord
-from lentigo_inference.serving.decoding import DecodeTimes
-from lentigo_inference.serving.model_manager import LoadRecord, Reloader
-from lentigo_inference.serving.model_slot import ModelSlot
-from lentigo_inference.serving.request_record import RequestRecord
 
-# Upper bounds in seconds. A prediction takes tens of milliseconds, and under load up to the time
-# that a request has.
+# Upper bounds in seconds. A prediction takes tens of milliseconds, and under load up to
+# LENTIGO_REQUEST_TIMEOUT_S.
 _REQUEST_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _STEP_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _LOAD_S: Final = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _IMAGES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
-# A client may send any word as the method; RFC 9110 and RFC 5789 know these.
+# A client may send any word as the method; RFC 9110 and RFC 5789 define these.
 _METHODS: Final = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 )
-# The name that OpenTelemetry's conventions have for the rest.
+# The name for all others in OpenTelemetry's conventions.
 OTHER_METHOD: Final = "_OTHER"
 
 
 class Metrics:
-    """The instruments. Safe from any thread; each call takes microseconds."""
+    """The counters and histograms. Safe from any thread; each call takes microseconds."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        """Make them in a registry that has none of these names."""
+        """Register them; the registry must have none of these names yet."""
         self.registry = registry
         self._requests = Counter(
             "lentigo_http_requests_total",
@@ -116,10 +114,10 @@ class Metrics:
         )
         build.labels(__version__).set(1)
         ProcessCollector(registry=registry)
-        self._begin_at_zero()
+        self._start_at_zero()
 
-    def _begin_at_zero(self) -> None:
-        """Show what may be counted before it is; a rate misses a series' first appearance."""
+    def _start_at_zero(self) -> None:
+        """Start every series at zero, because a rate misses the first sample of a new series."""
         for kind in (INTERNAL, INVALID_PARAMETER, *PROBLEMS.values()):
             self._rejections.labels(kind.slug)
         for code in CODES:
@@ -131,7 +129,7 @@ class Metrics:
 
     @contextmanager
     def including(self, state: Collector) -> Iterator[None]:
-        """Give also what this one collects, for as long as the context lasts."""
+        """Report what a collector reads, too, for as long as the context lasts."""
         self.registry.register(state)
         try:
             yield
@@ -141,14 +139,14 @@ class Metrics:
     def answered(
         self, method: str, route: str, status: int, seconds: float, record: RequestRecord
     ) -> None:
-        """Count a request that is over.
+        """Count a finished request.
 
         Args:
             method: one of a few; see `known_method`.
-            route: a template, or one word for all paths that match none.
-            status: of the answer; 0 if there was none.
+            route: the template of the route, or one word for all paths that match none.
+            status: of the response; 0 if there was none.
             seconds: how long it took.
-            record: what became of it.
+            record: what was recorded of it.
         """
         self._requests.labels(method, route, status).inc()
         self._request_seconds.labels(method, route).observe(seconds)
@@ -158,18 +156,18 @@ class Metrics:
             self._unaccepted.labels(reason).inc()
 
     def decoded(self, times: DecodeTimes) -> None:
-        """Count an image that was read, or could not be."""
+        """Count an image that was decoded, or could not be."""
         self._decode_wait.observe(times.waited_s)
         self._decode.observe(times.took_s)
 
     def computed(self, batch: BatchRecord) -> None:
-        """Count a batch."""
+        """Count a batch that was computed."""
         self._batch_images.observe(batch.size)
         self._inference.observe(batch.engine_s)
         for waited_s in batch.waited_s:
             self._queue_wait.observe(waited_s)
 
-    def predicted(self, probabilities: Floats) -> None:
+    def predicted(self, probabilities: npt.NDArray[np.float32]) -> None:
         """Count the diagnoses of float32 [n, 7]."""
         tops: Iterable[int] = probabilities.argmax(axis=1).tolist()
         for top in tops:
@@ -184,71 +182,9 @@ class Metrics:
 
 
 def known_method(method: str) -> str:
-    """Give the method, or one name for all that nobody knows."""
+    """Return the method, or one name for all unknown ones."""
     return method if method in _METHODS else OTHER_METHOD
 
 
 def _seconds(name: str, what: str, registry: CollectorRegistry) -> Histogram:
     return Histogram(f"{name}_seconds", f"{what} so long.", registry=registry, buckets=_STEP_S)
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceState(Collector):
-    """Reads gauges from those who know, so that nobody has to keep them up to date."""
-
-    slot: ModelSlot
-    reloader: Reloader
-    batcher: Batcher
-    admission: Admission
-    stopping: Stopping
-
-    def collect(self) -> Iterator[Metric]:
-        """Give the gauges; called from a thread other than the event loop's."""
-        current = self.slot.current
-        gauges: dict[str, tuple[str, Callable[[], float]]] = {
-            "lentigo_ready": (
-                "Whether predictions are answered: 1 or 0.",
-                lambda: current is not None and not self.stopping.begun,
-            ),
-            "lentigo_pending_predictions": (
-                "Predictions under way, uploads included.",
-                lambda: self.admission.under_way,
-            ),
-            "lentigo_pending_predictions_limit": (
-                "Predictions that may be under way; LENTIGO_MAX_PENDING.",
-                lambda: self.admission.limit,
-            ),
-            "lentigo_queue_images": (
-                "Images that wait for the engine.",
-                lambda: self.batcher.queued,
-            ),
-            "lentigo_queue_images_limit": (
-                "Images that may wait; LENTIGO_QUEUE_SIZE.",
-                lambda: self.batcher.limits.max_queued,
-            ),
-            "lentigo_model_version": (
-                "The version in use; 0 is none.",
-                lambda: 0 if current is None else current.version,
-            ),
-            "lentigo_model_versions_refused": (
-                "Versions in the repository that cannot be brought into use.",
-                lambda: self.reloader.refused,
-            ),
-            "lentigo_model_repository_readable": (
-                "Whether the last look at the model repository succeeded: 1 or 0.",
-                lambda: self.reloader.readable,
-            ),
-        }
-        for name, (text, read) in gauges.items():
-            yield GaugeMetricFamily(name, text, value=float(read()))
-        info = InfoMetricFamily("lentigo_model", "The version in use.")
-        if current is not None:
-            manifest = current.stored.manifest
-            described = {
-                "name": manifest.name,
-                "version": str(manifest.version),
-                "architecture": manifest.architecture,
-                "engine": current.engine.name,
-            }
-            info.add_metric([], described)
-        yield info

@@ -1,15 +1,18 @@
-"""API keys: made here, kept as salted hashes, told apart by the part that is no secret.
+"""API keys: made here, kept as SHA-256 digests in a key file, found by their public id.
 
-A key reads `lentigo_<id>_<secret>`. The id finds the line in the file, so that a request costs one
-hash and not one for every key. The secret has 256 random bits, so nobody guesses it; scrypt stands
-between a copy of the file and whoever would try (RFC 7914).
+A key reads `lentigo_<id>_<secret>`. The id finds the entry in the file, so a request costs one
+digest whatever the number of keys. The secret has 256 random bits: nobody guesses it, also not from
+a copy of the file, so a slow password hash would protect nothing.
 
-The file of API keys: read whole, written whole, and by one writer at a time.
+The key file is JSON. Schema 2 is written; schema 1, which kept scrypt hashes (RFC 7914), is still
+read. Its entries stay as they are until they are removed, because only the secret could turn them
+into the new form.
 """
 
 import fcntl
 import hashlib
 import hmac
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -36,12 +39,10 @@ from lentigo_inference.errors import KeyFileError
 _PREFIX: Final = "lentigo"
 _ID_BYTES: Final = 6
 _SECRET_BYTES: Final = 32
-_SALT_BYTES: Final = 16
 
-# RFC 7914: 4 MiB and about 10 ms. More would protect a secret of 256 random bits no better, and
-# would let whoever sends wrong keys keep a core busy.
-_N, _R, _P = 2**12, 8, 1
-_HASH_BYTES: Final = 32
+_SCHEMA_VERSION: Final = 2
+_READABLE_SCHEMAS: Final = (1, 2)
+_MAX_FILE_BYTES: Final = 2**20
 
 
 class Scope(StrEnum):
@@ -61,22 +62,43 @@ Hex = Annotated[str, AfterValidator(_hex)]
 KeyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
-class KeyRecord(BaseModel):
-    """What is kept of one key."""
+class _Entry(BaseModel):
+    """What every entry of a key file has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Hex
     name: KeyName
     scopes: frozenset[Scope] = Field(min_length=1)
-    salt: Hex
-    hash: Hex
     created: AwareDatetime
 
+
+class Sha256Key(_Entry):
+    """An entry of schema 2; `sha256` is the hex digest of the secret."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
     def matches(self, secret: str) -> bool:
-        """Tell whether this is the secret; takes about 10 ms, so never on the event loop."""
-        hashed = _hashed(secret, bytes.fromhex(self.salt))
+        """Check a secret, in the same time whatever differs."""
+        return hmac.compare_digest(sha256_of(secret), bytes.fromhex(self.sha256))
+
+
+class ScryptKey(_Entry):
+    """An entry of schema 1: scrypt of the secret with n = 4096, r = 8, p = 1 and 32 bytes."""
+
+    salt: Hex
+    hash: Hex
+
+    def matches(self, secret: str) -> bool:
+        """Check a secret. Takes about 10 ms and 4 MiB, so never on the event loop."""
+        hashed = hashlib.scrypt(
+            _encoded(secret), salt=bytes.fromhex(self.salt), n=2**12, r=8, p=1, dklen=32
+        )
         return hmac.compare_digest(hashed, bytes.fromhex(self.hash))
+
+
+KeyRecord = Sha256Key | ScryptKey
+"""What is kept of one key."""
 
 
 class KeyRing(BaseModel):
@@ -84,7 +106,7 @@ class KeyRing(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = _SCHEMA_VERSION
     keys: tuple[KeyRecord, ...] = ()
 
     @model_validator(mode="after")
@@ -96,13 +118,13 @@ class KeyRing(BaseModel):
         return self
 
     def find(self, key_id: str) -> KeyRecord | None:
-        """Give the key with that id."""
+        """Return the key with that id."""
         return next((key for key in self.keys if key.id == key_id), None)
 
 
 @dataclass(frozen=True, slots=True)
 class PresentedKey:
-    """A key as a client sent it, in its two parts. Its text never reaches a log."""
+    """A key as a client sent it, in its two parts. The secret is never printed or logged."""
 
     id: str
     secret: str
@@ -112,7 +134,7 @@ class PresentedKey:
 
     @classmethod
     def parse(cls, text: str) -> "PresentedKey | None":
-        """Take a key apart; None, if it is none of ours."""
+        """Split a key into its parts; None if the text is not one of our keys."""
         parts = text.split("_", 2)
         if len(parts) != 3 or parts[0] != _PREFIX or not all(parts) or len(text) > 256:
             return None
@@ -120,56 +142,69 @@ class PresentedKey:
 
 
 def make_key(name: str, scopes: frozenset[Scope]) -> tuple[KeyRecord, str]:
-    """Make a key: what to keep, and the text that its owner gets, once.
+    """Make a key.
+
+    Returns:
+        The entry to keep, and the text of the key, which its owner gets once.
 
     Raises:
-        pydantic.ValidationError: the name is impossible, or there is no scope.
+        pydantic.ValidationError: the name is not allowed, or there is no scope.
     """
     key_id, secret = secrets.token_hex(_ID_BYTES), secrets.token_urlsafe(_SECRET_BYTES)
-    salt = secrets.token_bytes(_SALT_BYTES)
-    record = KeyRecord(
+    record = Sha256Key(
         id=key_id,
         name=name,
         scopes=scopes,
-        salt=salt.hex(),
-        hash=_hashed(secret, salt).hex(),
+        sha256=sha256_of(secret).hex(),
         created=datetime.now(UTC).replace(microsecond=0),
     )
     return record, f"{_PREFIX}_{key_id}_{secret}"
 
 
-def _hashed(secret: str, salt: bytes) -> bytes:
-    content = secret.encode("utf-8", "surrogateescape")
-    return hashlib.scrypt(content, salt=salt, n=_N, r=_R, p=_P, dklen=_HASH_BYTES)
+def sha256_of(secret: str) -> bytes:
+    """Return the digest by which the secret of a key is kept, 32 bytes."""
+    return hashlib.sha256(_encoded(secret)).digest()
 
 
-_MAX_BYTES: Final = 2**20
+def _encoded(secret: str) -> bytes:
+    return secret.encode("utf-8", "surrogateescape")
 
 
 def read_keys(path: Path) -> KeyRing:
     """Read a key file.
 
     Raises:
-        KeyFileError: it is missing, unreadable or damaged.
+        KeyFileError: it is missing, unreadable, damaged or of an unknown schema.
     """
     try:
         with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+            content = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise KeyFileError(
             f"The key file {path} cannot be read: {error.strerror}. Make one with "
             "`lentigo-inference keys add NAME --scope predict`, or unset LENTIGO_KEY_FILE."
         ) from error
     try:
-        if len(content) > _MAX_BYTES:
+        if len(content) > _MAX_FILE_BYTES:
             raise ValueError
+        _require_known_schema(path, content)
         return KeyRing.model_validate_json(content)
     except ValueError as error:
-        # What is wrong with it is not repeated: it holds hashes.
+        # The cause is not repeated: the file holds digests.
         raise KeyFileError(
-            f"The key file {path} is damaged. Restore it, or make the keys anew with "
+            f"The key file {path} is damaged. Restore it, or make new keys with "
             "`lentigo-inference keys add`."
         ) from error
+
+
+def _require_known_schema(path: Path, content: bytes) -> None:
+    document = json.loads(content)
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version not in _READABLE_SCHEMAS:
+        raise KeyFileError(
+            f"The key file {path} has schema {version}, and this release reads 1 and 2. Update "
+            "lentigo-inference, or use a key file that this release wrote."
+        )
 
 
 def add_key(path: Path, record: KeyRecord) -> None:
@@ -179,7 +214,7 @@ def add_key(path: Path, record: KeyRecord) -> None:
         KeyFileError: a key of that name exists, or the file cannot be read or written.
     """
 
-    def added(ring: KeyRing) -> KeyRing:
+    def with_record(ring: KeyRing) -> KeyRing:
         try:
             return KeyRing(keys=(*ring.keys, record))
         except ValidationError as error:
@@ -188,25 +223,23 @@ def add_key(path: Path, record: KeyRecord) -> None:
                 "first."
             ) from error
 
-    _change(path, added)
+    _change(path, with_record)
 
 
 def remove_key(path: Path, name: str) -> None:
     """Remove a key.
 
     Raises:
-        KeyFileError: there is none of that name, or the file cannot be read or written.
+        KeyFileError: no key has that name, or the file cannot be read or written.
     """
 
-    def removed(ring: KeyRing) -> KeyRing:
-        left = tuple(key for key in ring.keys if key.name != name)
-        if len(left) == len(ring.keys):
-            raise KeyFileError(
-                f'There is no key named "{name}". `keys list` names those there are.'
-            )
-        return KeyRing(keys=left)
+    def without_name(ring: KeyRing) -> KeyRing:
+        remaining = tuple(key for key in ring.keys if key.name != name)
+        if len(remaining) == len(ring.keys):
+            raise KeyFileError(f'There is no key named "{name}". `keys list` shows all keys.')
+        return KeyRing(keys=remaining)
 
-    _change(path, removed)
+    _change(path, without_name)
 
 
 def _change(path: Path, change: Callable[[KeyRing], KeyRing]) -> None:
@@ -220,12 +253,12 @@ def _change(path: Path, change: Callable[[KeyRing], KeyRing]) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep other writers out. The folder is locked, because the file itself is replaced."""
+    """Keep other writers out. We lock the folder, because the file itself is replaced."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-        # What was renamed in it shall survive a power cut.
+        # The rename must survive a power cut.
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -1,28 +1,24 @@
-"""Who a request comes from: keys checked against the file, which is read again when it changes."""
+"""Which API key a request comes with, and whether that key allows what it asks."""
 
 import asyncio
-import hashlib
 import hmac
-import secrets
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from lentigo_inference.errors import (
-    ForbiddenError,
-    KeyFileError,
-    ServiceBusyError,
-    UnauthorizedError,
+from lentigo_inference.errors import ForbiddenError, KeyFileError, UnauthorizedError
+from lentigo_inference.security.api_keys import (
+    KeyRecord,
+    KeyRing,
+    PresentedKey,
+    Scope,
+    ScryptKey,
+    read_keys,
+    sha256_of,
 )
-from lentigo_inference.security.api_keys import KeyRecord, KeyRing, PresentedKey, Scope, read_keys
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
-
-# Of the ten milliseconds that a key costs the first time.
-_MAX_WAITING: Final = 32
 
 _NO_KEY: Final = (
     "This needs an API key. Send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`."
@@ -36,33 +32,35 @@ _ADMIN_WITHOUT_KEYS: Final = (
 _Stamp = tuple[int, int, int]
 
 
-class Gatekeeper:
-    """Tells by whose key a request comes, and whether that key may do what it asks.
+class Authenticator:
+    """Checks keys against the key file, which `refresh` reads again when it has changed.
 
-    A key that proved right is remembered by a MAC under a secret of this process, so that it costs
-    scrypt once and some microseconds after that. Comparisons take the same time whatever differs.
-    What a clock can tell is whether an id is in the file; ids are no secret.
+    Secrets are compared in constant time. Timing can reveal whether an id is in the file; ids are
+    not secret.
+
+    An entry of schema 1 costs scrypt, about 10 ms in a thread, until its key has proved right once.
+    From then on its SHA-256 is kept in memory. One scrypt runs at a time; requests that need one
+    wait for it, and none is refused for that.
     """
 
     def __init__(self, path: Path | None) -> None:
         """Read the key file; without one everything but administration is open.
 
         Raises:
-            KeyFileError: the file is missing, unreadable or damaged.
+            KeyFileError: the file cannot be used; see `read_keys`.
         """
         self._path = path
         self._stamp = None if path is None else _stamp(path)
         self._ring = KeyRing() if path is None else read_keys(path)
-        self._trouble: str | None = None
-        self._mac_key = secrets.token_bytes(32)
-        self._proven: dict[KeyRecord, bytes] = {}
-        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="lentigo-keys")
-        self._waiting = 0
+        self._last_error: str | None = None
+        # By entries, so that one that was changed or removed is no longer found.
+        self._proven: dict[ScryptKey, bytes] = {}
+        self._scrypt_turn = asyncio.Lock()
 
     def refresh(self) -> None:
-        """Read the file again if it has changed; one that is damaged leaves the keys as they are.
+        """Read the file again if it has changed; if it cannot be used, the earlier keys stay.
 
-        Blocks; never raises for what is wrong with the file.
+        Blocks, and is safe from another thread. Never raises for what is wrong with the file.
         """
         if self._path is None:
             return
@@ -72,91 +70,80 @@ class Gatekeeper:
         try:
             ring = read_keys(self._path)
         except KeyFileError as error:
-            if str(error) != self._trouble:
-                self._trouble = str(error)
+            if str(error) != self._last_error:
+                self._last_error = str(error)
                 _log.error("key file unreadable, earlier keys stay", reason=str(error))
             return
-        self._trouble, self._stamp, self._ring = None, stamp, ring
+        self._last_error, self._stamp, self._ring = None, stamp, ring
         _log.info("key file read", keys=len(ring.keys))
 
-    async def identify(self, presented: str | None, scope: Scope) -> str | None:
-        """Give the name of the key; None without a key file.
-
-        Args:
-            presented: the key, if one was sent.
-            scope: what it is needed for.
+    async def authenticate(self, presented: str | None) -> KeyRecord | None:
+        """Return the entry of the key that was sent; None without a key file.
 
         Raises:
-            UnauthorizedError: a key is needed, and this is none.
-            ForbiddenError: the key, or the lack of a key file, does not allow this.
-            ServiceBusyError: too many keys wait for being checked.
+            UnauthorizedError: no key was sent, or it is not in the file.
         """
         if self._path is None:
-            if scope is Scope.ADMIN:
-                raise ForbiddenError(_ADMIN_WITHOUT_KEYS)
             return None
         if not presented:
             raise UnauthorizedError(_NO_KEY)
-        record = await self._record_of(presented)
-        if record is None:
+        key = PresentedKey.parse(presented)
+        record = self._ring.find(key.id) if key else None
+        if key is None or record is None or not await self._matches(record, key.secret):
             raise UnauthorizedError(_WRONG_KEY)
-        if scope not in record.scopes:
+        return record
+
+    @staticmethod
+    def authorize(key: KeyRecord | None, scope: Scope) -> None:
+        """Check that a key has a scope.
+
+        Args:
+            key: what `authenticate` returned.
+            scope: what the request needs.
+
+        Raises:
+            ForbiddenError: the key, or the lack of a key file, does not allow this.
+        """
+        if key is None:
+            if scope is Scope.ADMIN:
+                raise ForbiddenError(_ADMIN_WITHOUT_KEYS)
+            return
+        if scope not in key.scopes:
             raise ForbiddenError(
                 f"This needs a key with the scope {scope}; yours has "
-                f"{', '.join(sorted(record.scopes))}."
+                f"{', '.join(sorted(key.scopes))}."
             )
-        return record.name
 
-    def close(self) -> None:
-        """End the thread; what waits is dropped."""
-        self._hashing.shutdown(wait=True, cancel_futures=True)
-
-    def recognise(self, presented: str | None) -> str | None:
-        """Give the name of a key that proved right before, at once; None for any other."""
-        claim = self._claim(presented) if presented else None
-        return claim.record.name if claim and self._is_proven(claim) else None
-
-    async def _record_of(self, text: str) -> KeyRecord | None:
-        claim = self._claim(text)
-        if claim is None or self._is_proven(claim):
-            return claim.record if claim else None
-        ring = self._ring
-        if not await self._matches(claim.record, claim.secret):
-            return None
-        self._proven = {known: its for known, its in self._proven.items() if known in ring.keys}
-        self._proven[claim.record] = claim.mac
-        return claim.record
-
-    def _claim(self, text: str) -> "_Claim | None":
-        key = PresentedKey.parse(text)
+    def name_of(self, presented: str | None) -> str | None:
+        """Return the name of a key at once; None for an unknown one, or one that needs scrypt."""
+        key = PresentedKey.parse(presented) if presented else None
         record = self._ring.find(key.id) if key else None
         if key is None or record is None:
             return None
-        mac = hmac.digest(self._mac_key, text.encode("utf-8", "surrogateescape"), hashlib.sha256)
-        return _Claim(record, key.secret, mac)
-
-    def _is_proven(self, claim: "_Claim") -> bool:
-        # A record that was changed or removed is no longer the one that was proven.
-        return hmac.compare_digest(claim.mac, self._proven.get(claim.record, b""))
+        if isinstance(record, ScryptKey) and record not in self._proven:
+            return None
+        return record.name if self._matches_sha256(record, key.secret) else None
 
     async def _matches(self, record: KeyRecord, secret: str) -> bool:
-        if self._waiting >= _MAX_WAITING:
-            raise ServiceBusyError("Too many API keys are being checked. Try again shortly.")
-        self._waiting += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._hashing, record.matches, secret)
-        finally:
-            self._waiting -= 1
+        if isinstance(record, ScryptKey) and record not in self._proven:
+            async with self._scrypt_turn:
+                # Another request may have proved it while this one waited.
+                if record not in self._proven:
+                    return await self._matches_scrypt(record, secret)
+        return self._matches_sha256(record, secret)
 
+    def _matches_sha256(self, record: KeyRecord, secret: str) -> bool:
+        if isinstance(record, ScryptKey):
+            return hmac.compare_digest(sha256_of(secret), self._proven[record])
+        return record.matches(secret)
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Claim:
-    """A key that was presented, and the record it would be; not printed, for it is secret."""
-
-    record: KeyRecord
-    secret: str
-    mac: bytes
+    async def _matches_scrypt(self, record: ScryptKey, secret: str) -> bool:
+        if not await asyncio.to_thread(record.matches, secret):
+            return False
+        known = self._ring.keys
+        self._proven = {entry: digest for entry, digest in self._proven.items() if entry in known}
+        self._proven[record] = sha256_of(secret)
+        return True
 
 
 def _stamp(path: Path) -> _Stamp | None:

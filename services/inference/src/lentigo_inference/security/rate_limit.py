@@ -1,4 +1,4 @@
-"""A token bucket for every key (Turner 1986; RFC 2697 has the algorithm)."""
+"""A rate limit: one token bucket for each caller (Turner 1986; RFC 2697 has the algorithm)."""
 
 import time
 from collections import OrderedDict
@@ -7,40 +7,40 @@ from typing import Final
 
 from lentigo_inference.errors import RateLimitedError
 
-# Without keys there is a bucket for every address, and there are many addresses.
+# Without keys every address has a bucket, and there are many addresses.
 _MAX_BUCKETS: Final = 10_000
 
 
 class RateLimit:
-    """Lets each caller make so many requests a minute, all at once if it likes.
+    """Allows each caller so many requests a minute, also in one burst.
 
-    Used on the event loop alone.
+    Used on the event loop only.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Set the limit; 0 is none. `clock` gives seconds and never goes back."""
+        """Set the limit; 0 is no limit. `clock` returns seconds and never goes back."""
         self._per_minute = per_minute
         self._clock = clock
-        # Caller to tokens left and when that was so; the one seen last stands last.
+        # Caller to (tokens, time of the last request), the most recent caller last.
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: str) -> None:
         """Count one request.
 
         Raises:
-            RateLimitedError: there were too many; says when the next may come.
+            RateLimitedError: there were too many; has the time until the next one.
         """
         if not self._per_minute:
             return
         now = self._clock()
-        left, before = self._buckets.pop(caller, (float(self._per_minute), now))
-        left = min(self._per_minute, left + (now - before) * self._per_minute / 60)
-        allowed = left >= 1
-        self._buckets[caller] = (left - 1 if allowed else left, now)
+        tokens, updated_at = self._buckets.pop(caller, (float(self._per_minute), now))
+        tokens = min(self._per_minute, tokens + (now - updated_at) * self._per_minute / 60)
+        allowed = tokens >= 1
+        self._buckets[caller] = (tokens - 1 if allowed else tokens, now)
         if len(self._buckets) > _MAX_BUCKETS:
             self._buckets.popitem(last=False)
         if not allowed:
             raise RateLimitedError(
                 f"More than {self._per_minute} requests a minute. Try again after the given delay.",
-                (1 - left) * 60 / self._per_minute,
+                (1 - tokens) * 60 / self._per_minute,
             )

@@ -1,1 +1,1 @@
-"""From an image to an answer: decoding, batching, and swapping models."""
+"""From an image to a prediction: decoding, batching, and replacing models."""

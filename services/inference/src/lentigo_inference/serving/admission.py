@@ -1,30 +1,27 @@
-"""How much work is let in.
-
-Whether the service is being stopped, and how much accepted work is left.
-"""
+"""Admission: how many predictions are accepted, and that none is once the service is stopping."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lentigo_inference.errors import ServiceBusyError, StoppingError
+from lentigo_inference.errors import ServiceBusyError, ShutdownError
 
 
-class Stopping:
-    """Set once, by a signal; asked by whatever would begin new work.
+class Shutdown:
+    """Whether the service is being stopped, and how many accepted requests are unfinished.
 
-    Counting happens on the event loop alone. `begin` may be called from a signal handler: it does
-    no more than set a flag.
+    Requests are counted on the event loop only. `begin` may be called from a signal handler,
+    because it only sets a flag.
     """
 
     def __init__(self, retry_after_s: float = 1.0) -> None:
-        """Start running; `retry_after_s` is what clients are told once it stops."""
+        """Start in the running state; `retry_after_s` goes to refused clients, in seconds."""
         self._retry_after_s = retry_after_s
         self._begun = False
         self._under_way = 0
 
     @property
     def begun(self) -> bool:
-        """Whether no new work is taken any more."""
+        """Whether new work is refused."""
         return self._begun
 
     @property
@@ -33,17 +30,17 @@ class Stopping:
         return self._under_way
 
     def begin(self) -> None:
-        """Take no new work from here on."""
+        """Refuse new work from now on."""
         self._begun = True
 
     def require_running(self) -> None:
-        """Refuse new work once stopping has begun.
+        """Check that new work may begin.
 
         Raises:
-            StoppingError: it has.
+            ShutdownError: the service is being stopped.
         """
         if self._begun:
-            raise StoppingError(
+            raise ShutdownError(
                 "The service is being stopped and takes no new work. Try again; another instance, "
                 "or the next, will answer.",
                 self._retry_after_s,
@@ -51,7 +48,7 @@ class Stopping:
 
     @contextmanager
     def accepted(self) -> Iterator[None]:
-        """Count one request as accepted for as long as the context lasts; raises as above."""
+        """Count one request as accepted while the context lasts; raises as `require_running`."""
         self.require_running()
         self._under_way += 1
         try:
@@ -61,27 +58,28 @@ class Stopping:
 
 
 class Admission:
-    """Counts the predictions under way and refuses more than a fixed number.
+    """Limits the number of predictions under way.
 
-    Each may hold an upload of the largest size in memory, so this bounds memory, and it turns
-    overload into an answer at once instead of a queue without end. Used on the event loop alone.
+    Each may hold an upload of the largest size in memory, so this bounds memory. Under overload, a
+    client gets an answer at once instead of waiting in an endless queue. Used on the event loop
+    only.
     """
 
     def __init__(
         self,
         limit: int,
-        stopping: Stopping | None = None,
+        shutdown: Shutdown | None = None,
         seconds_for: Callable[[int], float] = lambda _predictions: 1.0,
     ) -> None:
-        """Let in at most `limit` at the same time.
+        """Accept at most `limit` predictions at the same time.
 
         Args:
-            limit: predictions, or as much memory as that many take.
-            stopping: refuses everything once the service is being stopped.
+            limit: in predictions; one that needs more memory counts as several.
+            shutdown: refuses everything once the service is stopping.
             seconds_for: estimates how long so many predictions take, for Retry-After.
         """
         self._limit = limit
-        self._stopping = stopping or Stopping()
+        self._shutdown = shutdown or Shutdown()
         self._seconds_for = seconds_for
         self._under_way = 0
 
@@ -92,23 +90,23 @@ class Admission:
 
     @property
     def under_way(self) -> int:
-        """Predictions that were let in and are not answered yet, by weight."""
+        """Predictions that were accepted and are not answered yet, by weight."""
         return self._under_way
 
     @contextmanager
     def enter(self, weight: int = 1) -> Iterator[None]:
-        """Be counted for as long as the context lasts.
+        """Count a prediction as under way while the context lasts.
 
         Args:
-            weight: predictions that this one takes the memory of; if that is more than the limit,
-                it is let in when nothing else is under way.
+            weight: how many predictions it counts as, by memory; with more than the limit, it is
+                accepted when nothing else is under way.
 
         Raises:
             ServiceBusyError: as many as allowed are under way.
-            StoppingError: the service is being stopped.
+            ShutdownError: the service is being stopped.
         """
         weight = min(weight, self._limit)
-        with self._stopping.accepted():
+        with self._shutdown.accepted():
             self.require_room(weight)
             self._under_way += weight
             try:
@@ -117,13 +115,13 @@ class Admission:
                 self._under_way -= weight
 
     def require_room(self, weight: int = 1) -> None:
-        """Refuse what would not be let in now.
+        """Check that a prediction would be accepted now.
 
         Raises:
             ServiceBusyError: as many as allowed are under way.
-            StoppingError: the service is being stopped.
+            ShutdownError: the service is being stopped.
         """
-        self._stopping.require_running()
+        self._shutdown.require_running()
         if self._under_way + weight > self._limit:
             raise ServiceBusyError(
                 f"{self._under_way} predictions are under way, and the service takes no more than "

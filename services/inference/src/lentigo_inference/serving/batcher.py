@@ -1,10 +1,8 @@
-"""A bounded queue of images that leave in small batches.
+"""A bounded queue of images that the engine computes in small batches.
 
-While the engine computes a batch, the next one gathers: under load batches grow by themselves, and
-a lone image waits for nobody. A batch that is full by then is handed over ahead, so that the engine
-never waits for an event loop that is busy. Everything here runs on the loop but the engine.
-
-How fast images are answered, measured while they are.
+While the engine computes a batch, the next one forms, so batches grow with the load and a lone
+image does not wait. A batch that is full by then is handed over ahead of time, so that the engine
+never waits for a busy event loop. Only the engine runs off the loop.
 """
 
 import asyncio
@@ -20,23 +18,58 @@ import numpy as np
 from lentigo_contract.errors import EngineError
 from lentigo_engines.base import Images, Prediction
 from lentigo_inference.errors import DeadlineExceededError, ServiceBusyError
+from lentigo_inference.observability.records import BatchRecord, Step
 from lentigo_inference.serving.model_slot import LoadedModel
-from lentigo_inference.serving.request_record import Step
 
-# Weight of the newest batch: the mean follows a change of load within some ten batches.
+# Weight of the newest batch: the mean follows a change of load within about ten batches.
 _WEIGHT: Final = 0.1
+
+# The batch that the engine computes, and the next one.
+_MAX_HANDED_OVER: Final = 2
+
+RunEngine = Callable[[LoadedModel, Sequence[Images]], Awaitable[Prediction]]
+"""Runs a model on several uint8 [224, 224, 3]; returns as many rows. At most one more call is made
+while it computes, and it computes in the order of the calls."""
+
+_TOO_LATE: Final = (
+    "The service is too busy to answer in the time that a request has. Try again after the given "
+    "delay."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How batches are formed.
+
+    Attributes:
+        max_size: images in a batch.
+        max_delay_s: how long an idle engine waits for a batch to fill, from its first image.
+        max_queued: images that may wait.
+    """
+
+    max_size: int = 8
+    max_delay_s: float = 0.0
+    max_queued: int = 128
+
+    def sizes(self) -> tuple[int, ...]:
+        """Return the possible sizes of a batch: powers of two below the largest, and the largest.
+
+        These are few, because runtimes prepare memory for each size and are warmed up with each.
+        """
+        powers = (2**power for power in range(self.max_size.bit_length()))
+        return (*(size for size in powers if size < self.max_size), self.max_size)
 
 
 class Throughput:
-    """A moving mean of seconds an image takes while there is work. Used on the event loop alone."""
+    """Exponential moving average of the seconds that an image takes. Event loop only."""
 
     def __init__(self, first_guess_s: float = 0.05) -> None:
-        """Start with a guess, in seconds an image, that holds until something was measured."""
+        """Start with a guess in seconds for each image, used until the first batch is recorded."""
         self._seconds_per_image = first_guess_s
         self._measured = False
 
     def record(self, images: int, seconds: float) -> None:
-        """Learn that so many images took so long, from one answer to the next."""
+        """Record that so many images took so many seconds."""
         if images < 1 or seconds < 0:
             return
         newest = seconds / images
@@ -51,73 +84,20 @@ class Throughput:
         return images * self._seconds_per_image
 
 
-# One that the engine computes, and one for the moment it is done.
-_HANDED_OVER: Final = 2
-
-RunEngine = Callable[[LoadedModel, Sequence[Images]], Awaitable[Prediction]]
-"""Runs a model on several uint8 [224, 224, 3], and gives as many rows. It is called once more while
-it computes, at most, and computes in the order of the calls."""
-
-_TOO_LATE: Final = (
-    "The service is too busy to answer in the time that a request has. Try again after the given "
-    "delay."
-)
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """How batches are formed.
-
-    Attributes:
-        max_size: images in a batch.
-        max_delay_s: how long an idle engine waits for a batch to fill, from the first image on.
-        max_queued: images that may wait.
-    """
-
-    max_size: int = 8
-    max_delay_s: float = 0.0
-    max_queued: int = 128
-
-    def sizes(self) -> tuple[int, ...]:
-        """Give the sizes that batches have: powers of two below the largest, and the largest.
-
-        Few sizes, because runtimes prepare memory for each and are warmed up with each.
-        """
-        powers = (2**power for power in range(self.max_size.bit_length()))
-        return (*(size for size in powers if size < self.max_size), self.max_size)
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRecord:
-    """What became of one batch, for whoever measures.
-
-    Attributes:
-        version: of the model that computed it.
-        size: images in it.
-        waited_s: for each image, the seconds from joining the queue to the engine.
-        engine_s: seconds in the engine.
-    """
-
-    version: int
-    size: int
-    waited_s: tuple[float, ...]
-    engine_s: float
-
-
 @dataclass(slots=True, eq=False)
 class _Item:
-    """An image that waits; `answer` is done early if nobody waits for it any more."""
+    """An image that waits; `future` is done early if its request no longer waits for it."""
 
     model: LoadedModel
     pixels: Images
     deadline: float
     joined: float
     note: Callable[[Step], None]
-    answer: asyncio.Future[Prediction] = field(repr=False)
+    future: asyncio.Future[Prediction] = field(repr=False)
 
 
 class Batcher:
-    """Gives images to the engine in batches of one model each, in the order they came."""
+    """Hands images to the engine in batches of one model each, first come, first served."""
 
     def __init__(
         self,
@@ -128,14 +108,14 @@ class Batcher:
         observe: Callable[[BatchRecord], None] = lambda _record: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare.
+        """Prepare a batcher.
 
         Args:
-            run: the engine.
+            run: runs the engine.
             limits: how batches are formed.
-            throughput: told how fast it goes, asked how long a full queue takes.
-            observe: told of every batch.
-            clock: seconds that never jump; deadlines are its readings.
+            throughput: records how fast images are computed, and estimates waiting times.
+            observe: called with the record of every batch.
+            clock: monotonic seconds; deadlines are its readings.
         """
         self._run = run
         self._limits = limits
@@ -144,11 +124,11 @@ class Batcher:
         self._observe = observe
         self._clock = clock
         self._queue: deque[_Item] = deque()
-        # What the engine was given, in order; it computes the first.
+        # Batches handed to the engine, in order; it computes the first.
         self._handed: dict[asyncio.Task[None], list[_Item]] = {}
         self._engine_free_at = clock()
-        # A batch's worth waits, or the engine has done one.
-        self._news = asyncio.Event()
+        # Set when a full batch waits, or the engine has finished one.
+        self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
     @property
@@ -168,24 +148,27 @@ class Batcher:
         deadline: float,
         note: Callable[[Step], None] = lambda _step: None,
     ) -> list[Prediction]:
-        """Have images of one request computed by one model; n is 1 in each answer.
+        """Compute the images of one request with one model.
 
-        The caller holds a lease on the model until this returns. A caller that is cancelled takes
-        what still waits out of the queue.
+        The caller holds a lease on the model until this returns. If the caller is cancelled, its
+        waiting images leave the queue.
 
         Args:
-            model: computes all of them.
+            model: computes all images.
             images: uint8 [224, 224, 3] each.
-            deadline: reading of the clock from which on the answer is of no use.
-            note: told how long each of them waited and was computed.
+            deadline: reading of the clock after which the prediction is of no use.
+            note: called with the steps of each image: waiting and computing.
+
+        Returns:
+            One prediction for each image, with n = 1.
 
         Raises:
             ServiceBusyError: the queue has no room for all of them.
             DeadlineExceededError: the deadline passed before the engine was free.
-            EngineError: the runtime failed on one of them.
+            EngineError: the runtime failed on one of the images.
         """
         if self.queued + len(images) > self._limits.max_queued:
-            self._drop_dead()
+            self._drop_expired()
         if self.queued + len(images) > self._limits.max_queued:
             raise ServiceBusyError(
                 f"{self.queued} images wait for the model, and the queue takes no more. Try again "
@@ -197,22 +180,22 @@ class Batcher:
         items = [_Item(model, each, deadline, now, note, loop.create_future()) for each in images]
         self._queue.extend(items)
         if len(self._queue) >= self._limits.max_size:
-            self._news.set()
+            self._wake.set()
         if self._worker is None:
             self._worker = loop.create_task(self._work(), name="lentigo-batcher")
         try:
-            return await asyncio.gather(*(item.answer for item in items))
+            return await asyncio.gather(*(item.future for item in items))
         finally:
             for item in items:
-                item.answer.cancel()
+                item.future.cancel()
 
     async def _work(self) -> None:
-        """Empty the queue, batch by batch."""
+        """Hand over batches until the queue is empty."""
         try:
             while self._queue or self._handed:
-                if not self._may_hand_over():
-                    self._news.clear()
-                    await self._news.wait()
+                if not self._can_hand_over():
+                    self._wake.clear()
+                    await self._wake.wait()
                     continue
                 await self._gather()
                 batch = self._next_batch()
@@ -220,18 +203,18 @@ class Batcher:
                     self._hand_over(batch)
         finally:
             self._worker = None
-            # Only a cancelled worker leaves any, when the loop is being closed.
+            # Only a worker that was cancelled, when the loop closes, leaves any.
             for task in self._handed:
                 task.cancel()
             for item in self._queue:
-                item.answer.cancel()
+                item.future.cancel()
             self._queue.clear()
 
-    def _may_hand_over(self) -> bool:
-        """Tell whether a batch should go now: the engine is free, or almost, and one is full."""
+    def _can_hand_over(self) -> bool:
+        """Return whether the engine is idle, or has only one batch while another is full."""
         if not self._handed:
             return bool(self._queue)
-        return len(self._handed) < _HANDED_OVER and len(self._queue) >= self._limits.max_size
+        return len(self._handed) < _MAX_HANDED_OVER and len(self._queue) >= self._limits.max_size
 
     def _hand_over(self, batch: list[_Item]) -> None:
         task = asyncio.get_running_loop().create_task(self._compute(batch))
@@ -240,56 +223,56 @@ class Batcher:
 
     def _on_computed(self, task: asyncio.Task[None]) -> None:
         del self._handed[task]
-        self._news.set()
+        self._wake.set()
 
     async def _gather(self) -> None:
-        """Wait until the next batch is full, but not longer than its first image may wait."""
-        patience = self._queue[0].joined + self._limits.max_delay_s - self._clock()
-        if patience <= 0:
+        """Wait until the next batch is full, but no longer than its first image may wait."""
+        remaining_s = self._queue[0].joined + self._limits.max_delay_s - self._clock()
+        if remaining_s <= 0:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(remaining_s):
                 while len(self._queue) < self._limits.max_size:
-                    self._news.clear()
-                    await self._news.wait()
+                    self._wake.clear()
+                    await self._wake.wait()
 
     def _next_batch(self) -> list[_Item]:
-        """Take the oldest image and others of the same model, as many as a batch may have."""
-        self._drop_dead()
+        """Take the oldest image and others of the same model, up to the size of a batch."""
+        self._drop_expired()
         if not self._queue:
             return []
         model = self._queue[0].model
-        alike = [item for item in self._queue if item.model is model]
-        size = max(size for size in self._sizes if size <= len(alike))
-        batch = alike[:size]
+        same_model = [item for item in self._queue if item.model is model]
+        size = max(size for size in self._sizes if size <= len(same_model))
+        batch = same_model[:size]
         taken = set(map(id, batch))
         self._queue = deque(item for item in self._queue if id(item) not in taken)
         return batch
 
-    def _drop_dead(self) -> None:
-        """Let go of images that nobody waits for, or whose time is over."""
+    def _drop_expired(self) -> None:
+        """Drop images whose request no longer waits, or whose deadline has passed."""
         now = self._clock()
         for item in self._queue:
-            if item.deadline <= now and not item.answer.done():
+            if item.deadline <= now and not item.future.done():
                 wait = self._throughput.seconds_for(len(self._queue))
-                item.answer.set_exception(DeadlineExceededError(_TOO_LATE, wait))
-        self._queue = deque(item for item in self._queue if not item.answer.done())
+                item.future.set_exception(DeadlineExceededError(_TOO_LATE, wait))
+        self._queue = deque(item for item in self._queue if not item.future.done())
 
     async def _compute(self, batch: list[_Item]) -> None:
-        """Run one batch; if it fails, its members one by one, so that only the culprit fails."""
+        """Run a batch; if it fails, run its images one by one, so that only the bad one fails."""
         handed = self._clock()
         try:
             prediction = await self._run(batch[0].model, [item.pixels for item in batch])
             rows = _rows(prediction, len(batch))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this batch's alone
+        except Exception as error:  # noqa: BLE001 - any error concerns this batch only
             if len(batch) == 1:
                 _settle(batch[0], error)
                 return
             for item in batch:
-                if not item.answer.done():
+                if not item.future.done():
                     await self._compute([item])
             return
-        # What was handed over ahead began when the one before it ended.
+        # A batch handed over ahead of time started when the one before it ended.
         started = max(handed, self._engine_free_at)
         self._engine_free_at = self._clock()
         took = self._engine_free_at - started
@@ -304,10 +287,10 @@ class Batcher:
 
 
 def _rows(prediction: Prediction, count: int) -> list[Prediction]:
-    """Take a batch's answer apart; each row is a copy, so none holds the others in memory."""
-    given = tuple(map(len, prediction.tensors))
-    if set(given) != {count}:
-        raise EngineError(f"The model gave answers for {given} images; {count} were asked for.")
+    """Split the prediction of a batch into copies of its rows, so that none keeps others alive."""
+    lengths = tuple(map(len, prediction.tensors))
+    if set(lengths) != {count}:
+        raise EngineError(f"The model returned rows for {lengths} images; expected are {count}.")
     return [
         Prediction(*(np.copy(values[place : place + 1]) for values in prediction.tensors))
         for place in range(count)
@@ -315,9 +298,9 @@ def _rows(prediction: Prediction, count: int) -> list[Prediction]:
 
 
 def _settle(item: _Item, outcome: Prediction | Exception) -> None:
-    if item.answer.done():
+    if item.future.done():
         return
     if isinstance(outcome, Exception):
-        item.answer.set_exception(outcome)
+        item.future.set_exception(outcome)
     else:
-        item.answer.set_result(outcome)
+        item.future.set_result(outcome)

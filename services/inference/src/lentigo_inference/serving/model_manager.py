@@ -1,116 +1,38 @@
-"""Looks at the model repository and brings its newest sound version into use.
+"""Watches the model repository and brings its newest sound version into use.
 
-A version goes through verify, load, warm up and swap. Whatever fails on the way, the model in use
-stays, and the reason is kept for `POST /v2/repository/index`.
-
-What a folder looks like, without reading its files.
-
-Work that shall not slow down requests.
+A version goes through verify, load, warm up and swap. If any of these fails, the model in use
+stays, and `POST /v2/repository/index` reports the reason.
 """
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
 from lentigo_contract.errors import EngineError, RepositoryError, StorageError, VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_engines.base import warm_up
-from lentigo_inference.engines.in_turn import EngineInTurn, InTurn, at_once
 from lentigo_inference.engines.selection import EngineLoader
+from lentigo_inference.engines.in_turn import InTurn
+from lentigo_inference.engines.in_turn import at_once
 from lentigo_inference.errors import ServiceBusyError, VersionRefusedError
+from lentigo_inference.observability.records import LoadRecord
+from lentigo_inference.serving.loading import FolderFingerprint, fingerprint, load_version
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
-
-# For every entry: relative path, inode, size, and times of content and status, in nanoseconds.
-FolderFingerprint = frozenset[tuple[str, int, int, int, int]]
-
-
-def fingerprint(folder: Path) -> FolderFingerprint:
-    """Describe everything under a folder, so that any change of content or rights shows.
-
-    What cannot be listed or looked at is left out; becoming readable is a change, too. No link is
-    followed.
-    """
-    entries = set()
-    pending = [os.fspath(folder)]
-    while pending:
-        path = pending.pop()
-        try:
-            with os.scandir(path) as scan:
-                for entry in scan:
-                    entries.add(_described(entry, folder))
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-        except OSError:
-            continue
-    return frozenset(entries)
-
-
-def _described(entry: os.DirEntry[str], folder: Path) -> tuple[str, int, int, int, int]:
-    status = entry.stat(follow_symlinks=False)
-    relative = os.path.relpath(entry.path, folder)
-    return (relative, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
-T = TypeVar("T")
-
-# Beside a busy thread it gets about a tenth of a core, and all of an idle one.
-_YIELD: Final = 10
-
-
-def at_low_priority(work: Callable[[], T]) -> T:
-    """Run work on a thread of its own that yields to every other, and give what it gives.
-
-    A thread cannot raise its own priority again, and threads that it starts inherit it; so the
-    thread ends with the work, and no runtime may be started on it. Where the system has no priority
-    for a thread, it is an ordinary one.
-    """
-    results: list[T] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        _lower_priority()
-        try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
-            failures.append(error)
-
-    # A daemon, so that a volume that hangs cannot keep the process from ending.
-    thread = threading.Thread(target=run, name="lentigo-verifier", daemon=True)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures.pop()
-    return results.pop()
-
-
-def _lower_priority() -> None:
-    if sys.platform == "linux":
-        with suppress(OSError):
-            thread = threading.get_native_id()
-            now = os.getpriority(os.PRIO_PROCESS, thread)
-            # 19 is the least of the kernel's priorities.
-            os.setpriority(os.PRIO_PROCESS, thread, min(19, now + _YIELD))
-
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
-# Somebody who asks for a version waits so long for a load that is under way, in seconds.
-_PATIENCE_S: Final = 30.0
+# How long a request to load a version waits for a load under way, in seconds.
+_LOAD_LOCK_TIMEOUT_S: Final = 30.0
 
 _EMPTY: Final = "No model version has been published yet."
 
 
 class VersionStatus(StrEnum):
-    """States of the Open Inference Protocol's repository extension."""
+    """States in the repository extension of the Open Inference Protocol."""
 
     READY = "READY"
     LOADING = "LOADING"
@@ -119,7 +41,7 @@ class VersionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VersionState:
-    """How one version stands, and why if it is not in use."""
+    """State of one version, with the reason if it is not in use."""
 
     version: int
     status: VersionStatus
@@ -127,23 +49,14 @@ class VersionState:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadRecord:
-    """What became of one attempt to bring a version into use, for whoever measures."""
-
-    version: int
-    seconds: float
-    succeeded: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Refusal:
-    """Why a version was not taken, and what its folder looked like then."""
+    """Why a version was refused, and what its folder looked like then."""
 
     folder: FolderFingerprint
     reason: str
 
 
-class Reloader:
+class ModelManager:
     """Keeps a slot filled from a repository. Safe from any thread; `check` and `load` block."""
 
     def __init__(
@@ -157,15 +70,15 @@ class Reloader:
         observe: Callable[[LoadRecord], None] = lambda _record: None,
         in_turn: InTurn = at_once,
     ) -> None:
-        """Remember what to do; nothing is read yet.
+        """Prepare; nothing is read yet.
 
         Args:
-            store: where to look.
-            slot: what to fill.
-            load: how to load.
-            pinned: the version to stay with; by default always the newest.
-            batch_sizes: what a new engine is warmed up with.
-            observe: told of every attempt.
+            store: the model repository.
+            slot: holds the model in use.
+            load: loads the engine of a version.
+            pinned: the version to serve; by default always the newest.
+            batch_sizes: the sizes of batches that a new engine is warmed up with.
+            observe: called with the record of every attempt to load.
             in_turn: runs each warm-up, so that running requests keep their latency.
         """
         self._configured_pin = pinned
@@ -176,77 +89,76 @@ class Reloader:
         self._store = store
         self._slot = slot
         self._load = load
-        self._checking = threading.Lock()
+        self._lock = threading.Lock()
         self._seen: tuple[int, ...] = ()
         self._loading: int | None = None
         self._refusals: dict[int, _Refusal] = {}
-        self._trouble: str | None = None
+        self._read_error: str | None = None
 
     @property
     def refused(self) -> int:
-        """Versions in the repository that could not be brought into use."""
+        """Number of versions in the repository that could not be brought into use."""
         return len(self._refusals)
 
     @property
     def readable(self) -> bool:
-        """Whether the repository could be read at the last look."""
-        return self._trouble is None
+        """Whether the repository was readable at the last check."""
+        return self._read_error is None
 
     def check(self) -> None:
-        """Look once, and take the newest version above the one in use that proves sound.
+        """Check the repository once, and bring a newer sound version into use, newest first.
 
-        With a version pinned, that one alone is taken, whatever else there is. A version that was
-        refused is tried again only when its folder has changed.
+        With a pinned version, only that one is loaded. A version that was refused is tried again
+        only when its folder has changed.
         """
-        with self._checking:
+        with self._lock:
             try:
                 versions = self._store.versions()
             except StorageError as error:
-                self._report_trouble(str(error))
+                self._report_readability(str(error))
                 return
-            self._report_trouble(None)
+            self._report_readability(None)
             self._seen = tuple(versions)
             self._refusals = {v: why for v, why in self._refusals.items() if v in self._seen}
-            any(self._take(version) for version in reversed(self._wanted(versions)))
+            any(self._try_version(version) for version in reversed(self._candidates(versions)))
             self._explain_vacancy()
 
     def load(self, version: int | None = None) -> int:
-        """Bring a version into use now, also one in use already or refused before.
+        """Bring a version into use now, also one already in use or refused before.
 
-        With a version, stays with it from now on, however old; without one, goes back to what the
-        settings say: the pinned version, or the newest that proves sound. The version in use stays
-        if this fails.
+        A given version stays pinned from now on, even an old one. Without one, the settings apply
+        again: the pinned version, or the newest sound one. If this fails, the version in use stays.
 
         Returns:
             The version in use.
 
         Raises:
-            ServiceBusyError: another load takes long.
+            ServiceBusyError: another load takes too long.
             VersionNotFoundError: the repository holds no such version.
-            VersionRefusedError: it cannot be brought into use; says why.
+            VersionRefusedError: it cannot be brought into use; the message says why.
         """
-        if not self._checking.acquire(timeout=_PATIENCE_S):
+        if not self._lock.acquire(timeout=_LOAD_LOCK_TIMEOUT_S):
             raise ServiceBusyError("Another version is being loaded. Try again after the delay.")
         try:
             return self._load_now(version if version is not None else self._configured_pin, version)
         finally:
-            self._checking.release()
+            self._lock.release()
 
-    def _load_now(self, wanted: int | None, pin: int | None) -> int:
+    def _load_now(self, requested: int | None, pin: int | None) -> int:
         try:
             versions = self._store.versions()
         except StorageError as error:
             raise VersionRefusedError(str(error)) from error
         self._seen = tuple(versions)
-        if not versions or (wanted is not None and wanted not in versions):
+        if not versions or (requested is not None and requested not in versions):
             raise VersionNotFoundError(
-                f"The repository holds no version{'' if wanted is None else f' {wanted}'}. POST "
-                "/v2/repository/index lists those there are."
+                f"The repository holds no version{'' if requested is None else f' {requested}'}. "
+                "POST /v2/repository/index lists those there are."
             )
-        candidates = versions[::-1] if wanted is None else [wanted]
+        candidates = versions[::-1] if requested is None else [requested]
         self._refusals = {v: why for v, why in self._refusals.items() if v not in candidates}
         for candidate in candidates:
-            if self._take(candidate):
+            if self._try_version(candidate):
                 self._pinned = pin if pin is not None else self._configured_pin
                 return candidate
         newest = candidates[0]
@@ -254,8 +166,8 @@ class Reloader:
             f"Version {newest} could not be loaded: {self._refusals[newest].reason}"
         )
 
-    def _wanted(self, versions: list[int]) -> list[int]:
-        """Give what a look may take, ascending."""
+    def _candidates(self, versions: list[int]) -> list[int]:
+        """Return the versions that a check may bring into use, ascending."""
         current = self._slot.current
         if self._pinned is not None:
             found = current is not None and current.version == self._pinned
@@ -263,7 +175,7 @@ class Reloader:
         return [v for v in versions if current is None or v > current.version]
 
     def states(self) -> list[VersionState]:
-        """Give the state of every version seen at the last look, and of the one in use."""
+        """Return the state of every version seen at the last check, and of the one in use."""
         current = self._slot.current
         versions = {*self._seen} | ({current.version} if current else set())
         return [self._state(version, current) for version in sorted(versions)]
@@ -280,8 +192,8 @@ class Reloader:
         reason = f"Version {current.version} is in use." if current else "Not loaded yet."
         return VersionState(version, VersionStatus.UNAVAILABLE, reason)
 
-    def _take(self, version: int) -> bool:
-        """Bring a version into use, or refuse it and say why."""
+    def _try_version(self, version: int) -> bool:
+        """Bring a version into use and return True, or refuse it and record why."""
         folder = fingerprint(self._store.folder / str(version))
         refusal = self._refusals.get(version)
         if refusal is not None and refusal.folder == folder:
@@ -290,7 +202,7 @@ class Reloader:
         started = time.monotonic()
         succeeded = False
         try:
-            model = self._loaded(version)
+            model = load_version(self._store, version, self._load, self._batch_sizes, self._in_turn)
             succeeded = True
         except (RepositoryError, EngineError, OSError) as error:
             self._refusals[version] = _Refusal(folder, str(error))
@@ -305,21 +217,10 @@ class Reloader:
         _log.info("model in use", version=version, engine=model.engine.name, seconds=round(took, 3))
         return True
 
-    def _loaded(self, version: int) -> LoadedModel:
-        stored = at_low_priority(lambda: self._store.open(version))
-        engine = self._load(stored)
-        try:
-            waiting = EngineInTurn(engine, self._in_turn)
-            warm_up(waiting, stored.manifest, self._batch_sizes)
-        except BaseException:
-            engine.close()
-            raise
-        return LoadedModel(stored, engine)
-
-    def _report_trouble(self, reason: str | None) -> None:
-        """Log trouble with the repository when it begins and when it ends, not at every look."""
-        if reason != self._trouble:
-            self._trouble = reason
+    def _report_readability(self, reason: str | None) -> None:
+        """Log when the repository becomes unreadable or readable again, not at every check."""
+        if reason != self._read_error:
+            self._read_error = reason
             if reason is None:
                 _log.info("model repository readable again")
             else:

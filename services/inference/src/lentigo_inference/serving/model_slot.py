@@ -1,4 +1,4 @@
-"""The model in use: swapped at once, released when the last request that has it ends."""
+"""The model in use: replaced at once, closed when the last request that uses it ends."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -19,23 +19,23 @@ class LoadedModel:
 
     @property
     def version(self) -> int:
-        """Its number in the repository."""
+        """Number of the version in the repository."""
         return self.stored.version
 
 
 class ModelSlot:
-    """Holds the model in use and counts who is using which. Safe from any thread.
+    """Holds the model in use and counts the leases on each model. Safe from any thread.
 
-    A lease pins one model for as long as it is held, so a request that began with version 1 ends
-    with version 1, whatever is swapped in meanwhile.
+    A lease pins one model while it is held. So a request that starts with version 1 ends with
+    version 1, whatever is swapped in meanwhile.
     """
 
     def __init__(self, retire: Callable[[LoadedModel], None], retry_after_s: float = 1.0) -> None:
         """Start empty.
 
         Args:
-            retire: called once for every model that is neither in use nor leased any more.
-            retry_after_s: what a caller is told to wait while the slot is empty.
+            retire: called once for each model that is no longer in use or leased.
+            retry_after_s: after which a client should try again while the slot is empty.
         """
         self._retire = retire
         self._retry_after_s = retry_after_s
@@ -47,15 +47,15 @@ class ModelSlot:
 
     @property
     def current(self) -> LoadedModel | None:
-        """The model in use, to look at; to run it, take a lease."""
+        """The model in use, for inspection; to run it, use `lease`."""
         return self._current
 
     def explain_vacancy(self, reason: str) -> None:
-        """Set what callers are told while the slot is empty."""
+        """Set the message of the error that `require` raises while the slot is empty."""
         self._vacancy = reason
 
     def require(self) -> LoadedModel:
-        """Give the model in use, to look at.
+        """Return the model in use, for inspection.
 
         Raises:
             NotReadyError: there is none; the message says why.
@@ -67,7 +67,7 @@ class ModelSlot:
 
     @contextmanager
     def lease(self) -> Iterator[LoadedModel]:
-        """Pin the model in use for as long as the context lasts. Raises as `require` does."""
+        """Pin the model in use while the context lasts. Raises as `require` does."""
         with self._lock:
             model = self.require()
             self._uses[model] += 1
@@ -77,11 +77,11 @@ class ModelSlot:
             self._release(model)
 
     def swap(self, model: LoadedModel) -> None:
-        """Put a model to use; the one before is retired once nobody has a lease on it."""
+        """Bring a model into use; the previous one is retired once no lease on it is left."""
         with self._lock:
             if not self._closed:
                 before, self._current = self._current, model
-                # The slot's own hold on the model is one of its uses.
+                # The slot itself counts as one use of the model.
                 self._uses[model] = 1
             else:
                 before, self._uses[model] = model, 1
@@ -89,7 +89,7 @@ class ModelSlot:
             self._release(before)
 
     def close(self) -> None:
-        """Let go of the model in use, for good."""
+        """Release the model in use, and accept no other."""
         with self._lock:
             self._closed = True
             before, self._current = self._current, None

@@ -1,44 +1,36 @@
-"""From the bytes of an image to a diagnosis, whatever protocol they came by.
-
-What one model says of one image, and whether the image could be judged at all.
-
-The activation map as a picture.
-"""
+"""Predicts: from the bytes or pixels of an image to its diagnosis, for every protocol."""
 
 import asyncio
-import io
 import time
-import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
 import numpy as np
-from PIL import Image
 
 from lentigo_contract.errors import EngineError, LentigoError
 from lentigo_contract.imaging.quality import QualityIssue, Reason
-from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import OodThreshold
 from lentigo_engines.base import Floats, Images, Prediction
 from lentigo_inference.errors import DeadlineExceededError
+from lentigo_inference.observability.records import RequestRecord
+from lentigo_inference.serving.activation_map import DrawnMap, draw_maps
 from lentigo_inference.serving.batcher import Batcher
 from lentigo_inference.serving.decoding import DecodedUpload, DecodePool
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
-from lentigo_inference.serving.request_record import RequestRecord
 
 Explain = Literal["none", "top", "all"]
-"""Which activation maps are drawn: none, that of the most probable diagnosis, or all seven."""
+"""Which activation maps to draw: none, that of the most probable diagnosis, or all seven."""
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionOptions:
-    """What is asked for besides a diagnosis.
+    """What a request wants besides a diagnosis.
 
     Attributes:
         explain: which activation maps.
-        force: whether an image is answered that cannot be judged.
+        force: whether to predict also for an image that cannot be judged.
     """
 
     explain: Explain = "none"
@@ -46,20 +38,12 @@ class PredictionOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnMap:
-    """The activation map of one diagnosis code, as a PNG."""
-
-    code: str
-    png: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Quality:
     """Whether an image can be judged.
 
     Attributes:
-        reasons: why it cannot; none if it can.
-        unlikeness: how unlike the training images it is, 0 and above; None if nobody computed it.
+        reasons: why it cannot; empty if it can.
+        unlikeness: how unlike the training images it is, 0 and above; None if not computed.
     """
 
     reasons: tuple[Reason, ...] = ()
@@ -67,21 +51,21 @@ class Quality:
 
     @property
     def accepted(self) -> bool:
-        """Whether there is no reason against it."""
+        """Whether the image can be judged."""
         return not self.reasons
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionResult:
-    """What one model says of one image.
+    """The prediction of one model for one image.
 
     Attributes:
-        model: the version that answered.
-        upload: the image it saw.
+        model: the version that predicted.
+        upload: the image.
         quality: whether the image can be judged.
-        probabilities: float32 [7], in `labels.CODES` order; None if the answer is withheld,
-            because the image cannot be judged and nobody forced one.
-        activation_maps: those that were asked for, the most probable diagnosis first.
+        probabilities: float32 [7], in `labels.CODES` order; None if they are withheld, because
+            the image cannot be judged and the request does not force a prediction.
+        activation_maps: the requested ones, the most probable diagnosis first.
     """
 
     model: LoadedModel
@@ -92,52 +76,26 @@ class PredictionResult:
 
 
 def quality_of(
-    flaws: tuple[QualityIssue, ...], unlikeness: float | None, limit: OodThreshold | None
+    issues: tuple[QualityIssue, ...], unlikeness: float | None, threshold: OodThreshold | None
 ) -> Quality:
-    """Take what the pixels and the network say together.
+    """Combine the checks of the pixels and of the network.
 
     Args:
-        flaws: of the pixels.
-        unlikeness: what the network says, if it was asked and tells.
-        limit: of the version, if it has one.
+        issues: found in the pixels.
+        unlikeness: computed by the network, if it ran and has this output.
+        threshold: of the version, if it has one.
     """
-    unlike = unlikeness is not None and limit is not None and unlikeness > limit.limit
-    return Quality((*flaws, "unlike-training-images") if unlike else flaws, unlikeness)
-
-
-# Eight pixels for a cell of MobileNet's 7x7. More would cost time and tell no more.
-_SIDE: Final = 56
-
-
-def draw_map(activation: Floats) -> bytes:
-    """Draw one diagnosis's activation map as an 8-bit grey PNG of 56x56.
-
-    The picture covers the whole image, squashed to the square as the network saw it. White is the
-    place that speaks most for the diagnosis, black is where nothing does or something speaks
-    against it; each map has its own scale. Cutting at zero follows Grad-CAM (Selvaraju et al., ICCV
-    2017, equation 2).
-
-    Args:
-        activation: float32 [h, w], of any range.
-    """
-    smooth = Image.fromarray(activation).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-    positive = np.maximum(np.asarray(smooth, dtype=np.float32), 0)
-    peak = float(positive.max())
-    grey = positive / peak * 255 if peak > 0 else positive
-    encoded = io.BytesIO()
-    drawn = Image.fromarray(np.rint(grey).astype(np.uint8))
-    # A fifth of the time of zlib's own choice, for an eighth more bytes.
-    drawn.save(encoded, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
-    return encoded.getvalue()
+    unlike = unlikeness is not None and threshold is not None and unlikeness > threshold.limit
+    return Quality((*issues, "unlike-training-images") if unlike else issues, unlikeness)
 
 
 T = TypeVar("T")
 
-_PLAIN: Final = PredictionOptions()
+_DEFAULT_OPTIONS: Final = PredictionOptions()
 
 
 class Predictor:
-    """Decodes, runs the model in use and, if asked, draws what it saw."""
+    """Decodes images, runs the model in use and, on request, draws its activation maps."""
 
     def __init__(
         self,
@@ -148,15 +106,15 @@ class Predictor:
         clock: Callable[[], float] = time.monotonic,
         observe: Callable[[Floats], None] = lambda _probabilities: None,
     ) -> None:
-        """Bring the parts together.
+        """Connect the parts.
 
         Args:
             slot: holds the model in use.
-            decoding: threads for images.
-            batcher: the way to the engine.
-            timeout_s: what a request has from its last byte to its answer, in seconds.
-            clock: the batcher's.
-            observe: told the probabilities, float32 [n, 7], of every answer.
+            decoding: the threads for images.
+            batcher: leads to the engine.
+            timeout_s: time limit of a request, from its last byte to its result, in seconds.
+            clock: the clock of the batcher.
+            observe: called with the probabilities of every prediction, float32 [n, 7].
         """
         self._slot = slot
         self._decoding = decoding
@@ -166,37 +124,40 @@ class Predictor:
         self._observe = observe
 
     async def predict(
-        self, data: bytes, wanted: PredictionOptions = _PLAIN, record: RequestRecord | None = None
+        self,
+        data: bytes,
+        options: PredictionOptions = _DEFAULT_OPTIONS,
+        record: RequestRecord | None = None,
     ) -> PredictionResult:
-        """Answer for one image with one version, from beginning to end; the record is filled.
+        """Predict for one image with one version, and fill in the record.
 
-        An image that cannot be judged gets an answer that says so and has nothing else, unless one
-        is forced.
+        For an image that cannot be judged, the result says so and has no probabilities, unless the
+        options force a prediction.
 
         Raises:
             NotReadyError: no model is loaded.
             ImageError: the image cannot be used.
             ServiceBusyError: the queue is full, or there is no memory for the image now.
-            DeadlineExceededError: there was no answer in time.
-            EngineError: the runtime failed, or gave numbers that are not finite.
+            DeadlineExceededError: there was no result in time.
+            EngineError: the runtime failed, or returned numbers that are not finite.
         """
         async with self._time_limit() as deadline:
             with self._slot.lease() as model:
-                record = _opened(record, model)
-                return await self._answer(model, data, wanted, deadline, record)
+                record = _start_record(record, model)
+                return await self._predict_one(model, data, options, deadline, record)
 
     async def predict_each(
         self,
         uploads: Sequence[bytes],
-        wanted: PredictionOptions = _PLAIN,
+        options: PredictionOptions = _DEFAULT_OPTIONS,
         *,
         at_once: int = 1,
         record: RequestRecord | None = None,
     ) -> list[PredictionResult | LentigoError]:
-        """Answer for several images with one version, in their order; the record is filled.
+        """Predict for several images with one version, in their order, and fill in the record.
 
-        An image that fails leaves its error in its place. No more than `at_once` of them are
-        decoded or wait for the engine together, so that others get their turn.
+        An image that fails has its error in its place. At most `at_once` images are decoded or wait
+        for the engine together, so that other requests get their turn.
 
         Raises:
             NotReadyError: no model is loaded.
@@ -205,12 +166,12 @@ class Predictor:
 
         async with self._time_limit() as deadline:
             with self._slot.lease() as model:
-                record = _opened(record, model, len(uploads))
+                record = _start_record(record, model, len(uploads))
 
                 async def one(data: bytes) -> PredictionResult | LentigoError:
                     try:
                         async with turn:
-                            return await self._answer(model, data, wanted, deadline, record)
+                            return await self._predict_one(model, data, options, deadline, record)
                     except LentigoError as error:
                         return error
 
@@ -222,49 +183,49 @@ class Predictor:
         accept: Callable[[LoadedModel], None],
         record: RequestRecord | None = None,
     ) -> tuple[LoadedModel, Prediction]:
-        """Run the model in use on pixels as they are.
+        """Run the model in use on pixels, without decoding.
 
         Args:
             images: uint8 [224, 224, 3] each, n of them.
-            accept: raises if the model in use is not the one that was asked for.
-            record: is filled.
+            accept: raises if the model in use is not the requested one.
+            record: is filled in.
 
         Returns:
-            The model, and its answer for the n images.
+            The model, and its prediction for the n images.
 
         Raises:
             NotReadyError: no model is loaded.
             ServiceBusyError: the queue is full.
-            DeadlineExceededError: there was no answer in time.
-            EngineError: the runtime failed, or gave numbers that are not finite.
+            DeadlineExceededError: there was no result in time.
+            EngineError: the runtime failed, or returned numbers that are not finite.
         """
         async with self._time_limit() as deadline:
             with self._slot.lease() as model:
                 accept(model)
-                record = _opened(record, model, len(images))
+                record = _start_record(record, model, len(images))
                 rows = await self._batcher.predict(model, images, deadline, record.steps.append)
-        joined = map(np.concatenate, zip(*(row.tensors for row in rows), strict=True))
-        answer = Prediction(*(_finite(values, model) for values in joined))
+        columns = map(np.concatenate, zip(*(row.tensors for row in rows), strict=True))
+        answer = Prediction(*(_finite(values, model) for values in columns))
         self._observe(answer.probabilities)
         return model, answer
 
     async def aside(self, work: Callable[[], T]) -> T:
-        """Run work on a request that would hold up the event loop, on the threads for images."""
+        """Run work that would block the event loop on the threads for images."""
         return await self._decoding.run(work)
 
-    async def _answer(
+    async def _predict_one(
         self,
         model: LoadedModel,
         data: bytes,
-        wanted: PredictionOptions,
+        options: PredictionOptions,
         deadline: float,
         record: RequestRecord,
     ) -> PredictionResult:
         upload = await self._decoding.decode(data, record)
-        if upload.flaws and not wanted.force:
-            # Nobody is told what the network says of it, so it is not asked.
-            record.unaccepted += upload.flaws
-            return PredictionResult(model, upload, quality_of(upload.flaws, None, None))
+        if upload.issues and not options.force:
+            # The result would be withheld, so the network does not run.
+            record.unaccepted += upload.issues
+            return PredictionResult(model, upload, quality_of(upload.issues, None, None))
         (prediction,) = await self._batcher.predict(
             model, [upload.image.pixels], deadline, record.steps.append
         )
@@ -272,25 +233,25 @@ class Predictor:
         unlikeness = None
         if prediction.unlikeness is not None:
             unlikeness = float(_finite(prediction.unlikeness, model)[0])
-        quality = quality_of(upload.flaws, unlikeness, model.stored.manifest.unlikeness)
+        quality = quality_of(upload.issues, unlikeness, model.stored.manifest.unlikeness)
         record.unaccepted += quality.reasons
-        if not (quality.accepted or wanted.force):
+        if not (quality.accepted or options.force):
             return PredictionResult(model, upload, quality)
         self._observe(prediction.probabilities)
-        if wanted.explain == "none":
+        if options.explain == "none":
             return PredictionResult(model, upload, quality, probabilities)
-        # A stable sort, so equal probabilities stay in the order of the labels.
+        # A stable sort keeps equal probabilities in the order of the labels.
         ranked = np.argsort(-probabilities, kind="stable").tolist()
         activation = _finite(prediction.activation_map[0], model)
-        chosen = ranked if wanted.explain == "all" else ranked[:1]
-        drawn = await self._decoding.run(lambda: _drawn(activation, chosen))
-        return PredictionResult(model, upload, quality, probabilities, drawn)
+        chosen = ranked if options.explain == "all" else ranked[:1]
+        maps = await self._decoding.run(lambda: draw_maps(activation, chosen))
+        return PredictionResult(model, upload, quality, probabilities, maps)
 
     @asynccontextmanager
     async def _time_limit(self) -> AsyncIterator[float]:
-        """End the work inside when the time of a request is over; gives the clock's reading then.
+        """Cancel the work inside at the deadline, which it yields as a reading of the clock.
 
-        What waits for a thread or for the engine is cancelled there and costs nothing.
+        Work that waits for a thread or for the engine then costs nothing.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -302,21 +263,17 @@ class Predictor:
             ) from error
 
 
-def _opened(
+def _start_record(
     record: RequestRecord | None, model: LoadedModel, images: int | None = None
 ) -> RequestRecord:
-    """Begin a record of what this model answers."""
+    """Return the record of the request, with the model and the number of images."""
     record = record or RequestRecord()
     record.model_version, record.images = model.version, images
     return record
 
 
-def _drawn(activation: Floats, classes: Sequence[int]) -> tuple[DrawnMap, ...]:
-    return tuple(DrawnMap(CODES[place], draw_map(activation[:, :, place])) for place in classes)
-
-
 def _finite(values: Floats, model: LoadedModel) -> Floats:
-    """Let no number through that JSON or a picture could not hold."""
+    """Check that values are finite, as JSON and PNG need; raises EngineError."""
     if not np.isfinite(values).all():
-        raise EngineError(f"Version {model.version} gave numbers that are not finite.")
+        raise EngineError(f"Version {model.version} returned numbers that are not finite.")
     return values

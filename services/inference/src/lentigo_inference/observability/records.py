@@ -1,14 +1,7 @@
-"""What becomes of one request, for its line in the log, its metrics and its spans.
+"""What is recorded of requests, batches and model loads, for the log, metrics and spans."""
 
-Time-ordered identifiers for answers.
-"""
-
-import random
-import time
-import uuid
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Final, Literal
+from typing import Literal
 
 from lentigo_contract.imaging.quality import Reason
 
@@ -17,13 +10,13 @@ StepName = Literal["decode", "queue", "inference"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stretch of time that a request spent on one thing.
+    """The time that a request spent on one thing.
 
     Attributes:
-        name: what it was.
+        name: what it did.
         started: reading of `time.monotonic` in seconds.
-        ended: likewise.
-        batch_size: images the engine computed together, for inference.
+        ended: the same, at the end.
+        batch_size: images that the engine computed together, for inference.
     """
 
     name: StepName
@@ -39,17 +32,17 @@ class Step:
 
 @dataclass(slots=True, eq=False)
 class RequestRecord:
-    """Filled while a request is answered, by whoever knows; read once, when it is over.
+    """Filled in while a request is answered; read once, at its end.
 
     Attributes:
         key: name of the API key.
         model_version: the version that answers.
         image_sha256: hex digest of the one image that was sent.
-        images: how many there are in a request for several, which have no digest here.
-        problem: slug of the problem that the whole request was answered with.
-        rejections: slugs of all problems, those of single images among them.
+        images: how many a request for several has; their digests are not recorded.
+        problem: slug of the problem that answered the whole request.
+        rejections: slugs of all problems, those of single images included.
         unaccepted: why images cannot be judged, each reason as often as there are such images.
-        refused_at_once: for overload; such requests are counted in the log, not listed.
+        shed: whether it was refused for overload; the log counts such requests and lists none.
         steps: in no particular order; images of one batch share some.
     """
 
@@ -60,20 +53,20 @@ class RequestRecord:
     problem: str | None = None
     rejections: list[str] = field(default_factory=list)
     unaccepted: list[Reason] = field(default_factory=list)
-    refused_at_once: bool = False
+    shed: bool = False
     steps: list[Step] = field(default_factory=list)
 
     def refuse(self, slug: str) -> None:
-        """Note the problem that the request is answered with."""
+        """Record the problem that answers the request."""
         self.problem = slug
         self.rejections.append(slug)
 
     def refuse_image(self, slug: str) -> None:
-        """Note the problem of one image, while others are answered."""
+        """Record the problem of one image; the other images are answered."""
         self.rejections.append(slug)
 
     def log_fields(self) -> dict[str, object]:
-        """Give what the line in the log has of this; of several images the longest times."""
+        """Return the fields for the line in the log; of several images the longest times."""
         fields = {
             "key": self.key,
             "problem": self.problem,
@@ -92,34 +85,35 @@ class RequestRecord:
         return round(max(seconds) * 1000, 1) if seconds else None
 
 
-_VERSION: Final = 7
-_VARIANT: Final = 0b10
+@dataclass(frozen=True, slots=True)
+class DecodeTimes:
+    """How long one image waited for a thread, and how long reading it took, in seconds."""
+
+    waited_s: float
+    took_s: float
 
 
-def uuid7(milliseconds: int | None = None) -> uuid.UUID:
-    """Make a UUID version 7: 48 bits of Unix time, then 74 random bits (RFC 9562, section 5.7).
+@dataclass(frozen=True, slots=True)
+class BatchRecord:
+    """One batch that was computed.
 
-    Answers sort by the time they were given, and reveal nothing else.
-
-    Args:
-        milliseconds: Unix time; now, if not given.
+    Attributes:
+        version: of the model that computed it.
+        size: images in it.
+        waited_s: for each image, the seconds from joining the queue to the engine.
+        engine_s: seconds in the engine.
     """
-    if milliseconds is None:
-        milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & (2**48 - 1)) << 80
-    value |= _VERSION << 76
-    drawn = _source().getrandbits(12 + 62)
-    value |= (drawn >> 62) << 64
-    value |= _VARIANT << 62
-    value |= drawn & (2**62 - 1)
-    return uuid.UUID(int=value)
+
+    version: int
+    size: int
+    waited_s: tuple[float, ...]
+    engine_s: float
 
 
-@cache
-def _source() -> random.Random:
-    """Give the process' own numbers, begun with the system's.
+@dataclass(frozen=True, slots=True)
+class LoadRecord:
+    """One attempt to bring a version into use; `seconds` is how long it took."""
 
-    Nobody is let in for knowing an identifier, so it need not be hard to guess; and each call to
-    the system hands the interpreter to another thread, for which a busy event loop waits.
-    """
-    return random.Random()  # noqa: S311 - see above
+    version: int
+    seconds: float
+    succeeded: bool

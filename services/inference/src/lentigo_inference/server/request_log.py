@@ -1,0 +1,162 @@
+"""What happens around every request: its id, its line in the log, metrics, a span.
+
+An error that no handler expected becomes a problem document here.
+"""
+
+import asyncio
+import re
+import time
+from collections import Counter
+from typing import Any, Final
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lentigo_inference.api.problems import unexpected_problem
+from lentigo_inference.observability.identifiers import uuid7
+from lentigo_inference.observability.metrics import Metrics, known_method
+from lentigo_inference.observability.records import RequestRecord
+from lentigo_inference.observability.tracing import RequestSpan, Tracing, parent_of, trace_id_of
+from lentigo_inference.problem_types import INTERNAL
+
+_log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
+
+HEADER: Final = "X-Request-ID"
+
+# Stands for the key of a refused request that came without a known one.
+_NO_KEY: Final = "none"
+
+# Stands for all paths that match no route.
+UNMATCHED: Final = "unmatched"
+
+# Long enough for any scheme in use, and harmless in a header, a URN and a log line.
+_ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+
+_FIXED_HEADERS: Final = {
+    # A diagnosis belongs in no cache, and no browser may guess the type.
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    # In case a browser renders an answer; the page has a policy of its own.
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+
+
+class RequestLogMiddleware:
+    """The outermost ASGI middleware of ours.
+
+    The line has method, route, status and times. Of the image it has the digest only. It has no
+    file name, no query and no path that matched no route, because any of them may name a patient.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing | None) -> None:
+        """Wrap an application."""
+        self._app = app
+        self._metrics = metrics
+        self._tracing = tracing
+        self._refusals = RefusalLog()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; other kinds of traffic pass through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = _request_id(headers)
+        record = RequestRecord()
+        scope.setdefault("state", {}).update(request_id=request_id, record=record)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                response_headers = MutableHeaders(scope=message)
+                response_headers[HEADER] = request_id
+                for name, value in _FIXED_HEADERS.items():
+                    response_headers.setdefault(name, value)
+            await send(message)
+
+        parent, method = parent_of(headers), known_method(scope["method"])
+        span = self._tracing.begin(method, scope["path"], parent) if self._tracing else None
+        trace_id = trace_id_of(span.context if span else parent)
+        bound = {"request_id": request_id, **({"trace_id": trace_id} if trace_id else {})}
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(**bound):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception:
+                _log.exception("unforeseen error")
+                record.refuse(INTERNAL.slug)
+                if status:
+                    raise
+                await unexpected_problem(request_id)(scope, receive, send_with_id)
+            finally:
+                seconds = time.perf_counter() - started
+                self._finish(scope, record, span, method=method, status=status, seconds=seconds)
+
+    def _finish(
+        self,
+        scope: Scope,
+        record: RequestRecord,
+        span: RequestSpan | None,
+        *,
+        method: str,
+        status: int,
+        seconds: float,
+    ) -> None:
+        """Log and count a finished request, and end its span."""
+        route = _route(scope)
+        if record.shed:
+            self._refusals.count(record)
+        else:
+            _log.info(
+                "request",
+                method=scope["method"],
+                route=route or UNMATCHED,
+                status=status,
+                milliseconds=round(seconds * 1000, 1),
+                **record.log_fields(),
+            )
+        self._metrics.answered(method, route or UNMATCHED, status, seconds, record)
+        if self._tracing and span:
+            name = f"{method} {route}" if route else method
+            self._tracing.end(span, name, status, record)
+
+
+class RefusalLog:
+    """Counts requests refused for overload; one line a second instead of one for each.
+
+    A line costs as much as the refusal itself, and a reader of the log wants to know how many there
+    were, why and whose. Used on the event loop only.
+    """
+
+    def __init__(self, interval_s: float = 1.0) -> None:
+        """Start at zero; `interval_s` is how many seconds are counted together."""
+        self._interval_s = interval_s
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def count(self, record: RequestRecord) -> None:
+        """Count one refusal, by its problem and its key."""
+        if not self._counts:
+            asyncio.get_running_loop().call_later(self._interval_s, self._write)
+        self._counts[record.problem or "", record.key or _NO_KEY] += 1
+
+    def _write(self) -> None:
+        for (problem, key), requests in sorted(self._counts.items()):
+            _log.warning("requests refused", problem=problem, key=key, requests=requests)
+        self._counts.clear()
+
+
+def _request_id(headers: Headers) -> str:
+    sent = headers.get(HEADER, "")
+    return sent if _ACCEPTED_ID.fullmatch(sent) else str(uuid7())
+
+
+def _route(scope: Scope) -> str | None:
+    """Return the template of the route, such as `/v2/models/{model}`."""
+    route: Any = scope.get("route")
+    return getattr(route, "path", None)

@@ -1,0 +1,120 @@
+"""Loading one version: verify its files, load the engine, warm it up.
+
+Verifying runs at low priority, and warming up between the batches of requests, so that a
+new version slows down no request. `fingerprint` shows whether the folder of a version that failed
+has changed.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.engines.in_turn import EngineInTurn
+from lentigo_inference.engines.selection import EngineLoader
+from lentigo_inference.engines.in_turn import InTurn
+from lentigo_engines.base import warm_up
+from lentigo_inference.serving.model_slot import LoadedModel
+
+T = TypeVar("T")
+
+# Beside a busy thread it gets about a tenth of a core, and all of an idle one.
+_NICENESS: Final = 10
+
+FolderFingerprint = frozenset[tuple[str, int, int, int, int]]
+"""For every entry: relative path, inode, size, and times of content and status in nanoseconds."""
+
+
+def load_version(
+    store: ModelStore,
+    version: int,
+    load: EngineLoader,
+    batch_sizes: Iterable[int],
+    in_turn: InTurn,
+) -> LoadedModel:
+    """Verify, load and warm up a version. Blocks for seconds.
+
+    Args:
+        store: holds the version.
+        version: its number.
+        load: loads the engine.
+        batch_sizes: what the engine is warmed up with.
+        in_turn: runs each warm-up, so that running requests keep their latency.
+
+    Raises:
+        RepositoryError: its files are missing, damaged or not as the manifest says.
+        EngineError: the runtime cannot load or run it.
+    """
+    stored = at_low_priority(lambda: store.open(version))
+    engine = load(stored)
+    try:
+        warm_up(EngineInTurn(engine, in_turn), stored.manifest, batch_sizes)
+    except BaseException:
+        engine.close()
+        raise
+    return LoadedModel(stored, engine)
+
+
+def at_low_priority(work: Callable[[], T]) -> T:
+    """Run work on a thread of its own that yields to all others, and return its result.
+
+    A thread cannot raise its own priority again, and threads that it starts inherit it. So the
+    thread ends with the work, and no runtime may be started on it. Where the system has no priority
+    for a thread, this one is ordinary.
+    """
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        _lower_priority()
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller
+            failures.append(error)
+
+    # A daemon, so that a volume that hangs cannot keep the process from ending.
+    thread = threading.Thread(target=run, name="lentigo-verifier", daemon=True)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures.pop()
+    return results.pop()
+
+
+def _lower_priority() -> None:
+    if sys.platform == "linux":
+        with suppress(OSError):
+            thread = threading.get_native_id()
+            now = os.getpriority(os.PRIO_PROCESS, thread)
+            # 19 is the kernel's lowest priority.
+            os.setpriority(os.PRIO_PROCESS, thread, min(19, now + _NICENESS))
+
+
+def fingerprint(folder: Path) -> FolderFingerprint:
+    """Describe everything under a folder, so that any change of content or rights shows.
+
+    What cannot be listed is left out; becoming readable is a change, too. Links are not followed.
+    """
+    entries = set()
+    pending = [os.fspath(folder)]
+    while pending:
+        path = pending.pop()
+        try:
+            with os.scandir(path) as scan:
+                for entry in scan:
+                    entries.add(_entry_of(entry, folder))
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+        except OSError:
+            continue
+    return frozenset(entries)
+
+
+def _entry_of(entry: os.DirEntry[str], folder: Path) -> tuple[str, int, int, int, int]:
+    status = entry.stat(follow_symlinks=False)
+    relative = os.path.relpath(entry.path, folder)
+    return (relative, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
