@@ -70,5 +70,5 @@ def test_a_service_scores_as_its_version_does_in_process(
     assert alone["confusion"] == here["confusion"]
     gone = evaluate(folder, "--url", service.url)
     assert gone.returncode == 1
-    assert "does not answer" in gone.stderr
+    assert "does not respond" in gone.stderr
     assert "Start the service" in gone.stderr

@@ -7,7 +7,7 @@ import pytest
 from lentigo_contract.errors import VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.errors import RemoteServiceError
-from lentigo_trainer.evaluation.evaluate import Measuring, evaluate_service, open_version
+from lentigo_trainer.evaluation.evaluate import EvaluationOptions, evaluate_service, open_version
 from lentigo_trainer.evaluation.remote import Connection, RemoteService
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.system.retrying import RetryPolicy
@@ -48,4 +48,4 @@ def test_a_service_that_serves_another_version_is_refused(
     with httpx.Client(base_url="http://service.test", transport=transport) as client:
         service = RemoteService(Connection(client, RetryPolicy(attempts=1)))
         with pytest.raises(RemoteServiceError, match=r"--model holds lentigo 1"):
-            evaluate_service(service, stored, image_set(), Measuring(1, SilentProgress()))
+            evaluate_service(service, stored, image_set(), EvaluationOptions(1, SilentProgress()))

@@ -4,7 +4,7 @@ import pytest
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.errors import TruthError
-from lentigo_trainer.evaluation.image_sets import read_ground_truth
+from lentigo_trainer.evaluation.ground_truth import read_ground_truth
 from tests.trainer.evaluation.isic import HEAD, SEVEN, one_hot, write_table, write_truth
 
 GOOD = [one_hot(name, code) for name, code in SEVEN.items()]
@@ -39,7 +39,7 @@ def test_spreadsheets_marks_and_whole_numbers_are_read(tmp_path: Path) -> None:
         ([one_hot("ISIC_1")], "1 rows without a diagnosis.*: ISIC_1"),
         ([one_hot("ISIC_1", "nv"), one_hot("ISIC_1", "nv")], "1 images listed twice: ISIC_1"),
         ([("ISIC_1", "1")], "1 rows without 8 values: line 2"),
-        ([("ISIC_1", "yes", *"000000")], "row of ISIC_1 has a value that is no number"),
+        ([("ISIC_1", "yes", *"000000")], "row of ISIC_1 has a value that is not a number"),
         ([("ISIC_1", "0.5", "0.5", *"00000")], "row of ISIC_1 has a value that is neither 0 nor 1"),
         ([("", "1", *"000000")], "1 rows that name no image: line 2"),
         ([], "lists no image"),
@@ -73,5 +73,5 @@ def test_a_file_that_is_no_table_is_told(tmp_path: Path) -> None:
     with pytest.raises(TruthError, match=r"cannot be read.*--truth"):
         read_ground_truth(path)
     path.write_bytes(b"\xff\xd8\xff\xe0 an image")
-    with pytest.raises(TruthError, match="is no CSV"):
+    with pytest.raises(TruthError, match="is not a CSV"):
         read_ground_truth(path)

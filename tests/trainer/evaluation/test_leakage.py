@@ -10,7 +10,7 @@ from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.provenance import split_digest, write_training_set
 from lentigo_trainer.data.splits import Rows, split
-from lentigo_trainer.errors import OverlapError
+from lentigo_trainer.errors import LeakageError
 from lentigo_trainer.evaluation.image_sets import ImageSet, open_held_back, open_isic_set
 from lentigo_trainer.evaluation.leakage import require_no_leakage
 from lentigo_trainer.system.progress import SilentProgress
@@ -78,7 +78,7 @@ def test_an_image_that_trained_is_refused_by_name(
 ) -> None:
     version = publish(tmp_path / "models", prepared, np.array([3, 4, 5]))
     images = isic_set(tmp_path, source, prepared.records.iloc[:5], metadata=False)
-    with pytest.raises(OverlapError, match="2 of 5 images trained this version") as caught:
+    with pytest.raises(LeakageError, match="2 of 5 images trained this version") as caught:
         require_no_leakage(version, images, 2, SILENT)
     names = prepared.records["image_id"]
     assert names[3] in str(caught.value)
@@ -95,7 +95,7 @@ def test_another_image_of_a_lesion_that_trained_is_refused_by_name(
     version = publish(tmp_path / "models", prepared, np.array([first]))
     images = isic_set(tmp_path, source, records.iloc[[second]], metadata=True)
     told = f"{records['image_id'][second]} \\({records['lesion_id'][second]}\\)"
-    with pytest.raises(OverlapError, match=told):
+    with pytest.raises(LeakageError, match=told):
         require_no_leakage(version, images, 2, SILENT)
     unknown = isic_set(tmp_path, source, records.iloc[[second]], metadata=False)
     assert require_no_leakage(version, unknown, 2, SILENT).startswith("none: ")
@@ -124,7 +124,7 @@ def test_an_older_version_is_checked_by_the_digest_of_its_split(
     assert said.startswith("none: ")
     assert "compared by lesion" in said
     trained = isic_set(tmp_path, source, prepared.records.iloc[whole.train[:1]], metadata=True)
-    with pytest.raises(OverlapError, match=names[whole.train[0]]):
+    with pytest.raises(LeakageError, match=names[whole.train[0]]):
         require_no_leakage(version, trained, 2, SILENT)
 
 
@@ -136,4 +136,4 @@ def test_a_version_that_does_not_say_what_trained_it_is_told(
         said = require_no_leakage(version, images, 2, SILENT)
         nobody = require_no_leakage(None, images, 2, SILENT)
     assert said.startswith("not checked: version 1 does not carry a list of its training images")
-    assert nobody.startswith("not checked: a service does not tell")
+    assert nobody.startswith("not checked: a service does not report")

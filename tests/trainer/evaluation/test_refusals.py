@@ -38,7 +38,7 @@ def test_what_is_unusable_is_refused_however_like_it_is() -> None:
 
 def test_a_limit_on_what_the_network_does_not_tell_is_damage() -> None:
     silent = Prediction(certain(5).astype(np.float32), no_map(5))
-    with pytest.raises(DamagedVersionError, match="does not tell"):
+    with pytest.raises(DamagedVersionError, match="does not return"):
         refused_by(LIMIT, silent, NONE_FLAWED[:1])
 
 

@@ -65,7 +65,7 @@ def ask(stub: Stub, pauses: list[float] | None = None, **broken: bytes) -> Remot
     waited = [] if pauses is None else pauses
     with client:
         service = RemoteService(Connection(client, RetryPolicy(attempts=3, sleep=waited.append)))
-        return service.answers(image_set(SEVEN, broken), SILENT)
+        return service.predict(image_set(SEVEN, broken), SILENT)
 
 
 def always(**changes: Any) -> Handler:
@@ -73,11 +73,11 @@ def always(**changes: Any) -> Handler:
 
 
 def test_probabilities_come_in_the_order_of_images_and_labels() -> None:
-    told = ask(Stub(always(sure_of="mel")))
-    assert told.probabilities.shape == (len(SEVEN), len(CODES))
-    assert (told.probabilities.argmax(axis=1) == index_of("mel")).all()
-    assert told.served.version == 3
-    assert told.refused == ()
+    predictions = ask(Stub(always(sure_of="mel")))
+    assert predictions.probabilities.shape == (len(SEVEN), len(CODES))
+    assert (predictions.probabilities.argmax(axis=1) == index_of("mel")).all()
+    assert predictions.served.version == 3
+    assert predictions.refused == ()
 
 
 def test_the_bytes_of_the_file_are_sent_as_they_are() -> None:
@@ -91,8 +91,8 @@ def test_the_bytes_of_the_file_are_sent_as_they_are() -> None:
 
 def test_a_busy_service_is_asked_again_when_it_says() -> None:
     pauses: list[float] = []
-    told = ask(Stub(problem(503, "busy", **{"Retry-After": "7"}), always()), pauses)
-    assert len(told.probabilities) == len(SEVEN)
+    predictions = ask(Stub(problem(503, "busy", **{"Retry-After": "7"}), always()), pauses)
+    assert len(predictions.probabilities) == len(SEVEN)
     assert pauses == [7.0]
 
 
@@ -105,8 +105,8 @@ def test_an_image_that_the_service_cannot_decode_is_named() -> None:
     def fail_on_text(request: httpx.Request) -> httpx.Response:
         return problem(422, "It is damaged.") if request.content == b"x" else always()(request)
 
-    told = r"1 of 7 images.*ISIC_9000002 \(It is damaged\.\)"
-    with pytest.raises(DamagedImagesError, match=told):
+    message = r"1 of 7 images.*ISIC_9000002 \(It is damaged\.\)"
+    with pytest.raises(DamagedImagesError, match=message):
         ask(Stub(fail_on_text), ISIC_9000002=b"x")
 
 
@@ -118,7 +118,7 @@ def test_a_missing_key_says_where_to_put_it(status: int) -> None:
 
 def test_a_version_that_changes_meanwhile_is_told() -> None:
     later = {"name": "lentigo", "version": "4"}
-    with pytest.raises(RemoteServiceError, match="went over from lentigo 3 to lentigo 4"):
+    with pytest.raises(RemoteServiceError, match="changed from lentigo 3 to lentigo 4"):
         ask(Stub(always(), always(model=later)))
 
 
@@ -131,7 +131,7 @@ def test_a_service_without_a_model_is_told() -> None:
     "model", ["lentigo", {}, MODEL | {"version": "new"}, MODEL | {"created": ""}]
 )
 def test_another_list_of_models_is_told_from_ours(model: object) -> None:
-    with pytest.raises(RemoteServiceError, match="does not answer as Lentigo does"):
+    with pytest.raises(RemoteServiceError, match="does not respond as Lentigo does"):
         ask(Stub(always(), model=model))
 
 
@@ -146,7 +146,7 @@ def test_another_list_of_models_is_told_from_ours(model: object) -> None:
     ],
 )
 def test_another_service_is_told_from_ours(strange: httpx.Response) -> None:
-    with pytest.raises(RemoteServiceError, match="does not answer as Lentigo does"):
+    with pytest.raises(RemoteServiceError, match="does not respond as Lentigo does"):
         ask(Stub(strange))
 
 
@@ -157,10 +157,10 @@ def test_an_error_of_the_service_is_quoted() -> None:
 
 def test_an_image_that_cannot_be_judged_is_counted_and_scored_all_the_same() -> None:
     stub = Stub(always(quality={"accepted": False, "reasons": ["blurred"]}))
-    told = ask(stub)
+    predictions = ask(stub)
     assert {request.url.params["force"] for request in stub.asked} == {"true"}
-    assert told.refused == tuple(SEVEN)
-    assert len(told.probabilities) == len(SEVEN)
+    assert predictions.refused == tuple(SEVEN)
+    assert len(predictions.probabilities) == len(SEVEN)
 
 
 def test_an_address_where_nobody_listens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,14 +170,14 @@ def test_an_address_where_nobody_listens_is_told(monkeypatch: pytest.MonkeyPatch
         held.bind(("127.0.0.1", 0))
         with (
             connected_to(f"http://127.0.0.1:{held.getsockname()[1]}", None) as connection,
-            pytest.raises(RemoteServiceError, match=r"does not answer .*Start the service"),
+            pytest.raises(RemoteServiceError, match=r"does not respond .*Start the service"),
         ):
             RemoteService(connection).served()
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", ""])
 def test_what_is_no_address_is_told(url: str) -> None:
-    with pytest.raises(RemoteServiceError, match="is no address"), connected_to(url, None):
+    with pytest.raises(RemoteServiceError, match="is not the address"), connected_to(url, None):
         pass
 
 

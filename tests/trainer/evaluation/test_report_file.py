@@ -41,7 +41,7 @@ def test_a_set_without_lesions_comes_back_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("no json", "is no JSON"),
+        ("no json", "is not JSON"),
         ("[]", "schema version None"),
         ('{"schema_version": 2}', "schema version 2; this release reads 1"),
         ('{"schema_version": true}', "schema version True"),

@@ -15,9 +15,9 @@
     │   └── DamagedCacheError           features that no longer match their checksums
     ├── EvaluationError             evaluating a version or a service
     │   ├── TruthError                  ground truth that contradicts itself or its images
-    │   ├── OverlapError                images or lesions that the version was trained on
+    │   ├── LeakageError                images or lesions that the version was trained on
     │   ├── EvaluationReportError       a report that cannot be read or does not fit
-    │   └── RemoteServiceError          a service that does not answer, or not as ours does
+    │   └── RemoteServiceError          a service that does not respond, or not as ours does
     └── MetricError                 a metric that is not defined
         └── EmptyClassError             a class without an example
 
@@ -84,7 +84,7 @@ class TruthError(EvaluationError):
     """The ground truth contradicts itself or the images."""
 
 
-class OverlapError(EvaluationError):
+class LeakageError(EvaluationError):
     """The version was trained on images or lesions of the evaluation."""
 
 
@@ -101,4 +101,4 @@ class MetricError(LentigoError):
 
 
 class EmptyClassError(MetricError):
-    """A class has no example, so its recall is undefined."""
+    """A class has no example, so a metric is undefined."""

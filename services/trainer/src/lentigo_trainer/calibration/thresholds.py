@@ -202,7 +202,7 @@ def choose_abstention(
     )
     return Abstention(
         threshold,
-        f"highest threshold that keeps at least {coverage:.0%} of the answers of each engine named "
+        f"highest threshold that keeps at least {coverage:.0%} of the predictions of each engine named "
         f"here, on {chosen_on}; {performance}",
     )
 

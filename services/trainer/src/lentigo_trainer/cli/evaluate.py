@@ -162,7 +162,7 @@ def _opened(
 
 def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "EvaluationReport":
     from lentigo_trainer.evaluation.evaluate import (  # noqa: PLC0415 - see cli
-        Measuring,
+        EvaluationOptions,
         evaluate_service,
         evaluate_version,
         open_version,
@@ -173,7 +173,7 @@ def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "Evalu
         connected_to,
     )
 
-    how = Measuring(available_cores(), progress_for())
+    how = EvaluationOptions(available_cores(), progress_for())
     version = None if model is None else open_version(model)
     if url is not None:
         with connected_to(url, os.environ.get(KEY_VARIABLE) or None) as connection:

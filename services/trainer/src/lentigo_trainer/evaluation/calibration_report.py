@@ -1,9 +1,9 @@
-"""The probabilities as they were before calibration by temperature.
+"""Calibration before and after temperature scaling.
 
-Calibrated probabilities are softmax(z / T), so p ** T is proportional to exp(z): raised to the
+The served probabilities are softmax(z / T), so p ** T is proportional to exp(z): raised to the
 temperature and scaled to sum to 1 again, they are softmax(z). Guo et al., "On Calibration of Modern
-Neural Networks" (ICML 2017). Where each diagnosis has its own, T depends on softmax(z) in turn, and
-is found by halving.
+Neural Networks" (ICML 2017). Where each diagnosis has its own temperature, T depends on softmax(z)
+in turn, and bisection finds it.
 """
 
 from typing import Final
@@ -21,18 +21,18 @@ from lentigo_trainer.metrics.reliability import ReliabilityBin
 _HALVINGS: Final = 60
 
 _WIDEST: Final = 4.0
-"""Ratio of the highest to the lowest temperature up to which there is one answer. That is where
+"""Ratio of the highest to the lowest temperature up to which there is one solution. That is where
 f - s @ (1 / T) grows with the factor f whatever the shares s = softmax(z), so where
 f + sum(s * (1 / T - f) * log s) is above 0 with f = s @ (1 / T). A search over shares and
 temperatures of seven diagnoses found it to be so up to a ratio of 4.2."""
 
 
 class CalibrationMetrics(BaseModel):
-    """Whether the probabilities mean what they say.
+    """How well confidence matches accuracy.
 
     Attributes:
-        expected_calibration_error: 0..1; see `reliability`.
-        brier: 0..2; see `metrics`.
+        expected_calibration_error: 0..1; see `metrics.reliability`.
+        brier: 0..2; see `metrics.classification`.
         log_loss: nats.
         reliability: the bars of the reliability diagram.
     """
@@ -49,11 +49,11 @@ class CalibrationReport(BaseModel):
     """Before and after; `after` is what is served.
 
     Attributes:
-        method: as the manifest has it; None where there is no manifest.
-        temperature: by which the logits are divided; None where that is not known.
-        by_diagnosis: each diagnosis' own temperature, if they have any; see `Calibration`.
-        before: without calibration; None where that cannot be recovered.
-        after: as answered.
+        method: from the manifest; None without one.
+        temperature: by which the logits are divided; None if unknown.
+        by_diagnosis: the temperature of each diagnosis, if they have their own; see `Calibration`.
+        before: without calibration; None if that cannot be recovered.
+        after: as served.
         reason: why `before` is missing or the same.
     """
 
@@ -74,38 +74,38 @@ def calibration_report(
     after: Evaluation,
     resampling: Resampling,
 ) -> CalibrationReport:
-    """Set the probabilities as answered beside those before calibration.
+    """Compare the probabilities as served with those before calibration.
 
     Args:
-        calibration: how they were calibrated; None where that is not known.
+        calibration: how they were calibrated; None if unknown.
         truth: class numbers, [n].
-        probabilities: as answered, [n, 7].
+        probabilities: as served, [n, 7].
         after: the evaluation of these.
-        resampling: how to make the intervals.
+        resampling: how to compute the intervals.
     """
-    answered = _figures(after)
+    served = _calibration_metrics(after)
     if calibration is None:
         return CalibrationReport(
             method=None,
             temperature=None,
             before=None,
-            after=answered,
-            reason="a service does not tell its temperature; name its version with --model",
+            after=served,
+            reason="a service does not report its temperature; give its version with --model",
         )
     if calibration.method == "none":
-        before, reason = answered, "not calibrated, so there is no before and after"
+        before, reason = served, "not calibrated, so there is no before and after"
     elif _ratio(calibration) > _WIDEST:
         before, reason = None, "temperatures so far apart cannot be undone"
     else:
         raw = uncalibrated(probabilities, calibration)
-        made = (resampling.groups, resampling.seed, resampling.resamples)
-        before, reason = _figures(evaluate(truth, raw, *made)), None
+        how = (resampling.groups, resampling.seed, resampling.resamples)
+        before, reason = _calibration_metrics(evaluate(truth, raw, *how)), None
     return CalibrationReport(
         method=calibration.method,
         temperature=calibration.temperature,
         by_diagnosis=calibration.by_diagnosis,
         before=before,
-        after=answered,
+        after=served,
         reason=reason,
     )
 
@@ -119,21 +119,21 @@ def uncalibrated(probabilities: FloatArray, calibration: Calibration) -> FloatAr
     """Undo a calibration: [n, 7] to [n, 7], rows sum to 1.
 
     Args:
-        probabilities: as answered, rows sum to 1.
+        probabilities: as served, rows sum to 1.
         calibration: how they were calibrated; with temperatures at most `_WIDEST` apart.
     """
-    # A probability of 0 has lost its logit; the smallest number stands in for it.
+    # The logit of a probability of 0 is lost; use the smallest number instead.
     logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
     raw: FloatArray = softmax(logs / _factors(logs, calibration), axis=1)
     return raw
 
 
 def _factors(logs: FloatArray, calibration: Calibration) -> FloatArray:
-    """Find what the logits of each answer were multiplied by, from its logarithms: [n, 1]."""
+    """Find what the logits of each image were multiplied by, from its logarithms: [n, 1]."""
     if calibration.by_diagnosis is None:
         return np.full((len(logs), 1), 1 / calibration.temperature)
     sharpness = 1 / np.array(calibration.by_diagnosis)
-    # It is a mean of these, so it lies between the least and the greatest.
+    # It is a mean of these, so it lies between the smallest and the largest.
     low, high = (np.full((len(logs), 1), end) for end in (sharpness.min(), sharpness.max()))
     for _ in range(_HALVINGS):
         factor = (low + high) / 2
@@ -143,7 +143,7 @@ def _factors(logs: FloatArray, calibration: Calibration) -> FloatArray:
     return found
 
 
-def _figures(result: Evaluation) -> CalibrationMetrics:
+def _calibration_metrics(result: Evaluation) -> CalibrationMetrics:
     return CalibrationMetrics(
         expected_calibration_error=result.expected_calibration_error,
         brier=result.brier,

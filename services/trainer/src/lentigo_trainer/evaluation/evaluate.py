@@ -1,4 +1,4 @@
-"""Measure a published version, in this process or as a service answers, on a set of images."""
+"""Evaluate a published version on a set of images, in this process or through a service."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from lentigo_trainer.evaluation.report import (
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import Progress
 
-# Of the bootstrap: the same images and answers give the same intervals, wherever they are measured.
+# Of the bootstrap: the same images and predictions give the same intervals everywhere.
 EVALUATION_SEED: Final = 0
 
 
@@ -30,7 +30,7 @@ def open_version(path: Path) -> StoredVersion:
     """Open a version by its folder, or the newest of a repository, such as `models`.
 
     Raises:
-        RepositoryError: no whole version.
+        RepositoryError: no complete version.
     """
     for store in (ModelStore(path), ModelStore(path.parent, path.name)):
         newest = None if (path / MANIFEST_NAME).exists() else store.latest()
@@ -40,12 +40,12 @@ def open_version(path: Path) -> StoredVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Measuring:
-    """How to measure.
+class EvaluationOptions:
+    """How to evaluate.
 
     Attributes:
         workers: threads that read and decode.
-        progress: told how far each step is.
+        progress: receives how far each step is.
         seed: of the intervals.
     """
 
@@ -54,48 +54,53 @@ class Measuring:
     seed: int = EVALUATION_SEED
 
 
-def evaluate_version(version: StoredVersion, images: ImageSet, how: Measuring) -> EvaluationReport:
-    """Measure a version in this process, by its SavedModel.
+def evaluate_version(
+    version: StoredVersion, images: ImageSet, options: EvaluationOptions
+) -> EvaluationReport:
+    """Evaluate a version in this process, by its SavedModel.
 
     Raises:
-        OverlapError: an image or lesion trained it.
+        LeakageError: an image or lesion trained it.
         DamagedVersionError: it cannot be loaded, or its manifest does not fit its network.
         DamagedImagesError: images that cannot be decoded, all of them named.
     """
     with quiet_tensorflow():
         from lentigo_trainer.evaluation.local import predict_locally  # noqa: PLC0415 - a service needs no TensorFlow
 
-    overlap = require_no_leakage(version, images, how.workers, how.progress)
-    said, flawed = predict_locally(version.path, images, how.workers, how.progress)
+    leakage = require_no_leakage(version, images, options.workers, options.progress)
+    outputs, flawed = predict_locally(version.path, images, options.workers, options.progress)
     manifest = version.manifest
-    subject = evaluated_model(manifest, version.version)
-    refused = refused_by(manifest.unlikeness, said, flawed)
-    return score(subject, images, overlap, said.probabilities, manifest, how.seed, refused)
+    model = evaluated_model(manifest, version.version)
+    refused = refused_by(manifest.unlikeness, outputs, flawed)
+    return score(model, images, leakage, outputs.probabilities, manifest, options.seed, refused)
 
 
 def evaluate_service(
-    service: RemoteService, version: StoredVersion | None, images: ImageSet, how: Measuring
+    service: RemoteService,
+    version: StoredVersion | None,
+    images: ImageSet,
+    options: EvaluationOptions,
 ) -> EvaluationReport:
-    """Measure what a running service answers.
+    """Evaluate a version through a running service.
 
     Args:
-        service: what to ask.
-        version: the version it serves, if its folder is at hand: then training images are told
-            from others, and the probabilities before calibration are known.
-        images: what to ask about.
-        how: see `Measuring`.
+        service: the service.
+        version: the version it serves, if its folder is available: then leakage is checked, and
+            the probabilities before calibration are known.
+        images: what to evaluate on.
+        options: see `EvaluationOptions`.
 
     Raises:
-        OverlapError: an image or lesion trained the version.
-        RemoteServiceError: no answer, or the service serves another version.
+        LeakageError: an image or lesion trained the version.
+        RemoteServiceError: no response, or the service serves another version.
         DamagedImagesError: images that it cannot decode, all of them named.
     """
     served = service.served()
     if version is not None:
         _require_served(version, served)
-    overlap = require_no_leakage(version, images, how.workers, how.progress)
-    told = service.answers(images, how.progress)
-    subject = EvaluatedModel(
+    leakage = require_no_leakage(version, images, options.workers, options.progress)
+    predictions = service.predict(images, options.progress)
+    model = EvaluatedModel(
         name=served.name,
         version=served.version,
         architecture=served.architecture,
@@ -105,9 +110,9 @@ def evaluate_service(
     )
     manifest = None if version is None else version.manifest
     if manifest is not None:
-        subject = subject.model_copy(update={"recipe": manifest.recipe.get("name")})
-    refused = np.isin(images.names, told.refused)
-    return score(subject, images, overlap, told.probabilities, manifest, how.seed, refused)
+        model = model.model_copy(update={"recipe": manifest.recipe.get("name")})
+    refused = np.isin(images.names, predictions.refused)
+    return score(model, images, leakage, predictions.probabilities, manifest, options.seed, refused)
 
 
 def _require_served(version: StoredVersion, served: ServedVersion) -> None:
@@ -119,6 +124,6 @@ def _require_served(version: StoredVersion, served: ServedVersion) -> None:
             f"The service serves {served.name} {served.version}, trained "
             f"{served.created.isoformat()}; "
             f"--model holds {manifest.name} {version.version}, trained "
-            f"{manifest.created.isoformat()}. Name the folder of what it serves, or leave "
+            f"{manifest.created.isoformat()}. Give the folder of what it serves, or leave "
             "--model out."
         )

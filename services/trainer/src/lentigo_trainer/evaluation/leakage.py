@@ -1,4 +1,4 @@
-"""Whether an image or lesion of the evaluation stood in the version's training set."""
+"""Check that no image or lesion of an evaluation was in the version's training set."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, join_names
 from lentigo_trainer.data.provenance import TrainingSet, read_training_set, split_digest
 from lentigo_trainer.data.splits import split
-from lentigo_trainer.errors import MetadataError, OverlapError
+from lentigo_trainer.errors import LeakageError, MetadataError
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.system.progress import Progress
 
@@ -22,24 +22,24 @@ NOT_CHECKED: Final = "not checked"
 def require_no_leakage(
     version: StoredVersion | None, images: ImageSet, workers: int, progress: Progress
 ) -> str:
-    """Check that nothing of the evaluation trained the version, before anything is measured.
+    """Check that no image or lesion of an evaluation trained the version.
 
     Args:
-        version: what is measured; None for a service whose version is not at hand.
-        images: what it is measured on.
+        version: what is evaluated; None for a service whose version folder is not available.
+        images: what it is evaluated on.
         workers: threads that read.
-        progress: told how many images are done.
+        progress: receives how many images are done.
 
     Returns:
         What was compared, in one sentence that begins with "none: " or "not checked: ".
 
     Raises:
-        OverlapError: images or lesions that trained it; the message names them.
+        LeakageError: images or lesions that trained it; the message names them.
     """
     if version is None:
         return (
-            f"{NOT_CHECKED}: a service does not tell what trained its version. Name the version's "
-            "folder with --model to have it checked."
+            f"{NOT_CHECKED}: a service does not report what trained its version. Give the "
+            "version's folder with --model to check it."
         )
     trained = read_training_set(version.path)
     if trained is None:
@@ -57,7 +57,7 @@ def require_no_leakage(
         _refuse_lesions(trained, images, images.people)
         compared.append("lesion")
     same_names = sorted(trained.names & set(images.names))
-    noted = (
+    note = (
         f" Note: {len(same_names):,} have the name of a training image, with other bytes: "
         f"{join_names(same_names)}."
         if same_names
@@ -65,12 +65,12 @@ def require_no_leakage(
     )
     return (
         f"none: {len(images.names):,} images were compared by {' and '.join(compared)} with the "
-        f"{len(trained.names):,} that trained version {version.version}.{noted}"
+        f"{len(trained.names):,} that trained version {version.version}.{note}"
     )
 
 
 def _from_metadata(version: StoredVersion, metadata: pd.DataFrame | None) -> TrainingSet | None:
-    """Tell by its digest that a version was trained by the split of this metadata."""
+    """Return the training set of this metadata's split, if its digest is the version's."""
     if metadata is None:
         return None
     try:
@@ -91,34 +91,35 @@ def _from_metadata(version: StoredVersion, metadata: pd.DataFrame | None) -> Tra
 
 
 def _refuse_images(trained: TrainingSet, images: ImageSet, digests: Sequence[str | None]) -> None:
-    met = [
+    shared = [
         name
         for name, digest in zip(images.names, digests, strict=True)
         if digest in trained.digests
     ]
-    if met:
-        raise OverlapError(
-            f"{len(met):,} of {len(images.names):,} images trained this version, so what it says "
-            f"of them is worth nothing: {join_names(met)}. Take them out of the evaluation."
-        )
-
-
-def _refuse_lesions(trained: TrainingSet, images: ImageSet, people: pd.DataFrame) -> None:
-    met = people[people["lesion_id"].isin(trained.lesions)]
-    if len(met):
-        named = [
-            f"{image} ({lesion})"
-            for image, lesion in zip(met["image_id"], met["lesion_id"], strict=True)
-        ]
-        raise OverlapError(
-            f"{len(met):,} of {len(images.names):,} images show lesions that trained this version, "
-            f"so what it says of them is worth nothing: {join_names(named)}. Take them out of the "
+    if shared:
+        raise LeakageError(
+            f"{len(shared):,} of {len(images.names):,} images trained this version, so its "
+            f"predictions for them prove nothing: {join_names(shared)}. Remove them from the "
             "evaluation."
         )
 
 
+def _refuse_lesions(trained: TrainingSet, images: ImageSet, people: pd.DataFrame) -> None:
+    shared = people[people["lesion_id"].isin(trained.lesions)]
+    if len(shared):
+        names = [
+            f"{image} ({lesion})"
+            for image, lesion in zip(shared["image_id"], shared["lesion_id"], strict=True)
+        ]
+        raise LeakageError(
+            f"{len(shared):,} of {len(images.names):,} images show lesions that trained this "
+            f"version, so its predictions for them prove nothing: {join_names(names)}. Remove them "
+            "from the evaluation."
+        )
+
+
 def _digests(readers: Sequence[ImageReader], workers: int, progress: Progress) -> list[str | None]:
-    """SHA-256 of each image's bytes; None where it cannot be read, which decoding will tell."""
+    """Return the SHA-256 of each image's bytes; None if unreadable, which decoding reports."""
     found: list[str | None] = []
     with (
         ThreadPoolExecutor(workers) as pool,

@@ -1,4 +1,4 @@
-"""What the answers are worth for one diagnosis against all others."""
+"""Metrics of one diagnosis against all others."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,17 +13,17 @@ from lentigo_trainer.metrics.ranking import auc, average_precision, specificity_
 from lentigo_trainer.metrics.weighted import mean, ratio
 
 SENSITIVITIES: Final = (0.9, 0.95)
-"""Sensitivities for melanoma at which its specificity is told."""
+"""Sensitivities for melanoma at which its specificity is reported."""
 
 
 class DiagnosisMetrics(BaseModel):
-    """One diagnosis; an answer is the most probable of the seven.
+    """One diagnosis; the prediction is the most probable of the seven.
 
     Attributes:
-        sensitivity: share of its images answered with it; n are its images.
-        specificity: share of the other images answered with another; n are those.
-        ppv: share of the answers naming it that are right; n are those answers.
-        npv: share of the answers naming another where it was not; n are those answers.
+        sensitivity: share of its images predicted as such; n are its images.
+        specificity: share of the other images predicted as another; n are those.
+        ppv: share of its predictions that are right; n are its predictions.
+        npv: share of the other predictions whose image does not show it; n are those.
         f1: harmonic mean of sensitivity and ppv.
         auc: area under the ROC curve of its probability.
         average_precision: mean precision over all thresholds on its probability.
@@ -43,27 +43,27 @@ class DiagnosisMetrics(BaseModel):
 def diagnosis_metrics(
     code: str, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
 ) -> DiagnosisMetrics:
-    """Measure one diagnosis against the rest.
+    """Evaluate one diagnosis against the rest.
 
     Args:
-        code: which.
+        code: of the diagnosis.
         truth: class numbers, [n].
         probabilities: [n, 7]; rows sum to 1.
-        resampling: how to make the intervals.
+        resampling: how to compute the intervals.
     """
     place = CODES.index(code)
     is_it = truth == place
-    named = probabilities.argmax(axis=1) == place
+    predicted = probabilities.argmax(axis=1) == place
     score = probabilities[:, place]
 
     def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
-        hits = weights @ (is_it & named)
+        hits = weights @ (is_it & predicted)
         return {
-            "sensitivity": mean(named, weights, among=is_it),
-            "specificity": mean(~named, weights, among=~is_it),
-            "ppv": mean(is_it, weights, among=named),
-            "npv": mean(~is_it, weights, among=~named),
-            "f1": _f1(hits, weights @ is_it, weights @ named),
+            "sensitivity": mean(predicted, weights, among=is_it),
+            "specificity": mean(~predicted, weights, among=~is_it),
+            "ppv": mean(is_it, weights, among=predicted),
+            "npv": mean(~is_it, weights, among=~predicted),
+            "f1": _f1(hits, weights @ is_it, weights @ predicted),
             "auc": auc(is_it, score, weights),
             "average_precision": average_precision(is_it, score, weights),
         }
@@ -74,8 +74,8 @@ def diagnosis_metrics(
     bases = {
         "sensitivity": Basis(n, absent),
         "specificity": Basis(truth.size - n, alone),
-        "ppv": Basis(int(named.sum()), f"No answer names {code}."),
-        "npv": Basis(int((~named).sum()), f"Every answer names {code}."),
+        "ppv": Basis(int(predicted.sum()), f"No answer names {code}."),
+        "npv": Basis(int((~predicted).sum()), f"Every answer names {code}."),
         "f1": Basis(n, absent),
         "auc": Basis(n, alone),
         "average_precision": Basis(n, absent),
@@ -86,9 +86,9 @@ def diagnosis_metrics(
 def melanoma_specificities(
     truth: LabelArray, probabilities: FloatArray, resampling: Resampling
 ) -> dict[str, Estimate]:
-    """Give the specificity for melanoma at each of `SENSITIVITIES`, by "0.90" and "0.95".
+    """Return the specificity for melanoma at each of `SENSITIVITIES`, by "0.90" and "0.95".
 
-    n are the melanomas, on which the threshold rests.
+    n are the melanomas, which determine the threshold.
     """
     place = CODES.index("mel")
     is_melanoma = truth == place
@@ -106,7 +106,7 @@ def melanoma_specificities(
     return estimates(statistics, bases, resampling)
 
 
-def _f1(hits: FloatArray, members: FloatArray, named: FloatArray) -> FloatArray:
-    share = ratio(2 * hits, members + named)
+def _f1(hits: FloatArray, members: FloatArray, predicted: FloatArray) -> FloatArray:
+    share = ratio(2 * hits, members + predicted)
     share[members <= 0] = np.nan
     return share

@@ -1,46 +1,43 @@
-"""What the thresholds of a version, fixed before, do on images that did not choose them.
-
-Which images a version gives no diagnosis, as the service would not, and how many those are.
-
-Risk against coverage: how often the surest answers are wrong.
-
-A service that may abstain answers the share of images it is surest about (the coverage); the risk
-is the share of these answers that are wrong. El-Yaniv and Wiener, "On the Foundations of Noise-free
-Selective Classification" (JMLR 11, 2010).
-"""
+"""What a version refers and refuses, by its own thresholds, on images that did not choose them."""
 
 from collections.abc import Mapping
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import OodThreshold, Thresholds
 from lentigo_engines.base import Prediction
-from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant, malignancy
+from lentigo_trainer.metrics.arrays import (
+    BoolArray,
+    FloatArray,
+    LabelArray,
+    is_malignant,
+    malignancy,
+)
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
-from lentigo_trainer.metrics.ranking import area_under_risk, risk_at
 from lentigo_trainer.metrics.weighted import mean
+
+Refused = BoolArray
+"""Whether each image is refused, bool [n]."""
 
 _MELANOMA: Final = CODES.index("mel")
 
 
 class Referral(BaseModel):
-    """Who is referred, and whose answer is too unsure to be relied on.
+    """Which images are referred, and which predictions are too unsure to be relied on.
 
     Attributes:
         malignancy: the threshold on the probabilities of mel, bcc and akiec together.
-        abstention: the threshold on the answer's own probability; None where there is none.
+        abstention: the threshold on the prediction's own probability; None where there is none.
         sensitivity: share of the malignant images that `malignancy` refers.
         specificity: share of the benign ones that it does not refer.
         referred: share of all images that it refers.
-        melanomas_called_benign: share of the melanomas answered with a benign diagnosis.
-        called_benign_referred: share of those that are referred all the same.
+        melanomas_called_benign: share of the melanomas predicted as benign.
+        called_benign_referred: share of those that are still referred.
         unsure: share of all images below `abstention`; None without it.
-        wrong_when_sure: share of wrong answers among the others; None without it.
+        wrong_when_sure: share of wrong predictions among the others; None without it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,18 +56,18 @@ class Referral(BaseModel):
 def referral(
     thresholds: Thresholds, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
 ) -> Referral:
-    """Measure a version's own thresholds.
+    """Evaluate the thresholds of a version.
 
     Args:
         thresholds: from its manifest.
         truth: class numbers, [n].
-        probabilities: as it answers, [n, 7]; rows sum to 1.
-        resampling: how to make the intervals.
+        probabilities: as served, [n, 7]; rows sum to 1.
+        resampling: how to compute the intervals.
     """
-    answers = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1)
     malignant = is_malignant(truth)
     referred = malignancy(probabilities) >= thresholds.malignancy
-    called_benign = (truth == _MELANOMA) & ~is_malignant(answers)
+    called_benign = (truth == _MELANOMA) & ~is_malignant(predicted)
     sure = probabilities.max(axis=1) >= (thresholds.abstention or 0.0)
 
     def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
@@ -81,7 +78,7 @@ def referral(
             "melanomas_called_benign": mean(called_benign, weights, among=truth == _MELANOMA),
             "called_benign_referred": mean(referred, weights, among=called_benign),
             "unsure": mean(~sure, weights),
-            "wrong_when_sure": mean(answers != truth, weights, among=sure),
+            "wrong_when_sure": mean(predicted != truth, weights, among=sure),
         }
 
     bases = {
@@ -109,96 +106,33 @@ def referral(
     )
 
 
-Refused = NDArray[np.bool_]
-
-
-def refused_by(limit: OodThreshold | None, said: Prediction, flawed: Refused) -> Refused:
-    """Tell for each image whether it is unusable, or too unlike what the version learnt from.
+def refused_by(threshold: OodThreshold | None, outputs: Prediction, flawed: BoolArray) -> Refused:
+    """Return which images are unusable, or too far from the training images.
 
     Args:
-        limit: from the version's manifest; without one nothing is too unlike.
-        said: what the version said of n images.
-        flawed: bool [n], whether size and pixels tell that an image cannot be judged.
+        threshold: from the version's manifest; without one no image is too far.
+        outputs: of the version, for n images.
+        flawed: bool [n], whether an image cannot be assessed by its size and pixels.
 
     Raises:
-        DamagedVersionError: the manifest has a limit, and the network does not tell.
+        DamagedVersionError: the manifest has a threshold, and the network returns no score.
     """
-    if limit is None:
+    if threshold is None:
         return flawed
-    if said.unlikeness is None:
+    if outputs.unlikeness is None:
         raise DamagedVersionError(
-            "The manifest has a limit of unlikeness, but the network does not tell how unlike its "
-            "training images a picture is. Publish the version again."
+            "The manifest has a threshold of unlikeness, but the network does not return how "
+            "unlike its training images an image is. Publish the version again."
         )
-    refused: Refused = flawed | (said.unlikeness > limit.limit)
+    refused: Refused = flawed | (outputs.unlikeness > threshold.limit)
     return refused
 
 
 def refused_share(refused: Refused, resampling: Resampling) -> Estimate:
-    """Give the share of the images that are refused, with its interval."""
+    """Return the share of the images that are refused, with its interval."""
     found = estimates(
         lambda weights: {"refused": mean(refused, weights)},
         {"refused": Basis(refused.size, "")},
         resampling,
     )
     return found["refused"]
-
-
-COVERAGES: Final = tuple(round(0.05 * step, 2) for step in range(1, 21))
-
-
-class RiskPoint(BaseModel):
-    """The risk, 0..1, at a coverage, above 0 and at most 1."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    coverage: float
-    risk: Estimate
-
-
-class RiskCoverage(BaseModel):
-    """The whole curve.
-
-    Attributes:
-        area: the mean risk over all coverages; lower is better.
-        points: the curve at `COVERAGES`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    area: Estimate
-    points: tuple[RiskPoint, ...]
-
-
-def risk_coverage(
-    truth: LabelArray, probabilities: FloatArray, resampling: Resampling
-) -> RiskCoverage:
-    """Measure the risk at each coverage; an answer's confidence is its probability.
-
-    Args:
-        truth: class numbers, [n].
-        probabilities: [n, 7]; rows sum to 1.
-        resampling: how to make the intervals.
-    """
-    confidence = probabilities.max(axis=1)
-    wrong = probabilities.argmax(axis=1) != truth
-    coverages = np.array(COVERAGES)
-
-    def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
-        risks = risk_at(coverages, confidence, wrong, weights)
-        points = {f"{place}": risks[:, place] for place in range(coverages.size)}
-        return {"area": area_under_risk(confidence, wrong, weights)} | points
-
-    # Every coverage has some part of an example, so the risk is always defined.
-    bases = {
-        f"{place}": Basis(max(1, round(share * truth.size)), "")
-        for place, share in enumerate(COVERAGES)
-    }
-    found = estimates(statistics, {"area": Basis(truth.size, "")} | bases, resampling)
-    return RiskCoverage(
-        area=found["area"],
-        points=tuple(
-            RiskPoint(coverage=share, risk=found[f"{place}"])
-            for place, share in enumerate(COVERAGES)
-        ),
-    )

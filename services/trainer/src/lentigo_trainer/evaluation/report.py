@@ -1,51 +1,38 @@
-"""Everything that was measured on one set of images, as a value that can be written and read.
-
-Which version answered, and how it was asked.
-
-The answer about every image, kept beside the figures: what two versions are compared by.
-
-An answer is the image's name, so whoever shares figures of patients' images shares it only when
-asked to.
-
-A scorecard as a file: written with or without the answers, and read back with care.
-"""
+"""The report of an evaluation: all about one version on one set of images, also as a file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue
 
-from lentigo_contract.labels import CODES, RESEARCH_NOTICE, index_of
+from lentigo_contract.labels import CODES, RESEARCH_NOTICE
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.errors import EvaluationReportError, MetricError
 from lentigo_trainer.evaluation.calibration_report import CalibrationReport, calibration_report
+from lentigo_trainer.evaluation.image_predictions import ImagePrediction, image_predictions
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.per_diagnosis import (
     DiagnosisMetrics,
     diagnosis_metrics,
     melanoma_specificities,
 )
-from lentigo_trainer.evaluation.referral import (
-    Referral,
-    Refused,
-    RiskCoverage,
-    referral,
-    refused_share,
-    risk_coverage,
-)
+from lentigo_trainer.evaluation.referral import Referral, Refused, referral, refused_share
+from lentigo_trainer.evaluation.risk_coverage import RiskCoverage, risk_coverage
 from lentigo_trainer.evaluation.subgroups import Subgroups, subgroups
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
-from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, validate_predictions
+from lentigo_trainer.metrics.arrays import FloatArray, validate_predictions
 from lentigo_trainer.metrics.bootstrap import RESAMPLES, Estimate, Resampling
 from lentigo_trainer.system.storage import write_whole
 
+SCHEMA_VERSION: Final = 1
+
+_SUBGROUPS_UNKNOWN: Final = "HAM10000's metadata of these images is not known; see --metadata"
+
 
 class EvaluatedModel(BaseModel):
-    """What was measured.
+    """The version that was evaluated, and how.
 
     Attributes:
         name: of the model.
@@ -54,7 +41,7 @@ class EvaluatedModel(BaseModel):
         created: when training ended, UTC.
         asked: "in process", or the address of the service.
         engine: the runtime that computed.
-        recipe: the name of the recipe that trained it; None where it has none or is not known.
+        recipe: the name of the recipe that trained it; None where it has none or is unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,13 +56,13 @@ class EvaluatedModel(BaseModel):
 
     @property
     def named(self) -> str:
-        """Name and number, and the recipe if it has a name."""
+        """Name and number, with the recipe if it has a name."""
         recipe = "" if self.recipe is None else f" (recipe {self.recipe})"
         return f"{self.name} {self.version}{recipe}"
 
 
 def evaluated_model(manifest: Manifest, version: int) -> EvaluatedModel:
-    """Describe a version that is asked in process; its number is 0 before it is published."""
+    """Describe a version that runs in this process; its number is 0 before it is published."""
     recipe = manifest.recipe.get("name")
     return EvaluatedModel(
         name=manifest.name,
@@ -88,91 +75,31 @@ def evaluated_model(manifest: Manifest, version: int) -> EvaluatedModel:
     )
 
 
-class ImagePrediction(BaseModel):
-    """One image.
-
-    Attributes:
-        image: its name, without suffix.
-        lesion: what it shows; None if not known.
-        truth: the code of its diagnosis.
-        probabilities: of the seven, in label order, six digits each.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    image: str
-    lesion: str | None
-    truth: str
-    probabilities: tuple[float, ...]
-
-    @model_validator(mode="after")
-    def _is_an_answer(self) -> Self:
-        if self.truth not in CODES or len(self.probabilities) != len(CODES):
-            raise ValueError(f"{self.image} has no known diagnosis or not {len(CODES)} numbers")
-        return self
-
-
-def image_predictions(images: ImageSet, probabilities: FloatArray) -> tuple[ImagePrediction, ...]:
-    """Give the answers [n, 7] about the images, in order of their names."""
-    lesions: Sequence[str | None] = [None] * len(images.names)
-    if images.people is not None:
-        lesions = images.people["lesion_id"].tolist()
-    rows = zip(images.names, lesions, images.truth, probabilities, strict=True)
-    return tuple(
-        ImagePrediction(
-            image=name,
-            lesion=lesion,
-            truth=CODES[label],
-            probabilities=tuple(float(f"{value:.6g}") for value in row),
-        )
-        for name, lesion, label, row in sorted(rows, key=lambda each: each[0])
-    )
-
-
-def truth_of(answers: Sequence[ImagePrediction]) -> LabelArray:
-    """Class numbers, int64 [n]."""
-    return np.array([index_of(each.truth) for each in answers], np.int64)
-
-
-def probabilities_of(answers: Sequence[ImagePrediction]) -> FloatArray:
-    """Probabilities, float64 [n, 7]."""
-    return np.array([each.probabilities for each in answers])
-
-
-def groups_of(answers: Sequence[ImagePrediction]) -> NDArray[Any]:
-    """What a bootstrap draws whole, [n]: the lesion, or the image where that is not known."""
-    return np.array([each.lesion or each.image for each in answers])
-
-
-SCHEMA_VERSION: Final = 1
-
-_SUBGROUPS_UNKNOWN: Final = "HAM10000's metadata of these images is not known; see --metadata"
-
-
 class EvaluationReport(BaseModel):
-    """The figures of one version on one set of images.
+    """Everything that was evaluated of one version on one set of images.
 
-    In JSON the figures of `Evaluation` stand beside the others, under the names that the manifest
-    has them under; `lesions` is null where they are not known.
+    In JSON the metrics of `Evaluation` are at the top level, under the names they have in the
+    manifest; `lesions` is null where lesions are unknown.
 
     Attributes:
-        images: what it was measured on, in words.
+        subject: the version.
+        images: the images, in words.
         image_set: see `ImageSet.digest`; the same for the same images with the same truth.
-        unlisted: further images that lay there without a truth.
-        refused: share of the images that get a diagnosis only when it is asked for all the same:
-            unlike what the version learnt from, or, by a service, unusable too; None for a version
-            that refuses nothing. All other figures speak of these images as well.
-        intervals_over: what the bootstrap drew: whole lesions, or images where lesions are unknown.
-        overlap: how it was checked that none of them trained the version, or why it was not.
+        unlisted: further images that were found without ground truth.
+        refused: share of the images that get a diagnosis only when it is forced, because they are
+            too far from the training images or unusable; None for a version that refuses nothing.
+            All other metrics include these images.
+        intervals_over: what the bootstrap drew: whole lesions, or images if lesions are unknown.
+        overlap: how it was checked that no image trained the version, or why it was not.
         evaluation: see there.
         diagnoses: each of the seven against the rest, by code.
         melanoma_specificity: at a sensitivity of "0.90" and "0.95".
         calibration: before and after.
-        risk_coverage: how often the surest answers are wrong.
-        referral: what its thresholds do; None where they are not known.
-        subgroups: by sex, age, site and confirmation; None where those are not known.
+        risk_coverage: how often the most confident predictions are wrong.
+        referral: what its thresholds do; None where they are unknown.
+        subgroups: by sex, age, site and confirmation; None where those are unknown.
         subgroups_reason: why there are none.
-        answers: about every image; None where they were not kept.
+        answers: the prediction for every image; None where they were not kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -197,31 +124,31 @@ class EvaluationReport(BaseModel):
     answers: tuple[ImagePrediction, ...] | None = None
 
     def without_answers(self) -> "EvaluationReport":
-        """Give the figures alone."""
+        """Return the report without the predictions for each image."""
         return self.model_copy(update={"answers": None})
 
     def to_json(self) -> dict[str, JsonValue]:
-        """Give everything as plain values, fit for `json.dumps`."""
+        """Return everything as plain values for `json.dumps`."""
         left_out = {"evaluation"} if self.answers else {"evaluation", "answers"}
         values: dict[str, JsonValue] = self.model_dump(mode="json", exclude=left_out)
-        figures = self.evaluation.to_json()
+        metrics = self.evaluation.to_json()
         if self.intervals_over == "images":
-            figures["lesions"] = None
-        return values | figures
+            metrics["lesions"] = None
+        return values | metrics
 
     @classmethod
     def from_json(cls, values: Mapping[str, JsonValue]) -> "EvaluationReport":
-        """Read back what `to_json` gave.
+        """Read what `to_json` returned.
 
         Raises:
-            MetricError: the values are not such a scorecard.
+            MetricError: the values are not such a report.
         """
-        figures = {name: values[name] for name in Evaluation.model_fields if name in values}
-        rest = {name: value for name, value in values.items() if name not in figures}
-        if figures.get("lesions") is None:
-            figures["lesions"] = values.get("examples")
+        metrics = {name: values[name] for name in Evaluation.model_fields if name in values}
+        rest = {name: value for name, value in values.items() if name not in metrics}
+        if metrics.get("lesions") is None:
+            metrics["lesions"] = values.get("examples")
         try:
-            return cls.model_validate({**rest, "evaluation": figures})
+            return cls.model_validate({**rest, "evaluation": metrics})
         except ValueError as error:
             raise MetricError(f"These are not the metrics of an evaluation: {error}") from error
 
@@ -236,25 +163,25 @@ def score(
     refused: Refused | None = None,
     resamples: int = RESAMPLES,
 ) -> EvaluationReport:
-    """Measure everything, with 95 % intervals.
+    """Evaluate predictions in full, with 95 % intervals.
 
     Args:
-        subject: what answered.
-        images: what it was asked about.
-        overlap: what `overlap.require_no_leakage` said.
-        probabilities: its answers, [n, 7]; rows sum to 1.
-        manifest: of what answered; None where it is not at hand.
+        subject: the version.
+        images: what it was evaluated on.
+        overlap: the result of `leakage.require_no_leakage`.
+        probabilities: its predictions, [n, 7]; rows sum to 1.
+        manifest: of the version; None if unknown.
         seed: the same seed gives the same intervals.
-        refused: for each image, whether it was judged only when told to, bool [n]; None where
-            it refuses nothing.
+        refused: whether each image gets a diagnosis only when it is forced, bool [n]; None where
+            the version refuses nothing.
         resamples: how many resamples the intervals rest on.
 
     Raises:
-        MetricError: answers of another shape or range.
+        MetricError: probabilities of another shape or range.
     """
-    truth, answers = validate_predictions(images.truth, probabilities)
+    truth, probabilities = validate_predictions(images.truth, probabilities)
     resampling = Resampling(images.groups, seed, resamples)
-    evaluation = evaluate(truth, answers, images.groups, seed, resamples)
+    evaluation = evaluate(truth, probabilities, images.groups, seed, resamples)
     people = images.people
     return EvaluationReport(
         subject=subject,
@@ -265,35 +192,39 @@ def score(
         intervals_over="images" if people is None else "lesions",
         overlap=overlap,
         evaluation=evaluation,
-        diagnoses={code: diagnosis_metrics(code, truth, answers, resampling) for code in CODES},
-        melanoma_specificity=melanoma_specificities(truth, answers, resampling),
+        diagnoses={
+            code: diagnosis_metrics(code, truth, probabilities, resampling) for code in CODES
+        },
+        melanoma_specificity=melanoma_specificities(truth, probabilities, resampling),
         calibration=calibration_report(
             None if manifest is None else manifest.calibration,
             truth,
-            answers,
+            probabilities,
             evaluation,
             resampling,
         ),
-        risk_coverage=risk_coverage(truth, answers, resampling),
+        risk_coverage=risk_coverage(truth, probabilities, resampling),
         referral=None
         if manifest is None
-        else referral(manifest.thresholds, truth, answers, resampling),
-        subgroups=None if people is None else subgroups(people, truth, answers, resampling),
+        else referral(manifest.thresholds, truth, probabilities, resampling),
+        subgroups=None if people is None else subgroups(people, truth, probabilities, resampling),
         subgroups_reason=_SUBGROUPS_UNKNOWN if people is None else None,
-        answers=image_predictions(images, answers),
+        answers=image_predictions(images, probabilities),
     )
 
 
-def write_evaluation_report(path: Path, card: EvaluationReport, with_answers: bool = False) -> None:
-    """Write every figure as JSON; the answers too, a line each, if asked to.
+def write_evaluation_report(
+    path: Path, report: EvaluationReport, with_answers: bool = False
+) -> None:
+    """Write a report as JSON; the predictions only if asked to, one line each.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
-    values = card.without_answers().to_json()
+    values = report.without_answers().to_json()
     text = json.dumps(values, indent=2, allow_nan=False) + "\n"
-    if with_answers and card.answers:
-        lines = ",\n".join(f"    {each.model_dump_json()}" for each in card.answers)
+    if with_answers and report.answers:
+        lines = ",\n".join(f"    {each.model_dump_json()}" for each in report.answers)
         text = text.removesuffix("\n}\n") + f',\n  "answers": [\n{lines}\n  ]\n}}\n'
     write_whole(path, lambda file: file.write(text.encode()))
 
@@ -302,7 +233,7 @@ def read_evaluation_report(path: Path) -> EvaluationReport:
     """Read what `write_evaluation_report` wrote.
 
     Raises:
-        ScorecardError: not there, no scorecard, or one of another schema.
+        EvaluationReportError: missing, not a report, or one of another schema.
     """
     try:
         values = json.loads(path.read_bytes())
@@ -313,13 +244,13 @@ def read_evaluation_report(path: Path) -> EvaluationReport:
         ) from error
     except (ValueError, RecursionError) as error:
         raise EvaluationReportError(
-            f"{path} is no JSON ({error}). Write it again with `lentigo-train evaluate --json`."
+            f"{path} is not JSON ({error}). Write it again with `lentigo-train evaluate --json`."
         ) from error
     schema = values.get("schema_version") if isinstance(values, dict) else None
     if schema != SCHEMA_VERSION or isinstance(schema, bool):
         raise EvaluationReportError(
-            f"{path} has the schema version {schema}; this release reads {SCHEMA_VERSION}. Measure "
-            "again with `lentigo-train evaluate --json` of this release."
+            f"{path} has the schema version {schema}; this release reads {SCHEMA_VERSION}. "
+            "Evaluate again with `lentigo-train evaluate --json` of this release."
         )
     try:
         return EvaluationReport.from_json(values)

@@ -1,6 +1,6 @@
-"""The figures of parts of the images: by sex, age, site on the body and way of confirmation.
+"""Metrics of subgroups of the images: by sex, age, body site and how the diagnosis was confirmed.
 
-Few images say little, so a part, or a figure that rests on fewer than `FEWEST` examples, gets none.
+Few images say little, so a subgroup, or a metric, of fewer than `FEWEST` examples gets no value.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,18 +27,18 @@ from lentigo_trainer.metrics.weighted import mean
 UNKNOWN: Final = "unknown"
 
 Names = NDArray[Any]
-"""The part that each image belongs to, [n]."""
+"""The subgroup that each image belongs to, [n]."""
 
 
 class Subgroup(BaseModel):
-    """A part of the images.
+    """One subgroup of the images.
 
     Attributes:
         n: how many images.
         lesions: how many lesions they show.
-        averaged_over: the diagnoses that balanced accuracy speaks of: those present.
-        majority_baseline: accuracy of always answering the part's own most frequent diagnosis.
-        reason: why there are no figures, if there are none.
+        averaged_over: the diagnoses that balanced accuracy averages over: those present.
+        majority_baseline: accuracy of always predicting the subgroup's most frequent diagnosis.
+        reason: why there are no metrics, if there are none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,22 +55,22 @@ class Subgroup(BaseModel):
 
 
 Subgroups = dict[str, dict[str, Subgroup]]
-"""By what the images are parted ("sex"), and each part's name ("female")."""
+"""By attribute ("sex"), then by the name of the subgroup ("female")."""
 
 
 def subgroups(
     people: pd.DataFrame, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
 ) -> Subgroups:
-    """Measure every part; parts are in the order of their names, unknown ones last.
+    """Evaluate every subgroup; they are in order of their names, the unknown last.
 
     Args:
         people: HAM10000's metadata, a row for each image.
         truth: class numbers, [n].
         probabilities: [n, 7]; rows sum to 1.
-        resampling: how to make the intervals.
+        resampling: how to compute the intervals.
     """
     found: Subgroups = {}
-    for name, part_of in _WAYS.items():
+    for name, part_of in _ATTRIBUTES.items():
         parts = part_of(people)
         found[name] = {
             part: _subgroup(parts == part, truth, probabilities, resampling)
@@ -112,10 +112,10 @@ def _subgroup(
         "melanoma_sensitivity": Basis(int((truth == CODES.index("mel")).sum()), ""),
         "malignant_auc": Basis(fewer, ""),
     }
-    part = Resampling(groups, resampling.seed, resampling.resamples)
-    figures = estimates(statistics, bases, part, fewest=FEWEST)
+    own = Resampling(groups, resampling.seed, resampling.resamples)
+    metrics = estimates(statistics, bases, own, fewest=FEWEST)
     return Subgroup.model_validate(
-        {"n": n, "lesions": lesions, "averaged_over": present, **figures}
+        {"n": n, "lesions": lesions, "averaged_over": present, **metrics}
     )
 
 
@@ -136,7 +136,7 @@ def _age_band(people: pd.DataFrame) -> Names:
     return np.array([band(age) for age in people["age"]])
 
 
-_WAYS: Final[dict[str, Callable[[pd.DataFrame], Names]]] = {
+_ATTRIBUTES: Final[dict[str, Callable[[pd.DataFrame], Names]]] = {
     "sex": _column("sex"),
     "age": _age_band,
     "site": _column("localization"),
