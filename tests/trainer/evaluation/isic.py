@@ -18,19 +18,19 @@ SEVEN: Shown = {f"ISIC_{number:07}": code for number, code in enumerate(CODES, s
 
 
 def one_hot(name: str, *codes: str) -> tuple[str, ...]:
-    """A row of the truth table."""
+    """A row of ground truth."""
     return (name, *("1.0" if column.lower() in codes else "0.0" for column in HEAD[1:]))
 
 
 def write_table(path: Path, rows: Sequence[Sequence[str]], head: Sequence[str] = HEAD) -> Path:
-    """Write a truth table, whatever is wrong with it."""
+    """Write ground truth, whatever is wrong with it."""
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([head, *rows])
     return path
 
 
 def write_truth(path: Path, shown: Shown = SEVEN) -> Path:
-    """Write a truth table with nothing wrong."""
+    """Write ground truth with nothing wrong."""
     return write_table(path, [one_hot(name, code) for name, code in shown.items()])
 
 

@@ -24,11 +24,11 @@ def by_diagnosis(temperatures: FloatArray) -> Calibration:
 
 
 def report(calibration: Calibration | None, temperature: float = 1.0) -> CalibrationReport:
-    """The report on made-up answers that were divided by a temperature."""
+    """The report on made-up probabilities that were divided by a temperature."""
     truth, raw, lesions = made_up_answers(1)
-    answers = softmax(np.log(raw) / temperature, axis=1)
-    after = evaluate(truth, answers, lesions, 0, 50)
-    return calibration_report(calibration, truth, answers, after, Resampling(lesions, 0, 50))
+    probabilities = softmax(np.log(raw) / temperature, axis=1)
+    after = evaluate(truth, probabilities, lesions, 0, 50)
+    return calibration_report(calibration, truth, probabilities, after, Resampling(lesions, 0, 50))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
@@ -48,12 +48,12 @@ def test_temperatures_by_diagnosis_can_be_undone(temperatures: tuple[float, ...]
     draw = np.random.default_rng(0)
     logits = np.concatenate([draw.normal(0, size, (2000, 7)) for size in (0.5, 2, 6)])
     known = by_diagnosis(np.array(temperatures))
-    answers = np.asarray(calibrated(logits.astype(np.float32), known))
-    found = uncalibrated(answers.astype(np.float64), known)
+    served = np.asarray(calibrated(logits.astype(np.float32), known))
+    found = uncalibrated(served.astype(np.float64), known)
     assert found == pytest.approx(softmax(logits, axis=1), abs=1e-4)
 
 
-def test_a_probability_of_nothing_stays_a_number() -> None:
+def test_a_probability_of_zero_stays_finite() -> None:
     nearly_all = np.array([[1.0, 0, 0, 0, 0, 0, 0]])
     for known in (
         Calibration(method="temperature", temperature=3.0),
@@ -64,7 +64,7 @@ def test_a_probability_of_nothing_stays_a_number() -> None:
         assert np.isfinite(raw).all()
 
 
-def test_before_is_what_the_network_said() -> None:
+def test_before_is_the_uncalibrated_output() -> None:
     truth, raw, lesions = made_up_answers(1)
     found = report(Calibration(method="temperature", temperature=2.0), temperature=2.0)
     expected = evaluate(truth, raw, lesions, 0, 50)

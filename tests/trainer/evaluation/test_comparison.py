@@ -17,40 +17,40 @@ def worse() -> EvaluationReport:
     return made_card(skill=1.5)
 
 
-def test_a_difference_is_that_of_the_figures(
+def test_a_difference_is_that_of_the_metrics(
     better: EvaluationReport, worse: EvaluationReport
 ) -> None:
     found = paired_differences(better, worse)
     assert found is not None
     assert set(found) == set(COMPARED)
-    ours, theirs = (card.evaluation.balanced_accuracy.value for card in (better, worse))
+    ours, theirs = (report.evaluation.balanced_accuracy.value for report in (better, worse))
     assert ours is not None
     assert theirs is not None
     assert found["balanced_accuracy"].value == pytest.approx(ours - theirs)
     assert found["melanoma_sensitivity"].n == better.evaluation.melanoma_sensitivity.n
 
 
-def test_what_is_hard_for_both_cancels_out(
+def test_paired_intervals_are_narrower_than_unpaired_ones(
     better: EvaluationReport, worse: EvaluationReport
 ) -> None:
-    """The interval is narrower than if the two had been measured on different lesions."""
+    """The interval is narrower than if the two had been evaluated on different lesions."""
     found = paired_differences(better, worse)
     assert found is not None
 
-    def width(card: EvaluationReport) -> float:
-        return (card.evaluation.log_loss.high or 0) - (card.evaluation.log_loss.low or 0)
+    def width(report: EvaluationReport) -> float:
+        return (report.evaluation.log_loss.high or 0) - (report.evaluation.log_loss.low or 0)
 
     paired = (found["log_loss"].high or 0) - (found["log_loss"].low or 0)
     assert 0 < paired < np.hypot(width(better), width(worse))
 
 
-def test_a_version_is_no_better_than_itself(better: EvaluationReport) -> None:
+def test_a_version_does_not_differ_from_itself(better: EvaluationReport) -> None:
     found = paired_differences(better, better)
     assert found is not None
     assert {(each.value, each.low, each.high) for each in found.values()} == {(0.0, 0.0, 0.0)}
 
 
-def test_without_the_answers_there_is_no_difference(
+def test_without_predictions_there_is_no_difference(
     better: EvaluationReport, worse: EvaluationReport
 ) -> None:
     assert paired_differences(better, worse.without_answers()) is None

@@ -33,7 +33,7 @@ def test_spreadsheets_marks_and_whole_numbers_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ([one_hot("ISIC_1", "mel", "nv")], "1 rows with more than one diagnosis.*: ISIC_1"),
         ([one_hot("ISIC_1")], "1 rows without a diagnosis.*: ISIC_1"),
@@ -45,15 +45,15 @@ def test_spreadsheets_marks_and_whole_numbers_are_read(tmp_path: Path) -> None:
         ([], "lists no image"),
     ],
 )
-def test_a_row_that_says_nothing_clear_is_named(
-    rows: list[tuple[str, ...]], told: str, tmp_path: Path
+def test_an_ambiguous_row_is_named(
+    rows: list[tuple[str, ...]], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(TruthError, match=told):
+    with pytest.raises(TruthError, match=message):
         read_ground_truth(write_table(tmp_path / "truth.csv", rows))
 
 
 @pytest.mark.parametrize(
-    ("head", "told"),
+    ("head", "message"),
     [
         ((*HEAD, "UNK"), "the unknown column UNK"),
         (HEAD[:-1], "no column VASC"),
@@ -62,13 +62,13 @@ def test_a_row_that_says_nothing_clear_is_named(
     ],
 )
 def test_columns_are_those_of_the_challenge(
-    head: tuple[str, ...], told: str, tmp_path: Path
+    head: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(TruthError, match=f"{told}.*ISIC 2018 Task 3"):
+    with pytest.raises(TruthError, match=f"{message}.*ISIC 2018 Task 3"):
         read_ground_truth(write_table(tmp_path / "truth.csv", GOOD, head))
 
 
-def test_a_file_that_is_no_table_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_csv_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "truth.csv"
     with pytest.raises(TruthError, match=r"cannot be read.*--truth"):
         read_ground_truth(path)

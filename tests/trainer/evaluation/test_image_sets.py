@@ -70,20 +70,20 @@ def test_further_images_are_counted_and_left_out(tmp_path: Path, truth: Path) ->
 def test_a_truth_without_its_image_is_refused_by_name(tmp_path: Path, truth: Path) -> None:
     folder = write_images(tmp_path / "images")
     (folder / "ISIC_9000003.jpg").unlink()
-    told = "1 images that .* does not hold .*: ISIC_9000003"
-    with pytest.raises(TruthError, match=told), open_isic_set([folder], truth, None):
+    message = "1 images that .* does not hold .*: ISIC_9000003"
+    with pytest.raises(TruthError, match=message), open_isic_set([folder], truth, None):
         pass
 
 
 def test_two_images_of_one_name_are_refused(tmp_path: Path, truth: Path) -> None:
     folder = write_images(tmp_path / "images")
     write_images(folder / "again", {"ISIC_9000001": "nv"})
-    told = "1 images of which .* holds several: ISIC_9000001"
-    with pytest.raises(TruthError, match=told), open_isic_set([folder], truth, None):
+    message = "1 images of which .* holds several: ISIC_9000001"
+    with pytest.raises(TruthError, match=message), open_isic_set([folder], truth, None):
         pass
 
 
-def test_a_damaged_archive_is_told(tmp_path: Path, truth: Path) -> None:
+def test_a_damaged_archive_is_refused(tmp_path: Path, truth: Path) -> None:
     archive = write_archive(tmp_path / "images.zip")
     archive.write_bytes(archive.read_bytes()[:-40])
     with (
@@ -93,7 +93,7 @@ def test_a_damaged_archive_is_told(tmp_path: Path, truth: Path) -> None:
         pass
 
 
-def test_images_that_are_not_there_are_told(tmp_path: Path, truth: Path) -> None:
+def test_missing_images_are_refused(tmp_path: Path, truth: Path) -> None:
     with (
         pytest.raises(SourceNotFoundError, match="Give --images"),
         open_isic_set([tmp_path / "nothing"], truth, None),
@@ -112,16 +112,16 @@ def test_metadata_gives_each_image_its_lesion(tmp_path: Path, truth: Path) -> No
 def test_metadata_that_contradicts_the_truth_is_refused(tmp_path: Path, truth: Path) -> None:
     folder = write_images(tmp_path / "images")
     table = metadata(tmp_path / "ham.csv", ISIC_9000001="nv")
-    told = r"another diagnosis than .*: ISIC_9000001 \(akiec, not nv\)"
-    with pytest.raises(TruthError, match=told), open_isic_set([folder], truth, table):
+    message = r"another diagnosis than .*: ISIC_9000001 \(akiec, not nv\)"
+    with pytest.raises(TruthError, match=message), open_isic_set([folder], truth, table):
         pass
 
 
 def test_metadata_that_lacks_an_image_is_refused(tmp_path: Path) -> None:
     truth = write_table(tmp_path / "truth.csv", [one_hot("ISIC_1", "nv")])
     table = metadata(tmp_path / "ham.csv")
-    told = "1 images that .* lacks: ISIC_1"
-    with pytest.raises(TruthError, match=told), open_isic_set([tmp_path], truth, table):
+    message = "1 images that .* lacks: ISIC_1"
+    with pytest.raises(TruthError, match=message), open_isic_set([tmp_path], truth, table):
         pass
 
 

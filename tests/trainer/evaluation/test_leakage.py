@@ -33,7 +33,7 @@ def prepared(source: Path) -> Prepared:
 def publish(
     folder: Path, prepared: Prepared, rows: Rows | None, **changes: object
 ) -> StoredVersion:
-    """Publish a version that was trained on some images; with None it does not say on which."""
+    """Publish a version that was trained on some images; with None it does not record which."""
 
     def fill(staging: Path) -> Manifest:
         (staging / "saved_model.pb").write_bytes(b"graph")
@@ -63,14 +63,12 @@ def isic_set(folder: Path, source: Path, records: pd.DataFrame, metadata: bool) 
     )
 
 
-def test_a_set_of_other_images_is_let_through(
-    tmp_path: Path, source: Path, prepared: Prepared
-) -> None:
+def test_a_set_of_other_images_passes(tmp_path: Path, source: Path, prepared: Prepared) -> None:
     version = publish(tmp_path / "models", prepared, split(prepared.records).train)
     with open_held_back(find_source(source)) as images:
-        said = require_no_leakage(version, images, 2, SILENT)
-    assert said.startswith("none: ")
-    assert "compared by the SHA-256 of their bytes and lesion" in said
+        result = require_no_leakage(version, images, 2, SILENT)
+    assert result.startswith("none: ")
+    assert "compared by the SHA-256 of their bytes and lesion" in result
 
 
 def test_an_image_that_trained_is_refused_by_name(
@@ -94,8 +92,8 @@ def test_another_image_of_a_lesion_that_trained_is_refused_by_name(
     assert records["lesion_id"][first] == records["lesion_id"][second]
     version = publish(tmp_path / "models", prepared, np.array([first]))
     images = isic_set(tmp_path, source, records.iloc[[second]], metadata=True)
-    told = f"{records['image_id'][second]} \\({records['lesion_id'][second]}\\)"
-    with pytest.raises(LeakageError, match=told):
+    message = f"{records['image_id'][second]} \\({records['lesion_id'][second]}\\)"
+    with pytest.raises(LeakageError, match=message):
         require_no_leakage(version, images, 2, SILENT)
     unknown = isic_set(tmp_path, source, records.iloc[[second]], metadata=False)
     assert require_no_leakage(version, unknown, 2, SILENT).startswith("none: ")
@@ -107,8 +105,8 @@ def test_the_name_of_a_training_image_with_other_bytes_is_noted(
     version = publish(tmp_path / "models", prepared, np.array([0]))
     images = isic_set(tmp_path, source, prepared.records.iloc[[0]], metadata=False)
     other = ImageSet(images.description, images.names, images.truth, (lambda: b"other",))
-    said = require_no_leakage(version, other, 1, SILENT)
-    assert f"1 have the name of a training image, with other bytes: {images.names[0]}" in said
+    result = require_no_leakage(version, other, 1, SILENT)
+    assert f"1 have the name of a training image, with other bytes: {images.names[0]}" in result
 
 
 def test_an_older_version_is_checked_by_the_digest_of_its_split(
@@ -120,20 +118,20 @@ def test_an_older_version_is_checked_by_the_digest_of_its_split(
     record = SplitRecord(train=len(whole.train), validation=len(whole.validation), digest=digest)
     version = publish(tmp_path / "models", prepared, None, split=record)
     with open_held_back(find_source(source)) as images:
-        said = require_no_leakage(version, images, 2, SILENT)
-    assert said.startswith("none: ")
-    assert "compared by lesion" in said
+        result = require_no_leakage(version, images, 2, SILENT)
+    assert result.startswith("none: ")
+    assert "compared by lesion" in result
     trained = isic_set(tmp_path, source, prepared.records.iloc[whole.train[:1]], metadata=True)
     with pytest.raises(LeakageError, match=names[whole.train[0]]):
         require_no_leakage(version, trained, 2, SILENT)
 
 
-def test_a_version_that_does_not_say_what_trained_it_is_told(
+def test_a_version_without_a_training_set_is_not_checked(
     tmp_path: Path, source: Path, prepared: Prepared
 ) -> None:
     version = publish(tmp_path / "models", prepared, None)
     with open_held_back(find_source(source)) as images:
-        said = require_no_leakage(version, images, 2, SILENT)
-        nobody = require_no_leakage(None, images, 2, SILENT)
-    assert said.startswith("not checked: version 1 does not carry a list of its training images")
-    assert nobody.startswith("not checked: a service does not report")
+        result = require_no_leakage(version, images, 2, SILENT)
+        unknown_version = require_no_leakage(None, images, 2, SILENT)
+    assert result.startswith("not checked: version 1 does not carry a list of its training images")
+    assert unknown_version.startswith("not checked: a service does not report")

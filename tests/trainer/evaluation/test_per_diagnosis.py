@@ -9,33 +9,33 @@ from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_figures_are_those_of_scikit_learn(code: str) -> None:
+def test_metrics_agree_with_scikit_learn(code: str) -> None:
     truth, probabilities, lesions = made_up_answers(3)
     found = diagnosis_metrics(code, truth, probabilities, Resampling(lesions, 0, 50))
     is_it, score = truth == index_of(code), probabilities[:, index_of(code)]
-    named = probabilities.argmax(axis=1) == index_of(code)
-    values = {name: figure["value"] for name, figure in found.model_dump().items()}
+    predicted = probabilities.argmax(axis=1) == index_of(code)
+    values = {name: estimate["value"] for name, estimate in found.model_dump().items()}
     assert values == pytest.approx(
         {
-            "sensitivity": sklearn.metrics.recall_score(is_it, named),
-            "specificity": sklearn.metrics.recall_score(~is_it, ~named),
-            "ppv": sklearn.metrics.precision_score(is_it, named),
-            "npv": sklearn.metrics.precision_score(~is_it, ~named),
-            "f1": sklearn.metrics.f1_score(is_it, named),
+            "sensitivity": sklearn.metrics.recall_score(is_it, predicted),
+            "specificity": sklearn.metrics.recall_score(~is_it, ~predicted),
+            "ppv": sklearn.metrics.precision_score(is_it, predicted),
+            "npv": sklearn.metrics.precision_score(~is_it, ~predicted),
+            "f1": sklearn.metrics.f1_score(is_it, predicted),
             "auc": sklearn.metrics.roc_auc_score(is_it, score),
             "average_precision": sklearn.metrics.average_precision_score(is_it, score),
         }
     )
 
 
-def test_every_figure_lies_in_its_interval_and_knows_its_n() -> None:
+def test_every_value_lies_in_its_interval_and_has_its_n() -> None:
     truth, probabilities, lesions = made_up_answers(3, n=600)
     found = diagnosis_metrics("mel", truth, probabilities, Resampling(lesions, 0, 200))
-    for figure in (found.sensitivity, found.specificity, found.ppv, found.npv, found.f1):
-        assert figure.value is not None
-        assert figure.low is not None
-        assert figure.high is not None
-        assert figure.low <= figure.value <= figure.high
+    for estimate in (found.sensitivity, found.specificity, found.ppv, found.npv, found.f1):
+        assert estimate.value is not None
+        assert estimate.low is not None
+        assert estimate.high is not None
+        assert estimate.low <= estimate.value <= estimate.high
     melanomas = int((truth == index_of("mel")).sum())
     assert (found.sensitivity.n, found.specificity.n) == (melanomas, 600 - melanomas)
     assert found.ppv.n + found.npv.n == 600
@@ -55,7 +55,7 @@ def test_melanoma_has_a_specificity_at_each_sensitivity() -> None:
     truth, probabilities, lesions = made_up_answers(4, skill=4.0)
     found = melanoma_specificities(truth, probabilities, Resampling(lesions, 0, 50))
     assert list(found) == ["0.90", "0.95"]
-    ninety, ninety_five = (figure.value for figure in found.values())
+    ninety, ninety_five = (estimate.value for estimate in found.values())
     assert ninety is not None
     assert ninety_five is not None
     assert 0.5 < ninety_five <= ninety <= 1

@@ -12,30 +12,30 @@ TRUTH = np.array([MEL, MEL, MEL, BCC, NV, NV, NV, NV])
 LEFT = np.array([0.9, 0.3, 0.1, 0.8, 0.0, 0.1, 0.25, 0.6])
 
 
-def measured(truth: LabelArray, abstention: float | None = None) -> Referral:
+def evaluated(truth: LabelArray, abstention: float | None = None) -> Referral:
     """Each image is a melanoma with the probability `LEFT`, and a nevus otherwise."""
-    answers = np.zeros((truth.size, 7))
-    answers[:, MEL], answers[:, NV] = LEFT[: truth.size], 1 - LEFT[: truth.size]
+    probabilities = np.zeros((truth.size, 7))
+    probabilities[:, MEL], probabilities[:, NV] = LEFT[: truth.size], 1 - LEFT[: truth.size]
     found = Thresholds(malignancy=0.2, source="made up", abstention=abstention)
-    return referral(found, truth, answers, Resampling(np.arange(truth.size), 0, 50))
+    return referral(found, truth, probabilities, Resampling(np.arange(truth.size), 0, 50))
 
 
-def test_malignant_images_are_referred_whatever_they_are_called() -> None:
-    found = measured(TRUTH)
+def test_malignant_images_are_referred_whatever_the_prediction() -> None:
+    found = evaluated(TRUTH)
     assert (found.sensitivity.value, found.sensitivity.n) == (0.75, 4)
     assert (found.specificity.value, found.specificity.n) == (0.5, 4)
     assert found.referred.value == 5 / 8
 
 
-def test_melanomas_called_benign_are_counted_and_those_referred_among_them() -> None:
-    found = measured(TRUTH)
+def test_melanomas_called_benign_are_counted_with_those_still_referred() -> None:
+    found = evaluated(TRUTH)
     assert (found.melanomas_called_benign.value, found.melanomas_called_benign.n) == (2 / 3, 3)
     assert (found.called_benign_referred.value, found.called_benign_referred.n) == (0.5, 2)
 
 
-def test_unsure_answers_are_measured_where_the_version_has_a_threshold_for_them() -> None:
-    assert measured(TRUTH).unsure is None
-    found = measured(TRUTH, abstention=0.72)
+def test_unsure_predictions_are_reported_if_the_version_has_a_threshold_for_them() -> None:
+    assert evaluated(TRUTH).unsure is None
+    found = evaluated(TRUTH, abstention=0.72)
     assert found.unsure is not None
     assert found.unsure.value == 2 / 8
     assert found.wrong_when_sure is not None
@@ -43,8 +43,8 @@ def test_unsure_answers_are_measured_where_the_version_has_a_threshold_for_them(
     assert (found.wrong_when_sure.value, found.wrong_when_sure.n) == (2 / 6, 6)
 
 
-def test_what_is_not_there_has_no_figure_but_a_reason() -> None:
-    found = measured(np.array([NV, NV]))
+def test_an_undefined_metric_has_a_reason() -> None:
+    found = evaluated(np.array([NV, NV]))
     assert found.sensitivity.reason == "There is no malignant image."
     assert found.melanomas_called_benign.value is None
     assert found.called_benign_referred.n == 0

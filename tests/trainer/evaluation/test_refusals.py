@@ -8,38 +8,34 @@ from lentigo_trainer.evaluation.referral import refused_by, refused_share
 from lentigo_trainer.metrics.bootstrap import Resampling
 from tests.trainer.metrics.made_up_answers import certain
 
-LIMIT = OodThreshold(limit=2.5, method="made up", source="made up")
+THRESHOLD = OodThreshold(limit=2.5, method="made up", source="made up")
 
 NONE_FLAWED = np.zeros(3, bool)
 FIRST_FLAWED = np.array([True, False, False])
 
 
-def no_map(n: int) -> Floats:
-    return np.zeros((n, 1, 1, 7), np.float32)
+def outputs(*unlikeness: float) -> Prediction:
+    probabilities = certain(*[5] * len(unlikeness)).astype(np.float32)
+    return Prediction(probabilities, no_map(len(probabilities)), np.array(unlikeness, np.float32))
 
 
-def said(*unlikeness: float) -> Prediction:
-    answers = certain(*[5] * len(unlikeness)).astype(np.float32)
-    return Prediction(answers, no_map(len(answers)), np.array(unlikeness, np.float32))
-
-
-def test_images_above_the_limit_are_refused_and_one_that_meets_it_is_not() -> None:
-    refused = refused_by(LIMIT, said(0.5, 2.5, 2.6), NONE_FLAWED)
+def test_images_above_the_threshold_are_refused_and_one_at_it_is_not() -> None:
+    refused = refused_by(THRESHOLD, outputs(0.5, 2.5, 2.6), NONE_FLAWED)
     assert refused.tolist() == [False, False, True]
 
 
-def test_a_version_without_a_limit_refuses_what_is_unusable_alone() -> None:
-    assert refused_by(None, said(0.5, 99, 1), FIRST_FLAWED).tolist() == [True, False, False]
+def test_a_version_without_a_threshold_refuses_only_unusable_images() -> None:
+    assert refused_by(None, outputs(0.5, 99, 1), FIRST_FLAWED).tolist() == [True, False, False]
 
 
-def test_what_is_unusable_is_refused_however_like_it_is() -> None:
-    assert refused_by(LIMIT, said(0.5, 2.6, 1), FIRST_FLAWED).tolist() == [True, True, False]
+def test_unusable_images_are_refused_whatever_their_score() -> None:
+    assert refused_by(THRESHOLD, outputs(0.5, 2.6, 1), FIRST_FLAWED).tolist() == [True, True, False]
 
 
-def test_a_limit_on_what_the_network_does_not_tell_is_damage() -> None:
-    silent = Prediction(certain(5).astype(np.float32), no_map(5))
+def test_a_threshold_without_scores_from_the_network_is_damage() -> None:
+    without_scores = Prediction(certain(5).astype(np.float32), no_map(5))
     with pytest.raises(DamagedVersionError, match="does not return"):
-        refused_by(LIMIT, silent, NONE_FLAWED[:1])
+        refused_by(THRESHOLD, without_scores, NONE_FLAWED[:1])
 
 
 def test_the_share_has_an_interval_over_lesions() -> None:

@@ -89,14 +89,14 @@ def test_the_bytes_of_the_file_are_sent_as_they_are() -> None:
     }
 
 
-def test_a_busy_service_is_asked_again_when_it_says() -> None:
+def test_a_busy_service_is_retried_after_retry_after() -> None:
     pauses: list[float] = []
     predictions = ask(Stub(problem(503, "busy", **{"Retry-After": "7"}), always()), pauses)
     assert len(predictions.probabilities) == len(SEVEN)
     assert pauses == [7.0]
 
 
-def test_a_service_that_stays_busy_is_given_up() -> None:
+def test_a_service_that_stays_busy_is_an_error() -> None:
     with pytest.raises(RemoteServiceError, match="was busy 3 times in a row"):
         ask(Stub(lambda _request: problem(503, "The queue is full.")))
 
@@ -116,13 +116,13 @@ def test_a_missing_key_says_where_to_put_it(status: int) -> None:
         ask(Stub(problem(status, "No key.")))
 
 
-def test_a_version_that_changes_meanwhile_is_told() -> None:
+def test_a_version_that_changes_during_the_evaluation_is_an_error() -> None:
     later = {"name": "lentigo", "version": "4"}
     with pytest.raises(RemoteServiceError, match="changed from lentigo 3 to lentigo 4"):
         ask(Stub(always(), always(model=later)))
 
 
-def test_a_service_without_a_model_is_told() -> None:
+def test_a_service_without_a_model_is_an_error() -> None:
     with pytest.raises(RemoteServiceError, match="has no model loaded"):
         ask(Stub(always(), model=None))
 
@@ -130,7 +130,7 @@ def test_a_service_without_a_model_is_told() -> None:
 @pytest.mark.parametrize(
     "model", ["lentigo", {}, MODEL | {"version": "new"}, MODEL | {"created": ""}]
 )
-def test_another_list_of_models_is_told_from_ours(model: object) -> None:
+def test_a_list_of_models_that_is_not_ours_is_an_error(model: object) -> None:
     with pytest.raises(RemoteServiceError, match="does not respond as Lentigo does"):
         ask(Stub(always(), model=model))
 
@@ -145,7 +145,7 @@ def test_another_list_of_models_is_told_from_ours(model: object) -> None:
         httpx.Response(200, json=answer(quality=None)),
     ],
 )
-def test_another_service_is_told_from_ours(strange: httpx.Response) -> None:
+def test_a_response_that_is_not_ours_is_an_error(strange: httpx.Response) -> None:
     with pytest.raises(RemoteServiceError, match="does not respond as Lentigo does"):
         ask(Stub(strange))
 
@@ -155,7 +155,7 @@ def test_an_error_of_the_service_is_quoted() -> None:
         ask(Stub(problem(500, "It broke.")))
 
 
-def test_an_image_that_cannot_be_judged_is_counted_and_scored_all_the_same() -> None:
+def test_an_image_that_cannot_be_assessed_is_counted_and_still_predicted() -> None:
     stub = Stub(always(quality={"accepted": False, "reasons": ["blurred"]}))
     predictions = ask(stub)
     assert {request.url.params["force"] for request in stub.asked} == {"true"}
@@ -163,7 +163,7 @@ def test_an_image_that_cannot_be_judged_is_counted_and_scored_all_the_same() -> 
     assert len(predictions.probabilities) == len(SEVEN)
 
 
-def test_an_address_where_nobody_listens_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_without_a_service_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     # Held, so that no other process can begin to listen on it.
     with socket.socket() as held:
@@ -176,11 +176,11 @@ def test_an_address_where_nobody_listens_is_told(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", ""])
-def test_what_is_no_address_is_told(url: str) -> None:
+def test_an_invalid_address_is_an_error(url: str) -> None:
     with pytest.raises(RemoteServiceError, match="is not the address"), connected_to(url, None):
         pass
 
 
-def test_a_key_goes_with_every_request() -> None:
+def test_the_key_is_sent_with_every_request() -> None:
     with connected_to("http://service.test", "secret") as connection:
         assert connection.client.headers["X-API-Key"] == "secret"

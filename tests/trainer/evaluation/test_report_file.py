@@ -13,33 +13,33 @@ from tests.trainer.evaluation.cards import made_card
 
 
 @pytest.fixture(scope="module")
-def card() -> EvaluationReport:
+def report() -> EvaluationReport:
     return made_card(n=60)
 
 
-def test_answers_are_written_only_when_asked_for(card: EvaluationReport, tmp_path: Path) -> None:
-    write_evaluation_report(tmp_path / "figures.json", card)
-    write_evaluation_report(tmp_path / "all.json", card, with_answers=True)
-    assert read_evaluation_report(tmp_path / "figures.json") == card.without_answers()
-    assert read_evaluation_report(tmp_path / "all.json") == card
+def test_predictions_are_written_only_on_request(report: EvaluationReport, tmp_path: Path) -> None:
+    write_evaluation_report(tmp_path / "figures.json", report)
+    write_evaluation_report(tmp_path / "all.json", report, with_answers=True)
+    assert read_evaluation_report(tmp_path / "figures.json") == report.without_answers()
+    assert read_evaluation_report(tmp_path / "all.json") == report
     assert "ISIC_" not in (tmp_path / "figures.json").read_text()
 
 
-def test_an_answer_has_a_line_of_its_own(card: EvaluationReport, tmp_path: Path) -> None:
-    write_evaluation_report(tmp_path / "all.json", card, with_answers=True)
+def test_each_prediction_has_its_own_line(report: EvaluationReport, tmp_path: Path) -> None:
+    write_evaluation_report(tmp_path / "all.json", report, with_answers=True)
     lines = (tmp_path / "all.json").read_text().splitlines()
     (line,) = [line for line in lines if "ISIC_0000007" in line]
     assert len(json.loads(line.rstrip(","))["probabilities"]) == 7
 
 
-def test_a_set_without_lesions_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_report_without_lesions_is_unchanged_after_reading(tmp_path: Path) -> None:
     bare = made_card(n=40, lesions_known=False)
     write_evaluation_report(tmp_path / "out.json", bare, with_answers=True)
     assert read_evaluation_report(tmp_path / "out.json") == bare
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("no json", "is not JSON"),
         ("[]", "schema version None"),
@@ -48,14 +48,14 @@ def test_a_set_without_lesions_comes_back_as_it_was(tmp_path: Path) -> None:
         ('{"schema_version": 1, "examples": 3}', "not the metrics of an evaluation"),
     ],
 )
-def test_a_file_that_is_no_scorecard_is_refused(text: str, told: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_report_is_refused(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "out.json").write_text(text)
-    with pytest.raises(EvaluationReportError, match=told):
+    with pytest.raises(EvaluationReportError, match=message):
         read_evaluation_report(tmp_path / "out.json")
 
 
-def test_an_answer_of_six_numbers_is_refused(card: EvaluationReport, tmp_path: Path) -> None:
-    values = card.to_json()
+def test_a_prediction_of_six_numbers_is_refused(report: EvaluationReport, tmp_path: Path) -> None:
+    values = report.to_json()
     answers = values["answers"]
     assert isinstance(answers, list)
     assert isinstance(answers[0], dict)

@@ -25,35 +25,35 @@ def found() -> Subgroups:
     return subgroups(people, truth, probabilities, Resampling(lesions, 0, 50))
 
 
-def test_every_image_is_in_one_part_of_each_way(found: Subgroups) -> None:
+def test_every_image_is_in_one_subgroup_of_each_attribute(found: Subgroups) -> None:
     assert list(found) == ["sex", "age", "site", "confirmation"]
     for parts in found.values():
         assert sum(part.n for part in parts.values()) == N
 
 
-def test_parts_are_named_and_what_is_unknown_comes_last(found: Subgroups) -> None:
+def test_subgroups_are_sorted_with_the_unknown_last(found: Subgroups) -> None:
     assert list(found["sex"]) == ["female", "male", "unknown"]
     assert list(found["age"]) == ["00 to 19", "20 to 39", "80 and over", "unknown"]
 
 
-def test_a_part_of_few_images_has_its_n_and_no_figure(found: Subgroups) -> None:
+def test_a_subgroup_of_few_images_has_its_n_and_no_metric(found: Subgroups) -> None:
     few = found["sex"]["unknown"]
     assert few.n == 9
     assert few.accuracy is None
     assert few.reason == "only 9 images; below 10 no figure is given"
 
 
-def test_a_figure_that_rests_on_few_images_is_left_out(found: Subgroups) -> None:
+def test_a_metric_of_few_images_is_left_out(found: Subgroups) -> None:
     truth, _, _ = made_up_answers(2, n=N)
     melanomas = int((truth[:60] == index_of("mel")).sum())
     assert melanomas < 10
-    figure = found["sex"]["female"].melanoma_sensitivity
-    assert figure is not None
-    assert (figure.value, figure.n) == (None, melanomas)
-    assert figure.reason == f"only {melanomas} examples; below 10 no figure is given"
+    estimate = found["sex"]["female"].melanoma_sensitivity
+    assert estimate is not None
+    assert (estimate.value, estimate.n) == (None, melanomas)
+    assert estimate.reason == f"only {melanomas} examples; below 10 no figure is given"
 
 
-def test_a_part_that_is_the_whole_has_its_figures(found: Subgroups) -> None:
+def test_a_subgroup_of_all_images_has_its_metrics(found: Subgroups) -> None:
     truth, probabilities, lesions = made_up_answers(2, n=N)
     whole = found["site"]["back"]
     assert whole.accuracy is not None
@@ -61,11 +61,11 @@ def test_a_part_that_is_the_whole_has_its_figures(found: Subgroups) -> None:
     assert whole.lesions == np.unique(lesions).size
 
 
-def test_accuracy_stands_beside_what_the_parts_own_most_frequent_answer_has(
+def test_the_majority_baseline_is_that_of_the_subgroup(
     found: Subgroups,
 ) -> None:
     truth, _, _ = made_up_answers(2, n=N)
     for part, inside in (("female", slice(60)), ("male", slice(60, 111))):
-        figure = found["sex"][part].majority_baseline
-        assert figure is not None
-        assert figure.value == pytest.approx(np.bincount(truth[inside]).max() / figure.n)
+        estimate = found["sex"][part].majority_baseline
+        assert estimate is not None
+        assert estimate.value == pytest.approx(np.bincount(truth[inside]).max() / estimate.n)

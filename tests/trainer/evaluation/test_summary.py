@@ -9,10 +9,10 @@ from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
 
-def test_every_figure_lies_in_its_interval_and_knows_its_n() -> None:
+def test_every_value_lies_in_its_interval_and_has_its_n() -> None:
     truth, probabilities, lesions = made_up_answers(1, n=600)
     result = evaluate(truth, probabilities, lesions, seed=1)
-    figures = [
+    estimates = [
         result.accuracy,
         result.majority_baseline,
         result.balanced_accuracy,
@@ -23,11 +23,11 @@ def test_every_figure_lies_in_its_interval_and_knows_its_n() -> None:
         *(result.classes[code].recall for code in CODES),
         *(result.classes[code].auc for code in CODES),
     ]
-    for figure in figures:
-        assert figure.value is not None
-        assert figure.low is not None
-        assert figure.high is not None
-        assert figure.low <= figure.value <= figure.high
+    for estimate in estimates:
+        assert estimate.value is not None
+        assert estimate.low is not None
+        assert estimate.high is not None
+        assert estimate.low <= estimate.value <= estimate.high
     assert result.accuracy.n == 600
     assert result.melanoma_sensitivity.n == (truth == index_of("mel")).sum()
     assert result.melanoma_sensitivity == result.classes["mel"].recall
@@ -35,7 +35,7 @@ def test_every_figure_lies_in_its_interval_and_knows_its_n() -> None:
     assert result.majority == "nv"
 
 
-def test_what_is_undefined_is_null_with_a_reason() -> None:
+def test_an_undefined_metric_is_null_with_a_reason() -> None:
     truth = np.array([index_of("nv")] * 9 + [index_of("mel")])
     result = evaluate(truth, certain(*truth), np.arange(10), seed=1)
     missing = result.to_json()["classes"]["df"]["recall"]  # type: ignore[index,call-overload]
@@ -53,7 +53,7 @@ def test_what_is_undefined_is_null_with_a_reason() -> None:
     assert "resamples" in str(result.melanoma_sensitivity.reason)
 
 
-def test_it_survives_being_written_and_read() -> None:
+def test_an_evaluation_is_unchanged_after_writing_and_reading() -> None:
     truth, probabilities, lesions = made_up_answers(2, n=80)
     result = evaluate(truth, probabilities, lesions, seed=3, resamples=50)
     text = json.dumps(result.to_json(), allow_nan=False)

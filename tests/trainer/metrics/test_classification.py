@@ -24,27 +24,29 @@ def metric(truth: LabelArray, probabilities: FloatArray, name: str) -> float:
     return ClassificationMetrics(truth, probabilities).value(name)
 
 
-def test_figures_of_a_case_worked_by_hand() -> None:
+def test_metrics_of_a_case_worked_by_hand() -> None:
     truth = np.array([NV, NV, NV, MEL])
-    answers = certain(NV, NV, MEL, MEL)
-    assert accuracy(truth, answers) == 0.75
-    assert metric(truth, answers, "majority_baseline") == 0.75
+    probabilities = certain(NV, NV, MEL, MEL)
+    assert accuracy(truth, probabilities) == 0.75
+    assert metric(truth, probabilities, "majority_baseline") == 0.75
     assert majority_code(truth) == "nv"
-    assert metric(truth, answers, "recall nv") == pytest.approx(2 / 3)
-    assert metric(truth, answers, "precision mel") == 0.5
-    assert metric(truth, answers, "melanoma_sensitivity") == 1
-    assert balanced_accuracy(truth, answers) == pytest.approx(5 / 6)
-    assert metric(truth, answers, "malignant_auc") == pytest.approx((2 + 0.5) / 3)
-    assert metric(truth, answers, "brier") == pytest.approx(2 / 4)
-    assert metric(truth, answers, "log_loss") == pytest.approx(-np.log(np.finfo(float).eps) / 4)
-    assert confusion_matrix(truth, answers)[NV, MEL] == 1
+    assert metric(truth, probabilities, "recall nv") == pytest.approx(2 / 3)
+    assert metric(truth, probabilities, "precision mel") == 0.5
+    assert metric(truth, probabilities, "melanoma_sensitivity") == 1
+    assert balanced_accuracy(truth, probabilities) == pytest.approx(5 / 6)
+    assert metric(truth, probabilities, "malignant_auc") == pytest.approx((2 + 0.5) / 3)
+    assert metric(truth, probabilities, "brier") == pytest.approx(2 / 4)
+    assert metric(truth, probabilities, "log_loss") == pytest.approx(
+        -np.log(np.finfo(float).eps) / 4
+    )
+    assert confusion_matrix(truth, probabilities)[NV, MEL] == 1
 
 
-def test_figures_agree_with_scikit_learn() -> None:
+def test_metrics_agree_with_scikit_learn() -> None:
     truth, probabilities, _ = made_up_answers(3)
-    answers = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1)
     report = sklearn.metrics.classification_report(
-        truth, answers, target_names=CODES, output_dict=True
+        truth, predicted, target_names=CODES, output_dict=True
     )
     assert accuracy(truth, probabilities) == pytest.approx(report["accuracy"])
     for code in CODES:
@@ -55,7 +57,7 @@ def test_figures_agree_with_scikit_learn() -> None:
             report[code]["precision"]
         )
     assert balanced_accuracy(truth, probabilities) == pytest.approx(
-        sklearn.metrics.balanced_accuracy_score(truth, answers)
+        sklearn.metrics.balanced_accuracy_score(truth, predicted)
     )
     for name, expected in {
         "brier": np.square(probabilities - np.eye(7)[truth]).sum(axis=1).mean(),
@@ -72,29 +74,29 @@ def test_figures_agree_with_scikit_learn() -> None:
 
 
 def test_a_class_asked_for_without_an_example_is_an_error() -> None:
-    truth, answers = np.array([NV, MEL]), certain(NV, MEL)
+    truth, probabilities = np.array([NV, MEL]), certain(NV, MEL)
     with pytest.raises(EmptyClassError, match="no example of df"):
-        metric(truth, answers, "recall df")
+        metric(truth, probabilities, "recall df")
     with pytest.raises(EmptyClassError, match="no example of df"):
-        balanced_accuracy(truth, answers, ["nv", "df"])
+        balanced_accuracy(truth, probabilities, ["nv", "df"])
     with pytest.raises(EmptyClassError, match="no example of df"):
-        metric(truth, answers, "auc df")
+        metric(truth, probabilities, "auc df")
 
 
-def test_balanced_accuracy_speaks_of_the_classes_present() -> None:
-    truth, answers = np.array([NV, NV, MEL]), certain(NV, NV, NV)
+def test_balanced_accuracy_averages_over_the_classes_present() -> None:
+    truth, probabilities = np.array([NV, NV, MEL]), certain(NV, NV, NV)
     assert present_codes(truth) == ("mel", "nv")
-    assert balanced_accuracy(truth, answers) == 0.5
+    assert balanced_accuracy(truth, probabilities) == 0.5
 
 
-def test_a_curve_needs_both_sides() -> None:
+def test_an_auc_needs_positive_and_negative_examples() -> None:
     with pytest.raises(EmptyClassError, match="anything but nv"):
         metric(np.array([NV]), certain(NV), "auc nv")
     with pytest.raises(EmptyClassError, match="a malignancy"):
         metric(np.array([NV]), certain(NV), "malignant_auc")
 
 
-def test_precision_of_a_class_never_answered_is_an_error() -> None:
+def test_precision_of_a_class_never_predicted_is_an_error() -> None:
     with pytest.raises(MetricError, match="No answer names df"):
         metric(np.array([NV]), certain(NV), "precision df")
 
@@ -113,7 +115,7 @@ def test_precision_of_a_class_never_answered_is_an_error() -> None:
         (np.array([0]), np.array([[2.0, -1, 0, 0, 0, 0, 0]]), "outside 0..1"),
     ],
 )
-def test_arrays_that_cannot_be_right_are_refused(
+def test_arrays_of_another_shape_or_range_are_refused(
     truth: LabelArray, probabilities: FloatArray, complaint: str
 ) -> None:
     with pytest.raises(MetricError, match=complaint):

@@ -47,14 +47,14 @@ def test_nineteen_of_twenty_are_ninety_five_per_cent() -> None:
     assert specificity_at(0.95, positive, score, np.ones((1, 21)))[0] == 1.0
 
 
-def test_what_a_resample_lacks_is_undefined() -> None:
+def test_a_resample_without_positives_or_negatives_is_undefined() -> None:
     positive, score = np.array([True, False]), np.array([0.9, 0.1])
     weights = np.array([[0.0, 1.0], [1.0, 0.0]])
     assert np.isnan(average_precision(positive, score, weights)[0])
     assert np.isnan(specificity_at(0.9, positive, score, weights)).all()
 
 
-def test_risk_is_the_error_among_the_surest() -> None:
+def test_risk_is_the_error_among_the_most_confident() -> None:
     confidence = np.array([0.9, 0.8, 0.7, 0.6])
     wrong = np.array([False, True, False, True])
     coverages = np.array([0.25, 0.5, 0.75, 1.0])

@@ -202,8 +202,8 @@ def choose_abstention(
     )
     return Abstention(
         threshold,
-        f"highest threshold that keeps at least {coverage:.0%} of the predictions of each engine named "
-        f"here, on {chosen_on}; {performance}",
+        f"highest threshold that keeps at least {coverage:.0%} of the predictions of each engine "
+        f"named here, on {chosen_on}; {performance}",
     )
 
 
