@@ -1,10 +1,10 @@
-"""How many pictures without a lesion a version refuses as unlike what it learnt from.
+"""How many images without a lesion a version refuses as out of distribution.
 
     .venv/bin/python benchmarks/refusing.py --model models --photographs /usr/share/backgrounds
 
-Draws pages, charts, patterns and noise, and reads every image below the folders given, each folder
-a kind of its own: photographs of anything but lesions. Asks every engine that may serve, as the
-service would, and says what telling costs. Which packages have photographs that were used, and what
+Draws pages, charts, patterns and noise, and reads every image below the given folders, each folder
+a kind of its own: photographs of anything but lesions. Runs every engine that may serve, as the
+service would, and prints what computing the score costs. Which packages have photographs that were used, and what
 came out, is in docs/decisions/0015-out-of-distribution-by-mahalanobis-distance.md.
 """
 
@@ -23,7 +23,7 @@ from lentigo_engines.base import Images
 from lentigo_trainer.evaluation.evaluate import open_version
 from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.system.progress import SilentProgress
-from refusing_cost import cost_of_telling
+from refusing_cost import cost_of_scoring
 from refusing_pictures import KINDS, drawn
 
 SEED: Final = 7
@@ -31,23 +31,23 @@ _SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
 
 def main() -> None:
-    """Measure one version."""
+    """Evaluate one version."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_AsWritten)
     parser.add_argument("--model", type=Path, default=Path("models"), help="a version, or models")
     parser.add_argument("--photographs", type=Path, nargs="*", default=[], metavar="FOLDER")
     parser.add_argument("--most", type=int, default=100, help="images of a folder, at most")
-    parser.add_argument("--drawn", type=int, default=25, help="pictures of each kind drawn")
+    parser.add_argument("--drawn", type=int, default=25, help="drawn images of each kind")
     parser.add_argument("--runs", type=int, default=300, help="timed runs of each engine")
-    given = parser.parse_args()
-    version = open_version(given.model)
+    options = parser.parse_args()
+    version = open_version(options.model)
     if version.manifest.unlikeness is None:
-        parser.error(f"{version.path} does not tell how unlike its training images a picture is.")
-    kinds = {kind: as_read(drawn(draw, given.drawn, SEED)) for kind, draw in KINDS.items()}
-    for folder in given.photographs:
-        kinds[str(folder)] = as_read(photographs(folder, given.most))
+        parser.error(f"{version.path} does not compute how unlike its training images an image is.")
+    kinds = {kind: as_read(drawn(draw, options.drawn, SEED)) for kind, draw in KINDS.items()}
+    for folder in options.photographs:
+        kinds[str(folder)] = as_read(photographs(folder, options.most))
     for engine in engines_of(version.manifest):
         report(engine, version.path, version.manifest.unlikeness.limit, kinds)
-        print(cost_of_telling(engine, version.path, given.runs))
+        print(cost_of_scoring(engine, version.path, options.runs))
 
 
 class _AsWritten(argparse.RawDescriptionHelpFormatter):
@@ -67,8 +67,8 @@ def photographs(folder: Path, most: int) -> Iterator[bytes]:
         yield files[place].read_bytes()
 
 
-def as_read(encoded: Iterator[bytes]) -> Images:
-    """What of it the service would read; it refuses the others for another reason."""
+def as_read(encoded: Iterator[bytes]) -> Pixels:
+    """Return what the service would read; it refuses the others for another reason."""
     pixels = []
     for data in encoded:
         try:
@@ -78,26 +78,26 @@ def as_read(encoded: Iterator[bytes]) -> Images:
     return np.stack(pixels) if pixels else np.empty((0, 224, 224, 3), np.uint8)
 
 
-def report(engine: EngineName, path: Path, limit: float, kinds: dict[str, Images]) -> None:
+def report(engine: EngineName, path: Path, threshold: float, kinds: dict[str, Pixels]) -> None:
     """Print how many of each kind an engine refuses."""
     file = LITERT_FILES.get(engine, "saved_model.pb")
-    print(f"\n{engine} ({file}), limit {limit:.3f}\n")
-    print("| Kind | Pictures | Refused | Share, 95 % interval |\n| --- | ---: | ---: | --- |")
+    print(f"\n{engine} ({file}), threshold {threshold:.3f}\n")
+    print("| Kind | Images | Refused | Share, 95 % interval |\n| --- | ---: | ---: | --- |")
     total = refused = 0
     for kind, pixels in kinds.items():
         if not len(pixels):
             continue
-        told = predict_with(engine, path, pixels, SilentProgress()).unlikeness
-        if told is None:
+        scores = answers_of(engine, path, pixels, SilentProgress()).unlikeness
+        if scores is None:
             raise SystemExit(f"{path / file} lacks the output unlikeness that its manifest names.")
-        above = int(np.count_nonzero(told > limit))
+        above = int(np.count_nonzero(scores > threshold))
         print(f"| {kind} | {len(pixels)} | {above} | {share(above, len(pixels))} |")
         total, refused = total + len(pixels), refused + above
     print(f"| all | {total} | {refused} | {share(refused, total)} |\n")
 
 
 def share(part: int, n: int) -> str:
-    """A share with its interval by Wilson's score (JASA 22, 1927), which holds at 0 and 1 too."""
+    """Return a share with its interval by Wilson's score (JASA 22, 1927), which holds at 0 and 1 too."""
     z = 1.96
     centre = (part + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * np.sqrt(part * (n - part) / n + z**2 / 4)

@@ -1,4 +1,4 @@
-"""What telling unlikeness costs: an engine beside itself with that output cut away."""
+"""What the out-of-distribution score costs: an engine with and without that output."""
 
 import os
 from collections.abc import Callable
@@ -20,8 +20,8 @@ _WARM_UP: Final = 20
 Run = Callable[[], object]
 
 
-def cost_of_telling(engine: EngineName, version: Path, runs: int) -> str:
-    """Time both in turn on one image, so that whatever else the machine does slows both down."""
+def cost_of_scoring(engine: EngineName, version: Path, runs: int) -> str:
+    """Time both in turn on one image, so that other load on the machine slows both down."""
     image = golden_images(1, 1)
     if engine == "savedmodel":
         pair = _saved_model_pair(version, image)
@@ -30,11 +30,11 @@ def cost_of_telling(engine: EngineName, version: Path, runs: int) -> str:
     for run in pair * _WARM_UP:
         run()
     times = np.array([[_milliseconds(run) for run in pair] for _ in range(runs)])
-    told, untold = np.median(times, axis=0)
+    with_score, without = np.median(times, axis=0)
     difference = np.median(times[:, 0] - times[:, 1])
     return (
-        f"{engine}: {told:.3f} ms an image with it, {untold:.3f} ms without, medians of {runs}; "
-        f"the median difference is {difference:+.3f} ms, {difference / untold:+.1%}"
+        f"{engine}: {with_score:.3f} ms an image with it, {without:.3f} ms without, medians of {runs}; "
+        f"the median difference is {difference:+.3f} ms, {difference / without:+.1%}"
     )
 
 
@@ -49,13 +49,13 @@ def _saved_model_pair(version: Path, image: np.ndarray) -> tuple[Run, Run]:
     pixels = tf.constant(image)
 
     def timed(kept: tuple[str, ...]) -> Run:
-        def answer(given: tf.Tensor) -> list[tf.Tensor]:
-            # Asked by way of `loaded`, which must live as long as its signature.
-            told = loaded.signatures[_SIGNATURE](image=given)
-            return [told[name] for name in kept]
+        def predict(pixels: tf.Tensor) -> list[tf.Tensor]:
+            # Called through `loaded`, which must live as long as its signature.
+            outputs = loaded.signatures[_SIGNATURE](image=pixels)
+            return [outputs[name] for name in kept]
 
-        # What no output needs is cut away when the call is built into this function.
-        run = tf.function(answer, autograph=False)
+        # Operations that no output needs are pruned when this function is traced.
+        run = tf.function(predict, autograph=False)
         return lambda: [each.numpy() for each in run(pixels)]
 
     names = tuple(loaded.signatures[_SIGNATURE].structured_outputs)
@@ -74,7 +74,7 @@ def _litert_pair(file: Path, image: np.ndarray) -> tuple[Run, Run]:
 
 
 def _without_it(model: bytes) -> bytes:
-    """Take an output out of a LiteRT model, and every operation that serves it alone."""
+    """Remove an output from a LiteRT model, and every operation that only it needs."""
     parsed: Any = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
     graph, signature = parsed.subgraphs[0], parsed.signatureDefs[0]
     place = {each.name.decode(): each.tensorIndex for each in signature.outputs}[_OUTPUT]
