@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/refusing.py --model models --photographs /usr/share/backgrounds
 
-Draws pages, charts, patterns and noise, and reads every image below the given folders, each folder
+Draws pages, charts, patterns and noise, and reads every image below the given folders, each of them
 a kind of its own: photographs of anything but lesions. Runs every engine that may serve, as the
-service would, and prints what computing the score costs. Which packages have photographs that were used, and what
-came out, is in docs/decisions/0015-out-of-distribution-by-mahalanobis-distance.md.
+service would, and prints what computing the score costs. The photographs that were used, and
+the results, are in docs/decisions/0015-out-of-distribution-by-mahalanobis-distance.md.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def report(engine: EngineName, path: Path, threshold: float, kinds: dict[str, Pi
 
 
 def share(part: int, n: int) -> str:
-    """Return a share with its interval by Wilson's score (JASA 22, 1927), which holds at 0 and 1 too."""
+    """Format a share with its interval by Wilson's score (JASA 22, 1927), also valid at 0 and 1."""
     z = 1.96
     centre = (part + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * np.sqrt(part * (n - part) / n + z**2 / 4)

@@ -33,8 +33,9 @@ def cost_of_scoring(engine: EngineName, version: Path, runs: int) -> str:
     with_score, without = np.median(times, axis=0)
     difference = np.median(times[:, 0] - times[:, 1])
     return (
-        f"{engine}: {with_score:.3f} ms an image with it, {without:.3f} ms without, medians of {runs}; "
-        f"the median difference is {difference:+.3f} ms, {difference / without:+.1%}"
+        f"{engine}: {with_score:.3f} ms an image with it, {without:.3f} ms without, "
+        f"medians of {runs}; the median difference is {difference:+.3f} ms, "
+        f"{difference / without:+.1%}"
     )
 
 

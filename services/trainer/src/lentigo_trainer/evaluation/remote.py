@@ -246,7 +246,7 @@ class RemoteService:
             )
         return RemotePredictions(served, np.array(rows), tuple(refused))
 
-    def _predict_one(self, read: ImageReader) -> "_Prediction | str":
+    def _predict_one(self, read: ImageReader) -> _Prediction | str:
         """Return the prediction for one image, or what is wrong with the image."""
         try:
             data = read()
