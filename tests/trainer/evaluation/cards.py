@@ -1,4 +1,4 @@
-"""Made-up scorecards, for tests of what is made from them."""
+"""Made-up evaluation reports, for tests of what is built on them."""
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ def made_card(
     refused: int | None = None,
     named: str = "",
 ) -> EvaluationReport:
-    """Measure made-up answers about made-up images."""
+    """Evaluate made-up predictions for made-up images."""
     images = made_set(n, lesions_known, seed, named)
     found = manifest or made_manifest()
     answers = made_answers(images, skill)

@@ -38,7 +38,7 @@ def image_set(truth: "np.ndarray[tuple[int], np.dtype[np.int64]]", lesions: obje
 
 
 @pytest.fixture(scope="module")
-def card() -> EvaluationReport:
+def report() -> EvaluationReport:
     truth, probabilities, lesions = made_up_answers(1, n=N)
     manifest = made_manifest(calibration=Calibration(method="temperature", temperature=1.5))
     images = image_set(truth, lesions)
@@ -49,16 +49,16 @@ def card() -> EvaluationReport:
 def bare() -> EvaluationReport:
     """Two classes, of unknown lesions, by a service of unknown calibration."""
     truth = np.array([5] * 9 + [4])
-    said = "not checked: made up"
+    leakage = "not checked: made up"
     images = image_set(truth, None)
-    return score(SUBJECT, images, said, certain(*truth), None, 0, truth == 4, resamples=50)
+    return score(SUBJECT, images, leakage, certain(*truth), None, 0, truth == 4, resamples=50)
 
 
-def test_figures_stand_under_the_names_that_the_manifest_has(card: EvaluationReport) -> None:
+def test_metrics_have_the_names_of_the_manifest(report: EvaluationReport) -> None:
     truth, probabilities, lesions = made_up_answers(1, n=N)
-    figures = evaluate(truth, probabilities, lesions, 0, 50).to_json()
-    written = card.to_json()
-    assert {name: written[name] for name in figures} == figures
+    metrics = evaluate(truth, probabilities, lesions, 0, 50).to_json()
+    written = report.to_json()
+    assert {name: written[name] for name in metrics} == metrics
     assert written["schema_version"] == 1
     assert written["notice"] == RESEARCH_NOTICE
     assert written["overlap"] == "none: made up"
@@ -79,43 +79,43 @@ def test_an_empty_class_is_undefined_and_named_beside_the_average(bare: Evaluati
     assert bare.diagnoses["df"].sensitivity.reason == "There is no image of df."
 
 
-def test_the_page_shows_every_figure_and_every_picture(
-    card: EvaluationReport, tmp_path: Path
+def test_the_page_shows_every_metric_and_every_plot(
+    report: EvaluationReport, tmp_path: Path
 ) -> None:
-    write_page(tmp_path / "page", card)
+    write_page(tmp_path / "page", report)
     text = (tmp_path / "page" / "index.html").read_text()
-    pictures = {path.name for path in (tmp_path / "page").glob("*.png")}
-    assert pictures == {
+    plots = {path.name for path in (tmp_path / "page").glob("*.png")}
+    assert plots == {
         "confusion.png",
         "diagnoses.png",
         "reliability.png",
         "reliability-before.png",
         "risk-coverage.png",
     }
-    assert all(f'src="{name}"' in text for name in pictures)
+    assert all(f'src="{name}"' in text for name in plots)
     assert RESEARCH_NOTICE in text
     assert all(f'<th scope="row">{code}</th>' in text for code in CODES)
     assert "By sex" in text
     assert "bootstrap over lesions" in text
     assert "&lt;made up&gt;" in text
     assert "<made up>" not in text
-    # Whoever shares a page shares no image's name with it.
-    figures = card.without_answers().to_json()
-    assert json.loads((tmp_path / "page" / "evaluation.json").read_text()) == figures
+    # A shared page must not share the names of images.
+    metrics = report.without_answers().to_json()
+    assert json.loads((tmp_path / "page" / "evaluation.json").read_text()) == metrics
 
 
-def test_sentences_say_what_was_asked_and_what_was_drawn(
-    card: EvaluationReport, bare: EvaluationReport
+def test_sentences_name_the_version_and_what_was_resampled(
+    report: EvaluationReport, bare: EvaluationReport
 ) -> None:
-    said, said_bare = " ".join(sentences(card)), " ".join(sentences(bare))
-    assert "asked in process (engine savedmodel) about 150 images of" in said
-    assert "bootstrap over lesions" in said
-    assert "about 10 images." in said_bare
-    assert "bootstrap over images" in said_bare
-    assert "not checked: made up" in said_bare
+    text, text_bare = " ".join(sentences(report)), " ".join(sentences(bare))
+    assert "asked in process (engine savedmodel) about 150 images of" in text
+    assert "bootstrap over lesions" in text
+    assert "about 10 images." in text_bare
+    assert "bootstrap over images" in text_bare
+    assert "not checked: made up" in text_bare
 
 
-def test_a_page_of_little_says_what_is_missing(bare: EvaluationReport, tmp_path: Path) -> None:
+def test_a_page_names_what_is_missing(bare: EvaluationReport, tmp_path: Path) -> None:
     write_page(tmp_path, bare)
     text = (tmp_path / "index.html").read_text()
     assert "not checked: made up" in text
