@@ -70,7 +70,7 @@ def test_a_version_beside_it_is_called_by_its_name_unless_told(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--beside", "elsewhere.json"], "cannot be compared"),
+        (["--beside", "elsewhere.json"], "cannot stand beside each other"),
         (["--also", "paper.json"], "the card is of lentigo 1"),
         (["--also", "missing.json"], "cannot be read"),
     ],

@@ -80,7 +80,7 @@ class Connection:
             )
         if response.status_code != httpx.codes.OK:
             raise RemoteServiceError(
-                f"{response.request.url} responseed {response.status_code}: {detail_of(response)}"
+                f"{response.request.url} answered {response.status_code}: {detail_of(response)}"
             )
         try:
             found = response.json()
