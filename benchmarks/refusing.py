@@ -67,7 +67,7 @@ def photographs(folder: Path, most: int) -> Iterator[bytes]:
         yield files[place].read_bytes()
 
 
-def as_read(encoded: Iterator[bytes]) -> Pixels:
+def as_read(encoded: Iterator[bytes]) -> Images:
     """Return what the service would read; it refuses the others for another reason."""
     pixels = []
     for data in encoded:
@@ -78,7 +78,7 @@ def as_read(encoded: Iterator[bytes]) -> Pixels:
     return np.stack(pixels) if pixels else np.empty((0, 224, 224, 3), np.uint8)
 
 
-def report(engine: EngineName, path: Path, threshold: float, kinds: dict[str, Pixels]) -> None:
+def report(engine: EngineName, path: Path, threshold: float, kinds: dict[str, Images]) -> None:
     """Print how many of each kind an engine refuses."""
     file = LITERT_FILES.get(engine, "saved_model.pb")
     print(f"\n{engine} ({file}), threshold {threshold:.3f}\n")
@@ -87,7 +87,7 @@ def report(engine: EngineName, path: Path, threshold: float, kinds: dict[str, Pi
     for kind, pixels in kinds.items():
         if not len(pixels):
             continue
-        scores = answers_of(engine, path, pixels, SilentProgress()).unlikeness
+        scores = predict_with(engine, path, pixels, SilentProgress()).unlikeness
         if scores is None:
             raise SystemExit(f"{path / file} lacks the output unlikeness that its manifest names.")
         above = int(np.count_nonzero(scores > threshold))

@@ -14,6 +14,10 @@ NONE_FLAWED = np.zeros(3, bool)
 FIRST_FLAWED = np.array([True, False, False])
 
 
+def no_map(n: int) -> Floats:
+    return np.zeros((n, 1, 1, 7), np.float32)
+
+
 def outputs(*unlikeness: float) -> Prediction:
     probabilities = certain(*[5] * len(unlikeness)).astype(np.float32)
     return Prediction(probabilities, no_map(len(probabilities)), np.array(unlikeness, np.float32))
