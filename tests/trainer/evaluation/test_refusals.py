@@ -20,7 +20,7 @@ def no_map(n: int) -> Floats:
 
 def outputs(*unlikeness: float) -> Prediction:
     probabilities = certain(*[5] * len(unlikeness)).astype(np.float32)
-    return Prediction(probabilities, no_map(len(unlikeness)), np.array(unlikeness, np.float32))
+    return Prediction(probabilities, no_map(len(probabilities)), np.array(unlikeness, np.float32))
 
 
 def test_images_above_the_threshold_are_refused_and_one_at_it_is_not() -> None:
