@@ -226,7 +226,7 @@ class EvaluationReport(BaseModel):
             raise MetricError(f"These are not the metrics of an evaluation: {error}") from error
 
 
-def score(
+def score(  # noqa: PLR0913, PLR0917 - what is known of the answers, and how to resample
     subject: EvaluatedModel,
     images: ImageSet,
     overlap: str,
@@ -235,6 +235,7 @@ def score(
     seed: int,
     refused: Refused | None = None,
     resamples: int = RESAMPLES,
+    evaluation: Evaluation | None = None,
 ) -> EvaluationReport:
     """Measure everything, with 95 % intervals.
 
@@ -248,13 +249,15 @@ def score(
         refused: for each image, whether it was judged only when told to, bool [n]; None where
             it refuses nothing.
         resamples: how many resamples the intervals rest on.
+        evaluation: of these very probabilities by this seed, if it was computed before.
 
     Raises:
         MetricError: answers of another shape or range.
     """
     truth, answers = validate_predictions(images.truth, probabilities)
     resampling = Resampling(images.groups, seed, resamples)
-    evaluation = evaluate(truth, answers, images.groups, seed, resamples)
+    if evaluation is None:
+        evaluation = evaluate(truth, answers, images.groups, seed, resamples)
     people = images.people
     return EvaluationReport(
         subject=subject,

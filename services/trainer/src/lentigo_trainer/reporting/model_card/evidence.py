@@ -21,6 +21,7 @@ from lentigo_trainer.evaluation.exported_model import ModelOutputs, saved_model_
 from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION, ImageSet
 from lentigo_trainer.evaluation.referral import Refused, refused_by
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
+from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.system.progress import Progress
 
 
@@ -119,7 +120,7 @@ def _count(card: EvaluationReport) -> str:
     return f"{card.evaluation.examples:,} images"
 
 
-APART: Final = "none: the split that trained it keeps these lesions apart."
+NO_OVERLAP: Final = "none: the split that trained it keeps these lesions apart."
 
 
 def evaluate_candidate(
@@ -127,51 +128,70 @@ def evaluate_candidate(
     manifest: Manifest,
     prepared: Prepared,
     rows: TrainingRows,
-    validation: ModelOutputs,
+    validation_outputs: ModelOutputs,
     progress: Progress,
+    validation_evaluation: Evaluation | None = None,
 ) -> Evidence:
-    """Measure a candidate on the hold-out, if its recipe keeps one, and on the validation images.
+    """Evaluate a candidate on the hold-out, if its recipe keeps one, and on the validation images.
 
     Args:
         files: the candidate's, with its SavedModel.
         manifest: of the candidate.
         prepared: the data set.
         rows: which images trained it and which did not.
-        validation: what it said of the validation images.
-        progress: told how many images are done.
+        validation_outputs: of the SavedModel, for the validation images.
+        progress: receives how many images are done.
+        validation_evaluation: of these outputs, if it was computed before.
 
     Returns:
-        The figures, those on the hold-out first.
+        The evaluations, the one on the hold-out first.
 
     Raises:
         DamagedVersionError: the SavedModel cannot be loaded.
     """
-    chosen = _image_set(VALIDATION.description, prepared, rows.whole.validation)
-    cards = [_scored(manifest, chosen, validation, _flawed(prepared, rows.whole.validation))]
-    if len(rows.hold_out):
-        said = saved_model_outputs(files, prepared.images[rows.hold_out], progress)
-        held_out = _image_set(HOLD_OUT.description, prepared, rows.hold_out)
-        cards.insert(0, _scored(manifest, held_out, said, _flawed(prepared, rows.hold_out)))
-    main, *further = cards
-    return validate_evidence(manifest, main, further)
+    validation = _report(
+        manifest,
+        VALIDATION.description,
+        prepared,
+        rows.whole.validation,
+        validation_outputs,
+        validation_evaluation,
+    )
+    if not len(rows.hold_out):
+        return validate_evidence(manifest, validation)
+    hold_out_outputs = saved_model_outputs(files, prepared.images[rows.hold_out], progress)
+    hold_out = _report(manifest, HOLD_OUT.description, prepared, rows.hold_out, hold_out_outputs)
+    return validate_evidence(manifest, hold_out, [validation])
+
+
+def _report(
+    manifest: Manifest,
+    description: str,
+    prepared: Prepared,
+    rows: Rows,
+    outputs: ModelOutputs,
+    evaluation: Evaluation | None = None,
+) -> EvaluationReport:
+    return score(
+        evaluated_model(manifest, manifest.version),
+        _image_set(description, prepared, rows),
+        NO_OVERLAP,
+        outputs.probabilities,
+        manifest,
+        EVALUATION_SEED,
+        refused_by(manifest.unlikeness, outputs, _unfit(prepared, rows)),
+        evaluation=evaluation,
+    )
 
 
 def _image_set(description: str, prepared: Prepared, rows: Rows) -> ImageSet:
-    people = prepared.records.iloc[rows]
-    # The pixels are at hand already, so nothing is read from its source again.
-    names, truth = tuple(people["image_id"]), np.asarray(prepared.labels[rows])
-    return ImageSet(description, names, truth, (), people, prepared.records)
+    records = prepared.records.iloc[rows]
+    names, truth = tuple(records["image_id"]), np.asarray(prepared.labels[rows])
+    # Without readers: the model's outputs are known already, so no image is read again.
+    return ImageSet(description, names, truth, (), records, prepared.records)
 
 
-def _flawed(prepared: Prepared, rows: Rows) -> Refused:
-    # How large they were was not kept; an image too small to be judged is none of HAM10000.
-    pictures = (prepared.images[row] for row in rows)
-    return np.array([bool(quality_issues(each, LEAST_SIDE, LEAST_SIDE)) for each in pictures])
-
-
-def _scored(
-    manifest: Manifest, images: ImageSet, said: ModelOutputs, flawed: Refused
-) -> EvaluationReport:
-    subject = evaluated_model(manifest, manifest.version)
-    refused = refused_by(manifest.unlikeness, said, flawed)
-    return score(subject, images, APART, said.probabilities, manifest, EVALUATION_SEED, refused)
+def _unfit(prepared: Prepared, rows: Rows) -> Refused:
+    # Original sizes were not kept; no image of HAM10000 is too small to judge.
+    images = (prepared.images[row] for row in rows)
+    return np.array([bool(quality_issues(each, LEAST_SIDE, LEAST_SIDE)) for each in images])
