@@ -203,7 +203,7 @@ def _per_cent(share: float) -> str:
     return "<1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
-def pictures(card: EvaluationReport) -> dict[str, tuple[str, bytes]]:
+def evaluation_plots(card: EvaluationReport) -> dict[str, tuple[str, bytes]]:
     """Draw every picture: file name, what it shows in words, and its bytes."""
     found = {
         "confusion.png": ("Truths against answers", confusion(card.evaluation)),
