@@ -151,7 +151,11 @@ def _make_reproducible(seed: int) -> None:
 
 def _calibrate(trained: TrainedNetwork, rows: TrainingRows) -> Calibration:
     """Fit temperatures on the tuning images; a recipe without any leaves the logits as they are."""
-    return calibration_on(*trained.validation_logits(), TUNING_SET) if len(rows.tuning) else UNCALIBRATED
+    return (
+        calibration_on(*trained.validation_logits(), TUNING_SET)
+        if len(rows.tuning)
+        else UNCALIBRATED
+    )
 
 
 def _fit_detector(
