@@ -1,10 +1,6 @@
-"""The pictures of a report, as PNG bytes.
+"""The plots of run reports, evaluation pages (PNG) and model cards (SVG), as bytes.
 
-`canvas` says how they are drawn.
-
-The pictures of a scorecard's page, as PNG bytes; `canvas` says how they are drawn.
-
-The pictures beside a model card, as SVG; `canvas` says how they are drawn.
+`style` sets how they look.
 """
 
 from collections.abc import Sequence

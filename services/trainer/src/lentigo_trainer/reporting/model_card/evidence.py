@@ -1,7 +1,4 @@
-"""What a model card rests on: a version's manifest, and figures that fit it and each other.
-
-The figures of a candidate at the end of its training, on every image that was held back.
-"""
+"""What a model card rests on: a version's manifest, and evaluations that fit it and each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +28,7 @@ class Other:
 
     Attributes:
         label: what the card calls it.
-        figures: its scorecard.
+        figures: its evaluation.
     """
 
     label: str
@@ -59,9 +56,9 @@ class Evidence:
         """The version's figures, on every set of images."""
         return (self.main, *self.further)
 
-    def beside(self, card: EvaluationReport) -> tuple[Other, ...]:
-        """Give the other versions that were measured on the same images."""
-        return tuple(each for each in self.others if each.figures.image_set == card.image_set)
+    def beside(self, report: EvaluationReport) -> tuple[Other, ...]:
+        """Return the other versions that were measured on the same images."""
+        return tuple(each for each in self.others if each.figures.image_set == report.image_set)
 
 
 def validate_evidence(
@@ -70,22 +67,22 @@ def validate_evidence(
     further: Sequence[EvaluationReport] = (),
     others: Sequence[Other] = (),
 ) -> Evidence:
-    """Put figures together that belong together.
+    """Check that the evaluations belong together.
 
     Raises:
-        ScorecardError: figures of another version than the manifest's, two of the same images, or
-            another version's on images that this one was not measured on.
+        EvaluationReportError: metrics of another version than the manifest's, two of the same
+            images, or another version's on images that this one was not measured on.
     """
     evidence = Evidence(manifest, main, tuple(further), tuple(others))
-    for card in evidence.sets:
-        if not _is_of(manifest, card):
+    for report in evidence.sets:
+        if not _is_of(manifest, report):
             raise EvaluationReportError(
-                f"The figures on {card.images} are those of {card.subject.named}, trained "
-                f"{card.subject.created}; the card is of {manifest.name} {manifest.version}, "
+                f"The figures on {report.images} are those of {report.subject.named}, trained "
+                f"{report.subject.created}; the card is of {manifest.name} {manifest.version}, "
                 f"trained {manifest.created.isoformat()}. Measure that version, or name the other "
                 "with --model."
             )
-    measured = {card.image_set: card for card in evidence.sets}
+    measured = {report.image_set: report for report in evidence.sets}
     if len(measured) < len(evidence.sets):
         raise EvaluationReportError(
             f"Two of the evaluations are of the same images ({main.images} or others). Give each "
@@ -107,8 +104,8 @@ def validate_evidence(
     return evidence
 
 
-def _is_of(manifest: Manifest, card: EvaluationReport) -> bool:
-    subject = card.subject
+def _is_of(manifest: Manifest, report: EvaluationReport) -> bool:
+    subject = report.subject
     return (subject.name, subject.version, datetime.fromisoformat(subject.created)) == (
         manifest.name,
         manifest.version,
@@ -116,8 +113,8 @@ def _is_of(manifest: Manifest, card: EvaluationReport) -> bool:
     )
 
 
-def _count(card: EvaluationReport) -> str:
-    return f"{card.evaluation.examples:,} images"
+def _count(report: EvaluationReport) -> str:
+    return f"{report.evaluation.examples:,} images"
 
 
 NO_OVERLAP: Final = "none: the split that trained it keeps these lesions apart."
