@@ -9,7 +9,7 @@ from PIL import Image
 from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark import plots
 from lentigo_trainer.benchmark.records import Benchmark, BenchmarkResult
-from lentigo_trainer.benchmark.report import page, read_report, write_report
+from lentigo_trainer.benchmark.report import read_report, report_page, write_report
 from lentigo_trainer.errors import MetricError
 from tests.trainer.benchmark.made_up import made_benchmark, made_measured
 
@@ -56,7 +56,7 @@ def test_every_picture_of_the_page_is_there_and_is_told_in_words(folder: Path) -
 
 
 def test_the_papers_figures_stand_beside_ours(benchmark: Benchmark) -> None:
-    text = page(benchmark)
+    text = report_page(benchmark)
     assert rows(text, "MobileNet, paper") == [
         ["MobileNet, paper", "20", "14.6", "95.37 %", "0.1258", "89.77 %", "0.3520"]
     ]
@@ -65,35 +65,35 @@ def test_the_papers_figures_stand_beside_ours(benchmark: Benchmark) -> None:
 
 
 def test_a_time_that_was_not_kept_is_not_guessed(benchmark: Benchmark) -> None:
-    assert rows(page(benchmark), "VGG16, here")[0][2] == "not measured"
+    assert rows(report_page(benchmark), "VGG16, here")[0][2] == "not measured"
 
 
 def test_what_was_not_measured_says_why(benchmark: Benchmark) -> None:
-    text = page(benchmark)
+    text = report_page(benchmark)
     assert rows(text, "ResNet50")[0][1:4] == ["not measured"] * 3
     assert "ResNet50: not measured. Reason: weights unavailable (resnet50.h5)." in text
     assert "MobileNetV2: not measured. Reason: left out of this benchmark." in text
 
 
 def test_rows_say_what_they_had_less_of(benchmark: Benchmark) -> None:
-    text = page(benchmark)
+    text = report_page(benchmark)
     assert rows(text, "CNN (4 of 10 epochs)")
     assert rows(text, "MobileNet (random frozen weights)")
-    limited = page(made_benchmark({"cnn": made_measured(1, epochs=10)}, limit=300))
+    limited = report_page(made_benchmark({"cnn": made_measured(1, epochs=10)}, limit=300))
     assert rows(limited, "CNN (140 rows)")
     assert "worth nothing" in limited
     assert "worth nothing" not in text
 
 
 def test_what_was_trained_in_bfloat16_is_named(benchmark: Benchmark) -> None:
-    assert "bfloat16" not in page(benchmark)
+    assert "bfloat16" not in report_page(benchmark)
     rounded = made_benchmark({"cnn": made_measured(1, bfloat16=True), "vgg16": made_measured(2)})
-    assert "In bfloat16 while training: CNN; the pass" in page(rounded)
+    assert "In bfloat16 while training: CNN; the pass" in report_page(rounded)
 
 
 def test_times_of_different_machines_are_told_apart(benchmark: Benchmark, tmp_path: Path) -> None:
-    assert "achine A" not in page(benchmark)
-    assert "Machine: 2 cores of Made-up 1, Linux" in page(benchmark)
+    assert "achine A" not in report_page(benchmark)
+    assert "Machine: 2 cores of Made-up 1, Linux" in report_page(benchmark)
     there = made_measured(2).machine.model_copy(update={"processor": "Made-up 2"})
     mixed = made_benchmark(
         {
@@ -102,7 +102,7 @@ def test_times_of_different_machines_are_told_apart(benchmark: Benchmark, tmp_pa
             "mobilenet": made_measured(3),
         }
     )
-    text = page(mixed)
+    text = report_page(mixed)
     assert "Compare times only where the letter is" in text
     assert "Machine A: 2 cores of Made-up 2, Linux" in text
     assert "Machine B: 2 cores of Made-up 1, Linux" in text
@@ -124,20 +124,20 @@ def test_a_folder_without_a_report_has_none_and_a_damaged_one_is_refused(tmp_pat
 
 
 def test_the_baselines_are_told(benchmark: Benchmark) -> None:
-    text = page(benchmark)
+    text = report_page(benchmark)
     assert rows(text, "*always nv*")[0][1:3] == ["80.7 %", "14.3 %"]
     assert 'always answering "akiec" comes to 14.3 %' in " ".join(text.split())
 
 
 def test_every_class_has_its_recall_and_its_interval(benchmark: Benchmark) -> None:
-    text = page(benchmark)
+    text = report_page(benchmark)
     assert all(re.search(rf"\| {code} \(\d+\) \|", text) for code in CODES)
     assert len(rows(text, "mel")) == 3
     assert re.search(r"\d+\.\d % \(\d+\.\d to \d+\.\d\)", rows(text, "nv")[0][2])
 
 
 def test_the_notice_stands_where_diagnoses_do(benchmark: Benchmark) -> None:
-    assert "Not a medical device" in page(benchmark)
+    assert "Not a medical device" in report_page(benchmark)
 
 
 def test_nothing_measured_is_still_a_report(tmp_path: Path) -> None:

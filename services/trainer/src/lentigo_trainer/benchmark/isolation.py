@@ -1,7 +1,7 @@
-"""A job in a process of its own.
+"""Run a benchmark's job in a process of its own.
 
-So one architecture's memory is gone before the next begins and its peak is its own, a process that
-the system kills for want of memory takes no other with it, and TensorFlow starts as fresh for the
+One architecture's memory is freed before the next begins, and its peak is its own. A process that
+the system kills for lack of memory takes no other with it, and TensorFlow starts as fresh for the
 seventh network as for the first.
 """
 

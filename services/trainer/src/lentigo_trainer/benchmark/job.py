@@ -1,7 +1,4 @@
-"""One architecture's part of a benchmark, and what it left in the work folder.
-
-Train one architecture and measure it, in a process of its own.
-"""
+"""Train and measure one architecture of a benchmark, and keep the result in the work folder."""
 
 import hashlib
 import json
@@ -102,12 +99,12 @@ def keep(job: Job, measured: BenchmarkResult) -> None:
 
 
 def finished(job: Job) -> BenchmarkResult | None:
-    """Give the figures that the very same job left, if it has finished."""
+    """Return the result that the very same job left, if it has finished."""
     return _found(job, job.key())
 
 
 def finished_by_any_recipe(job: Job) -> BenchmarkResult | None:
-    """Give the figures that a job on the same rows left, whatever its recipe and weights."""
+    """Return the result that a job on the same rows left, by any recipe and weights."""
     return _found(job, job.data())
 
 
@@ -143,7 +140,7 @@ def run_job(job: Job, progress: Progress) -> BenchmarkResult:
     does not suit.
 
     Raises:
-        LentigoError: see `experiment.train`.
+        LentigoError: see `pipeline.train`.
     """
     config = job.config
     chosen = architecture(config.recipe.architecture)
@@ -161,7 +158,7 @@ def run_job(job: Job, progress: Progress) -> BenchmarkResult:
     light = files / LITERT_FILES["litert"]
     model = light.read_bytes() if light.is_file() else float32_model(files)
     peak = peak_memory_bytes()
-    progress.say("Timing single pictures")
+    progress.say("Timing single images")
     measured = BenchmarkResult(
         parameters=manifest.parameters,
         weights=_origin(config),

@@ -1,4 +1,4 @@
-"""The pictures that compare architectures, as PNG bytes; `canvas` says how they are drawn."""
+"""The plots that compare architectures, as PNG bytes; `reporting.style` sets their style."""
 
 from collections.abc import Sequence
 from typing import Any, Final

@@ -1,8 +1,7 @@
-"""`benchmark.json`: everything a report of a benchmark is made from.
+"""`benchmark.json`: everything that a benchmark's report is made from.
 
-Version 1 of the schema; a change that an older reader would misread takes the next number.
-
-What the paper reports of its four networks, on the same 938 images (its Table 1).
+Version 1 of the schema; a change that an older reader would misread takes the next number. `PAPER`
+holds what the paper reports of its four networks, on the same 938 images (its Table 1).
 """
 
 from datetime import datetime

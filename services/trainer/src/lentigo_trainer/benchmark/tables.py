@@ -1,40 +1,53 @@
-"""Tables in Markdown, and figures as their cells have them."""
+"""The rows of a benchmark's tables, as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Final
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark.records import Benchmark, BenchmarkResult, Entry, Machine
-from lentigo_trainer.reporting import text
 from lentigo_trainer.reporting.text import NOT_MEASURED, share_text
 
 MISSING: Final = "-"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table of figures, as a block that ends in a line feed."""
-    return text.table(head, rows) + "\n"
+Rows = list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What always answering the most frequent class comes to.
+
+    Attributes:
+        majority: code of that class.
+        accuracy: per cent.
+        balanced_accuracy: per cent.
+    """
+
+    majority: str
+    accuracy: float
+    balanced_accuracy: float
 
 
 def row_name(benchmark: Benchmark, entry: Entry) -> str:
-    """Name an architecture, and say what it had less of than its recipe asks for."""
-    found = entry.measured
-    if found is None:
+    """Name an architecture, and what it had less of than its recipe asks for."""
+    result = entry.measured
+    if result is None:
         return entry.title
     notes = []
-    if found.epochs < entry.recipe_epochs:
-        notes.append(f"{found.epochs} of {entry.recipe_epochs} epochs")
+    if result.epochs < entry.recipe_epochs:
+        notes.append(f"{result.epochs} of {entry.recipe_epochs} epochs")
     if benchmark.limit is not None:
-        notes.append(f"{sum(found.rows.values()):,} rows")
-    if found.weights == "random":
+        notes.append(f"{sum(result.rows.values()):,} rows")
+    if result.weights == "random":
         notes.append("random frozen weights")
     return f"{entry.title} ({'; '.join(notes)})" if notes else entry.title
 
 
 def machines(benchmark: Benchmark) -> dict[Machine, str]:
-    """Letter the machines that networks were measured on, in the order of their first network."""
-    different = dict.fromkeys(found.machine for _, found in measured_of(benchmark))
+    """Assign a letter to each machine, in the order of the first network measured on it."""
+    different = dict.fromkeys(result.machine for _, result in measured_of(benchmark))
     return dict(zip(different, ascii_uppercase, strict=False))
 
 
@@ -46,57 +59,66 @@ def timed_name(benchmark: Benchmark, entry: Entry) -> str:
     return f"{name}, machine {lettered[entry.measured.machine]}"
 
 
-def accuracy_table(benchmark: Benchmark) -> str:
+def accuracy_rows(benchmark: Benchmark) -> Rows:
     """Accuracy and balanced accuracy of every network, beside the paper's and the baselines."""
     rows = []
     for entry in benchmark.entries:
         paper = benchmark.paper.get(entry.name)
         published = f"{paper.validation_accuracy:.2f} %" if paper else MISSING
-        found = entry.measured
+        result = entry.measured
         rows.append(
-            [row_name(benchmark, entry), *_overall(found), published]
-            if found
+            [row_name(benchmark, entry), *_overall(result), published]
+            if result
             else [row_name(benchmark, entry), NOT_MEASURED, NOT_MEASURED, NOT_MEASURED, published]
         )
-    majority, share, balanced = baselines(benchmark)
-    sensitivity = "100.0 %" if majority == "mel" else "0.0 %"
+    always = baselines(benchmark)
     rows.append(
-        [f"*always {majority}*", f"{share:.1f} %", f"{balanced:.1f} %", sensitivity, MISSING]
+        [
+            f"*always {always.majority}*",
+            f"{always.accuracy:.1f} %",
+            f"{always.balanced_accuracy:.1f} %",
+            "100.0 %" if always.majority == "mel" else "0.0 %",
+            MISSING,
+        ]
     )
-    head = ("", "Accuracy", "Balanced accuracy", "Melanoma sensitivity", "Accuracy, paper")
-    return table(head, rows)
+    return rows
 
 
-def baselines(benchmark: Benchmark) -> tuple[str, float, float]:
-    """Give the most frequent class of the validation images, and what always answering it comes to.
+def baselines(benchmark: Benchmark) -> Baseline:
+    """Return the baseline on the validation images."""
+    return _baseline(benchmark.validation)
 
-    Returns:
-        Its code, its accuracy and its balanced accuracy, per cent.
-    """
-    counts = benchmark.validation
+
+def training_baseline(benchmark: Benchmark) -> Baseline | None:
+    """Return the baseline on the training rows, which all networks share; None without a result."""
+    measured = measured_of(benchmark)
+    return _baseline(measured[0][1].rows) if measured else None
+
+
+def _baseline(counts: Mapping[str, int]) -> Baseline:
     majority = max(counts, key=counts.__getitem__)
     present = sum(1 for count in counts.values() if count)
-    return majority, 100 * counts[majority] / sum(counts.values()), 100 / present
+    return Baseline(majority, 100 * counts[majority] / sum(counts.values()), 100 / present)
 
 
-def recall_table(benchmark: Benchmark) -> str:
+def recall_table(benchmark: Benchmark) -> tuple[list[str], Rows]:
     """Recall of every class by every architecture, per cent."""
-    head = ("", *(f"{code} ({benchmark.validation[code]})" for code in CODES))
+    head = ["", *(f"{code} ({benchmark.validation[code]})" for code in CODES)]
     rows = [
-        [row_name(benchmark, entry), *(_per_cent(found, code) for code in CODES)]
-        for entry, found in measured_of(benchmark)
+        [row_name(benchmark, entry), *(_per_cent(result, code) for code in CODES)]
+        for entry, result in measured_of(benchmark)
     ]
-    return table(head, rows)
+    return head, rows
 
 
-def paper_table(benchmark: Benchmark) -> str:
+def paper_rows(benchmark: Benchmark) -> Rows:
     """The paper's Table 1, each column beside ours."""
     rows = []
     for entry in benchmark.entries:
         paper = benchmark.paper.get(entry.name)
-        found = entry.measured
-        if found is not None:
-            rows.append([f"{row_name(benchmark, entry)}, here", *_training(found)])
+        result = entry.measured
+        if result is not None:
+            rows.append([f"{row_name(benchmark, entry)}, here", *_training(result)])
         elif paper is not None:
             rows.append([f"{entry.title}, here", *[NOT_MEASURED] * 6])
         if paper is not None:
@@ -111,71 +133,73 @@ def paper_table(benchmark: Benchmark) -> str:
                     f"{paper.validation_loss:.4f}",
                 ]
             )
-    head = ("", "Epochs", "Minutes", "Training accuracy", "loss", "Validation accuracy", "loss")
-    return table(head, rows)
+    return rows
 
 
-def cost_table(benchmark: Benchmark) -> str:
+def cost_table(benchmark: Benchmark) -> tuple[list[str], Rows]:
     """Size and speed of every network, and what it was timed on if that differs."""
     lettered = machines(benchmark)
     rows = [
         [
             entry.title,
-            *([lettered[found.machine]] if len(lettered) > 1 else []),
-            f"{found.parameters.total:,}",
-            f"{found.parameters.trainable:,}",
-            f"{found.saved_model_bytes / 1e6:.1f} MB",
-            f"{found.litert_bytes / 1e6:.1f} MB",
-            f"{found.latency['savedmodel'].median_ms:.1f} ms",
-            f"{found.latency['litert'].median_ms:.1f} ms",
-            "-" if found.peak_memory_bytes is None else f"{found.peak_memory_bytes / 1e9:.1f} GB",
+            *([lettered[result.machine]] if len(lettered) > 1 else []),
+            f"{result.parameters.total:,}",
+            f"{result.parameters.trainable:,}",
+            f"{result.saved_model_bytes / 1e6:.1f} MB",
+            f"{result.litert_bytes / 1e6:.1f} MB",
+            f"{result.latency['savedmodel'].median_ms:.1f} ms",
+            f"{result.latency['litert'].median_ms:.1f} ms",
+            "-" if result.peak_memory_bytes is None else f"{result.peak_memory_bytes / 1e9:.1f} GB",
         ]
-        for entry, found in measured_of(benchmark)
+        for entry, result in measured_of(benchmark)
     ]
-    head = (
+    head = [
         "",
         *(["Machine"] if len(lettered) > 1 else []),
         "Parameters",
         "learnt",
         "SavedModel",
         "LiteRT",
-        "SavedModel, one picture",
-        "LiteRT, one picture",
+        "SavedModel, one image",
+        "LiteRT, one image",
         "Most memory while training",
-    )
-    return table(head, rows)
-
-
-def class_table(found: BenchmarkResult) -> str:
-    """Recall and precision of each class by one architecture, with their intervals."""
-    rows = [
-        [code, f"{figures.recall.n:,}", share_text(figures.recall), share_text(figures.precision)]
-        for code, figures in found.evaluation.classes.items()
     ]
-    return table(("", "n", "Recall", "Precision"), rows)
+    return head, rows
+
+
+def class_rows(result: BenchmarkResult) -> Rows:
+    """Return each class's n, recall and precision by one architecture, with their intervals."""
+    return [
+        [code, f"{metrics.recall.n:,}", share_text(metrics.recall), share_text(metrics.precision)]
+        for code, metrics in result.evaluation.classes.items()
+    ]
 
 
 def measured_of(benchmark: Benchmark) -> list[tuple[Entry, BenchmarkResult]]:
-    """Give the entries that have figures, with them."""
+    """Return the entries that have a result, each with it."""
     return [(entry, entry.measured) for entry in benchmark.entries if entry.measured is not None]
 
 
-def _overall(found: BenchmarkResult) -> list[str]:
-    figures = found.evaluation
-    shown = (figures.accuracy, figures.balanced_accuracy, figures.melanoma_sensitivity)
-    return [share_text(figure) for figure in shown]
+def _overall(result: BenchmarkResult) -> list[str]:
+    evaluation = result.evaluation
+    metrics = (
+        evaluation.accuracy,
+        evaluation.balanced_accuracy,
+        evaluation.melanoma_sensitivity,
+    )
+    return [share_text(metric) for metric in metrics]
 
 
-def _per_cent(found: BenchmarkResult, code: str) -> str:
-    value = found.evaluation.classes[code].recall.value
+def _per_cent(result: BenchmarkResult, code: str) -> str:
+    value = result.evaluation.classes[code].recall.value
     return MISSING if value is None else f"{100 * value:.1f}"
 
 
-def _training(found: BenchmarkResult) -> list[str]:
-    last = found.history[-1]
+def _training(result: BenchmarkResult) -> list[str]:
+    last = result.history[-1]
     return [
-        f"{found.epochs}",
-        NOT_MEASURED if found.minutes is None else f"{found.minutes:.1f}",
+        f"{result.epochs}",
+        NOT_MEASURED if result.minutes is None else f"{result.minutes:.1f}",
         f"{100 * last.accuracy:.2f} %",
         f"{last.loss:.4f}",
         f"{100 * last.validation_accuracy:.2f} %",

@@ -55,7 +55,7 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
     report_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for benchmark.json, README.md and pictures; a report that is there on the "
+            help="Folder for benchmark.json, README.md and plots; an existing report on the "
             "same rows is added to.",
             show_default="WORK/benchmark/report",
         ),
@@ -63,9 +63,9 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
 ) -> None:
     """Train every architecture by its recipe and report how they compare; resumable.
 
-    What an earlier sitting on the same rows has measured is in the report too, if its work folder
-    or its report is given again. Exit code 1 if an architecture failed; one whose weights are
-    missing has not failed.
+    Results that an earlier run measured on the same rows are in the report too, if you give its
+    work folder or its report again. The exit code is 1 if an architecture failed; missing weights
+    do not count as a failure.
     """
     from lentigo_trainer.benchmark.isolation import run_isolated  # noqa: PLC0415 - see cli
     from lentigo_trainer.benchmark.job import recipe_of  # noqa: PLC0415

@@ -40,7 +40,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     url: Annotated[
         str | None,
         typer.Option(
-            help="Ask a running service, such as http://127.0.0.1:8000, in place of this process. "
+            help="Evaluate a running service, such as http://127.0.0.1:8000, not in this process. "
             "An API key comes from the environment variable LENTIGO_API_KEY.",
             show_default=False,
         ),
@@ -48,7 +48,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     source: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with HAM10000: measure on images of it that were held back.",
+            help="Folder with HAM10000: evaluate on images of it that were held back.",
             show_default=False,
         ),
     ] = None,
@@ -62,8 +62,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     images: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder or zip archive of .jpg, .jpeg or .png images to measure on, with --truth; "
-            "may be given several times.",
+            help="Folder or zip archive of .jpg, .jpeg or .png images to evaluate on, with "
+            "--truth; may be given several times.",
             show_default=False,
         ),
     ] = None,
@@ -79,12 +79,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         Path | None,
         typer.Option(
             help="HAM10000_metadata.csv, if they are images of it: intervals over lesions, and "
-            "figures by sex, age, site and confirmation.",
+            "metrics by sex, age, site and confirmation.",
             show_default=False,
         ),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(help="Also write the figures to this file.", show_default=False)
+        Path | None, typer.Option(help="Also write the metrics to this file.", show_default=False)
     ] = None,
     answers: Annotated[
         bool,
@@ -101,7 +101,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         ),
     ] = None,
 ) -> None:
-    """Measure a published version, or a running service, on images with a known truth."""
+    """Evaluate a published version, or a running service, on images with a known diagnosis."""
     if model is None and url is None:
         raise _nothing_to_measure()
     if answers and json is None:

@@ -57,9 +57,9 @@ NEEDED_MEMORY: Final = 3 * 2**30
 app = typer.Typer(
     name="lentigo-train",
     help=(
-        "Train Lentigo on HAM10000, measure it, and publish it for the inference service.\n\n"
+        "Train Lentigo on HAM10000, evaluate it, and publish it for the inference service.\n\n"
         "`lentigo-train run --source FOLDER` does everything. The other commands are its steps; "
-        "each keeps what it has finished in --work and goes on from there when it is run again.\n\n"
+        "each keeps finished work in --work and resumes from there when you run it again.\n\n"
         f"{RESEARCH_NOTICE}"
     ),
     no_args_is_help=True,
@@ -104,11 +104,11 @@ def fit(
     limit: LimitOption = None,
     seed: SeedOption = 0,
 ) -> None:
-    """Train by a recipe and measure the result; a killed run goes on where it stopped."""
+    """Train by a recipe and evaluate the result; a killed run resumes where it stopped."""
     weights = weights_from(weights_dir, random_weights)
     trained = _train(source, work, weights, recipe_from(recipe, epochs), limit, seed)
     _show(trained.evaluation)
-    _say(f"Curves, confusion matrix and figures: {trained.folder / 'report'}")
+    _say(f"Curves, confusion matrix and metrics: {trained.folder / 'report'}")
 
 
 app.command()(evaluate)
@@ -142,7 +142,7 @@ def publish(
     ] = SelectionMetric.ACCURACY,
     force: Annotated[
         bool,
-        typer.Option("--force", help="With --best: publish even what is worse than is served."),
+        typer.Option("--force", help="With --best: publish even if the served version is better."),
     ] = False,
 ) -> None:
     """Publish a finished run as the repository's next version."""
@@ -173,7 +173,7 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     limit: LimitOption = None,
     seed: SeedOption = 0,
 ) -> None:
-    """Prepare, fit, evaluate and publish: the whole story, resumable at every step."""
+    """Prepare, train, evaluate and publish; resumable at every step."""
     weights = weights_from(weights_dir, random_weights)
     trained = _train(source, work, weights, recipe_from(recipe, epochs), limit, seed)
     _show(trained.evaluation)
@@ -190,7 +190,7 @@ def main() -> None:
     except LentigoError as error:
         sys.exit(_failed(str(error)))
     except KeyboardInterrupt:
-        _failed("Interrupted. What is finished is kept; run the same command to go on.")
+        _failed("Interrupted. Finished work is kept; run the same command to resume.")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of a pipe has gone, as `head` does; Python would complain while closing.

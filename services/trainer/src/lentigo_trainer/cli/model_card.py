@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lentigo_trainer.reporting.model_card.evidence import Evidence, Other
 
 
-PICTURES_FOLDER: Final = "images"
+PLOTS_FOLDER: Final = "images"
 
 
 def card(
@@ -25,21 +25,21 @@ def card(
     evaluation: Annotated[
         Path,
         typer.Option(
-            help="Its figures on the images that the card speaks of first, from `evaluate --json`; "
-            "with --answers, if it shall be compared."
+            help="Its metrics on the images that the card shows first, from `evaluate --json`; "
+            "with --answers, to compare it with another version."
         ),
     ],
     to: Annotated[Path, typer.Option(help="Where to write the card, such as docs/model-card.md.")],
     also: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Its figures on further images; may be given several times.", show_default=False
+            help="Its metrics on further images; may be given several times.", show_default=False
         ),
     ] = None,
     beside: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another version's figures on any of these sets of images, as FILE or NAME=FILE; "
+            help="Another version's metrics on any of these sets of images, as FILE or NAME=FILE; "
             "may be given several times.",
             show_default=False,
         ),
@@ -47,12 +47,12 @@ def card(
     pictures: Annotated[
         bool,
         typer.Option(
-            help=f"Also draw sensitivity and calibration, into the folder {PICTURES_FOLDER} "
+            help=f"Also draw sensitivity and calibration, into the folder {PLOTS_FOLDER} "
             "beside the card."
         ),
     ] = True,
 ) -> None:
-    """Write a version's model card from what was measured."""
+    """Write a version's model card from its evaluations."""
     from lentigo_trainer.evaluation.evaluate import open_version  # noqa: PLC0415
     from lentigo_trainer.evaluation.report import read_evaluation_report  # noqa: PLC0415
     from lentigo_trainer.reporting.model_card.card import model_card  # noqa: PLC0415
@@ -68,7 +68,7 @@ def card(
     drawn = _drawn(evidence) if pictures else {}
     shown = []
     for name, (words, content) in drawn.items():
-        address = Path(PICTURES_FOLDER, f"{to.stem}-{name}.svg")
+        address = Path(PLOTS_FOLDER, f"{to.stem}-{name}.svg")
         write_whole(to.parent / address, content)
         shown.append((address.as_posix(), words))
     text = model_card(evidence, shown)

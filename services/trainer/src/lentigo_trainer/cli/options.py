@@ -1,7 +1,4 @@
-"""Options that several commands of `lentigo-train` share.
-
-What several commands of `lentigo-train` do with their options.
-"""
+"""Options that several commands of `lentigo-train` share, and how each is read."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,7 +25,7 @@ SourceOption = Annotated[
 ]
 WorkOption = Annotated[
     Path,
-    typer.Option(help="Folder for what is finished. All of HAM10000 needs about 10 GB."),
+    typer.Option(help="Folder for finished work. All of HAM10000 needs about 10 GB."),
 ]
 ModelsOption = Annotated[
     Path, typer.Option(help="Model repository to publish into; the service watches it.")
@@ -46,7 +43,7 @@ RandomWeightsOption = Annotated[
     typer.Option(
         "--random-weights",
         help="Start from random values instead of ImageNet's, for a smoke test without weights "
-        "and network. Such a model is worth nothing.",
+        "and without network. Such a model is worth nothing.",
     ),
 ]
 RecipeOption = Annotated[
@@ -87,7 +84,7 @@ def recipe_from(path: Path | None, epochs: int | None) -> Recipe:
 
 
 def weights_from(folder: Path | None, random: bool) -> Weights:
-    """Say where the frozen values come from.
+    """Return where the frozen values come from.
 
     Raises:
         typer.BadParameter: two places were given.

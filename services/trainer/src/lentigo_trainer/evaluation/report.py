@@ -153,7 +153,7 @@ class EvaluationReport(BaseModel):
             raise MetricError(f"These are not the metrics of an evaluation: {error}") from error
 
 
-def score(
+def score(  # noqa: PLR0913, PLR0917 - what is known of the answers, and how to resample
     subject: EvaluatedModel,
     images: ImageSet,
     overlap: str,
@@ -162,6 +162,7 @@ def score(
     seed: int,
     refused: Refused | None = None,
     resamples: int = RESAMPLES,
+    evaluation: Evaluation | None = None,
 ) -> EvaluationReport:
     """Evaluate predictions in full, with 95 % intervals.
 
@@ -175,13 +176,15 @@ def score(
         refused: whether each image gets a diagnosis only when it is forced, bool [n]; None where
             the version refuses nothing.
         resamples: how many resamples the intervals rest on.
+        evaluation: of these very probabilities by this seed, if it was computed before.
 
     Raises:
         MetricError: probabilities of another shape or range.
     """
     truth, probabilities = validate_predictions(images.truth, probabilities)
     resampling = Resampling(images.groups, seed, resamples)
-    evaluation = evaluate(truth, probabilities, images.groups, seed, resamples)
+    if evaluation is None:
+        evaluation = evaluate(truth, probabilities, images.groups, seed, resamples)
     people = images.people
     return EvaluationReport(
         subject=subject,

@@ -1,4 +1,4 @@
-"""What a trained version says of itself: the manifest of a candidate."""
+"""Describe a trained version: the manifest of a candidate."""
 
 from datetime import datetime
 

@@ -1,11 +1,8 @@
-"""A candidate: a version as it will be published, still in the work folder.
+"""Keep a run's candidate, choose the best run, and publish it.
 
-`candidate/` holds the files, `candidate.json` the manifest without number and check sums. The
-manifest is written last, so a candidate that has one is whole.
-
-What makes one version better than another.
-
-Which run to publish: the best that has finished, and none worse than what is served.
+A candidate is a version as it will be published, still in the work folder: `candidate/` holds the
+files, `candidate.json` the manifest without number and checksums. The manifest is written last, so
+a candidate that has one is complete.
 """
 
 import shutil

@@ -1,19 +1,19 @@
-"""A network made ready for eight bits: its kernels on the int8 grid, its biases corrected.
+"""Prepare a network for int8: kernels on the int8 grid, biases corrected.
 
-Plain rounding costs MobileNet its accuracy: its first depthwise layers have kernels whose weights
-nearly cancel, rounding leaves a constant error, and every later layer adds to it. Here each layer
-in turn is refitted and rounded by `rounding` for the inputs that it gets from the rounded layers
-before, and its bias takes up what is left of the mean error (Nagel et al., "Data-Free Quantization
-Through Weight Equalization and Bias Correction", ICCV 2019). The
-figures are in docs/decisions/0008-int8-by-gptq.md.
+Plain rounding costs MobileNet its accuracy: the weights of its first depthwise kernels nearly
+cancel, rounding leaves a constant error, and every later layer adds to it. Instead, each layer in
+turn is
 
-Weights rounded to eight bits so that the layer's output changes least, not the weights.
+1. freed of batch normalisation, which is folded into the convolution in front of it, as inference
+   runtimes run it;
+2. refitted to the inputs that it gets from the layers rounded before;
+3. rounded by GPTQ (Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative
+   Pre-trained Transformers", ICLR 2023) so that its output changes least, not its weights: one
+   weight after the other is rounded, and the later ones make up for the error on the given inputs;
+4. corrected in its bias by what is left of the mean error (Nagel et al., "Data-Free Quantization
+   Through Weight Equalization and Bias Correction", ICCV 2019).
 
-GPTQ (Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained
-Transformers", ICLR 2023): one weight after the other is rounded, and the error it causes on given
-inputs is made up for by the weights that are still to come.
-
-Batch normalisation folded into the convolution in front of it, as inference runtimes run it.
+docs/decisions/0008-int8-by-gptq.md has the measurements.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""A trained network as a SavedModel that takes pixels and gives probabilities and their reasons."""
+"""Export a trained network as a SavedModel: pixels in, probabilities and activation maps out."""
 
 from pathlib import Path
 

@@ -1,10 +1,6 @@
-"""The pictures of a report, as PNG bytes.
+"""The plots of run reports, evaluation pages (PNG) and model cards (SVG), as bytes.
 
-`canvas` says how they are drawn.
-
-The pictures of a scorecard's page, as PNG bytes; `canvas` says how they are drawn.
-
-The pictures beside a model card, as SVG; `canvas` says how they are drawn.
+`style` sets how they look.
 """
 
 from collections.abc import Sequence
@@ -203,7 +199,7 @@ def _per_cent(share: float) -> str:
     return "<1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
-def pictures(card: EvaluationReport) -> dict[str, tuple[str, bytes]]:
+def evaluation_plots(card: EvaluationReport) -> dict[str, tuple[str, bytes]]:
     """Draw every picture: file name, what it shows in words, and its bytes."""
     found = {
         "confusion.png": ("Truths against answers", confusion(card.evaluation)),

@@ -1,4 +1,4 @@
-"""A run's results in a folder: figures as JSON, and the pictures next to them."""
+"""Write a run's results into a folder: metrics as JSON, and plots beside them."""
 
 import json
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""What every picture of a report is drawn on.
+"""The style of every plot of a report.
 
-They are read on phones and on dark pages: an opaque pale ground, large type, panels one above the
+Plots are read on phones and on dark pages: an opaque pale ground, large type, panels one above the
 other, and colours that all forms of colour vision tell apart (Okabe and Ito, "Color Universal
 Design", 2008), never colour alone.
 """

@@ -1,9 +1,4 @@
-"""The figures of a scorecard as sentences and tables, for the terminal and for the page.
-
-A table of text, to be laid out for a terminal, a page or a model card.
-
-The figures of parts of the images as tables.
-"""
+"""An evaluation as sentences and tables, for the terminal, the page and the model card."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +12,8 @@ from lentigo_trainer.evaluation.subgroups import Subgroup
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.text import (
     number_text,
+    overall_rows,
+    reasons,
     share_text,
     temperatures_text,
     threshold_text,
@@ -56,9 +53,9 @@ def noted(texts: Sequence[str]) -> str:
     return "\n".join(dict.fromkeys(texts))
 
 
-def subgroup_tables(card: EvaluationReport) -> list[TextTable]:
+def subgroup_tables(report: EvaluationReport) -> list[TextTable]:
     """Give the tables of parts of the images."""
-    return [_parts(way, parts) for way, parts in (card.subgroups or {}).items()]
+    return [_parts(way, parts) for way, parts in (report.subgroups or {}).items()]
 
 
 def _parts(way: str, parts: dict[str, Subgroup]) -> TextTable:
@@ -102,50 +99,67 @@ def _with_n(figure: Estimate | None, write: Callable[[Estimate], str]) -> str:
 _SHOWN_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
 
 
-def sentences(card: EvaluationReport) -> Iterator[str]:
+def sentences(report: EvaluationReport) -> Iterator[str]:
     """Say what was measured, on what, and how the intervals were made."""
-    subject, result = card.subject, card.evaluation
-    lesions = "" if card.intervals_over == "images" else f" of {result.lesions:,} lesions"
+    subject, result = report.subject, report.evaluation
+    lesions = "" if report.intervals_over == "images" else f" of {result.lesions:,} lesions"
     yield (
         f"{subject.architecture}, trained {subject.created[:10]}, asked {subject.asked} "
         f"(engine {subject.engine}) about {result.examples:,} images{lesions}."
     )
     yield (
-        f"Figures in brackets are 95 % intervals by bootstrap over {card.intervals_over} "
+        f"Figures in brackets are 95 % intervals by bootstrap over {report.intervals_over} "
         f"({result.resamples:,} resamples)."
     )
-    yield overlap_text(card)
-    if card.unlisted:
-        yield f"{card.unlisted:,} further images without a truth were left out."
-    if card.refused is not None:
+    yield overlap_text(report)
+    if report.unlisted:
+        yield f"{report.unlisted:,} further images without a truth were left out."
+    if report.refused is not None:
         yield (
-            f"Refused as unfit, and judged all the same: {share_text(card.refused)} of "
-            f"{card.refused.n:,} images."
+            f"Refused as unfit, and judged all the same: {share_text(report.refused)} of "
+            f"{report.refused.n:,} images."
         )
 
 
-def overlap_text(card: EvaluationReport) -> str:
+def overlap_text(report: EvaluationReport) -> str:
     """Say whether any of the images trained what was measured."""
-    found, _, how = card.overlap.partition(": ")
+    found, _, how = report.overlap.partition(": ")
     if found == "none":
         return f"None of them trained it: {how}"
     return f"Whether any of them trained it was {found}: {how}"
 
 
-def text_tables(card: EvaluationReport) -> list[TextTable]:
+def overall_table(report: EvaluationReport) -> TextTable:
+    """Return the table of the whole classifier's metrics."""
+    result = report.evaluation
+    return TextTable(
+        "All diagnoses",
+        ("Figure", "Value (95 % interval)", "n", f"Always {result.majority}"),
+        tuple(overall_rows(result)),
+        "\n".join(reasons(result)),
+    )
+
+
+def text_tables(report: EvaluationReport) -> list[TextTable]:
     """Give every table that is not already one of `report.tables`."""
-    return [*figure_tables(card), *subgroup_tables(card)]
+    return [*metric_tables(report), *subgroup_tables(report)]
 
 
-def figure_tables(card: EvaluationReport) -> list[TextTable]:
+def metric_tables(report: EvaluationReport) -> list[TextTable]:
     """Give the tables of all images together."""
-    tables = [_diagnoses(card), _worth(card), _melanoma(card), _calibration(card), _coverage(card)]
-    return tables if card.referral is None else [*tables, _referral(card.referral)]
+    tables = [
+        _diagnoses(report),
+        _worth(report),
+        _melanoma(report),
+        _calibration(report),
+        _coverage(report),
+    ]
+    return tables if report.referral is None else [*tables, _referral(report.referral)]
 
 
-def _diagnoses(card: EvaluationReport) -> TextTable:
+def _diagnoses(report: EvaluationReport) -> TextTable:
     rows, missing = [], []
-    for code, found in card.diagnoses.items():
+    for code, found in report.diagnoses.items():
         shares = (found.sensitivity, found.specificity)
         numbers = (found.f1, found.auc)
         n = f"{found.sensitivity.n:,}"
@@ -159,11 +173,11 @@ def _diagnoses(card: EvaluationReport) -> TextTable:
     )
 
 
-def _worth(card: EvaluationReport) -> TextTable:
+def _worth(report: EvaluationReport) -> TextTable:
     """Put what depends on how frequent a diagnosis is beside that frequency."""
     rows, missing = [], []
-    total = card.evaluation.examples
-    for code, found in card.diagnoses.items():
+    total = report.evaluation.examples
+    for code, found in report.diagnoses.items():
         values = (found.ppv, found.npv)
         cells = (f"{100 * found.sensitivity.n / total:.1f} %", f"{found.ppv.n:,}")
         precision = share_text(found.average_precision)
@@ -182,8 +196,8 @@ def _worth(card: EvaluationReport) -> TextTable:
     )
 
 
-def _melanoma(card: EvaluationReport) -> TextTable:
-    found = card.melanoma_specificity
+def _melanoma(report: EvaluationReport) -> TextTable:
+    found = report.melanoma_specificity
     return TextTable(
         "Specificity for melanoma at a given sensitivity",
         ("Sensitivity", "n", "Specificity", "By chance"),
@@ -200,29 +214,29 @@ def _melanoma(card: EvaluationReport) -> TextTable:
     )
 
 
-def _calibration(card: EvaluationReport) -> TextTable:
-    report = card.calibration
+def _calibration(report: EvaluationReport) -> TextTable:
+    calibration = report.calibration
     rows = []
-    same = report.before == report.after
-    for name, found in (("before", report.before), ("as answered", report.after)):
+    same = calibration.before == calibration.after
+    for name, found in (("before", calibration.before), ("as answered", calibration.after)):
         if found is not None and not (same and name == "before"):
             figures = (found.expected_calibration_error, found.brier, found.log_loss)
             rows.append((name, *map(number_text, figures)))
     title = "Calibration"
-    if report.by_diagnosis is not None:
-        title += f" ({report.method}, {temperatures_text(report.by_diagnosis)})"
-    elif report.temperature is not None:
-        title += f" ({report.method}, {report.temperature:.3f})"
+    if calibration.by_diagnosis is not None:
+        title += f" ({calibration.method}, {temperatures_text(calibration.by_diagnosis)})"
+    elif calibration.temperature is not None:
+        title += f" ({calibration.method}, {calibration.temperature:.3f})"
     return TextTable(
         title,
         ("Probabilities", "ECE", "Brier, 0 to 2", "Log loss, nats"),
         tuple(rows),
-        noted([report.reason] if report.reason else []),
+        noted([calibration.reason] if calibration.reason else []),
     )
 
 
-def _coverage(card: EvaluationReport) -> TextTable:
-    curve = card.risk_coverage
+def _coverage(report: EvaluationReport) -> TextTable:
+    curve = report.risk_coverage
     rows = [
         (f"surest {100 * point.coverage:.0f} %", f"{point.risk.n:,}", share_text(point.risk))
         for point in curve.points

@@ -1,9 +1,6 @@
-"""Figures as people read them: a value with its interval and its n, or why there is none.
+"""Estimates as text: a value with its interval and its n, or why there is none."""
 
-Markdown, as reports and model cards are written in it.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -37,6 +34,16 @@ def points_text(figure: Estimate) -> str:
 def change_text(figure: Estimate) -> str:
     """Write a difference of figures that are no shares: "-0.034 (-0.051 to -0.016)"."""
     return _text(figure, lambda value: f"{value:+.3f}", "")
+
+
+def count_of(share: Estimate) -> int:
+    """Return how many examples a share speaks of; 0 where it is undefined."""
+    return round((share.value or 0.0) * share.n)
+
+
+def count_text(share: Estimate) -> str:
+    """Write a share as a count: "17 of 39"."""
+    return f"{count_of(share):,} of {share.n:,}"
 
 
 def threshold_text(threshold: float) -> str:
@@ -112,31 +119,3 @@ def _text(figure: Estimate, write: Callable[[float], str], unit: str) -> str:
     if figure.low is None or figure.high is None:
         return f"{write(figure.value)}{unit} (no interval)"
     return f"{write(figure.value)}{unit} ({write(figure.low)} to {write(figure.high)})"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], figures: bool = True) -> str:
-    """Lay out a table.
-
-    Args:
-        head: the columns' names.
-        rows: as many cells each.
-        figures: whether all columns but the first are figures, which stand to the right.
-    """
-    aligned = ["---", *["---:" if figures else "---"] * (len(head) - 1)]
-    lines = [_cells(head), aligned, *map(_cells, rows)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def bullets(items: Iterable[str]) -> str:
-    """List some sentences; an item of several lines stays one."""
-    return "\n".join(f"- {' '.join(item.split())}" for item in items)
-
-
-def paragraphs(parts: Iterable[str]) -> str:
-    """Put blocks below each other, without those that are empty."""
-    return "\n\n".join(part for part in parts if part)
-
-
-def _cells(cells: Sequence[str]) -> list[str]:
-    # A bar in a name would begin a cell of its own.
-    return [cell.replace("|", "\\|") for cell in cells]

@@ -1,7 +1,4 @@
-"""What a model card rests on: a version's manifest, and figures that fit it and each other.
-
-The figures of a candidate at the end of its training, on every image that was held back.
-"""
+"""What a model card rests on: a version's manifest, and evaluations that fit it and each other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION, ImageSet
 from lentigo_trainer.evaluation.referral import Refused, refused_by
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
+from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.system.progress import Progress
 
 
@@ -31,7 +29,7 @@ class Other:
 
     Attributes:
         label: what the card calls it.
-        figures: its scorecard.
+        figures: its evaluation.
     """
 
     label: str
@@ -59,9 +57,9 @@ class Evidence:
         """The version's figures, on every set of images."""
         return (self.main, *self.further)
 
-    def beside(self, card: EvaluationReport) -> tuple[Other, ...]:
-        """Give the other versions that were measured on the same images."""
-        return tuple(each for each in self.others if each.figures.image_set == card.image_set)
+    def beside(self, report: EvaluationReport) -> tuple[Other, ...]:
+        """Return the other versions that were measured on the same images."""
+        return tuple(each for each in self.others if each.figures.image_set == report.image_set)
 
 
 def validate_evidence(
@@ -70,22 +68,22 @@ def validate_evidence(
     further: Sequence[EvaluationReport] = (),
     others: Sequence[Other] = (),
 ) -> Evidence:
-    """Put figures together that belong together.
+    """Check that the evaluations belong together.
 
     Raises:
-        ScorecardError: figures of another version than the manifest's, two of the same images, or
-            another version's on images that this one was not measured on.
+        EvaluationReportError: metrics of another version than the manifest's, two of the same
+            images, or another version's on images that this one was not measured on.
     """
     evidence = Evidence(manifest, main, tuple(further), tuple(others))
-    for card in evidence.sets:
-        if not _is_of(manifest, card):
+    for report in evidence.sets:
+        if not _is_of(manifest, report):
             raise EvaluationReportError(
-                f"The figures on {card.images} are those of {card.subject.named}, trained "
-                f"{card.subject.created}; the card is of {manifest.name} {manifest.version}, "
+                f"The figures on {report.images} are those of {report.subject.named}, trained "
+                f"{report.subject.created}; the card is of {manifest.name} {manifest.version}, "
                 f"trained {manifest.created.isoformat()}. Measure that version, or name the other "
                 "with --model."
             )
-    measured = {card.image_set: card for card in evidence.sets}
+    measured = {report.image_set: report for report in evidence.sets}
     if len(measured) < len(evidence.sets):
         raise EvaluationReportError(
             f"Two of the evaluations are of the same images ({main.images} or others). Give each "
@@ -107,8 +105,8 @@ def validate_evidence(
     return evidence
 
 
-def _is_of(manifest: Manifest, card: EvaluationReport) -> bool:
-    subject = card.subject
+def _is_of(manifest: Manifest, report: EvaluationReport) -> bool:
+    subject = report.subject
     return (subject.name, subject.version, datetime.fromisoformat(subject.created)) == (
         manifest.name,
         manifest.version,
@@ -116,11 +114,11 @@ def _is_of(manifest: Manifest, card: EvaluationReport) -> bool:
     )
 
 
-def _count(card: EvaluationReport) -> str:
-    return f"{card.evaluation.examples:,} images"
+def _count(report: EvaluationReport) -> str:
+    return f"{report.evaluation.examples:,} images"
 
 
-APART: Final = "none: the split that trained it keeps these lesions apart."
+NO_OVERLAP: Final = "none: the split that trained it keeps these lesions apart."
 
 
 def evaluate_candidate(
@@ -128,51 +126,70 @@ def evaluate_candidate(
     manifest: Manifest,
     prepared: Prepared,
     rows: TrainingRows,
-    validation: Prediction,
+    validation_outputs: Prediction,
     progress: Progress,
+    validation_evaluation: Evaluation | None = None,
 ) -> Evidence:
-    """Measure a candidate on the hold-out, if its recipe keeps one, and on the validation images.
+    """Evaluate a candidate on the hold-out, if its recipe keeps one, and on the validation images.
 
     Args:
         files: the candidate's, with its SavedModel.
         manifest: of the candidate.
         prepared: the data set.
         rows: which images trained it and which did not.
-        validation: what it said of the validation images.
-        progress: told how many images are done.
+        validation_outputs: of the SavedModel, for the validation images.
+        progress: receives how many images are done.
+        validation_evaluation: of these outputs, if it was computed before.
 
     Returns:
-        The figures, those on the hold-out first.
+        The evaluations, the one on the hold-out first.
 
     Raises:
         DamagedVersionError: the SavedModel cannot be loaded.
     """
-    chosen = _image_set(VALIDATION.description, prepared, rows.whole.validation)
-    cards = [_scored(manifest, chosen, validation, _flawed(prepared, rows.whole.validation))]
-    if len(rows.hold_out):
-        said = predict_with("savedmodel", files, prepared.images[rows.hold_out], progress)
-        held_out = _image_set(HOLD_OUT.description, prepared, rows.hold_out)
-        cards.insert(0, _scored(manifest, held_out, said, _flawed(prepared, rows.hold_out)))
-    main, *further = cards
-    return validate_evidence(manifest, main, further)
+    validation = _report(
+        manifest,
+        VALIDATION.description,
+        prepared,
+        rows.whole.validation,
+        validation_outputs,
+        validation_evaluation,
+    )
+    if not len(rows.hold_out):
+        return validate_evidence(manifest, validation)
+    hold_out_outputs = predict_with("savedmodel", files, prepared.images[rows.hold_out], progress)
+    hold_out = _report(manifest, HOLD_OUT.description, prepared, rows.hold_out, hold_out_outputs)
+    return validate_evidence(manifest, hold_out, [validation])
+
+
+def _report(
+    manifest: Manifest,
+    description: str,
+    prepared: Prepared,
+    rows: Rows,
+    outputs: Prediction,
+    evaluation: Evaluation | None = None,
+) -> EvaluationReport:
+    return score(
+        evaluated_model(manifest, manifest.version),
+        _image_set(description, prepared, rows),
+        NO_OVERLAP,
+        outputs.probabilities,
+        manifest,
+        EVALUATION_SEED,
+        refused_by(manifest.unlikeness, outputs, _unfit(prepared, rows)),
+        evaluation=evaluation,
+    )
 
 
 def _image_set(description: str, prepared: Prepared, rows: Rows) -> ImageSet:
-    people = prepared.records.iloc[rows]
-    # The pixels are at hand already, so nothing is read from its source again.
-    names, truth = tuple(people["image_id"]), np.asarray(prepared.labels[rows])
-    return ImageSet(description, names, truth, (), people, prepared.records)
+    records = prepared.records.iloc[rows]
+    names, truth = tuple(records["image_id"]), np.asarray(prepared.labels[rows])
+    # Without readers: the model's outputs are known already, so no image is read again.
+    return ImageSet(description, names, truth, (), records, prepared.records)
 
 
-def _flawed(prepared: Prepared, rows: Rows) -> Refused:
-    # How large they were was not kept; an image too small to be judged is none of HAM10000.
-    pictures = (prepared.images[row] for row in rows)
-    return np.array([bool(quality_issues(each, LEAST_SIDE, LEAST_SIDE)) for each in pictures])
-
-
-def _scored(
-    manifest: Manifest, images: ImageSet, said: Prediction, flawed: Refused
-) -> EvaluationReport:
-    subject = evaluated_model(manifest, manifest.version)
-    refused = refused_by(manifest.unlikeness, said, flawed)
-    return score(subject, images, APART, said.probabilities, manifest, EVALUATION_SEED, refused)
+def _unfit(prepared: Prepared, rows: Rows) -> Refused:
+    # Original sizes were not kept; no image of HAM10000 is too small to judge.
+    images = (prepared.images[row] for row in rows)
+    return np.array([bool(quality_issues(each, LEAST_SIDE, LEAST_SIDE)) for each in images])
