@@ -9,9 +9,7 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest.engines import EngineName, Golden, GoldenAnswer, golden_images
 from lentigo_contract.manifest.manifest import FileRecord, Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
-from lentigo_engines.base import Engine
-from lentigo_engines.base import Images
-from lentigo_engines.base import Prediction
+from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.engines.selection import check_golden, choose, engine_loader
 from lentigo_inference.settings import EngineSetting
 from tests.fakes import made_agreement, made_manifest

@@ -5,9 +5,8 @@ import pytest
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore
+from lentigo_engines.base import Images, Prediction
 from lentigo_inference.engines.in_turn import EngineInTurn
-from lentigo_engines.base import Images
-from lentigo_engines.base import Prediction
 from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.model_slot import LoadedModel
 from tests.models import PlainEngine, expected, publish_plain

@@ -24,8 +24,7 @@ from lentigo_inference.api import (
 from lentigo_inference.api.dependencies import AppState, LifespanState, authorize
 from lentigo_inference.api.openapi import PREDICTIONS, describe
 from lentigo_inference.api.problems import install_problem_handlers
-from lentigo_inference.engines.selection import EngineLoader
-from lentigo_inference.engines.selection import engine_loader
+from lentigo_inference.engines.selection import EngineLoader, engine_loader
 from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.observability.tracing import Tracing
 from lentigo_inference.security.authenticator import Authenticator

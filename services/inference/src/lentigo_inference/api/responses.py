@@ -16,7 +16,6 @@ from lentigo_inference.api.schemas import (
     Quality,
     ReferralReason,
 )
-from lentigo_engines.base import Floats
 from lentigo_inference.observability.identifiers import uuid7
 from lentigo_inference.serving.activation_map import DrawnMap
 from lentigo_inference.serving.predictor import PredictionResult

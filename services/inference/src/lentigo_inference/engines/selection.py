@@ -11,12 +11,8 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName, Golden, golden_images
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import StoredVersion
-from lentigo_engines.base import Engine
-from lentigo_inference.engines.in_turn import EngineInTurn
-from lentigo_inference.engines.in_turn import InTurn
-from lentigo_inference.engines.in_turn import at_once
-from lentigo_engines.base import outputs_of
-from lentigo_engines.base import warm_up
+from lentigo_engines.base import Engine, outputs_of, warm_up
+from lentigo_inference.engines.in_turn import EngineInTurn, InTurn, at_once
 from lentigo_inference.settings import EngineSetting
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)

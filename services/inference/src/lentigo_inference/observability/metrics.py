@@ -16,7 +16,6 @@ from prometheus_client.registry import Collector
 
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
-from lentigo_engines.base import Floats
 from lentigo_inference import __version__
 from lentigo_inference.observability.records import (
     BatchRecord,

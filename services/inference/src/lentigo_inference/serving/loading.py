@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.engines.in_turn import EngineInTurn
-from lentigo_inference.engines.selection import EngineLoader
-from lentigo_inference.engines.in_turn import InTurn
 from lentigo_engines.base import warm_up
+from lentigo_inference.engines.in_turn import EngineInTurn, InTurn
+from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.serving.model_slot import LoadedModel
 
 T = TypeVar("T")

@@ -15,9 +15,8 @@ import structlog
 
 from lentigo_contract.errors import EngineError, RepositoryError, StorageError, VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.engines.in_turn import InTurn, at_once
 from lentigo_inference.engines.selection import EngineLoader
-from lentigo_inference.engines.in_turn import InTurn
-from lentigo_inference.engines.in_turn import at_once
 from lentigo_inference.errors import ServiceBusyError, VersionRefusedError
 from lentigo_inference.observability.records import LoadRecord
 from lentigo_inference.serving.loading import FolderFingerprint, fingerprint, load_version
