@@ -42,7 +42,8 @@ from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.feature_cache import FeatureKey, compute_features
 from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone
 from lentigo_trainer.training.head import train_head
-from lentigo_trainer.training.loop import EpochMetrics, Examples
+from lentigo_trainer.training.loop import Examples
+from lentigo_trainer.training.work_folder import EpochMetrics
 
 EPOCHS = 20
 RECIPE = Recipe(epochs=1, optimizer=Optimizer(cooldown_epochs=0))

@@ -30,7 +30,7 @@ WIDE = {"COLUMNS": "400", "LINES": "50", "TERM": "dumb"}
 ASK_FOR_HELP = f"""
 import sys
 from typer.testing import CliRunner
-from lentigo_trainer.cli import app
+from lentigo_trainer.cli.main import app
 
 for command in {COMMANDS}:
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0, command

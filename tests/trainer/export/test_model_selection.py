@@ -5,8 +5,9 @@ import pytest
 from lentigo_contract.errors import PublishError
 from lentigo_contract.manifest.manifest import DatasetRecord, Manifest
 from lentigo_contract.repository.store import ModelStore
+from lentigo_trainer.config.training import SelectionMetric
 from lentigo_trainer.errors import WorkFolderError
-from lentigo_trainer.export.publishing import SelectionMetric, best_run, require_no_worse
+from lentigo_trainer.export.publishing import best_run, require_no_worse
 from lentigo_trainer.metrics.bootstrap import Estimate
 from tests.fakes import made_manifest
 from tests.trainer.benchmark.made_up import made_evaluation

@@ -13,7 +13,7 @@ from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.reporting import plots
 from lentigo_trainer.reporting.run_report import tables, write_report
 from lentigo_trainer.reporting.style import blank, in_per_cent
-from lentigo_trainer.training.loop import EpochMetrics
+from lentigo_trainer.training.work_folder import EpochMetrics
 from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 
 EPOCHS = tuple(

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lentigo_contract.errors import StorageError
 from lentigo_trainer.training.epoch_log import EpochLog
-from lentigo_trainer.training.loop import EpochMetrics
+from lentigo_trainer.training.work_folder import EpochMetrics
 
 
 def epoch(number: int) -> EpochMetrics:

@@ -10,7 +10,8 @@ from lentigo_trainer.config.recipe import Optimizer, Recipe
 from lentigo_trainer.errors import DamagedCacheError
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.head import train_head
-from lentigo_trainer.training.loop import EpochMetrics, Examples, finished_epochs, logits_of
+from lentigo_trainer.training.loop import Examples, finished_epochs, logits_of
+from lentigo_trainer.training.work_folder import EpochMetrics
 
 RECIPE = Recipe(epochs=3, batch_size=8, optimizer=Optimizer(learning_rate=0.05, cooldown_epochs=1))
 

@@ -8,8 +8,7 @@ from lentigo_trainer.config.recipe_file import default_recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.provenance import digest_of
 from lentigo_trainer.errors import WorkFolderError
-from lentigo_trainer.training.loop import EpochMetrics
-from lentigo_trainer.training.work_folder import adopt, identity_of, keep_history
+from lentigo_trainer.training.work_folder import EpochMetrics, adopt, identity_of, keep_history
 
 
 def identity(

@@ -39,9 +39,8 @@ from lentigo_trainer.reporting.run_report import write_report
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked
 from lentigo_trainer.training.fit import TrainedNetwork, train_network
-from lentigo_trainer.training.loop import EpochMetrics
 from lentigo_trainer.training.precision import in_bfloat16
-from lentigo_trainer.training.work_folder import keep_history
+from lentigo_trainer.training.work_folder import EpochMetrics, keep_history
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"
 TUNING_SET: Final = "images of HAM10000's training lesions that were kept out of training for this"

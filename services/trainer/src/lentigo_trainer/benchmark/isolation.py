@@ -43,7 +43,7 @@ RunJob = Callable[[Job, Progress], BenchmarkResult]
 
 def _measure(job: Job, progress: Progress) -> BenchmarkResult:
     with quiet_tensorflow():
-        from lentigo_trainer.benchmark.job import run_job  # noqa: PLC0415 - only over there
+        from lentigo_trainer.benchmark.measurement import run_job  # noqa: PLC0415 - only over there
     return run_job(job, progress)
 
 

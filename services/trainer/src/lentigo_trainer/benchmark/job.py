@@ -1,35 +1,24 @@
-"""Train and measure one architecture of a benchmark, and keep the result in the work folder."""
+"""One architecture of a benchmark: its recipe, and the result that the work folder keeps.
+
+It loads no TensorFlow, so that recipes are checked before anything is done.
+"""
 
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import JsonValue, ValidationError
 
-from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_trainer import __version__
-from lentigo_trainer.benchmark.profiling import (
-    litert_latency,
-    peak_memory_bytes,
-    saved_model_latency,
-    this_machine,
-)
 from lentigo_trainer.benchmark.records import BenchmarkResult
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import read_recipe
 from lentigo_trainer.config.training import TrainingConfig
-from lentigo_trainer.data.dataset import open_prepared
 from lentigo_trainer.errors import RecipeError
-from lentigo_trainer.export.litert import float32_model
-from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
 from lentigo_trainer.models.registry import ARCHITECTURES, architecture
-from lentigo_trainer.pipeline import train
-from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
-from lentigo_trainer.training.precision import bfloat16_is_faster
 
 _FILE: Final = "measured.json"
 
@@ -130,64 +119,3 @@ def _weights_digest(config: TrainingConfig) -> str:
         return hashlib.sha256((config.weights / file).read_bytes()).hexdigest()
     except OSError:
         return "missing"
-
-
-def run_job(job: Job, progress: Progress) -> BenchmarkResult:
-    """Do a job from where it was left, and keep its figures.
-
-    With a limit the candidate has no LiteRT models: they take longer than the quick run that a
-    limit is for, and it is worth nothing anyway. Nor has one of plain convolutions, which LiteRT
-    does not suit.
-
-    Raises:
-        LentigoError: see `pipeline.train`.
-    """
-    config = job.config
-    chosen = architecture(config.recipe.architecture)
-    whole = config.recipe.fine_tuning
-    prepared = open_prepared(config.work.prepared)
-    trained = train(
-        config,
-        prepared,
-        lambda: datetime.now(UTC),
-        progress,
-        lighter=config.limit is None and not chosen.plain,
-    )
-    files = candidate_files(trained.folder)
-    manifest = candidate_manifest(trained.folder)
-    light = files / LITERT_FILES["litert"]
-    model = light.read_bytes() if light.is_file() else float32_model(files)
-    peak = peak_memory_bytes()
-    progress.say("Timing single images")
-    measured = BenchmarkResult(
-        parameters=manifest.parameters,
-        weights=_origin(config),
-        recipe=config.recipe.model_dump(mode="json"),
-        bfloat16=bfloat16_is_faster() and (whole.bfloat16 if whole else chosen.plain),
-        images=manifest.split.train,
-        rows=manifest.plan.per_class,
-        history=trained.history,
-        evaluation=trained.evaluation,
-        feature_seconds=trained.feature_seconds,
-        saved_model_bytes=_saved_model_bytes(files),
-        litert_bytes=len(model),
-        latency={
-            "savedmodel": saved_model_latency(files),
-            "litert": litert_latency(model, config.cores),
-        },
-        peak_memory_bytes=peak,
-        machine=this_machine(config.cores),
-    )
-    keep(job, measured)
-    return measured
-
-
-def _origin(config: TrainingConfig) -> Literal["imagenet", "random", "none"]:
-    if architecture(config.recipe.architecture).weights_file is None:
-        return "none"
-    return "random" if config.weights == "random" else "imagenet"
-
-
-def _saved_model_bytes(folder: Path) -> int:
-    values = (folder / "variables").iterdir()
-    return sum(file.stat().st_size for file in (folder / "saved_model.pb", *values))

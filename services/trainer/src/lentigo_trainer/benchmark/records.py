@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_va
 from lentigo_contract.manifest.manifest import Parameters
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.summary import Evaluation
-from lentigo_trainer.training.loop import EpochMetrics
+from lentigo_trainer.training.work_folder import EpochMetrics
 
 
 class PaperMetrics(BaseModel):

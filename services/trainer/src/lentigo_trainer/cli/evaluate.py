@@ -11,7 +11,6 @@ from rich.console import Console
 
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:
@@ -136,6 +135,7 @@ def _opened(
     truth: Path | None,
     metadata: Path | None,
 ) -> "AbstractContextManager[ImageSet]":
+    from lentigo_trainer.data.ham10000 import find_source  # noqa: PLC0415 - pandas takes a second
     from lentigo_trainer.evaluation.image_sets import (  # noqa: PLC0415 - see cli
         HOLD_OUT,
         TUNING,

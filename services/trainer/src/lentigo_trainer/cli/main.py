@@ -36,8 +36,7 @@ from lentigo_trainer.cli.options import (
 )
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import DEFAULT_RECIPE
-from lentigo_trainer.config.training import TrainingConfig, WorkFolder
-from lentigo_trainer.export.publishing import SelectionMetric
+from lentigo_trainer.config.training import SelectionMetric, TrainingConfig, WorkFolder
 from lentigo_trainer.models.registry import Weights
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import progress_for

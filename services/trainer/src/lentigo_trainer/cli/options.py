@@ -8,7 +8,6 @@ import typer
 from lentigo_contract.system.resources import available_cores
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import default_recipe, read_recipe
-from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.models.registry import Weights
 from lentigo_trainer.system.progress import Progress
 
@@ -97,5 +96,6 @@ def weights_from(folder: Path | None, random: bool) -> Weights:
 def prepared_from(source: Path, work: Path, progress: Progress) -> "Prepared":
     """Decode the data set, or open what an earlier command decoded."""
     from lentigo_trainer.data.dataset import prepare  # noqa: PLC0415 - pandas takes a second to load
+    from lentigo_trainer.data.ham10000 import find_source  # noqa: PLC0415 - pandas takes a second
 
     return prepare(find_source(source), work / "prepared", available_cores(), progress)

@@ -1,6 +1,7 @@
 """The configuration of one run, as values that are passed in."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from lentigo_trainer.config.recipe import Recipe
@@ -42,3 +43,10 @@ class TrainingConfig:
     seed: int
     limit: int | None
     cores: int
+
+
+class SelectionMetric(StrEnum):
+    """A figure of an evaluation on the validation images; higher is better."""
+
+    ACCURACY = "accuracy"
+    BALANCED_ACCURACY = "balanced_accuracy"

@@ -6,13 +6,13 @@ a candidate that has one is complete.
 """
 
 import shutil
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from lentigo_contract.errors import PublishError
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
+from lentigo_trainer.config.training import SelectionMetric
 from lentigo_trainer.errors import MetricError, WorkFolderError
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.system.storage import write_whole
@@ -90,13 +90,6 @@ def _copy(folder: Path, target: Path) -> None:
             place.mkdir()
         else:
             shutil.copyfile(path, place)
-
-
-class SelectionMetric(StrEnum):
-    """A figure of an evaluation on the validation images; higher is better."""
-
-    ACCURACY = "accuracy"
-    BALANCED_ACCURACY = "balanced_accuracy"
 
 
 def best_run(work: Path, by: SelectionMetric) -> Path:

@@ -35,7 +35,7 @@ from lentigo_trainer.reporting.style import (
     svg,
     title,
 )
-from lentigo_trainer.training.loop import EpochMetrics
+from lentigo_trainer.training.work_folder import EpochMetrics
 
 FEW: Final = 10
 """Answers below which a point of the reliability diagram is drawn hollow."""

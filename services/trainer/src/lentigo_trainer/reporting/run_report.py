@@ -11,7 +11,7 @@ from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.reporting import plots
 from lentigo_trainer.reporting.text import class_rows, overall_rows, reasons
 from lentigo_trainer.system.storage import write_whole
-from lentigo_trainer.training.loop import EpochMetrics
+from lentigo_trainer.training.work_folder import EpochMetrics
 
 METRICS_NAME: Final = "metrics.json"
 

@@ -16,7 +16,7 @@ from typing import Final
 import tensorflow as tf
 
 from lentigo_trainer.system.storage import storage_errors, write_whole
-from lentigo_trainer.training.loop import EpochMetrics
+from lentigo_trainer.training.work_folder import EpochMetrics
 
 LOGS: Final = "logs"
 

@@ -31,7 +31,6 @@ from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.metrics.classification import balanced_accuracy
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.loop import (
-    EpochMetrics,
     Examples,
     FeatureRows,
     Step,
@@ -45,6 +44,7 @@ from lentigo_trainer.training.losses import Loss, adjusted_cross_entropy, restor
 from lentigo_trainer.training.precision import in_bfloat16
 from lentigo_trainer.training.schedules import WarmRestarts, WarmupCosine
 from lentigo_trainer.training.weight_averaging import WeightAverage, moving_average, uniform_mean
+from lentigo_trainer.training.work_folder import EpochMetrics
 
 _HEAD: Final = ("hidden_", "logits")
 """Prefixes of the names of the head's layers."""

@@ -30,9 +30,9 @@ from lentigo_trainer.training.feature_cache import FeatureKey, compute_features,
 from lentigo_trainer.training.fine_tuning import fine_tune
 from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone, backbone_digest
 from lentigo_trainer.training.head import train_head
-from lentigo_trainer.training.loop import EpochMetrics, Examples, Labels, finished_epochs, logits_of
+from lentigo_trainer.training.loop import Examples, Labels, finished_epochs, logits_of
 from lentigo_trainer.training.precision import in_bfloat16
-from lentigo_trainer.training.work_folder import adopt, identity_of
+from lentigo_trainer.training.work_folder import EpochMetrics, adopt, identity_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ import tensorflow as tf
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.loop import (
-    EpochMetrics,
     Examples,
     Step,
     cross_entropy,
@@ -25,6 +24,7 @@ from lentigo_trainer.training.loop import (
     train_epoch,
 )
 from lentigo_trainer.training.schedules import Cooldown
+from lentigo_trainer.training.work_folder import EpochMetrics
 
 
 def train_head(

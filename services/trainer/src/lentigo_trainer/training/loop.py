@@ -11,7 +11,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -23,6 +23,7 @@ import tensorflow as tf
 from lentigo_trainer.errors import DamagedCacheError
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
+from lentigo_trainer.training.work_folder import EpochMetrics
 
 Labels = npt.NDArray[np.int64]
 
@@ -51,46 +52,6 @@ class Examples:
 
     features: FeatureRows
     labels: Labels
-
-
-@dataclass(frozen=True, slots=True)
-class EpochMetrics:
-    """Metrics of one epoch; accuracies are shares 0..1, losses are cross-entropies in nats.
-
-    Training metrics are taken during training, with augmentation and dropout, so they can be worse
-    than the validation metrics.
-
-    Attributes:
-        epoch: counted from 1.
-        accuracy: on the training rows.
-        loss: on the training rows.
-        validation_accuracy: on the validation images.
-        validation_loss: on the validation images.
-        seconds: duration of the epoch, including its evaluation.
-        validation_balanced_accuracy: mean recall of the classes on the validation images; None if
-            a run does not compute it.
-    """
-
-    epoch: int
-    accuracy: float
-    loss: float
-    validation_accuracy: float
-    validation_loss: float
-    seconds: float
-    validation_balanced_accuracy: float | None = None
-
-    def row(self) -> dict[str, float]:
-        """Return the metrics that were computed, by name."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    def line(self) -> str:
-        """Return the metrics as one line of text."""
-        balanced = self.validation_balanced_accuracy
-        return (
-            f"Epoch {self.epoch}: loss {self.loss:.4f}, accuracy {self.accuracy:.4f}; "
-            f"validation loss {self.validation_loss:.4f}, accuracy {self.validation_accuracy:.4f}"
-            + ("" if balanced is None else f", balanced accuracy {balanced:.4f}")
-        )
 
 
 def run_epochs(

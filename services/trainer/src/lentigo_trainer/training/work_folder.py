@@ -5,6 +5,7 @@ recipe, seed and data they come from, so that a run resumes only what is its own
 """
 
 import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +15,49 @@ from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.system.storage import write_whole
-from lentigo_trainer.training.loop import EpochMetrics
 
 _IDENTITY: Final = "run.json"
 _HISTORY: Final = "history.json"
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMetrics:
+    """Metrics of one epoch; accuracies are shares 0..1, losses are cross-entropies in nats.
+
+    Training metrics are taken during training, with augmentation and dropout, so they can be worse
+    than the validation metrics.
+
+    Attributes:
+        epoch: counted from 1.
+        accuracy: on the training rows.
+        loss: on the training rows.
+        validation_accuracy: on the validation images.
+        validation_loss: on the validation images.
+        seconds: duration of the epoch, including its evaluation.
+        validation_balanced_accuracy: mean recall of the classes on the validation images; None if
+            a run does not compute it.
+    """
+
+    epoch: int
+    accuracy: float
+    loss: float
+    validation_accuracy: float
+    validation_loss: float
+    seconds: float
+    validation_balanced_accuracy: float | None = None
+
+    def row(self) -> dict[str, float]:
+        """Return the metrics that were computed, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def line(self) -> str:
+        """Return the metrics as one line of text."""
+        balanced = self.validation_balanced_accuracy
+        return (
+            f"Epoch {self.epoch}: loss {self.loss:.4f}, accuracy {self.accuracy:.4f}; "
+            f"validation loss {self.validation_loss:.4f}, accuracy {self.validation_accuracy:.4f}"
+            + ("" if balanced is None else f", balanced accuracy {balanced:.4f}")
+        )
 
 
 def identity_of(config: TrainingConfig, dataset: str, backbone: str) -> dict[str, object]:
