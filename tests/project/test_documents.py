@@ -204,7 +204,7 @@ def test_the_layers_in_a_document_are_those_that_are_held(package: Path, documen
     assert {path.parent.name for path in package.glob("*/__init__.py")} <= set(told)
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     for contract in tool["contracts"]:
-        if contract["type"] == "layers" and contract["containers"] == [package.name]:
+        if contract["type"] == "layers" and contract.get("containers") == [package.name]:
             layers = [re.findall(r"\w+", layer) for layer in contract["layers"]]
             heights = [
                 height for name in told for height, layer in enumerate(layers) if name in layer

@@ -38,6 +38,15 @@ def declarations(pyproject: Path) -> list[Requirement]:
     return [Requirement(text) for group in (project["dependencies"], *extras) for text in group]
 
 
+def our_packages() -> dict[str, str]:
+    """Our import packages, and the distribution that each is in."""
+    return {
+        package.name: tomllib.loads(pyproject.read_text())["project"]["name"]
+        for pyproject in PYPROJECTS
+        for package in (pyproject.parent / "src").iterdir()
+    }
+
+
 def imported_packages(module: Path) -> set[str]:
     """The packages outside the standard library that a module imports, wherever it does."""
     names: set[str] = set()
@@ -99,7 +108,10 @@ def test_the_pins_satisfy_what_each_distribution_declares(pyproject: Path) -> No
 @pytest.mark.parametrize("pyproject", PYPROJECTS, ids=lambda file: file.parent.name)
 def test_each_distribution_declares_what_it_imports(pyproject: Path) -> None:
     declared = {canonicalize_name(requirement.name) for requirement in declarations(pyproject)}
-    providers = packages_distributions()
+    providers = {
+        **packages_distributions(),
+        **{package: [distribution] for package, distribution in our_packages().items()},
+    }
     undeclared = {
         name
         for module in (pyproject.parent / "src").rglob("*.py")
