@@ -28,7 +28,7 @@ from lentigo_contract.system.files import open_plain
 
 SCHEMA_VERSION: Final = 1
 
-# Ours has some twenty kilobytes. Whoever can write to the volume shall not fill our memory.
+# Ours has some twenty kilobytes. A writer to the volume must not be able to fill our memory.
 MAX_MANIFEST_BYTES: Final = 4 * 2**20
 
 
@@ -227,7 +227,7 @@ class Manifest(Record):
             ) from error
         if len(text) > MAX_MANIFEST_BYTES:
             raise DamagedVersionError(
-                f"{path} has more than {MAX_MANIFEST_BYTES:,} bytes, so it is no manifest of ours. "
+                f"{path} has more than {MAX_MANIFEST_BYTES:,} bytes: it is not a Lentigo manifest. "
                 "Remove the version or publish it again."
             )
         return cls.from_json(text, where=str(path))

@@ -75,7 +75,7 @@ def run_isolated(job: Job, run_job: RunJob = _measure) -> Outcome:
 
 
 def died(code: int | None) -> str:
-    """Say how a process ended that left no outcome."""
+    """Describe how a process ended that left no outcome."""
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         hint = "; most often the machine ran out of memory" if name == "SIGKILL" else ""

@@ -59,7 +59,7 @@ class Job:
 
 
 def recipe_of(name: str, folder: Path | None = None) -> Recipe:
-    """Give an architecture's recipe: `NAME.toml` of a folder, if it is there, or our own.
+    """Return an architecture's recipe: `NAME.toml` of a folder, if it is there, or our own.
 
     Raises:
         RecipeError: the file has an unknown key or an impossible value, or another architecture.

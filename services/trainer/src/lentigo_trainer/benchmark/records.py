@@ -227,7 +227,7 @@ class Benchmark(_Record):
     entries: tuple[Entry, ...]
 
     def to_json(self) -> str:
-        """Give the file's text."""
+        """Return the text of the file."""
         return self.model_dump_json(indent=2) + "\n"
 
     @classmethod

@@ -46,7 +46,7 @@ class BenchmarkConfig:
     cores: int
 
     def training(self, name: str) -> TrainingConfig:
-        """Give one architecture's part of it."""
+        """Return the configuration of one architecture."""
         return TrainingConfig(
             work=self.work,
             recipe=self.recipes[name],

@@ -97,7 +97,7 @@ CONVOLUTIONS: Final = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
 def chain_of(whole: keras.Model) -> list[keras.Layer] | None:
-    """Give a network's layers behind its input if each feeds the next alone, else None."""
+    """Return a network's layers after its input if each feeds the next alone, else None."""
     layers: list[keras.Layer] = []
     outputs: list[keras.KerasTensor] = []
 
@@ -234,7 +234,7 @@ def quantizable(network: Network, images: npt.NDArray[np.uint8], progress: Progr
             if isinstance(layer, CONVOLUTIONS):
                 kernel, bias = _weights(layer)
                 linear = with_weights(layer, kernel, bias, activation="linear")
-                # One that stays in float32 is refitted all the same: it makes up for the rounding
+                # A layer that stays in float32 is refitted too: it makes up for the rounding
                 # of those in front of it.
                 to_grid = layer.name not in in_float
                 kernel = _refitted(linear, kernel, exact, rough, draw, to_grid=to_grid)
@@ -320,7 +320,7 @@ def _refitted(
 def _inputs(
     layer: keras.Layer, exact: Values, rough: Values, draw: np.random.Generator
 ) -> tuple[Values, Values]:
-    """Give what single outputs are computed from, float32 [m, inputs], at places by chance.
+    """Return what single outputs are computed from, float32 [m, inputs], at places by chance.
 
     Both come from the same places.
     """

@@ -68,7 +68,7 @@ def plain(axes: Axes) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """Give the picture as a file's bytes; the same figures give the same bytes."""
+    """Return the plot as PNG; the same data give the same bytes."""
     buffer = io.BytesIO()
     # Without the writing program's version, the same figures give the same bytes.
     figure.savefig(buffer, format="png", facecolor=GROUND, metadata={"Software": None})
@@ -76,7 +76,7 @@ def png(figure: Figure) -> bytes:
 
 
 def svg(figure: Figure) -> bytes:
-    """Give the picture as a file's bytes, letters as shapes; the same figures give the same."""
+    """Return the plot as SVG, letters as shapes; the same data give the same bytes."""
     buffer = io.BytesIO()
     # Its marks are named by chance, unless they get this salt.
     with rc_context({"svg.hashsalt": "lentigo", "svg.fonttype": "path"}):

@@ -49,12 +49,12 @@ def laid_out(table: TextTable) -> Table:
 
 
 def noted(texts: Sequence[str]) -> str:
-    """Put sentences below each other, each once."""
+    """Join sentences with line breaks, each once."""
     return "\n".join(dict.fromkeys(texts))
 
 
 def subgroup_tables(report: EvaluationReport) -> list[TextTable]:
-    """Give the tables of parts of the images."""
+    """Return the tables of subgroups of the images."""
     return [_parts(way, parts) for way, parts in (report.subgroups or {}).items()]
 
 
@@ -100,7 +100,7 @@ _SHOWN_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
 
 
 def sentences(report: EvaluationReport) -> Iterator[str]:
-    """Say what was measured, on what, and how the intervals were made."""
+    """Describe what was evaluated, on which images, and how the intervals were made."""
     subject, result = report.subject, report.evaluation
     lesions = "" if report.intervals_over == "images" else f" of {result.lesions:,} lesions"
     yield (
@@ -122,7 +122,7 @@ def sentences(report: EvaluationReport) -> Iterator[str]:
 
 
 def overlap_text(report: EvaluationReport) -> str:
-    """Say whether any of the images trained what was measured."""
+    """Describe whether any of the images trained the evaluated model."""
     found, _, how = report.overlap.partition(": ")
     if found == "none":
         return f"None of them trained it: {how}"
@@ -141,12 +141,12 @@ def overall_table(report: EvaluationReport) -> TextTable:
 
 
 def text_tables(report: EvaluationReport) -> list[TextTable]:
-    """Give every table that is not already one of `report.tables`."""
+    """Return every table that is not one of `report.tables`."""
     return [*metric_tables(report), *subgroup_tables(report)]
 
 
 def metric_tables(report: EvaluationReport) -> list[TextTable]:
-    """Give the tables of all images together."""
+    """Return the tables of all images together."""
     tables = [
         _diagnoses(report),
         _worth(report),
@@ -174,7 +174,7 @@ def _diagnoses(report: EvaluationReport) -> TextTable:
 
 
 def _worth(report: EvaluationReport) -> TextTable:
-    """Put what depends on how frequent a diagnosis is beside that frequency."""
+    """Show what depends on the frequency of a diagnosis beside that frequency."""
     rows, missing = [], []
     total = report.evaluation.examples
     for code, found in report.diagnoses.items():

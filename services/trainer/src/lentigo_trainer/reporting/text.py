@@ -59,7 +59,7 @@ def temperatures_text(by_diagnosis: Sequence[float]) -> str:
 
 
 def overall_rows(result: Evaluation) -> list[Row]:
-    """Give the figures of the whole classifier, each beside its baseline."""
+    """Return the metrics of the whole classifier, each beside its baseline."""
     classes = len(result.averaged_over)
     of_all = "" if classes == len(CODES) else f" (over {classes} of {len(CODES)} classes)"
     by_chance = f"{0.5:.3f}"
@@ -82,7 +82,7 @@ def overall_rows(result: Evaluation) -> list[Row]:
 
 
 def class_rows(result: Evaluation) -> list[tuple[str, str, str, str, str, str]]:
-    """Give for each class: code, n, recall, precision, answers naming it, and AUC."""
+    """Return for each class: code, n, recall, precision, answers naming it, and AUC."""
     return [
         (
             code,
@@ -97,7 +97,7 @@ def class_rows(result: Evaluation) -> list[tuple[str, str, str, str, str, str]]:
 
 
 def reasons(result: Evaluation) -> list[str]:
-    """Say why figures or intervals are missing, one sentence each."""
+    """Explain why metrics or intervals are missing, one sentence each."""
     named = {"Melanoma sensitivity": result.melanoma_sensitivity}
     named["Balanced accuracy"] = result.balanced_accuracy
     named["AUC, malignant against benign"] = result.malignant_auc
