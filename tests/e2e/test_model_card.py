@@ -13,13 +13,13 @@ from lentigo_trainer.cli import main
 from tests.fakes import synthetic_ham10000
 from tests.models import SavedModels
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "evaluation.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "evaluate.md"
 
 
 def documented() -> list[list[str]]:
     """The arguments of every command in the section on the card."""
-    section = DOCUMENT.read_text().split("## The model card")[1].split("\n## ")[0]
-    commands = re.findall(r"^lentigo-train (.+)$", section, re.MULTILINE)
+    section = DOCUMENT.read_text().split("## Write the model card")[1].split("\n## ")[0]
+    commands = re.findall(r"^\.venv/bin/lentigo-train (.+)$", section, re.MULTILINE)
     return [shlex.split(command) for command in commands]
 
 

@@ -182,7 +182,10 @@ def test_a_benchmark_of_nothing_is_refused(tmp_path: Path) -> None:
     [
         ("epoch = 3\n", "line 1, epoch: no such key; there are name, hold_out, architecture"),
         ('architecture = "vgg16"\nepochs = 0\n', "line 2, epochs: "),
-        ('architecture = "vgg"\n', "line 1, architecture: there is no vgg; there are cnn, vgg16"),
+        (
+            'architecture = "vgg"\n',
+            "line 1, architecture: there is no vgg; choose one of cnn, vgg16",
+        ),
         ('architecture = "cnn"\n', "is one for cnn"),
     ],
 )

@@ -8,8 +8,6 @@ from typing import Final
 from lentigo_contract.errors import DamagedVersionError, EngineError
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
 from lentigo_engines.base import Engine, Floats, Images, Prediction
-from lentigo_engines.litert import LiteRTEngine
-from lentigo_engines.savedmodel import SavedModelEngine
 from lentigo_trainer.system.progress import Progress
 
 BATCH: Final = 32
@@ -27,6 +25,10 @@ def open_engine(engine: EngineName, folder: Path) -> Engine:
     Raises:
         DamagedVersionError: the model cannot be loaded, or has a different signature.
     """
+    # A runtime takes seconds to import, and those who only read a report need none.
+    from lentigo_engines.litert import LiteRTEngine  # noqa: PLC0415
+    from lentigo_engines.savedmodel import SavedModelEngine  # noqa: PLC0415
+
     try:
         if engine == "savedmodel":
             return SavedModelEngine(folder)
