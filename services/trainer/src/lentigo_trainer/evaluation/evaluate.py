@@ -65,7 +65,7 @@ def evaluate_version(
         DamagedImagesError: images that cannot be decoded, all of them named.
     """
     with quiet_tensorflow():
-        from lentigo_trainer.evaluation.local import predict_locally  # noqa: PLC0415 - a service needs no TensorFlow
+        from lentigo_trainer.evaluation.exported_model import predict_locally  # noqa: PLC0415 - a service needs no TensorFlow
 
     leakage = require_no_leakage(version, images, options.workers, options.progress)
     outputs, flawed = predict_locally(version.path, images, options.workers, options.progress)
