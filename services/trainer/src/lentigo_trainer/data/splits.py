@@ -21,6 +21,7 @@ from sklearn.model_selection import train_test_split
 from lentigo_contract.labels import CODES
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.duplicates.known import merged_lesions
 from lentigo_trainer.data.oversampling import Plan, augmented, originals
 from lentigo_trainer.errors import MetadataError
 
@@ -143,7 +144,8 @@ def split(table: pd.DataFrame) -> Split:
 def parts_of(train: Rows, table: pd.DataFrame) -> Parts:
     """Divide the paper's training images by lesion, every diagnosis in the same shares.
 
-    The draw depends only on the names and diagnoses of the lesions, not on the order of the images.
+    Lesions that are known to be one count as one. The draw depends only on the names and diagnoses
+    of the lesions, not on the order of the images.
 
     Args:
         train: rows of the table that train in the paper.
@@ -152,9 +154,9 @@ def parts_of(train: Rows, table: pd.DataFrame) -> Parts:
     Raises:
         MetadataError: a diagnosis has too few lesions for all three parts.
     """
-    lesions = table["lesion_id"].to_numpy()[train]
-    # A lesion has one diagnosis in HAM10000; otherwise its first would count.
-    diagnosis_of = pd.Series(table["dx"].to_numpy()[train], index=lesions).groupby(level=0).first()
+    lesions = merged_lesions(table)[train]
+    # A lesion has one diagnosis in HAM10000; otherwise the first by name counts.
+    diagnosis_of = pd.Series(table["dx"].to_numpy()[train], index=lesions).groupby(level=0).min()
     draw = np.random.default_rng(HOLD_OUT_SEED)
     held_out: set[str] = set()
     tuning: set[str] = set()
