@@ -81,7 +81,7 @@ def malignant_probability(
     rows = np.asarray(probabilities, np.float64)
     malignant, benign = rows[..., _MALIGNANT].sum(axis=-1), rows[..., ~_MALIGNANT].sum(axis=-1)
     if calibration is None:
-        return np.minimum(malignant, 1.0)
+        return np.asarray(np.minimum(malignant, 1.0), np.float64)
     with np.errstate(divide="ignore"):
         logit = np.log(malignant) - np.log(benign)
     return _sigmoid(calibration.slope * logit + calibration.intercept)
