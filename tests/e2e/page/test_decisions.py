@@ -15,7 +15,8 @@ from lentigo_contract.repository.store import ModelStore
 from tests.e2e.page.conftest import MEASURED, Visit
 from tests.e2e.page.hands import button, choose, lesion, predict, scrolls_sideways, violations
 from tests.e2e.service_process import ServiceProcess, service_process
-from tests.models import SavedModels, expected as answer_of
+from tests.models import SavedModels
+from tests.models import expected as answer_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
