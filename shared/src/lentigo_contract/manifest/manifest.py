@@ -24,6 +24,7 @@ from lentigo_contract.manifest.fields import (
     Sha256,
     UtcDatetime,
 )
+from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
 from lentigo_contract.system.files import open_plain
 
 SCHEMA_VERSION: Final = 1
@@ -103,9 +104,11 @@ class Thresholds(Record):
     """What the answer's probabilities are held against, and how each threshold was chosen.
 
     Attributes:
-        malignancy: probability of malignancy from which a lesion is referred.
-        abstention: probability of the most probable diagnosis below which it is not relied on and
-            the lesion is referred; None in versions that have no such threshold.
+        malignancy: probability of malignancy from which a lesion is referred; with a
+            `malignancy_calibration`, on the calibrated one.
+        abstention: probability of the most probable diagnosis below which the diagnosis is not
+            relied on and the lesion is referred, however the diagnosis is decided; None in versions
+            that have no such threshold.
     """
 
     malignancy: Fraction
@@ -177,6 +180,9 @@ class Manifest(Record):
         version: number in the repository; 0 until `publish` gives one.
         created: when training ended, UTC.
         labels: diagnosis codes in the order of the output's columns.
+        prevalence: at which the probabilities hold; None in versions that declare none, whose
+            diagnosis is the most probable one.
+        malignancy_calibration: None where P(malignant) is the sum over the malignant diagnoses.
         unlikeness: None in versions whose network does not tell.
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
         recipe: the training recipe, as read.
@@ -195,6 +201,8 @@ class Manifest(Record):
     input: InputGeometry = InputGeometry()
     activation_map: MapGeometry
     calibration: Calibration
+    prevalence: Prevalence | None = None
+    malignancy_calibration: MalignancyCalibration | None = None
     thresholds: Thresholds
     unlikeness: OodThreshold | None = None
     metrics: JsonObject
