@@ -25,7 +25,7 @@ class _Tensor:
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         storage, offset, shape, strides = self._parts
-        rebuild = sys.modules["torch._utils"]._rebuild_tensor_v2
+        rebuild = vars(sys.modules["torch._utils"])["_rebuild_tensor_v2"]
         return rebuild, (storage, offset, shape, strides, False, OrderedDict())
 
 
@@ -76,7 +76,7 @@ class _torch:  # noqa: N801 - stands for the package
 
         _rebuild_tensor_v2.__module__ = "torch._utils"
         _rebuild_tensor_v2.__qualname__ = "_rebuild_tensor_v2"
-        utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+        setattr(utils, "_rebuild_tensor_v2", _rebuild_tensor_v2)  # noqa: B010 - not its own
         self._before = {name: sys.modules.get(name) for name in ("torch", "torch._utils")}
         sys.modules |= {"torch": torch, "torch._utils": utils}
 

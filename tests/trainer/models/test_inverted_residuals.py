@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lentigo_trainer.errors import WeightsError, WeightsUnavailableError
 from lentigo_trainer.models.backbone import load_base, scale
@@ -14,8 +15,10 @@ from lentigo_trainer.models.inverted_residuals import (
     Published,
     installed,
 )
-from lentigo_trainer.models.registry import architecture
+from lentigo_trainer.models.registry import Scaling, architecture
 from tests.trainer.models.checkpoints import checkpoint
+
+Tensors = dict[str, NDArray[np.generic]]
 
 PUBLISHED = Published(
     file="made-up.pth",
@@ -40,9 +43,9 @@ def built(network: InvertedResiduals, weights: str | None = None) -> keras.Model
     return network(keras.Input((32, 32, 3)), weights, 1)
 
 
-def tensors(prefixes: dict[str, tuple[int, ...]], normalisations: dict[str, int]) -> dict:
+def tensors(prefixes: dict[str, tuple[int, ...]], normalisations: dict[str, int]) -> Tensors:
     draw = np.random.default_rng(3)
-    drawn = {
+    drawn: Tensors = {
         f"{name}.weight": draw.normal(size=shape).astype(np.float32)
         for name, shape in prefixes.items()
     }
@@ -81,7 +84,7 @@ EFFICIENTNET = tensors(
 )
 
 
-def published(tmp_path: Path, content: dict) -> tuple[InvertedResiduals, str]:
+def published(tmp_path: Path, content: Tensors) -> tuple[InvertedResiduals, str]:
     file = tmp_path / "made-up.pth"
     file.write_bytes(checkpoint(content))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -167,7 +170,7 @@ def test_networks_have_the_published_number_of_parameters(name: str, parameters:
     ],
 )
 def test_pixels_are_scaled_as_the_weights_expect(
-    scaling: str, pixel: tuple[float, ...], scaled: tuple[float, ...]
+    scaling: Scaling, pixel: tuple[float, ...], scaled: tuple[float, ...]
 ) -> None:
     images = keras.Input((2, 2, 3))
     model = keras.Model(images, scale(images, scaling))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lentigo_trainer.errors import WeightsError
 from lentigo_trainer.models import torch_checkpoint
@@ -11,10 +12,10 @@ from lentigo_trainer.models.torch_checkpoint import parse_tensors, read_tensors
 from tests.trainer.models.checkpoints import checkpoint
 
 DRAW = np.random.default_rng(0)
-TENSORS = {
+TENSORS: dict[str, NDArray[np.generic]] = {
     "convolution.weight": DRAW.normal(size=(4, 3, 2, 2)).astype(np.float32),
     "normalisation.bias": DRAW.normal(size=5).astype(np.float32),
-    "scalar": np.float32(3).reshape(()),
+    "scalar": np.full((), 3, np.float32),
 }
 
 

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,10 @@ MAX_BYTES: Final = 64 * 2**20
 _MAGIC: Final = 0x1950A86A20F9469CFC6C
 _PROTOCOL: Final = 1001
 
-_TYPES: Final = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+_TYPES: Final[dict[str, np.dtype[Any]]] = {
+    "FloatStorage": np.dtype("<f4"),
+    "LongStorage": np.dtype("<i8"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def _kinds(placed: Mapping[str, _Placed], keys: list[str]) -> dict[str, str]:
     return {key: kinds[key] for key in keys}
 
 
-def _read_storage(stream: io.BytesIO, dtype: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+def _read_storage(stream: io.BytesIO, dtype: np.dtype[Any]) -> npt.NDArray[np.generic]:
     count = int.from_bytes(stream.read(8), "little")
     data = stream.read(count * dtype.itemsize)
     return np.frombuffer(data, dtype, count)
