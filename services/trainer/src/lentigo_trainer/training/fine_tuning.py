@@ -273,16 +273,7 @@ def _batches(
         varied = augment(images, DrawnAugmentations(*columns), side)
         return mix(varied, tf.one_hot(labels, len(CODES)), weights)
 
-    columns = (
-        drawn,
-        training.labels[drawn],
-        weights,
-        augmentations.maps,
-        augmentations.colours,
-        augmentations.contrast,
-        augmentations.brightness,
-        augmentations.sharpness,
-    )
+    columns = (drawn, training.labels[drawn], weights, *augmentations.columns)
     return (
         tf.data.Dataset.from_tensor_slices(columns)
         .batch(min(batch_size, len(drawn)), drop_remainder=True)
