@@ -43,7 +43,9 @@ def describe(
         architecture=config.recipe.architecture,
         parameters=Parameters(total=totals.total, trainable=totals.trainable, frozen=totals.frozen),
         activation_map=answering.geometry,
-        calibration=answering.calibration,
+        calibration=answering.meaning.calibration,
+        prevalence=answering.meaning.prevalence,
+        malignancy_calibration=answering.meaning.malignancy_calibration,
         thresholds=Thresholds(
             malignancy=point.threshold,
             source=point.source(),
