@@ -136,7 +136,8 @@ def point_for(others: dict[EngineName, FloatArray]) -> OperatingPoint:
         )
         for engine, probabilities in others.items()
     }
-    engines = EngineParity(outputs, agreement, Golden(seed=GOLDEN_SEED, answers={}))
+    reference = Prediction(REFERENCE.astype(np.float32), np.zeros((20, 1, 1, 7), np.float32))
+    engines = EngineParity(reference, outputs, agreement, Golden(seed=GOLDEN_SEED, answers={}))
     serving: dict[EngineName, FloatArray] = {"savedmodel": malignancy(REFERENCE)}
     serving |= {
         engine: malignancy(each.probabilities) for engine, each in engines.standing_in().items()

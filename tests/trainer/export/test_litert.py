@@ -17,6 +17,7 @@ from lentigo_contract.manifest.engines import (
     golden_images,
 )
 from lentigo_contract.manifest.manifest import Calibration
+from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
@@ -165,8 +166,8 @@ def test_nothing_else_is_left_beside_them(folder: Path) -> None:
 
 def test_agreement_and_golden_answers_are_those_of_each_model(folder: Path) -> None:
     images, truth = pixels(7, seed=2), np.arange(7)
-    reference = probabilities_of(folder, images, SILENT)
-    engines = compare_engines(folder, images, truth, reference, SILENT)
+    reference = predict_with("savedmodel", folder, images, SILENT)
+    engines = compare_engines(folder, images, truth, reference, None, SILENT)
     assert set(engines.agreement) == {"litert", "litert-int8"}
     assert engines.agreement["litert"].shortfall() is None
     assert engines.agreement["litert"].images == 7
@@ -189,8 +190,9 @@ def test_a_network_that_gives_nan_is_refused(network: Network, tmp_path: Path) -
     export_saved_model(poisoned, folder)
     export_litert(poisoned, folder, pixels(7), SILENT)
     images, truth = pixels(2), np.array([0, 1])
+    reference = Prediction(np.full((2, 7), 1 / 7, np.float32), np.zeros((2, 1, 1, 7), np.float32))
     with pytest.raises(MetricError, match="not a number"):
-        compare_engines(folder, images, truth, np.full((2, 7), 1 / 7), SILENT)
+        compare_engines(folder, images, truth, reference, None, SILENT)
 
 
 def test_what_is_no_model_is_said_plainly(tmp_path: Path) -> None:

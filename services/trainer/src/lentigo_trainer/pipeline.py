@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector, fit_detector
@@ -35,7 +37,7 @@ from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.manifest import describe
-from lentigo_trainer.export.parity import EngineParity, compare_engines
+from lentigo_trainer.export.parity import compare_engines
 from lentigo_trainer.export.publishing import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network, totals
@@ -114,28 +116,36 @@ def train(
         geometry = export_saved_model(network, files, calibration, detector)
         write_training_set(files, prepared, rows.used.train)
 
-        validation_outputs = predict_with(
-            "savedmodel", files, prepared.images[rows.whole.validation], progress
-        )
+        outside = rows.outside_training
+        outputs = predict_with("savedmodel", files, prepared.images[outside], progress)
+        validation_outputs = outputs.take(np.searchsorted(outside, rows.whole.validation))
         evaluation = _evaluate_validation(prepared, rows, validation_outputs)
         write_report(folder / "report", evaluation, trained.history)
         ended = now()
 
-        engines: dict[EngineName, Prediction] = {"savedmodel": validation_outputs}
+        engines: dict[EngineName, Prediction] = {"savedmodel": outputs}
         parity = None
         if lighter:
             ranges = calibration_rows(prepared.labels, rows.used.train, config.seed)
             images = prepared.images[ranges]
             export_litert(network, files, images, progress, calibration, detector)
-            parity = _compare_with_litert(files, prepared, rows, validation_outputs, progress)
+            parity = compare_engines(
+                files,
+                prepared.images[outside],
+                prepared.labels[outside],
+                outputs,
+                meaning.prevalence,
+                progress,
+            )
             engines |= parity.standing_in()
 
-        basis = _threshold_basis(files, prepared, rows, engines, sister_answers, progress)
+        basis = _threshold_basis(prepared, rows, engines, sister_answers)
         thresholds = choose_thresholds(geometry, meaning, detector.method(), basis)
 
         manifest = describe(config, prepared, rows, totals(network), evaluation, thresholds, ended)
         if parity is not None:
-            manifest = parity.on_record(manifest)
+            point, malignancy = thresholds.point, meaning.malignancy_calibration
+            manifest = parity.with_referrals(point.threshold, malignancy).on_record(manifest)
         evidence = evaluate_candidate(
             files, manifest, prepared, rows, validation_outputs, progress, evaluation
         )
@@ -187,39 +197,28 @@ def _evaluate_validation(prepared: Prepared, rows: TrainingRows, outputs: Predic
     return evaluate(truth, outputs.probabilities, lesions, EVALUATION_SEED)
 
 
-def _compare_with_litert(
-    files: Path,
-    prepared: Prepared,
-    rows: TrainingRows,
-    validation_outputs: Prediction,
-    progress: Progress,
-) -> EngineParity:
-    validation = rows.whole.validation
-    images, truth = prepared.images[validation], prepared.labels[validation]
-    return compare_engines(files, images, truth, validation_outputs.probabilities, progress)
-
-
 def _threshold_basis(
-    files: Path,
     prepared: Prepared,
     rows: TrainingRows,
     engines: Mapping[EngineName, Prediction],
     sisters: _SisterAnswers | None,
-    progress: Progress,
 ) -> ThresholdBasis:
-    """Take the out-of-fold answers, or run the engines on the tuning images.
+    """Take the out-of-fold answers or the tuning images; without either, the validation images.
 
-    Without either, fall back on the validation images.
+    Args:
+        prepared: the data set.
+        rows: which images trained the network and which did not.
+        engines: outputs of each engine for the images outside training.
+        sisters: the out-of-fold answers, if the recipe has folds.
     """
     lesions = merged_lesions(prepared.records)
     if sisters is not None:
         of_engines: dict[EngineName, Answers] = {"savedmodel": sisters.answers}
         chosen, description = sisters.rows, sisters.description
         return ThresholdBasis(description, prepared.labels[chosen], lesions[chosen], of_engines)
+    chosen, description = rows.whole.validation, VALIDATION_SET
     if len(rows.tuning):
-        images = prepared.images[rows.tuning]
-        outputs = {engine: predict_with(engine, files, images, progress) for engine in engines}
         chosen, description = rows.tuning, TUNING_SET
-        return ThresholdBasis(description, prepared.labels[chosen], lesions[chosen], outputs)
-    chosen = rows.whole.validation
-    return ThresholdBasis(VALIDATION_SET, prepared.labels[chosen], lesions[chosen], engines)
+    places = np.searchsorted(rows.outside_training, chosen)
+    outputs = {engine: each.take(places) for engine, each in engines.items()}
+    return ThresholdBasis(description, prepared.labels[chosen], lesions[chosen], outputs)

@@ -109,6 +109,11 @@ class TrainingRows:
     folds: Folds = NO_FOLDS
 
     @property
+    def outside_training(self) -> Rows:
+        """The images that trained nothing, ascending: validation, tuning and hold-out."""
+        return np.sort(np.concatenate([self.whole.validation, self.tuning, self.hold_out]))
+
+    @property
     def watched(self) -> Rows:
         """Images to evaluate after every epoch; with a hold-out, not those of the final metrics."""
         return self.tuning if len(self.tuning) else self.used.validation

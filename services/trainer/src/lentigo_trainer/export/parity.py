@@ -1,11 +1,14 @@
 """Parity of a candidate's LiteRT models with its SavedModel, for the manifest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
+from lentigo_contract.decision import decide, malignant_probability
+from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import (
     GOLDEN_IMAGES,
     GOLDEN_SEED,
@@ -17,10 +20,11 @@ from lentigo_contract.manifest.engines import (
     golden_images,
 )
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
 from lentigo_engines.base import Floats, Images, Prediction
 from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, validate_predictions
-from lentigo_trainer.metrics.classification import accuracy, balanced_accuracy, present_codes
+from lentigo_trainer.metrics.classification import balanced_accuracy, present_codes
 from lentigo_trainer.system.progress import Progress
 
 GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
@@ -37,11 +41,13 @@ class EngineParity:
     """The other engines' predictions, and what the manifest records of them.
 
     Attributes:
-        answers: each other engine's prediction for the validation images.
+        reference: the SavedModel's prediction for the images outside training.
+        answers: each other engine's prediction for the same images.
         agreement: how far these match the SavedModel's.
         golden: the predictions of all engines for the golden images.
     """
 
+    reference: Prediction
     answers: dict[EngineName, Prediction]
     agreement: dict[EngineName, EngineAgreement]
     golden: Golden
@@ -54,18 +60,49 @@ class EngineParity:
             if self.agreement[engine].shortfall() is None
         }
 
+    def with_referrals(
+        self, threshold: float, calibration: MalignancyCalibration | None
+    ) -> "EngineParity":
+        """Return a copy that also compares which images the engines refer.
+
+        Args:
+            threshold: refer from this probability of malignancy on, 0..1.
+            calibration: of that probability; None takes the sum over the malignant diagnoses.
+        """
+
+        def referred(outputs: Prediction) -> npt.NDArray[np.bool_]:
+            return malignant_probability(outputs.probabilities, calibration) >= threshold
+
+        expected = referred(self.reference)
+        agreement = {
+            engine: figures.model_copy(
+                update={
+                    "equal_referrals": float(np.mean(referred(self.answers[engine]) == expected))
+                }
+            )
+            for engine, figures in self.agreement.items()
+        }
+        return replace(self, agreement=agreement)
+
     def on_record(self, manifest: Manifest) -> Manifest:
         """Return the manifest with agreement and golden answers."""
         return manifest.model_copy(update={"agreement": self.agreement, "golden": self.golden})
 
 
-def parity_of(truth: LabelArray, reference: FloatArray, answers: FloatArray) -> EngineAgreement:
+def parity_of(
+    truth: LabelArray,
+    reference: FloatArray,
+    answers: FloatArray,
+    prevalence: Prevalence | None = None,
+) -> EngineAgreement:
     """Compare an engine's answers with the SavedModel's, on the same images.
 
     Args:
         truth: class numbers [n].
         reference: probabilities [n, 7] of the SavedModel.
         answers: of the other engine.
+        prevalence: that the probabilities hold at; the diagnoses are then decided for balance, and
+            without it they are the most probable ones.
 
     Raises:
         MetricError: either cannot be probabilities, or the shapes differ.
@@ -73,16 +110,20 @@ def parity_of(truth: LabelArray, reference: FloatArray, answers: FloatArray) -> 
     truth, reference = validate_predictions(truth, reference)
     _, answers = validate_predictions(truth, answers)
     present = present_codes(truth)
-    found, expected = (balanced_accuracy(truth, each, present) for each in (answers, reference))
+    diagnoses, expected_diagnoses = (decide(each, prevalence) for each in (answers, reference))
+    found, expected = (
+        balanced_accuracy(truth, np.eye(len(CODES))[each], present)
+        for each in (diagnoses, expected_diagnoses)
+    )
     difference = np.abs(answers - reference)
     return EngineAgreement(
         images=len(truth),
-        accuracy=accuracy(truth, answers),
+        accuracy=float(np.mean(diagnoses == truth)),
         balanced_accuracy=found,
         balanced_accuracy_change=found - expected,
         largest_difference=float(difference.max()),
         mean_difference=float(difference.mean()),
-        equal_diagnoses=float(np.mean(answers.argmax(axis=1) == reference.argmax(axis=1))),
+        equal_diagnoses=float(np.mean(diagnoses == expected_diagnoses)),
     )
 
 
@@ -90,16 +131,18 @@ def compare_engines(
     folder: Path,
     images: Images,
     truth: LabelArray,
-    reference: FloatArray,
+    reference: Prediction,
+    prevalence: Prevalence | None,
     progress: Progress,
 ) -> EngineParity:
     """Run the LiteRT models of a version beside its SavedModel.
 
     Args:
         folder: holds the SavedModel and `litert/`.
-        images: the validation images, uint8 [n, 224, 224, 3].
+        images: images outside training, uint8 [n, 224, 224, 3].
         truth: their class numbers.
-        reference: the SavedModel's probabilities of them.
+        reference: the SavedModel's prediction for them.
+        prevalence: see `parity_of`.
         progress: shows how far it is.
 
     Raises:
@@ -117,10 +160,12 @@ def compare_engines(
         answers[engine], of_drawn = (
             predict_with(engine, folder, each, progress) for each in (images, drawn)
         )
-        agreement[engine] = parity_of(truth, reference, answers[engine].probabilities)
+        agreement[engine] = parity_of(
+            truth, reference.probabilities, answers[engine].probabilities, prevalence
+        )
         golden[engine] = _golden(engine, of_drawn.probabilities)
         progress.say(_line(engine, agreement[engine]))
-    return EngineParity(answers, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
+    return EngineParity(reference, answers, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
 
 
 def _golden(engine: EngineName, answers: Floats) -> GoldenAnswer:
