@@ -6,6 +6,7 @@ This module does not load TensorFlow, so that recipes are checked before anythin
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +18,13 @@ from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import read_recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.errors import RecipeError
-from lentigo_trainer.models.registry import ARCHITECTURES, architecture
+from lentigo_trainer.models.registry import ARCHITECTURES
 from lentigo_trainer.system.storage import write_whole
 
 _FILE: Final = "measured.json"
+
+_PAPER: Final = "paper"
+"""Name of the shipped recipe for MobileNet; the others are named after their architectures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,11 @@ class Job:
 
 
 def recipe_of(name: str, folder: Path | None = None) -> Recipe:
-    """Return an architecture's recipe: `NAME.toml` of a folder if it exists, or our own.
+    """Return an architecture's recipe: `NAME.toml` of a folder if it exists, or the shipped one.
 
     Raises:
         RecipeError: the file has an unknown key or an impossible value, or another architecture.
     """
-    entry = architecture(name)
     if folder is not None and (folder / f"{name}.toml").exists():
         recipe = read_recipe(folder / f"{name}.toml")
         if recipe.architecture != name:
@@ -73,7 +76,9 @@ def recipe_of(name: str, folder: Path | None = None) -> Recipe:
                 "after its architecture."
             )
         return recipe
-    return Recipe(architecture=name).for_epochs(entry.epochs)
+    shipped = _PAPER if name == Recipe().architecture else name
+    with as_file(files("lentigo_trainer") / "recipes" / f"{shipped}.toml") as path:
+        return read_recipe(path)
 
 
 def write_result(job: Job, result: BenchmarkResult) -> None:
