@@ -66,6 +66,15 @@ def test_what_is_published_says_what_the_candidate_said(run: Path, tmp_path: Pat
     assert candidate.model_copy(update=named) == stored.manifest
 
 
+def test_a_version_says_why_it_had_to_be_forced_and_the_candidate_does_not(
+    run: Path, tmp_path: Path
+) -> None:
+    stored = publish_candidate(run, tmp_path / "models", "It was trained with --limit 300.")
+    assert stored.manifest.forced == "It was trained with --limit 300."
+    assert ModelStore(tmp_path / "models").open(1).manifest == stored.manifest
+    assert publish_candidate(run, tmp_path / "models").manifest.forced is None
+
+
 def test_a_run_that_has_not_finished_is_not_published(run: Path, tmp_path: Path) -> None:
     (run / "candidate.json").unlink()
     with pytest.raises(WorkFolderError, match=r"no finished run. Run `lentigo-train fit`"):

@@ -2,12 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import PublishError
 from lentigo_contract.manifest.manifest import DatasetRecord, Manifest
-from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.config.training import SelectionMetric
 from lentigo_trainer.errors import WorkFolderError
-from lentigo_trainer.export.publishing import best_run, require_no_worse
+from lentigo_trainer.export.publishing import best_run
 from lentigo_trainer.metrics.bootstrap import Estimate
 from tests.fakes import made_manifest
 from tests.trainer.benchmark.made_up import made_evaluation
@@ -30,14 +28,6 @@ def finished(work: Path, name: str, content: Manifest) -> Path:
     (work / name).mkdir(parents=True)
     (work / name / "candidate.json").write_text(content.to_json())
     return work / name
-
-
-def served(models: Path, content: Manifest) -> None:
-    def fill(folder: Path) -> Manifest:
-        (folder / "saved_model.pb").write_bytes(b"graph")
-        return content
-
-    ModelStore(models).publish(fill)
 
 
 def test_the_best_is_found_by_the_figure_asked_for(tmp_path: Path) -> None:
@@ -63,42 +53,3 @@ def test_without_a_finished_run_there_is_nothing_to_choose(
         finished(tmp_path, str(number), content)
     with pytest.raises(WorkFolderError, match="no finished run to choose from"):
         best_run(tmp_path, SelectionMetric.ACCURACY)
-
-
-def test_what_is_worse_than_the_served_version_is_refused(tmp_path: Path) -> None:
-    run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.9, balanced=0.3))
-    served(tmp_path / "models", manifest(accuracy=0.8, balanced=0.4))
-    require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
-    with pytest.raises(
-        PublishError, match=r"cnn has balanced accuracy 0\.3000, version 1 has 0\.4"
-    ):
-        require_no_worse(run, tmp_path / "models", SelectionMetric.BALANCED_ACCURACY)
-
-
-def test_the_newest_version_is_the_one_that_is_served(tmp_path: Path) -> None:
-    run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.85))
-    served(tmp_path / "models", manifest(accuracy=0.8))
-    served(tmp_path / "models", manifest(accuracy=0.9))
-    with pytest.raises(PublishError, match="version 2 has"):
-        require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
-
-
-def test_the_same_figure_is_no_worse(tmp_path: Path) -> None:
-    run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.8))
-    served(tmp_path / "models", manifest(accuracy=0.8))
-    require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
-
-
-def test_a_repository_without_a_version_takes_any(tmp_path: Path) -> None:
-    run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.1))
-    require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
-
-
-@pytest.mark.parametrize(
-    "other", [manifest(accuracy=0.1, data="b"), manifest(accuracy=None), made_manifest(metrics={})]
-)
-def test_what_cannot_be_compared_is_refused(tmp_path: Path, other: Manifest) -> None:
-    run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.9))
-    served(tmp_path / "models", other)
-    with pytest.raises(PublishError, match=r"cannot be compared.*--force"):
-        require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
