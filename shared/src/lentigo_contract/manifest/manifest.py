@@ -195,8 +195,12 @@ class Manifest(Record):
         unlikeness: None in versions whose network does not tell.
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
         recipe: the training recipe, as read.
+        limit: about how many images a quick run used in all; None for a version that learned from
+            all of them, and in versions of older releases.
         agreement: for each further engine, how far it agrees with the SavedModel.
         golden: each engine's predictions for images that a reader can draw again.
+        forced: why publishing would have been refused, had it not been forced; None for a version
+            against which nothing was found, and in versions of older releases.
         files: every other file of the version, by relative POSIX path; set by `publish`.
     """
 
@@ -220,10 +224,12 @@ class Manifest(Record):
     plan: PlanRecord
     recipe: JsonObject
     seed: int
+    limit: Count | None = None
     code_version: str
     license: str = "CC BY-NC 4.0"
     agreement: dict[EngineName, EngineAgreement] | None = None
     golden: Golden | None = None
+    forced: str | None = None
     files: dict[RelativePath, FileRecord] = Field(default_factory=dict)
 
     @classmethod

@@ -8,12 +8,16 @@ section 8.3, for paired data).
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+
+from lentigo_contract.labels import index_of
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.image_predictions import groups_of, probabilities_of, truth_of
 from lentigo_trainer.evaluation.report import EvaluationReport
-from lentigo_trainer.metrics.arrays import FloatArray
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
-from lentigo_trainer.metrics.classification import ClassificationMetrics
+from lentigo_trainer.metrics.classification import ClassificationMetrics, present_codes
+from lentigo_trainer.metrics.weighted import mean
 
 COMPARED: Final = (
     "accuracy",
@@ -61,6 +65,29 @@ def paired_differences(
         bases[name] = Basis(estimate.n, estimate.reason or "undefined")
     resampling = Resampling(groups_of(ours.answers), result.seed, result.resamples)
     return estimates(statistics, bases, resampling)
+
+
+def paired_balanced_accuracy(
+    truth: LabelArray, ours: LabelArray, theirs: LabelArray, resampling: Resampling
+) -> Estimate:
+    """Subtract their balanced accuracy from ours, with its paired 95 % interval.
+
+    Args:
+        truth: class numbers, int64 [n].
+        ours: the diagnoses that one version gives, class numbers, int64 [n].
+        theirs: those that the other gives.
+        resampling: how to compute the interval.
+    """
+    # What a resample makes of the difference of two recalls is the mean of the difference.
+    gained = (ours == truth).astype(np.float64) - (theirs == truth)
+    members = [truth == index_of(code) for code in present_codes(truth)]
+
+    def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
+        gains = [mean(gained, weights, among=each) for each in members]
+        return {"balanced_accuracy": np.mean(gains, axis=0)}
+
+    basis = Basis(truth.size, "undefined")
+    return estimates(statistics, {"balanced_accuracy": basis}, resampling)["balanced_accuracy"]
 
 
 def require_same_images(ours: EvaluationReport, theirs: EvaluationReport) -> None:

@@ -73,5 +73,11 @@ def describe(
         ),
         recipe=config.recipe.model_dump(mode="json"),
         seed=config.seed,
+        limit=effective_limit(config, rows),
         code_version=__version__,
     )
+
+
+def effective_limit(config: TrainingConfig, rows: TrainingRows) -> int | None:
+    """Return the run's limit; None if it left out no image that would have trained."""
+    return config.limit if len(rows.used.train) < len(rows.whole.train) else None
