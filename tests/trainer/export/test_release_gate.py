@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lentigo_contract.errors import DamagedVersionError, EngineError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import DatasetRecord, Manifest
+from lentigo_contract.manifest.probabilities import Prevalence
 from lentigo_contract.repository.layout import MANIFEST_NAME
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.data.dataset import Prepared, open_prepared
@@ -105,10 +106,10 @@ def _kept_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = release_gate.diagnoses_of
 
     def diagnoses_of(
-        folder: Path, pixels: NDArray[np.uint8], shown: Progress
+        folder: Path, prevalence: Prevalence | None, pixels: NDArray[np.uint8], shown: Progress
     ) -> NDArray[np.integer]:
         if not (folder / ANSWERS).exists():
-            return whole(folder, pixels, shown)
+            return whole(folder, prevalence, pixels, shown)
         kept = json.loads((folder / ANSWERS).read_text())
         if kept is None:
             raise EngineError("The runtime failed.")

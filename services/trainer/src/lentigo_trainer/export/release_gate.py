@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from lentigo_contract.decision import decide
 from lentigo_contract.errors import (
     DamagedVersionError,
     EngineError,
@@ -19,6 +20,7 @@ from lentigo_contract.errors import (
     VersionNotFoundError,
 )
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_contract.manifest.probabilities import Prevalence
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.data.dataset import open_prepared
 from lentigo_trainer.data.provenance import read_training_set
@@ -121,17 +123,29 @@ class _Candidate:
     @cached_property
     def diagnoses(self) -> LabelArray:
         """Its diagnosis of each image."""
-        return diagnoses_of(candidate_files(self.run), self.images.pixels, self.progress)
+        files = candidate_files(self.run)
+        return diagnoses_of(files, self.manifest.prevalence, self.images.pixels, self.progress)
 
 
-def diagnoses_of(folder: Path, pixels: npt.NDArray[np.uint8], progress: Progress) -> LabelArray:
-    """Return what a version's SavedModel diagnoses, the most probable of the seven: int64 [n].
+def diagnoses_of(
+    folder: Path,
+    prevalence: Prevalence | None,
+    pixels: npt.NDArray[np.uint8],
+    progress: Progress,
+) -> LabelArray:
+    """Return what a version's SavedModel diagnoses, as a service decides by default: int64 [n].
+
+    Args:
+        folder: of the version's files.
+        prevalence: that the version declares; without one, the most probable diagnosis counts.
+        pixels: uint8 [n, 224, 224, 3].
+        progress: shows how many images are done.
 
     Raises:
         DamagedVersionError: it cannot be loaded.
         EngineError: the runtime failed.
     """
-    return np.asarray(probabilities_of(folder, pixels, progress).argmax(axis=1), np.int64)
+    return decide(probabilities_of(folder, pixels, progress), prevalence)
 
 
 def _objection_by(store: ModelStore, version: int, candidate: _Candidate) -> str | None:
@@ -151,7 +165,9 @@ def _objection_by(store: ModelStore, version: int, candidate: _Candidate) -> str
         return _incomparable(name, error)
     ours = candidate.diagnoses
     try:
-        theirs = diagnoses_of(held.path, images.pixels, candidate.progress)
+        theirs = diagnoses_of(
+            held.path, held.manifest.prevalence, images.pixels, candidate.progress
+        )
     except (DamagedVersionError, EngineError) as error:
         return _incomparable(name, error)
     resampling = Resampling(images.lesions, EVALUATION_SEED)
