@@ -15,7 +15,8 @@ def texture(seed: int, size: tuple[int, int] = (300, 225)) -> Grey:
     noise = np.random.default_rng(seed).integers(0, 256, size[::-1], dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(noise).filter(ImageFilter.GaussianBlur(3)), np.float64)
     stretched = (smooth - smooth.min()) / (smooth.max() - smooth.min()) * 255
-    return stretched.astype(np.uint8)
+    whole: Grey = stretched.astype(np.uint8)
+    return whole
 
 
 def turned(grey: Grey, degrees: float) -> Grey:

@@ -129,6 +129,8 @@ def overlap_text(report: EvaluationReport) -> str:
     found, _, how = report.overlap.partition(": ")
     if found == "none":
         return f"None of them trained it: {how}"
+    if found == "allowed":
+        return f"SOME OF THEM TRAINED IT, which was allowed: {how}"
     return f"Whether any of them trained it was {found}: {how}"
 
 
