@@ -85,10 +85,11 @@ def nearest(queries: Hashes, stored: Hashes) -> tuple[int, int]:
     Returns:
         Its row, and the number of bits in which it differs.
     """
-    words = np.ascontiguousarray(stored).view(np.uint64)
+    # Word by word: each word of all stored hashes is contiguous, which is several times quicker.
+    words = np.ascontiguousarray(np.ascontiguousarray(stored).view(np.uint64).T)
     best, distance = 0, 8 * HASH_BYTES + 1
     for query in np.ascontiguousarray(queries).view(np.uint64):
-        differing = np.bitwise_count(words ^ query).sum(axis=1)
+        differing = np.bitwise_count(words ^ query[:, None]).sum(axis=0, dtype=np.uint16)
         row = int(differing.argmin())
         if differing[row] < distance:
             best, distance = row, int(differing[row])
