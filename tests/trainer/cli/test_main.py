@@ -14,7 +14,17 @@ from lentigo_trainer.system.storage import locked
 from tests.fakes import made_manifest, synthetic_ham10000
 from tests.trainer.data.dataverse_stub import StoredFile, dataverse
 
-COMMANDS = ("fetch", "prepare", "fit", "evaluate", "card", "publish", "run", "benchmark")
+COMMANDS = (
+    "fetch",
+    "prepare",
+    "duplicates",
+    "fit",
+    "evaluate",
+    "card",
+    "publish",
+    "run",
+    "benchmark",
+)
 HEAVY = (
     "tensorflow",
     "keras",

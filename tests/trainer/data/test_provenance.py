@@ -10,6 +10,7 @@ from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source, open_images
+from lentigo_trainer.data.perceptual_hash import image_hash
 from lentigo_trainer.data.provenance import read_training_set, write_training_set
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import made_manifest, synthetic_ham10000
@@ -41,6 +42,18 @@ def test_a_version_says_which_images_and_lesions_trained_it(
         assert found.digests == {
             hashlib.sha256(readers[name]()).hexdigest() for name in records["image_id"]
         }
+
+
+def test_a_version_has_the_perceptual_hash_of_each_image(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    write_training_set(tmp_path, prepared, ROWS)
+    found = read_training_set(tmp_path)
+    assert found is not None
+    names = list(prepared.records["image_id"])
+    assert set(found.hashed) == found.names
+    for name, stored in zip(found.hashed, found.hashes, strict=True):
+        assert np.array_equal(stored, image_hash(prepared.images[names.index(name)]))
 
 
 def test_the_same_images_give_the_same_file_in_any_order(

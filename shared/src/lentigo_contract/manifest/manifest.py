@@ -142,14 +142,39 @@ class OodThreshold(Record):
     source: str
 
 
+class ImageFiles(Record):
+    """The image files, as they were before decoding.
+
+    Attributes:
+        width: pixels across, of the most frequent size.
+        height: pixels down, of the same size.
+        of_this_size: how many of the images have it.
+        jpeg_quality: median of the JPEG qualities, 1 to 100, as their quantisation tables tell;
+            None where no image is a JPEG.
+        digest: SHA-256 over the SHA-256 of every file, in order of the images' names.
+    """
+
+    width: Count
+    height: Count
+    of_this_size: Count
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None
+    digest: Sha256
+
+
 class DatasetRecord(Record):
-    """The images it learned from."""
+    """The images it learned from.
+
+    Attributes:
+        digest: SHA-256 over the names, diagnoses and files of all images.
+        files: what the files were; None in versions that do not tell.
+    """
 
     name: str
     source: str
     license: str
     images: Count
     digest: Sha256
+    files: ImageFiles | None = None
 
 
 class SplitRecord(Record):

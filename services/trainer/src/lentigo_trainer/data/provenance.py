@@ -1,7 +1,8 @@
 """Which images a version was trained on, kept with it so that an evaluation can exclude them.
 
 `training-set.csv.gz` has one row per image, sorted by name: the SHA-256 of the encoded bytes, the
-lesion, and the name. The manifest has its checksum, as for every file.
+perceptual hash, the lesion, and the name. Older versions have no perceptual hash. The manifest
+has the file's checksum, as for every file.
 """
 
 import csv
@@ -10,17 +11,22 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.perceptual_hash import HASH_BYTES, Hashes, image_hash
 from lentigo_trainer.data.splits import Rows
 from lentigo_trainer.system.storage import write_whole
 
 _COLUMNS: Final = ("sha256", "lesion_id", "image_id")
+
+_HASH: Final = "perceptual_hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +37,15 @@ class TrainingSet:
         digests: SHA-256 of each image's encoded bytes, hex; empty if only names are known.
         lesions: the lesions they show.
         names: their names, without suffix.
+        hashes: see `perceptual_hash.image_hash`, [n, 32]; n is 0 if they are not known.
+        hashed: the name of the image of each of the hashes.
     """
 
     digests: frozenset[str]
     lesions: frozenset[str]
     names: frozenset[str]
+    hashes: Hashes = field(default_factory=lambda: np.zeros((0, HASH_BYTES), np.uint8))
+    hashed: tuple[str, ...] = ()
 
 
 def write_training_set(folder: Path, prepared: Prepared, rows: Rows) -> None:
@@ -49,8 +59,15 @@ def write_training_set(folder: Path, prepared: Prepared, rows: Rows) -> None:
     Raises:
         StorageError: the disk is full or not writable.
     """
-    table = prepared.records.iloc[rows].assign(sha256=[prepared.digests[row] for row in rows])
-    text = table.sort_values("image_id").to_csv(columns=list(_COLUMNS), index=False)
+    table = prepared.records.iloc[rows].assign(
+        **{
+            "sha256": [prepared.digests[row] for row in rows],
+            _HASH: [image_hash(prepared.images[row]).tobytes().hex() for row in rows],
+        }
+    )
+    text = table.sort_values("image_id").to_csv(
+        columns=["sha256", _HASH, "lesion_id", "image_id"], index=False
+    )
     # Without the time of writing, so that the bytes are reproducible.
     packed = gzip.compress(text.encode(), mtime=0)
     write_whole(folder / TRAINING_SET_NAME, lambda file: file.write(packed))
@@ -68,13 +85,16 @@ def read_training_set(folder: Path) -> TrainingSet | None:
             rows = list(csv.DictReader(io.StringIO(packed.read().decode())))
         columns = zip(*([row[name] for name in _COLUMNS] for row in rows), strict=True)
         digests, lesions, names = map(frozenset, columns)
+        hashed = [(row["image_id"], bytes.fromhex(row[_HASH])) for row in rows if _HASH in row]
+        hashes = np.frombuffer(b"".join(one for _, one in hashed), np.uint8)
+        hashes = hashes.reshape(len(hashed), HASH_BYTES)
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, csv.Error) as error:
         raise DamagedVersionError(
             f"{path} cannot be read as a list of training images. Publish the version again."
         ) from error
-    return TrainingSet(digests=digests, lesions=lesions, names=names)
+    return TrainingSet(digests, lesions, names, hashes, tuple(name for name, _ in hashed))
 
 
 def digest_of(lines: Iterator[str]) -> str:

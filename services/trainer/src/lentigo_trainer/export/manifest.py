@@ -14,7 +14,8 @@ from lentigo_trainer import __version__
 from lentigo_trainer.calibration.thresholds import ChosenThresholds
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
-from lentigo_trainer.data.provenance import split_digest
+from lentigo_trainer.data.image_files import summarize_files
+from lentigo_trainer.data.provenance import digest_of, split_digest
 from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.models.registry import Totals
@@ -60,6 +61,7 @@ def describe(
             license="CC BY-NC 4.0",
             images=len(prepared.records),
             digest=prepared.digest,
+            files=summarize_files(prepared.records, _files_digest(prepared)),
         ),
         split=SplitRecord(
             train=len(rows.used.train),
@@ -81,3 +83,8 @@ def describe(
 def effective_limit(config: TrainingConfig, rows: TrainingRows) -> int | None:
     """Return the run's limit; None if it left out no image that would have trained."""
     return config.limit if len(rows.used.train) < len(rows.whole.train) else None
+
+
+def _files_digest(prepared: Prepared) -> str:
+    named = zip(prepared.records["image_id"], prepared.digests, strict=True)
+    return digest_of(digest for _, digest in sorted(named))
