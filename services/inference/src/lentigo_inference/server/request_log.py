@@ -7,6 +7,7 @@ import asyncio
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
@@ -19,10 +20,12 @@ from lentigo_inference.observability.metrics import Metrics, known_method
 from lentigo_inference.observability.records import RequestRecord
 from lentigo_inference.observability.tracing import RequestSpan, Tracing, parent_of, trace_id_of
 from lentigo_inference.problem_types import INTERNAL
+from lentigo_inference.security.client_address import Network, client_address
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 HEADER: Final = "X-Request-ID"
+_FORWARDED_FOR: Final = "X-Forwarded-For"
 
 # Stands for the key of a refused request that came without a known one.
 _NO_KEY: Final = "none"
@@ -52,11 +55,25 @@ class RequestLogMiddleware:
     file name, no query and no path that matched no route, because any of them may name a patient.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing | None) -> None:
-        """Wrap an application."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        tracing: Tracing | None,
+        trusted_proxies: Sequence[Network] = (),
+    ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: the application.
+            metrics: count every request.
+            tracing: makes spans, if any.
+            trusted_proxies: whose X-Forwarded-For counts.
+        """
         self._app = app
         self._metrics = metrics
         self._tracing = tracing
+        self._trusted_proxies = trusted_proxies
         self._refusals = RefusalLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +82,7 @@ class RequestLogMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        self._set_client(scope, headers)
         request_id = _request_id(headers)
         record = RequestRecord()
         scope.setdefault("state", {}).update(request_id=request_id, record=record)
@@ -98,6 +116,14 @@ class RequestLogMiddleware:
                 seconds = time.perf_counter() - started
                 self._finish(scope, record, span, method=method, status=status, seconds=seconds)
 
+    def _set_client(self, scope: Scope, headers: Headers) -> None:
+        """Put the address behind trusted proxies in the place of theirs."""
+        if self._trusted_proxies and scope.get("client"):
+            peer, port = scope["client"]
+            forwarded = ",".join(headers.getlist(_FORWARDED_FOR))
+            address = client_address(peer, forwarded, self._trusted_proxies)
+            scope["client"] = (address, port if address == peer else 0)
+
     def _finish(
         self,
         scope: Scope,
@@ -119,6 +145,7 @@ class RequestLogMiddleware:
                 route=route or UNMATCHED,
                 status=status,
                 milliseconds=round(seconds * 1000, 1),
+                client=scope["client"][0] if scope.get("client") else None,
                 **record.log_fields(),
             )
         self._metrics.answered(method, route or UNMATCHED, status, seconds, record)
