@@ -45,6 +45,7 @@ class LimitedProtocol(TimedProtocol):
     _in_head: bool = False
     _in_body: bool = False
     _framing: int = 0
+    _head_size: int = 0
     # What arrived is refused, so the rest is discarded unread.
     _discarding: bool = False
 
@@ -72,12 +73,7 @@ class LimitedProtocol(TimedProtocol):
         while left is not None and not self._discarding:
             left = self._parse(left)
         if self._framing > _MAX_FRAMING_BYTES and not self._discarding:
-            self._refuse(
-                HeadTooLongError(
-                    "The head of the request, or its trailers, have more than "
-                    f"{_MAX_FRAMING_BYTES:,} bytes. Send less."
-                )
-            )
+            self._refuse(_head_too_long())
         if self._head_due is None and not self.under_way():
             self.expect_head()
 
@@ -128,13 +124,25 @@ class LimitedProtocol(TimedProtocol):
         """Start a request, unless too many wait already."""
         if len(self.pipeline) >= self.shared.limits.max_pipelined:
             raise _TooManyPipelinedError
-        self._in_head = True
+        self._in_head, self._head_size = True, 0
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Keep the target, or its next part."""
+        self._count_head(len(url))
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; trailers after a body are not used, and dropped."""
         if not self._in_body:
+            self._count_head(len(name) + len(value))
             super().on_header(name, value)
+
+    def _count_head(self, size: int) -> None:
+        """Limit a head that arrives in one piece; `data_received` limits one that never ends."""
+        self._head_size += size
+        if self._head_size > _MAX_FRAMING_BYTES:
+            raise _head_too_long()
 
     def on_headers_complete(self) -> None:
         """Check the head, and start the response or put it in line."""
@@ -238,6 +246,13 @@ class LimitedProtocol(TimedProtocol):
         self._begin(cast(HTTPScope, scope), keep_alive=False)
         self.cycle.more_body = False
         self.cycle.message_event.set()
+
+
+def _head_too_long() -> HeadTooLongError:
+    return HeadTooLongError(
+        f"The head of the request, or its trailers, have more than {_MAX_FRAMING_BYTES:,} bytes. "
+        "Send less."
+    )
 
 
 def limited_protocol(shared: Connections) -> type[asyncio.Protocol]:
