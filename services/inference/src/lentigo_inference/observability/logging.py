@@ -83,15 +83,13 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     # Tracebacks without the values of variables, because some of those are images.
-    rendering: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, bound_values, structlog.processors.JSONRenderer()]
+    rendering: list[structlog.typing.Processor] = [
+        structlog.processors.format_exc_info,
+        bound_values,
+        structlog.processors.JSONRenderer()
         if as_json
-        else [
-            structlog.processors.format_exc_info,
-            bound_values,
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
-        ]
-    )
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
