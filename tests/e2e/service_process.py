@@ -28,6 +28,7 @@ def environment(models: Path, **settings: str) -> dict[str, str]:
         "LENTIGO_LOG_FORMAT": "json",
         "LENTIGO_RELOAD_INTERVAL_S": "0.1",
         "LENTIGO_REQUEST_TIMEOUT_S": "300",
+        "LENTIGO_DRAIN_S": "0",
         **settings,
     }
 

@@ -55,6 +55,17 @@ def test_what_was_accepted_is_finished(store: ModelStore, saved_models: SavedMod
         assert not any("Traceback" in line for line in service.lines)
 
 
+def test_a_load_balancer_sees_that_it_stops_before_it_does(store: ModelStore) -> None:
+    with service_process(store.root, LENTIGO_DRAIN_S="3600") as service:
+        service.process.terminate()
+        service.logged("stopping")
+        ready = service.client.get("/v2/health/ready")
+        assert ready.json()["type"] == "urn:lentigo:problem:stopping"
+        assert service.client.get("/v2/health/live").status_code == 200
+        service.process.terminate()
+        assert service.join() == 1
+
+
 class Upload:
     """A prediction whose body comes when the test says so."""
 

@@ -1,15 +1,19 @@
 """The example of nginx in front of the service, as it stands in `deploy/`."""
 
+import re
 import shutil
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.service_process import DEADLINE_S, service_process
+from lentigo_inference.settings import Settings
+from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.ports import free_port
 
@@ -19,6 +23,11 @@ pytestmark = pytest.mark.skipif(
     not (shutil.which("nginx") and shutil.which("openssl")),
     reason="nginx or openssl is not installed (Debian: nginx-light, openssl)",
 )
+
+CLIENT = "127.0.0.2"
+
+# How long the service kept idle connections before it had a setting for this.
+SHORT_S = 5.5
 
 # What Debian's own nginx.conf has around the files of conf.d, reduced to what a test needs.
 AROUND = """
@@ -48,11 +57,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(folder: Path) -> Iterator[httpx.Client]:
-    """Speaks TLS with nginx, which speaks with the service and the shipped model."""
-    port = free_port()
-    with service_process(ROOT / "models", LENTIGO_ENGINE="litert") as service:
+def service() -> Iterator[ServiceProcess]:
+    """The service with the shipped model, which trusts nginx."""
+    settings = {"LENTIGO_ENGINE": "litert", "LENTIGO_TRUSTED_PROXIES": "127.0.0.1"}
+    with service_process(ROOT / "models", **settings) as service:
         service.logged("model in use")
+        yield service
+
+
+@pytest.fixture(scope="module")
+def client(folder: Path, service: ServiceProcess) -> Iterator[httpx.Client]:
+    """Speaks TLS with nginx, which speaks with the service."""
+    port = free_port()
+    with ExitStack() as stack:
         example = (ROOT / "deploy/nginx/lentigo.conf").read_text()
         adapted = {
             "server 127.0.0.1:8000;": f"server 127.0.0.1:{service.address[1]};",
@@ -72,8 +89,14 @@ def client(folder: Path) -> Iterator[httpx.Client]:
         try:
             trusted = ssl.create_default_context(cafile=folder / "lentigo.crt")
             url = f"https://localhost:{port}"
-            with httpx.Client(base_url=url, verify=trusted, timeout=DEADLINE_S) as client:
-                yield client
+            yield stack.enter_context(
+                # An address of its own, by which the log tells it from nginx.
+                httpx.Client(
+                    base_url=url,
+                    transport=httpx.HTTPTransport(verify=trusted, local_address=CLIENT),
+                    timeout=DEADLINE_S,
+                )
+            )
         finally:
             subprocess.run([*nginx, "-s", "stop"], check=True, capture_output=True)
 
@@ -111,3 +134,41 @@ def test_a_refusal_of_the_service_comes_through(client: httpx.Client) -> None:
 
 def test_the_metrics_are_not_public(client: httpx.Client) -> None:
     assert client.get("/metrics").status_code == 404
+
+
+def test_the_log_has_the_address_of_the_client_and_not_of_the_proxy(
+    client: httpx.Client, service: ServiceProcess
+) -> None:
+    client.get("/v2/health/live", headers={"X-Request-ID": "addressed"})
+    assert service.logged("request", request_id="addressed")["client"] == CLIENT
+
+
+def connections_of_the_proxy(service: ServiceProcess) -> set[str]:
+    """The ports of nginx's ends, by the kernel's table; all addresses but ours are 127.0.0.1."""
+    own = f":{service.address[1]:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    established = "01"
+    return {row[2] for row in rows if row[1].endswith(own) and row[3] == established}
+
+
+def test_the_service_keeps_idle_connections_longer_than_the_proxy(
+    client: httpx.Client, service: ServiceProcess
+) -> None:
+    """Otherwise it closes one just when nginx sends a request through it, which then fails."""
+    configured = re.search(
+        r"keepalive_timeout (\d+)s;", (ROOT / "deploy/nginx/lentigo.conf").read_text()
+    )
+    assert configured is not None
+    assert int(configured[1]) + 10 < Settings.model_fields["keep_alive_s"].default
+    assert predict(client, jpeg_bytes()).status_code == 200
+    before = connections_of_the_proxy(service)
+    assert before
+    with (
+        socket.create_connection(service.address, timeout=SHORT_S) as silent,
+        # It is left open, and meanwhile time passes.
+        pytest.raises(TimeoutError),
+    ):
+        silent.recv(1)
+    assert before <= connections_of_the_proxy(service)
+    assert predict(client, jpeg_bytes()).status_code == 200
+    assert before <= connections_of_the_proxy(service)

@@ -38,5 +38,9 @@ def store(tmp_path: Path) -> ModelStore:
 def settings(store: ModelStore) -> Settings:
     # However busy the machine is, no test but those of the time limit shall meet it.
     return Settings(
-        model_repository=store.root, decode_threads=2, engine_threads=1, request_timeout_s=300
+        model_repository=store.root,
+        decode_threads=2,
+        engine_threads=1,
+        request_timeout_s=300,
+        drain_s=0,
     )

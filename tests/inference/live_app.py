@@ -62,9 +62,7 @@ async def running(
         async with app.router.lifespan_context(app) as state:
             lifespan_state = cast("LifespanState", state)
             transport = httpx.ASGITransport(_with_state(app, lifespan_state))
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://lentigo.test"
-            ) as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://lentigo") as client:
                 service = Running(client, lifespan_state["app_state"], app)
                 await service.look()
                 yield service

@@ -12,6 +12,7 @@ import httpx
 
 from lentigo_inference.app import create_app
 from lentigo_inference.engines.selection import EngineLoader
+from lentigo_inference.server.connections import connection_limits
 from lentigo_inference.server.serve import Server, address_of, listen
 from lentigo_inference.serving.admission import Shutdown
 from lentigo_inference.settings import Settings
@@ -65,7 +66,8 @@ def listening(settings: Settings, load: EngineLoader = load_plain) -> Iterator[L
         app,
         settings.shutdown_grace_s,
         shutdown,
-        header_timeout_s=settings.upload_timeout_s,
+        limits=connection_limits(settings),
+        drain_s=settings.drain_s,
         end=ended.append,
     )
     listener = listen("127.0.0.1", 0)

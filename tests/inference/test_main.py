@@ -92,6 +92,13 @@ except ValueError:
     log.exception("failed", version=1)
 logging.getLogger("a.library").warning("beware")
 log.debug("not shown")
+class Long(Exception):
+    pass
+try:
+    raise Long("e" * 100_000)
+except Long:
+    log.exception("long", path="p" * 100_000, parts=["q" * 50_000] * 3)
+logging.getLogger("a.library").error("r" * 100_000)
 """
 
 
@@ -107,7 +114,7 @@ def logged(form: str) -> str:
 
 
 def test_the_json_log_has_one_object_per_line_for_ours_and_for_libraries() -> None:
-    ours, library = (json.loads(line) for line in logged("json").splitlines())
+    ours, library, *_long = (json.loads(line) for line in logged("json").splitlines())
     assert (ours["event"], ours["version"], ours["level"]) == ("failed", 1, "error")
     assert "ValueError" in ours["exception"]
     assert (library["event"], library["logger"]) == ("beware", "a.library")
@@ -118,3 +125,11 @@ def test_a_traceback_shows_no_values(form: str) -> None:
     text = logged(form)
     assert "ValueError" in text
     assert "pixelspixels" not in text
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_line_of_the_log_grows_with_what_is_logged(form: str) -> None:
+    text = logged(form)
+    assert max(map(len, text.splitlines())) < 20_000
+    assert len(text) < 40_000
+    assert "Long" in text

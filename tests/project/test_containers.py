@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import lentigo_inference
+from lentigo_inference.server.connections import connections_within
 from lentigo_inference.settings import Settings, environment_name
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +88,15 @@ def test_every_container_of_ours_is_locked_down(file: Path) -> None:
 
 def test_docker_waits_longer_than_the_service_takes_to_stop() -> None:
     patience = offered()["LENTIGO_STOP_GRACE_PERIOD"]
-    assert int(patience.removesuffix("s")) >= Settings.model_fields["shutdown_grace_s"].default + 5
+    takes = sum(Settings.model_fields[name].default for name in ("drain_s", "shutdown_grace_s"))
+    assert int(patience.removesuffix("s")) >= takes + 5
+
+
+def test_the_container_may_open_as_many_connections_as_the_service_accepts() -> None:
+    files = services(COMPOSE_FILES[0])["inference"]["ulimits"]["nofile"]
+    wanted = Settings.model_fields["max_connections"].default
+    assert connections_within(wanted, files["soft"]) == wanted
+    assert files["hard"] == files["soft"]
 
 
 def test_the_service_cannot_write_the_models() -> None:

@@ -29,7 +29,7 @@ def slow_upload(service: ServiceProcess) -> Iterator[None]:
     """Send half an image and stay on the line: one prediction is under way."""
     data = lesion()["buffer"]
     head = (
-        "POST /v1/predictions HTTP/1.1\r\nHost: lentigo.test\r\nContent-Type: image/jpeg\r\n"
+        "POST /v1/predictions HTTP/1.1\r\nHost: lentigo\r\nContent-Type: image/jpeg\r\n"
         f"Content-Length: {len(data)}\r\nExpect: 100-continue\r\n\r\n"
     )
     with socket.create_connection(service.address, DEADLINE_S) as line:

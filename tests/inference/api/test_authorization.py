@@ -1,5 +1,6 @@
 import asyncio
 import hmac
+import json
 import threading
 from pathlib import Path
 from typing import cast
@@ -302,6 +303,57 @@ async def test_other_origins_are_allowed_only_if_listed(settings: Settings) -> N
     assert allowed not in closed.headers
     assert let_in.headers[allowed] == "https://ward.example"
     assert allowed not in other.headers
+
+
+@anyio
+@pytest.mark.parametrize(
+    ("origin", "method"), [("https://x.example", "POST"), ("https://ward.example", "DELETE")]
+)
+async def test_a_preflight_request_that_is_refused_is_a_problem_with_a_line(
+    settings: Settings, origin: str, method: str
+) -> None:
+    listed = settings.model_copy(update={"cors_origins": ("https://ward.example",)})
+    asked = {"Origin": origin, "Access-Control-Request-Method": method}
+    with structlog.testing.capture_logs() as logs:
+        async with running(listed) as service:
+            refused = await service.client.options(PREDICTIONS, headers=asked)
+            allowed = await service.client.options(
+                PREDICTIONS,
+                headers={"Origin": "https://ward.example", "Access-Control-Request-Method": "POST"},
+            )
+    assert allowed.status_code == 200
+    assert problem_of(refused)["type"] == "urn:lentigo:problem:origin-refused"
+    assert refused.status_code == 403
+    assert "access-control-allow-methods" not in refused.headers
+    line, _ = (entry for entry in logs if entry["event"] == "request")
+    assert (line["status"], line["problem"]) == (403, "origin-refused")
+
+
+@anyio
+async def test_wrong_secrets_for_one_old_key_do_not_hold_up_another(
+    guarded: Settings, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads(SCHEMA_1)
+    (entry,) = document["keys"]
+    other = {**entry, "id": "00" * 6, "name": "flooded"}
+    await asyncio.to_thread(key_file.write_text, json.dumps({**document, "keys": [entry, other]}))
+    opened = threading.Event()
+    matches = ScryptKey.matches
+
+    def held(record: ScryptKey, secret: str) -> bool:
+        if record.name == "flooded":
+            assert opened.wait(DEADLINE_S)
+        return matches(record, secret)
+
+    monkeypatch.setattr(ScryptKey, "matches", held)
+    wrong = SCHEMA_1_KEY.replace(entry["id"], "00" * 6)
+    async with running(guarded) as service:
+        flood = [asyncio.create_task(predict(service.client, bearer(wrong))) for _ in range(20)]
+        await asyncio.sleep(0)
+        answer = await predict(service.client, bearer(SCHEMA_1_KEY))
+        opened.set()
+        await asyncio.gather(*flood)
+    assert answer.status_code == 200
 
 
 def test_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from tritonclient.utils import InferenceServerException
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.api.tensors import HEADER, IMAGE_BYTES, MAX_JSON_BYTES
 from lentigo_inference.settings import Settings
+from tests.fakes import made_unlikeness
 from tests.inference.live_app import Running, problem_of, running
 from tests.inference.network import listening
 from tests.models import expected, publish_plain
@@ -46,7 +47,8 @@ async def test_json_and_binary_tensors_get_the_same_outputs(
         for data in (nested, flat):
             response = await service.client.post(INFER, json=described(IMAGES[:2], data=data))
             assert response.status_code == 200
-            (output,) = response.json()["outputs"]
+            output, activation = response.json()["outputs"]
+            assert (activation["name"], activation["shape"]) == ("activation_map", [2, 7, 7, 7])
             assert (output["name"], output["datatype"]) == ("probabilities", "FP32")
             assert output["shape"] == [2, 7]
             np.testing.assert_allclose(output["data"], truth.probabilities.ravel(), atol=1e-6)
@@ -87,6 +89,11 @@ BAD: dict[str, Callable[[], object]] = {
     "a text": lambda: described(ONE, data=["0"] * IMAGE_BYTES),
     "ragged": lambda: described(ONE, data=[[0], 1]),
     "promised in binary": lambda: described(ONE, parameters={"binary_data_size": IMAGE_BYTES}),
+    "Triton's classification": lambda: described(ONE, data=[0] * IMAGE_BYTES)
+    | {"outputs": [{"name": "probabilities", "parameters": {"classification": 3}}]},
+    "Triton's shared memory": lambda: described(
+        ONE, data=[0] * IMAGE_BYTES, parameters={"shared_memory_region": "a"}
+    ),
     "another output": lambda: described(ONE, data=[0] * IMAGE_BYTES) | {"outputs": [{"name": "x"}]},
 }  # fmt: skip
 
@@ -114,6 +121,33 @@ async def test_a_wrong_tensor_is_refused_with_detail_and_error(
         for path in ("/v2/models/other/infer", "/v2/models/lentigo/versions/9/infer"):
             assert (await service.client.post(path, json=described(ONE))).status_code == 404
         assert (await send_binary(service, ONE)).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_without_outputs_the_response_has_all_that_the_metadata_lists(
+    settings: Settings, store: ModelStore
+) -> None:
+    """Open Inference Protocol, version 2: `outputs` is optional; by default all are returned."""
+    publish_plain(store, 1, unlikeness=made_unlikeness())
+    async with running(settings) as service:
+        listed = (await service.client.get("/v2/models/lentigo")).json()["outputs"]
+        sent = (await send_binary(service, ONE)).json()["outputs"]
+    assert [each["name"] for each in sent] == [each["name"] for each in listed]
+    assert len(sent) == 3
+
+
+@pytest.mark.anyio
+async def test_more_images_than_may_ever_wait_are_413(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    narrow = settings.model_copy(update={"queue_size": 2})
+    async with running(narrow) as service:
+        refused = await send_binary(service, IMAGES[:3])
+        answered = await send_binary(service, IMAGES[:2])
+    assert (refused.status_code, answered.status_code) == (413, 200)
+    assert problem_of(refused)["type"] == "urn:lentigo:problem:too-many-images"
+    assert "retry-after" not in refused.headers
 
 
 def test_tritons_own_client_reads_and_infers(settings: Settings, store: ModelStore) -> None:

@@ -26,6 +26,31 @@ async def test_without_a_model_it_is_live_but_not_ready(settings: Settings) -> N
     assert (index.status_code, index.json()) == (200, [])
 
 
+async def test_readiness_says_what_is_wrong_but_no_path(
+    settings: Settings, store: ModelStore
+) -> None:
+    broken = publish_plain(store, 1)
+    (broken.path / "seed.txt").unlink()
+    async with running(settings) as service:
+        ready = await service.client.get("/v2/health/ready")
+        (entry,) = (await service.client.post("/v2/repository/index")).json()
+    assert "seed.txt" in entry["reason"]
+    detail = problem_of(ready)["detail"]
+    assert detail == "Version 1 could not be loaded. POST /v2/repository/index says why."
+    assert "/models" not in ready.text.replace("/v2/repository/index", "")
+
+
+async def test_readiness_names_no_folder_that_cannot_be_read(
+    settings: Settings, store: ModelStore
+) -> None:
+    store.root.mkdir()
+    store.folder.write_text("not a folder")
+    async with running(settings) as service:
+        ready = await service.client.get("/v2/health/ready")
+    assert ready.status_code == 503
+    assert str(store.root) not in ready.text
+
+
 async def test_it_becomes_ready_when_a_version_appears(
     settings: Settings, store: ModelStore
 ) -> None:

@@ -105,3 +105,9 @@ def test_the_example_of_a_batch_has_an_answer_without_a_diagnosis(document: dict
     assert withheld["diagnosis"] is None
     assert PredictionResponse.model_validate(withheld).malignancy.refer
     Problem.model_validate(failed)
+
+
+def test_only_administration_needs_a_key_without_a_key_file(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        keyless = {} in operation.get("security", [{}])
+        assert keyless == ("/v2/repository/models/" not in name), name

@@ -40,7 +40,12 @@ async def test_the_answer_has_exactly_the_documented_members(
         "notice",
     ]
     assert uuid.UUID(answer["id"]).version == 7
-    assert answer["model"] == {"name": "lentigo", "version": "1", "architecture": "mobilenet"}
+    assert answer["model"] == {
+        "name": "lentigo",
+        "version": "1",
+        "architecture": "mobilenet",
+        "engine": "plain",
+    }
     assert answer["image"] == {
         "sha256": hashlib.sha256(data).hexdigest(),
         "format": "JPEG",

@@ -62,6 +62,26 @@ def test_the_file_is_for_its_owner_alone_and_nothing_is_left_beside_it(tmp_path:
     assert [key.name for key in read_keys(path).keys] == ["ward", "lab"]
 
 
+@pytest.mark.parametrize("mode", [0o666, 0o622, 0o602, 0o620])
+def test_a_file_that_others_may_change_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "keys.json"
+    add_key(path, make_key("ward", PREDICT)[0])
+    path.chmod(mode)
+    with pytest.raises(KeyFileError, match=f"mode {mode:04o}.*chmod go-w"):
+        read_keys(path)
+    with pytest.raises(KeyFileError, match="Other users can change"):
+        add_key(path, make_key("lab", PREDICT)[0])
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o440, 0o644])
+def test_a_file_that_others_may_only_read_is_used(tmp_path: Path, mode: int) -> None:
+    """As secrets of Kubernetes are mounted; the file has digests only."""
+    path = tmp_path / "keys.json"
+    add_key(path, make_key("ward", PREDICT)[0])
+    path.chmod(mode)
+    assert [key.name for key in read_keys(path).keys] == ["ward"]
+
+
 def test_a_key_name_is_unique_and_free_again_after_its_removal(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     add_key(path, make_key("ward", PREDICT)[0])

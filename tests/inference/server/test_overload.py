@@ -2,18 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 import structlog
 
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.errors import RateLimitedError, ServiceBusyError
 from lentigo_inference.observability.records import RequestRecord
 from lentigo_inference.security.api_keys import Scope, add_key, make_key, remove_key
 from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.server.request_log import RefusalLog
+from lentigo_inference.serving.admission import Admission
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import PREDICTIONS, problem_of, running
+from tests.inference.network import DEADLINE_S
 from tests.inference.security.old_key_file import SCHEMA_1, SCHEMA_1_KEY
 from tests.models import publish_plain
 
@@ -139,3 +144,73 @@ async def test_name_of_a_key_of_schema_1_is_known_after_its_first_use(tmp_path: 
     remove_key(file, "ward")
     authenticator.refresh()
     assert authenticator.name_of(SCHEMA_1_KEY) is None
+
+
+async def test_uploads_with_one_key_leave_slots_for_another(
+    settings: Settings, store: ModelStore, tmp_path: Path
+) -> None:
+    """A key that starts as many uploads as are allowed, and sends a byte of each, for ever."""
+    publish_plain(store, 1)
+    file = tmp_path / "keys.json"
+    keys = {}
+    for name in ("hog", "ward"):
+        record, keys[name] = make_key(name, frozenset({Scope.PREDICT}))
+        add_key(file, record)
+    guarded = settings.model_copy(update={"key_file": file, "max_pending": 16})
+    go_on = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"\xff"
+        await go_on.wait()
+
+    async with running(guarded) as service:
+        hog, ward = ({"Authorization": f"Bearer {key}"} for key in keys.values())
+        hogging = [
+            asyncio.create_task(service.client.post(PREDICTIONS, content=endless(), headers=hog))
+            for _ in range(16)
+        ]
+        done: set[asyncio.Task[httpx.Response]] = set()
+        async with asyncio.timeout(DEADLINE_S):
+            while service.state.admission.under_way + len(done) < 16:
+                done = {task for task in hogging if task.done()}
+                await asyncio.sleep(0)
+            answers = [await service.predict(headers=ward) for _ in range(3)]
+        go_on.set()
+        await asyncio.gather(*hogging)
+        refused = [task.result() for task in done]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert refused
+    for answer in refused:
+        assert answer.status_code == 429
+        assert int(answer.headers["retry-after"]) >= 1
+        assert problem_of(answer)["type"] == "urn:lentigo:problem:rate-limited"
+
+
+@pytest.mark.parametrize("held", [[48], [48, 12], [48, 12, 3]], ids=["one", "two", "three"])
+async def test_keys_that_take_what_they_get_always_leave_something(held: list[int]) -> None:
+    admission = Admission(64)
+    with ExitStack() as stack:
+        for number, expected in enumerate(held):
+            got = 0
+            with suppress(RateLimitedError, ServiceBusyError):
+                while True:
+                    stack.enter_context(admission.enter(key=f"key {number}"))
+                    got += 1
+            assert got == expected
+        with admission.enter(key="another"):
+            assert admission.under_way == sum(held) + 1
+    assert admission.under_way == 0
+
+
+async def test_a_key_alone_may_send_what_weighs_more_than_its_share() -> None:
+    admission = Admission(4)
+    with admission.enter(4, "ward"):
+        assert admission.under_way == 4
+
+
+async def test_without_keys_there_are_no_shares() -> None:
+    admission = Admission(4)
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(admission.enter())
+        assert admission.under_way == 4

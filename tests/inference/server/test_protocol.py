@@ -1,11 +1,13 @@
 """HTTP as it comes over a real socket: what clients really send, and what attackers might."""
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 
 import pytest
+import structlog
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
@@ -179,7 +181,7 @@ def test_malformed_http_is_400_and_ends_the_connection(settings: Settings, garba
 def test_a_complete_request_before_malformed_data_is_answered(settings: Settings) -> None:
     with listening(settings) as service, talking(service) as (connection, answer):
         connection.sendall(post(SIZED) + bytes(2**20))
-        assert status_of(answer) == 200
+        assert [status_of(answer) for _ in range(2)] == [200, 400]
         with suppress(ConnectionError):
             assert answer.read(1) == b""
 
@@ -206,3 +208,128 @@ def test_head_returns_the_headers_of_get_and_the_connection_continues(
         assert any(each.startswith(f"HTTP/1.1 {status} ".encode()) for each in heads[1])
         connection.sendall(LIVE)
         assert status_of(answer) == 200
+
+
+def problem_in(received: bytes) -> dict[str, object]:
+    """Read one response that is a problem document, up to the end of the connection."""
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert b"connection: close" in head
+    problem: dict[str, object] = json.loads(body)
+    assert head.startswith(f"HTTP/1.1 {problem['status']} ".encode())
+    assert f"x-request-id: {str(problem['instance']).rpartition(':')[2]}".encode() in head
+    return problem
+
+
+HOST = "Host: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "slug", "status"),
+    [
+        ("GET /v2 HTTP/1.1\r\n", "malformed-http", 400),
+        (f"GET /v2 HTTP/1.1\r\n{HOST}{HOST}", "malformed-http", 400),
+        ("GET /v2 HTTP/1.1\r\nHost: a b\r\n", "malformed-http", 400),
+        ("GET /v2 HTTP/1.1\r\nHost: x:y\r\n", "malformed-http", 400),
+        (f"GET v2 HTTP/1.1\r\n{HOST}", "malformed-http", 400),
+        (f"GET /v2 HTTP/1.1\r\n{HOST} folded", "malformed-http", 400),
+        (f"POST {PREDICTIONS} HTTP/1.0\r\n{CHUNKED}\r\n", "malformed-http", 400),
+        (
+            f"POST {PREDICTIONS} HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip, chunked\r\n",
+            "unsupported-transfer-coding",
+            501,
+        ),
+        (
+            f"POST {PREDICTIONS} HTTP/1.1\r\n{HOST}Transfer-Encoding: gzip\r\n{CHUNKED}\r\n",
+            "unsupported-transfer-coding",
+            501,
+        ),
+        (f"GET /v2 HTTP/1.1\r\n{HOST}X-Long: {'x' * 70_000}\r\n", "head-too-long", 431),
+    ],
+    ids=[
+        "no host",
+        "two hosts",
+        "a host with a space",
+        "a port that is no number",
+        "no path",
+        "a folded line",
+        "chunked in HTTP/1.0",
+        "gzip, chunked",
+        "gzip, then chunked",
+        "a long head",
+    ],
+)
+def test_a_head_that_the_standard_forbids_gets_a_problem_document_and_a_line(
+    settings: Settings, head: str, slug: str, status: int
+) -> None:
+    with structlog.testing.capture_logs() as logs, listening(settings) as service:
+        with connected(service) as connection:
+            connection.sendall(head.encode() + b"\r\n")
+            with suppress(ConnectionError), connection.makefile("rb") as answer:
+                problem = problem_in(answer.read())
+        with talking(service) as (connection, answer):
+            connection.sendall(LIVE)
+            assert status_of(answer) == 200
+    assert (problem["type"], problem["status"]) == (f"urn:lentigo:problem:{slug}", status)
+    refused, _ = (entry for entry in logs if entry["event"] == "request")
+    assert (refused["status"], refused["problem"], refused["route"]) == (status, slug, "unmatched")
+    assert refused["client"] == "127.0.0.1"
+
+
+def test_http_1_0_without_a_host_and_a_url_as_target_are_answered(settings: Settings) -> None:
+    with listening(settings) as service:
+        for request in (
+            b"GET /v2/health/live HTTP/1.0\r\n\r\n",
+            b"GET http://x/v2/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        ):
+            with connected(service) as connection, connection.makefile("rb") as answer:
+                connection.sendall(request)
+                assert answer.readline().startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"GET nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01",
+        post("Content-Length: 5", CHUNKED, body=b""),
+    ],
+    ids=["no URL", "no host", "TLS", "two framings"],
+)
+def test_good_requests_before_a_bad_one_are_answered_first(settings: Settings, bad: bytes) -> None:
+    with listening(settings) as service, talking(service) as (connection, answer):
+        connection.sendall(post(SIZED) + LIVE + bad + LIVE)
+        assert [status_of(answer) for _ in range(3)] == [200, 200, 400]
+        with suppress(ConnectionError):
+            assert answer.read(1) == b""
+
+
+def test_a_malformed_body_behind_a_good_request_does_not_cost_its_answer(
+    settings: Settings,
+) -> None:
+    with listening(settings) as service, talking(service) as (connection, answer):
+        connection.sendall(post(SIZED) + post(CHUNKED, body=b"1\r\nx\r\nzz\r\n\r\n"))
+        assert [status_of(answer) for _ in range(2)] == [200, 400]
+
+
+def test_a_connection_stays_open_between_requests_for_longer_than_a_head_may_take(
+    settings: Settings,
+) -> None:
+    hasty = settings.model_copy(update={"upload_timeout_s": 0.5})
+    with listening(hasty) as service, talking(service) as (connection, answer):
+        connection.sendall(LIVE)
+        assert status_of(answer) == 200
+        with connected(service) as silent:
+            # When it has closed, more time has passed than a head may take.
+            assert silent.recv(1) == b""
+        connection.sendall(LIVE)
+        assert status_of(answer) == 200
+
+
+def test_a_connection_closes_when_no_request_follows_in_time(settings: Settings) -> None:
+    hasty = settings.model_copy(update={"keep_alive_s": 0.5})
+    with listening(hasty) as service, talking(service) as (connection, answer):
+        connection.sendall(LIVE)
+        assert status_of(answer) == 200
+        assert answer.read(1) == b""

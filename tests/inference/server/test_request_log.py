@@ -73,6 +73,39 @@ async def test_the_line_of_a_prediction_has_its_digest_version_and_times(
     assert "inference_milliseconds" not in refused
 
 
+async def test_the_line_of_a_prediction_names_its_answer(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    with structlog.testing.capture_logs() as logs:
+        async with running(settings) as service:
+            answer = (await service.predict()).json()
+            await service.predict(b"x")
+    answered, refused = (entry for entry in logs if entry["event"] == "request")
+    assert answer["model"]["engine"] == "plain"
+    assert answered["id"] == answer["id"]
+    assert answered["engine"] == answer["model"]["engine"]
+    assert answered["refer"] == answer["malignancy"]["refer"]
+    assert answered["client"] == "127.0.0.1"
+    assert not {"id", "refer"} & set(refused)
+
+
+async def test_the_line_of_a_batch_names_its_answers_in_the_order_of_the_images(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    with structlog.testing.capture_logs() as logs:
+        async with running(settings) as service:
+            files = [("image", jpeg_bytes()), ("image", b"x"), ("image", jpeg_bytes())]
+            batch = await service.client.post(f"{PREDICTIONS}:batch", files=files)
+    first, _, last = batch.json()["results"]
+    (line,) = (entry for entry in logs if entry["event"] == "request")
+    assert line["ids"] == [first["id"], None, last["id"]]
+    refers = [each["malignancy"]["refer"] for each in (first, last)]
+    assert line["refers"] == [refers[0], None, refers[1]]
+    assert line["engine"] == "plain"
+
+
 async def test_the_line_of_a_request_for_several_has_their_number_and_no_digest(
     settings: Settings, store: ModelStore
 ) -> None:
@@ -95,7 +128,15 @@ async def test_the_line_of_a_request_without_prediction_has_none_of_these_fields
         async with running(settings) as service:
             await service.client.get("/v2")
     (line,) = (entry for entry in logs if entry["event"] == "request")
-    assert set(line) == {"event", "log_level", "method", "route", "status", "milliseconds"}
+    assert set(line) == {
+        "event",
+        "log_level",
+        "method",
+        "route",
+        "status",
+        "milliseconds",
+        "client",
+    }
 
 
 @pytest.mark.parametrize(("path", "status"), [("/v2/health/live", 200), ("/v2/health/ready", 503)])

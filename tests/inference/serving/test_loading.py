@@ -133,7 +133,8 @@ async def test_a_client_loads_goes_back_and_is_refused_an_unload(
         refused = await service.client.post(UNLOAD, json={"parameters": {}})
         assert refused.status_code == 409
         assert "Version 2" in problem_of(refused)["detail"]
-        for body, status in (({"version": "9"}, 404), ({"version": "x"}, 400)):
+        cases = {"9": 404, "1234567890": 404, "9" * 18: 404, "9" * 19: 400, "x": 400, "01": 400}
+        for body, status in (({"version": name}, status) for name, status in cases.items()):
             response = await service.client.post(LOAD, json={"parameters": body})
             assert response.status_code == status
             assert problem_of(response)

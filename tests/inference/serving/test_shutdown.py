@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.errors import ShutdownError
@@ -103,3 +104,69 @@ def test_shutdown_counts_accepted_work_and_refuses_new() -> None:
         with pytest.raises(ShutdownError), shutdown.accepted():
             pass
     assert shutdown.under_way == 0
+
+
+def test_after_sigterm_it_is_not_ready_and_answers_on_until_it_has_drained(
+    settings: Settings, store: ModelStore
+) -> None:
+    """So that a load balancer notices before a connection is refused."""
+    publish_plain(store, 1)
+    slow = settings.model_copy(update={"drain_s": 3600})
+    with (
+        listening(slow) as service,
+        httpx.Client(base_url=service.url, timeout=DEADLINE_S) as client,
+    ):
+        assert client.get("/v2/health/ready").status_code == 200
+        service.server.handle_exit(signal.SIGTERM, None)
+        for path in ("/v2/health/ready", "/v2/models/lentigo/ready"):
+            ready = client.get(path)
+            assert ready.status_code == 503
+            assert ready.json()["type"] == "urn:lentigo:problem:stopping"
+            # The client's next request goes through a connection of its own, or elsewhere.
+            assert ready.headers["connection"] == "close"
+        assert "lentigo_ready 0.0" in client.get("/metrics").text
+        assert client.post(PREDICTIONS, content=jpeg_bytes()).status_code == 200
+        assert client.get("/v2/health/live").status_code == 200
+        assert service.thread.is_alive()
+        assert service.ended == []
+
+
+@pytest.mark.anyio
+async def test_when_it_has_drained_it_refuses_new_work_and_ends() -> None:
+    now = 0.0
+    shutdown = Shutdown()
+    server = Server(_nothing, 30, shutdown, drain_s=5, clock=lambda: now)
+    with shutdown.accepted():
+        server.handle_exit(signal.SIGTERM, None)
+        assert not await server.on_tick(1)
+        assert (shutdown.ready, shutdown.begun) == (False, False)
+        now = 5.0
+        assert not await server.on_tick(1)
+        assert shutdown.begun
+        now = 34.9
+        assert not await server.on_tick(1)
+        now = 35.0
+        assert await server.on_tick(1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("sent", "drain_s"), [(signal.SIGINT, 5.0), (signal.SIGTERM, 0.0)])
+async def test_ctrl_c_and_a_drain_of_0_end_it_at_once(sent: signal.Signals, drain_s: float) -> None:
+    shutdown = Shutdown()
+    server = Server(_nothing, 30, shutdown, drain_s=drain_s)
+    server.handle_exit(sent, None)
+    assert shutdown.begun
+    assert await server.on_tick(1)
+
+
+def test_a_second_signal_ends_a_process_that_drains() -> None:
+    ended: list[int] = []
+    server = Server(_nothing, 30, Shutdown(), drain_s=5, end=ended.append)
+    server.handle_exit(signal.SIGTERM, None)
+    assert ended == []
+    server.handle_exit(signal.SIGTERM, None)
+    assert ended == [1]
+
+
+async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Do nothing, as an application."""

@@ -10,7 +10,6 @@ from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
@@ -29,7 +28,13 @@ from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.observability.tracing import Tracing
 from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.security.rate_limit import RateLimit
-from lentigo_inference.server.middleware import HeadMethodMiddleware, LoadSheddingMiddleware
+from lentigo_inference.server.middleware import (
+    HeadMethodMiddleware,
+    HostMiddleware,
+    LoadSheddingMiddleware,
+    ProblemCORSMiddleware,
+    ProtocolErrorMiddleware,
+)
 from lentigo_inference.server.request_log import RequestLogMiddleware
 from lentigo_inference.serving.admission import Admission, Shutdown
 from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
@@ -122,13 +127,17 @@ def create_app(
 def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -> list[Middleware]:
     """Return the middleware around every request, the outermost first."""
     middleware = [
-        Middleware(RequestLogMiddleware, metrics, tracing),
+        Middleware(RequestLogMiddleware, metrics, tracing, settings.trusted_proxies),
+        Middleware(ProtocolErrorMiddleware),
         Middleware(HeadMethodMiddleware),
     ]
+    open_to_pages = settings.key_file is not None or settings.allow_anonymous
+    if settings.allowed_hosts or not open_to_pages:
+        middleware.append(Middleware(HostMiddleware, settings.allowed_hosts))
     if settings.cors_origins:
         middleware.append(
             Middleware(
-                CORSMiddleware,
+                ProblemCORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=("GET", "POST"),
                 allow_headers=(

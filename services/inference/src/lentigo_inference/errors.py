@@ -2,7 +2,13 @@
 
     LentigoError
     └── ServingError                the inference service
+        ├── MalformedHttpError          bytes that are not HTTP/1.1
+        ├── HeadTooLongError            a head, or trailers, longer than allowed
+        ├── UnsupportedTransferCodingError a Transfer-Encoding other than chunked
+        ├── MisdirectedRequestError     a host that the service does not answer for
+        ├── OriginRefusedError          a web page of another origin asks in advance
         ├── MalformedRequestError       a request that its route cannot read
+        ├── TooManyImagesError          more images in a request than may ever wait
         ├── UnsupportedContentTypeError a body of a type that its route does not read
         ├── UploadTimeoutError          a body that did not arrive in time
         ├── UnauthorizedError           no API key, or an unknown one
@@ -29,8 +35,32 @@ class ServingError(LentigoError):
     """The inference service cannot do what was asked."""
 
 
+class MalformedHttpError(ServingError):
+    """What arrived is not HTTP/1.1 (RFC 9112)."""
+
+
+class HeadTooLongError(ServingError):
+    """The head of a request, or its trailers, are longer than allowed."""
+
+
+class UnsupportedTransferCodingError(ServingError):
+    """The body has a transfer coding other than chunked."""
+
+
+class MisdirectedRequestError(ServingError):
+    """The request names a host that the service does not answer for."""
+
+
+class OriginRefusedError(ServingError):
+    """A browser asks whether a page of another origin may send a request, and it may not."""
+
+
 class MalformedRequestError(ServingError):
     """The request is not what its route expects."""
+
+
+class TooManyImagesError(ServingError):
+    """The request has more images than may ever wait for the model."""
 
 
 class UnsupportedContentTypeError(ServingError):

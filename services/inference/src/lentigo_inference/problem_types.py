@@ -16,15 +16,21 @@ from lentigo_contract.errors import (
 from lentigo_inference.errors import (
     DeadlineExceededError,
     ForbiddenError,
+    HeadTooLongError,
     KeyFileError,
     LastVersionError,
+    MalformedHttpError,
     MalformedRequestError,
+    MisdirectedRequestError,
     NotReadyError,
+    OriginRefusedError,
     RateLimitedError,
     ServiceBusyError,
     ShutdownError,
+    TooManyImagesError,
     UnauthorizedError,
     UnsupportedContentTypeError,
+    UnsupportedTransferCodingError,
     UploadTimeoutError,
     VersionRefusedError,
 )
@@ -63,6 +69,12 @@ INVALID_PARAMETER: Final = ProblemType(
 )
 
 PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
+    MalformedHttpError: ProblemType(
+        400,
+        "malformed-http",
+        "This is not HTTP/1.1",
+        "The request has no Host. Send exactly one.",
+    ),
     MalformedRequestError: ProblemType(
         400,
         "malformed-request",
@@ -86,6 +98,13 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "forbidden",
         "The API key does not allow this",
         "This needs a key with the scope admin; yours has predict.",
+    ),
+    OriginRefusedError: ProblemType(
+        403,
+        "origin-refused",
+        "Pages of this origin may not call the service",
+        "Pages of this origin may not send this request. LENTIGO_CORS_ORIGINS lists those that "
+        "may.",
     ),
     VersionNotFoundError: ProblemType(
         404,
@@ -111,6 +130,12 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "The image file is too large",
         "The image has more than 20,971,520 bytes. Send a smaller one.",
     ),
+    TooManyImagesError: ProblemType(
+        413,
+        "too-many-images",
+        "The request has too many images",
+        "The request has 32 images, and only 16 may wait for the model. Send fewer at a time.",
+    ),
     UnsupportedImageError: ProblemType(
         415,
         "unsupported-image",
@@ -122,6 +147,13 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "unsupported-content-type",
         "Unsupported content type",
         'Send the image as multipart/form-data in the field "image", or as the raw body.',
+    ),
+    MisdirectedRequestError: ProblemType(
+        421,
+        "misdirected-request",
+        "The service does not answer for this host",
+        "The service does not answer for this Host. Name it in LENTIGO_ALLOWED_HOSTS, or ask "
+        "127.0.0.1.",
     ),
     ImageBoundsError: ProblemType(
         422,
@@ -141,6 +173,12 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "The version cannot be loaded",
         "Version 3 could not be loaded: variables/variables.index is missing. Version 2 stays.",
     ),
+    HeadTooLongError: ProblemType(
+        431,
+        "head-too-long",
+        "The head of the request is too long",
+        "The head of the request, or its trailers, have more than 65,536 bytes. Send less.",
+    ),
     RateLimitedError: ProblemType(
         429,
         "rate-limited",
@@ -149,6 +187,12 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
     ),
     KeyFileError: ProblemType(500, "key-file", "The key file cannot be used", FAILED),
     EngineError: ProblemType(500, "engine-failed", "The model runtime failed", FAILED),
+    UnsupportedTransferCodingError: ProblemType(
+        501,
+        "unsupported-transfer-coding",
+        "Unsupported transfer coding",
+        "The only transfer coding read here is chunked. Send the body uncompressed.",
+    ),
     NotReadyError: ProblemType(
         503, "not-ready", "No model is loaded", "No model version has been published yet."
     ),

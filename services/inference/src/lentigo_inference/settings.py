@@ -4,7 +4,7 @@ Built once, at start, and passed in. `docs/reference/settings.md` lists them all
 """
 
 import re
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -70,6 +70,17 @@ class Settings(BaseSettings):
         description="Origins whose pages may call the service from a browser, separated by commas, "
         "such as https://ward.example.",
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names by which the service may be asked, as in Host, separated by commas. "
+        "Without it, names with a dot are refused while there are neither keys nor "
+        "LENTIGO_ALLOW_ANONYMOUS.",
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (),
+        description="Addresses or networks of proxies whose X-Forwarded-For counts, separated by "
+        "commas, such as 127.0.0.1 or 10.0.0.0/8.",
+    )
     engine_threads: int = Field(
         default_factory=available_cores,
         ge=1,
@@ -99,6 +110,23 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds in which the headers of a request must be complete, and then its "
         "body.",
+    )
+    download_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="Seconds in which a client must take what is sent to it."
+    )
+    keep_alive_s: float = Field(
+        75.0,
+        gt=0,
+        le=3600,
+        description="Seconds that a connection stays open between two requests; more than a proxy "
+        "in front keeps it (nginx: 60).",
+    )
+    max_connections: int = Field(
+        1024,
+        ge=1,
+        le=1_048_576,
+        description="Open connections; fewer if the limit of open files is lower. Beyond it, the "
+        "one that has been idle longest is closed.",
     )
     max_pending: int = Field(
         64,
@@ -131,6 +159,13 @@ class Settings(BaseSettings):
         description="Milliseconds that an idle model waits for a batch to fill; batches form while "
         "it is busy, so 0 is best unless clients send in bursts.",
     )
+    drain_s: float = Field(
+        5.0,
+        ge=0,
+        le=3600,
+        description="Seconds from SIGTERM in which the service says that it is not ready and still "
+        "answers, so that a load balancer notices; Ctrl+C leaves this out.",
+    )
     shutdown_grace_s: int = Field(
         30, ge=0, le=3600, description="Seconds that accepted work has to finish when stopping."
     )
@@ -141,12 +176,20 @@ class Settings(BaseSettings):
         "auto", description="Format of the log; auto is console on a terminal and JSON elsewhere."
     )
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(origin.strip() for origin in value.split(",") if origin.strip())
+            return tuple(each.strip() for each in value.split(",") if each.strip())
         return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _validate_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not re.fullmatch(r"[A-Za-z0-9._-]+", host):
+                raise ValueError("a host is like lentigo.example, without a port or *")
+        return tuple(host.lower() for host in value)
 
     @field_validator("cors_origins")
     @classmethod

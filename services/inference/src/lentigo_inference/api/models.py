@@ -34,7 +34,10 @@ def model_reference(model: LoadedModel) -> ModelReference:
     """Return the short description of a version that every response carries."""
     manifest = model.stored.manifest
     return ModelReference(
-        name=manifest.name, version=str(manifest.version), architecture=manifest.architecture
+        name=manifest.name,
+        version=str(manifest.version),
+        architecture=manifest.architecture,
+        engine=model.engine.name,
     )
 
 
@@ -58,7 +61,6 @@ def _details(model: LoadedModel) -> ModelDetails:
     return ModelDetails(
         **model_reference(model).model_dump(),
         **copied,
-        engine=model.engine.name,
         license=manifest.license,
         labels=[
             Label(

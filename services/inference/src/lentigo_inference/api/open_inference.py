@@ -58,9 +58,9 @@ async def server_live() -> ServerLive:
 
 @router.get("/health/ready", responses=problem_responses(503))
 async def server_ready(state: CurrentState) -> ServerReady:
-    """Report whether the service can predict; a 503 says why not."""
-    state.shutdown.require_running()
-    state.slot.require()
+    """Report whether the service can predict; a 503 says why not, without details."""
+    state.shutdown.require_ready()
+    state.slot.require_openly()
     return ServerReady(ready=True)
 
 
@@ -96,7 +96,7 @@ async def model_metadata(
 @router.get("/models/{model}/versions/{version}/ready", responses=problem_responses(404, 503))
 async def model_ready(state: CurrentState, model: str, version: str | None = None) -> ModelReady:
     """Report whether the model, or one version of it, is in use."""
-    state.shutdown.require_running()
+    state.shutdown.require_ready()
     loaded = require_model(state, model, version)
     return ModelReady(name=loaded.stored.manifest.name, ready=True)
 
@@ -176,14 +176,14 @@ _RESPONSES: Final[Responses] = {
 async def infer(
     request: Request, state: CurrentState, model: str, version: str | None = None
 ) -> Response:
-    """Run the model on pixels; without `outputs` it returns only the probabilities.
+    """Run the model on pixels; without `outputs` it returns all of them.
 
     The pixels are used as they are, without a check of the image's quality.
     """
     # Checked before the body is read, so that a refusal costs no upload.
     require_model(state, model, version)
     header_length = request.headers.get(HEADER)
-    with state.admission.enter():
+    with state.admission.enter(key=request.state.record.key):
         body = await read_body(request, body_limit(header_length), state.settings.upload_timeout_s)
         inference, images = await state.predictor.aside(lambda: parse_request(body, header_length))
 
@@ -195,8 +195,7 @@ async def infer(
         loaded, prediction = await cancel_on_disconnect(
             request, state.predictor.infer(images, require, request.state.record)
         )
-    manifest = loaded.stored.manifest
-    content, tensors = format_response(inference, prediction, manifest.name, str(manifest.version))
+    content, tensors = format_response(inference, prediction, loaded.stored.manifest)
     if not tensors:
         return JSONResponse(content)
     header_bytes = json.dumps(content).encode()

@@ -122,7 +122,7 @@ class InferRequest(BaseModel):
     parameters: Parameters = {}
     inputs: list[InputTensor] = Field(min_length=1, max_length=8)
     outputs: list[RequestedOutput] | None = Field(
-        None, max_length=8, description="By default the probabilities."
+        None, max_length=8, description="By default all of them."
     )
 
 

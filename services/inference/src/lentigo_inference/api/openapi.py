@@ -17,6 +17,7 @@ from lentigo_inference.api.open_inference_schemas import (
 from lentigo_inference.api.problems import MEDIA_TYPE
 from lentigo_inference.api.schemas import BatchResponse, Problem, example_of
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
+from lentigo_inference.security.api_keys import Scope
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -44,8 +45,9 @@ _SECURITY_SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+_KEYS: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"apiKey": []}]
 # Without a key file, only administration needs a key.
-_SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"apiKey": []}, {}]
+_OPTIONAL_KEYS: Final[list[dict[str, list[str]]]] = [*_KEYS, {}]
 
 
 def problem_responses(*statuses: int) -> Responses:
@@ -147,8 +149,9 @@ def describe(app: FastAPI) -> None:
             spec["components"]["securitySchemes"] = _SECURITY_SCHEMES
             for path, operations in spec["paths"].items():
                 for operation in operations.values():
-                    if scope_for(path) is not None:
-                        _describe_access(operation)
+                    scope = scope_for(path)
+                    if scope is not None:
+                        _describe_access(operation, scope)
                     _describe_success(operation["responses"]["200"], schemas)
             app.openapi_schema = spec
         return app.openapi_schema
@@ -156,9 +159,9 @@ def describe(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign]
 
 
-def _describe_access(operation: dict[str, Any]) -> None:
+def _describe_access(operation: dict[str, Any], scope: Scope) -> None:
     """Add the keys that `authorize` asks for, and its problem responses."""
-    operation["security"] = _SECURITY
+    operation["security"] = _KEYS if scope is Scope.ADMIN else _OPTIONAL_KEYS
     for status in (401, 403, 429):
         operation["responses"].setdefault(str(status), _describe_problems(status))
 

@@ -58,13 +58,13 @@ async def predict(
     settings = state.settings
     # Checked before the upload is read, so that a refusal costs no upload.
     state.slot.require()
-    with state.admission.enter():
+    with state.admission.enter(key=request.state.record.key):
         data = await read_upload(request, settings.max_upload_bytes, settings.upload_timeout_s)
         options = PredictionOptions(_maps(explain), force)
         result = await cancel_on_disconnect(
             request, state.predictor.predict(data, options, request.state.record)
         )
-    return prediction_response(result)
+    return _response(request, result)
 
 
 @router.post(
@@ -83,7 +83,7 @@ async def predict_batch(
     # Checked before the upload is read, so that a refusal costs no upload.
     state.slot.require()
     weight = math.ceil(settings.max_batch_bytes / settings.max_upload_bytes)
-    with state.admission.enter(weight):
+    with state.admission.enter(weight, request.state.record.key):
         uploads = await read_uploads(
             request,
             max_image_bytes=settings.max_upload_bytes,
@@ -109,9 +109,15 @@ def _maps(explain: bool | Literal["all"]) -> Explain:
     return "top" if explain else "none"
 
 
+def _response(request: Request, result: PredictionResult) -> PredictionResponse:
+    response = prediction_response(result)
+    request.state.record.answer(response.id, refer=response.malignancy.refer)
+    return response
+
+
 def _response_or_problem(
     request: Request, result: PredictionResult | LentigoError
 ) -> PredictionResponse | Problem:
     if isinstance(result, PredictionResult):
-        return prediction_response(result)
+        return _response(request, result)
     return problem_of_error(request, result)

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from lentigo_contract.errors import LentigoError
 from lentigo_inference.api.schemas import Problem
 from lentigo_inference.errors import (
+    MalformedHttpError,
     RateLimitedError,
     UnauthorizedError,
     UnavailableError,
@@ -70,8 +71,8 @@ async def refusal(request: Request, error: Exception) -> Response:
     if isinstance(error, UnauthorizedError):
         # RFC 9110, section 11.6.1: a 401 names the scheme to use; RFC 6750 defines it.
         headers["WWW-Authenticate"] = 'Bearer realm="lentigo"'
-    if isinstance(error, UploadTimeoutError):
-        # The rest of the body may still come.
+    if isinstance(error, UploadTimeoutError | MalformedHttpError):
+        # The rest of the body may still come, or cannot be found.
         headers["Connection"] = "close"
     request.state.record.refuse(kind.slug)
     return problem_response(request.state.request_id, kind, detail, headers)

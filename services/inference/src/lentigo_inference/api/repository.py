@@ -8,6 +8,7 @@ import asyncio
 from fastapi import APIRouter
 from starlette.requests import Request
 
+from lentigo_contract.repository.layout import is_version_name
 from lentigo_inference.api.dependencies import CurrentState
 from lentigo_inference.api.open_inference import require_model_name
 from lentigo_inference.api.open_inference_schemas import (
@@ -79,6 +80,6 @@ async def unload(state: CurrentState, model: str) -> UnloadedModel:
 
 
 def _version_number(version: str) -> int:
-    if not (version.isascii() and version.isdigit() and len(version) < 10):
+    if not is_version_name(version):
         raise MalformedRequestError('The version to load is a number, such as "1".')
     return int(version)

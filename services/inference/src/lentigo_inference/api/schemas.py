@@ -49,11 +49,12 @@ class Problem(BaseModel):
 class ModelReference(BaseModel):
     """The model version that made the prediction."""
 
-    model_config = example(name="lentigo", version="1", architecture="mobilenet")
+    model_config = example(name="lentigo", version="1", architecture="mobilenet", engine="litert")
 
     name: str
     version: str
     architecture: str
+    engine: str = Field(description="Runtime that runs the model.", examples=["savedmodel"])
 
 
 class Label(BaseModel):
@@ -108,7 +109,6 @@ class ModelDetails(ModelReference):
         notice="Research use only. Not a medical device.",
     )
 
-    engine: str = Field(description="Runtime that runs the model.", examples=["savedmodel"])
     created: str = Field(description="When training ended, UTC.", examples=["2026-11-23T10:00:00Z"])
     license: str
     labels: list[Label] = Field(description="In the order of the network's output.")
@@ -257,7 +257,12 @@ class PredictionResponse(BaseModel):
 
     model_config = example(
         id="019b1f6e-4a57-7c3e-8d5c-0f8f3a2b7d10",
-        model={"name": "lentigo", "version": "1", "architecture": "mobilenet"},
+        model={
+            "name": "lentigo",
+            "version": "1",
+            "architecture": "mobilenet",
+            "engine": "litert",
+        },
         image={"sha256": "9f86d081884c7d65...", "format": "JPEG", "width": 600, "height": 450},
         quality={"accepted": True, "reasons": [], "unlikeness": 3.1, "unlikeness_limit": 7.5},
         diagnosis={

@@ -27,6 +27,15 @@ MAX_IMAGES: Final = 32
 # Parsing numbers as text is slow and blocks the service; four images take about ten milliseconds.
 # Each number has three digits, a comma and perhaps a space or a bracket.
 MAX_JSON_IMAGES: Final = 4
+# Of Triton's classification and shared-memory extensions.
+_UNSUPPORTED: Final = frozenset(
+    {
+        "classification",
+        "shared_memory_region",
+        "shared_memory_byte_size",
+        "shared_memory_offset",
+    }
+)
 _SHAPE: Final = (MODEL_SIDE, MODEL_SIDE, 3)
 IMAGE_BYTES: Final = math.prod(_SHAPE)
 MAX_JSON_BYTES: Final = MAX_JSON_IMAGES * IMAGE_BYTES * 6 + 64 * 2**10
@@ -63,6 +72,7 @@ def parse_request(body: bytes, header_length: str | None) -> tuple[InferRequest,
     if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
         raise MalformedRequestError(f'Send exactly one input, named "{INPUT}".')
     _check_outputs(request)
+    _refuse_extensions(request)
     count = _image_count(request.inputs[0])
     pixels = _pixels(request.inputs[0], body[split:], count)
     images = np.frombuffer(pixels, np.uint8).reshape(count, *_SHAPE)
@@ -83,12 +93,12 @@ def require_outputs(request: InferRequest, manifest: Manifest) -> None:
 
 
 def format_response(
-    request: InferRequest, prediction: Prediction, name: str, version: str
+    request: InferRequest, prediction: Prediction, manifest: Manifest
 ) -> tuple[dict[str, Any], list[bytes]]:
     """Return the JSON of a response, and the tensors that follow it in binary.
 
-    The request must have passed `require_outputs`. Without `outputs`, the response has only the
-    probabilities.
+    The request must have passed `require_outputs`. Without `outputs`, the response has all outputs
+    of the version, as the protocol asks.
     """
     binary_by_default = request.parameters.get("binary_data_output") is True
     requested = (
@@ -97,7 +107,7 @@ def format_response(
             for each in request.outputs
         ]
         if request.outputs
-        else [(OUTPUTS[0], binary_by_default)]
+        else [(name, binary_by_default) for name in outputs_of(manifest)]
     )
     outputs: list[dict[str, Any]] = []
     binary: list[bytes] = []
@@ -111,7 +121,11 @@ def format_response(
         else:
             entry["data"] = values.ravel().tolist()
         outputs.append(entry)
-    content: dict[str, Any] = {"model_name": name, "model_version": version, "outputs": outputs}
+    content: dict[str, Any] = {
+        "model_name": manifest.name,
+        "model_version": str(manifest.version),
+        "outputs": outputs,
+    }
     if request.id is not None:
         content["id"] = request.id
     return content, binary
@@ -135,6 +149,16 @@ def _check_outputs(request: InferRequest) -> None:
     known = (*OUTPUTS, UNLIKENESS)
     if not set(names) <= set(known) or len(set(names)) != len(names):
         raise MalformedRequestError(f"The outputs are {', '.join(known)}, each at most once.")
+
+
+def _refuse_extensions(request: InferRequest) -> None:
+    """Refuse parameters of Triton that would change the answer, instead of ignoring them."""
+    for tensor in (*request.inputs, *(request.outputs or ())):
+        found = _UNSUPPORTED & set(tensor.parameters)
+        if found:
+            raise MalformedRequestError(
+                f'"{tensor.name}" has the parameter {min(found)}, which is not supported here.'
+            )
 
 
 def _image_count(tensor: InputTensor) -> int:

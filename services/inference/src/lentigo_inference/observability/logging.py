@@ -1,4 +1,4 @@
-"""The log: one line for each event, as JSON or as coloured text for a terminal."""
+"""The log: one line of bounded length for each event, as JSON or as text for a terminal."""
 
 import logging
 import sys
@@ -25,6 +25,28 @@ _REPETITIVE: Final = (
     "opentelemetry.trace.propagation.tracecontext",
 )
 _REPEAT_S: Final = 600.0
+
+
+# A reader of the log needs no more of one value; the parts of a traceback that tell most are its
+# beginning and its end.
+_MAX_VALUE: Final = 2_000
+_MAX_EXCEPTION: Final = 8_000
+_EXCEPTION: Final = "exception"
+
+
+def bound_values(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Cut what is too long, so that nobody can fill the log with one line. For structlog."""
+    for name, value in event.items():
+        limit = _MAX_EXCEPTION if name == _EXCEPTION else _MAX_VALUE
+        if isinstance(value, int | float | None):
+            continue
+        text = value if isinstance(value, str) else repr(value)
+        if len(text) > limit:
+            half = limit // 2
+            event[name] = f"{text[:half]} ... {len(text) - limit:,} more ... {text[-half:]}"
+    return event
 
 
 class ThrottleFilter(logging.Filter):
@@ -61,11 +83,13 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     # Tracebacks without the values of variables, because some of those are images.
-    rendering: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    rendering: list[structlog.typing.Processor] = [
+        structlog.processors.format_exc_info,
+        bound_values,
+        structlog.processors.JSONRenderer()
         if as_json
-        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    )
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
     handler = logging.StreamHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

@@ -37,6 +37,8 @@ class RequestRecord:
     Attributes:
         key: name of the API key.
         model_version: the version that answers.
+        engine: the engine that computes.
+        answers: for each image in turn the id of its answer and whether it refers, or None.
         image_sha256: hex digest of the one image that was sent.
         images: how many a request for several has; their digests are not recorded.
         problem: slug of the problem that answered the whole request.
@@ -48,6 +50,8 @@ class RequestRecord:
 
     key: str | None = None
     model_version: int | None = None
+    engine: str | None = None
+    answers: list[tuple[str, bool] | None] = field(default_factory=list)
     image_sha256: str | None = None
     images: int | None = None
     problem: str | None = None
@@ -64,6 +68,11 @@ class RequestRecord:
     def refuse_image(self, slug: str) -> None:
         """Record the problem of one image; the other images are answered."""
         self.rejections.append(slug)
+        self.answers.append(None)
+
+    def answer(self, answer_id: str, *, refer: bool) -> None:
+        """Record the answer to the next image."""
+        self.answers.append((answer_id, refer))
 
     def log_fields(self) -> dict[str, object]:
         """Return the fields for the line in the log; of several images the longest times."""
@@ -71,6 +80,8 @@ class RequestRecord:
             "key": self.key,
             "problem": self.problem,
             "model_version": self.model_version,
+            "engine": self.engine,
+            **self._answer_fields(),
             "images": self.images,
             "unaccepted": self.unaccepted or None,
             "image_sha256": self.image_sha256 if self.images is None else None,
@@ -79,6 +90,18 @@ class RequestRecord:
             "inference_milliseconds": self._longest_ms("inference"),
         }
         return {name: value for name, value in fields.items() if value is not None}
+
+    def _answer_fields(self) -> dict[str, object]:
+        """Return the answers: of one image as values, of several as lists in their order."""
+        if self.images is None:
+            answered = self.answers[0] if self.answers else None
+            return {} if answered is None else {"id": answered[0], "refer": answered[1]}
+        if not self.answers:
+            return {}
+        return {
+            "ids": [answered and answered[0] for answered in self.answers],
+            "refers": [answered and answered[1] for answered in self.answers],
+        }
 
     def _longest_ms(self, name: StepName) -> float | None:
         seconds = [step.seconds for step in self.steps if step.name == name]

@@ -15,6 +15,7 @@ import hmac
 import json
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -174,10 +175,12 @@ def read_keys(path: Path) -> KeyRing:
     """Read a key file.
 
     Raises:
-        KeyFileError: it is missing, unreadable, damaged or of an unknown schema.
+        KeyFileError: it is missing, unreadable, writable for others, damaged or of an unknown
+            schema.
     """
     try:
         with path.open("rb") as file:
+            _require_private(path, os.fstat(file.fileno()).st_mode)
             content = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
         raise KeyFileError(
@@ -195,6 +198,15 @@ def read_keys(path: Path) -> KeyRing:
             f"The key file {path} is damaged. Restore it, or make new keys with "
             "`lentigo-inference keys add`."
         ) from error
+
+
+def _require_private(path: Path, mode: int) -> None:
+    """Others must not be able to add a key. They may read it: it has digests only."""
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise KeyFileError(
+            f"Other users can change the key file {path} (mode {stat.S_IMODE(mode):04o}). Look at "
+            f"its keys, and then take that away with `chmod go-w {path}`."
+        )
 
 
 def _require_known_schema(path: Path, content: bytes) -> None:

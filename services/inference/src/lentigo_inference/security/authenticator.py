@@ -4,6 +4,7 @@ import asyncio
 import hmac
 from pathlib import Path
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -29,7 +30,7 @@ _ADMIN_WITHOUT_KEYS: Final = (
     "keys add NAME --scope admin --file FILE` and start the service with LENTIGO_KEY_FILE=FILE."
 )
 
-_Stamp = tuple[int, int, int]
+_Stamp = tuple[int, int, int, int]
 
 
 class Authenticator:
@@ -39,8 +40,8 @@ class Authenticator:
     not secret.
 
     An entry of schema 1 costs scrypt, about 10 ms in a thread, until its key has proved right once.
-    From then on its SHA-256 is kept in memory. One scrypt runs at a time; requests that need one
-    wait for it, and none is refused for that.
+    From then on its SHA-256 is kept in memory. One scrypt runs at a time for each entry; requests
+    that need one wait for it, and none is refused for that.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -55,7 +56,8 @@ class Authenticator:
         self._last_error: str | None = None
         # By entries, so that one that was changed or removed is no longer found.
         self._proven: dict[ScryptKey, bytes] = {}
-        self._scrypt_turn = asyncio.Lock()
+        # One for each entry, so that wrong secrets for one do not hold up the others.
+        self._scrypt_turns: WeakKeyDictionary[ScryptKey, asyncio.Lock] = WeakKeyDictionary()
 
     def refresh(self) -> None:
         """Read the file again if it has changed; if it cannot be used, the earlier keys stay.
@@ -126,7 +128,7 @@ class Authenticator:
 
     async def _matches(self, record: KeyRecord, secret: str) -> bool:
         if isinstance(record, ScryptKey) and record not in self._proven:
-            async with self._scrypt_turn:
+            async with self._scrypt_turns.setdefault(record, asyncio.Lock()):
                 # Another request may have proved it while this one waited.
                 if record not in self._proven:
                     return await self._matches_scrypt(record, secret)
@@ -151,4 +153,4 @@ def _stamp(path: Path) -> _Stamp | None:
         status = path.stat()
     except OSError:
         return None
-    return (status.st_ino, status.st_size, status.st_mtime_ns)
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode)

@@ -1,14 +1,26 @@
-"""HTTP/1.1 with a header timeout and size limits; malformed requests get 400.
+"""HTTP/1.1 within limits of time, size and number; what is malformed gets a problem document.
 
 uvicorn's protocol on httptools, Node's parser in C;
-see docs/decisions/0013-shed-load-before-fastapi.md.
+see docs/decisions/0013-shed-load-before-fastapi.md and 0025-limits-of-a-connection.md.
 """
 
 import asyncio
 from typing import Final, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn._types import HTTPScope
+
+from lentigo_inference.errors import (
+    HeadTooLongError,
+    MalformedHttpError,
+    ServiceBusyError,
+    ServingError,
+)
+from lentigo_inference.server.connections import Connections
+from lentigo_inference.server.exchange import Exchange, HeadWithBody
+from lentigo_inference.server.framing import Target, require_valid_head
+from lentigo_inference.server.middleware import REFUSAL
+from lentigo_inference.server.timeouts import TimedProtocol
 
 # What is read ahead of the application: about one photograph. At uvicorn's own 64 KiB, most
 # photographs made it pause and resume the socket.
@@ -18,38 +30,38 @@ _READ_AHEAD_BYTES: Final = 512 * 2**10
 # parser itself has no limit.
 _MAX_FRAMING_BYTES: Final = 64 * 2**10
 
-# RFC 9110, section 15.2: an interim response.
-_CONTINUE: Final = b"HTTP/1.1 100 "
+# Stands for the method of what is not a request.
+_NO_METHOD: Final = "-"
 
 
-class TimeoutProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a timeout and a size limit for the head of a request.
+class _TooManyPipelinedError(Exception):
+    """The client sends on without waiting for responses; never leaves this module."""
 
-    Without the timeout, a client that opens connections and sends nothing, or a header byte by
-    byte, would hold them for ever, until no other client gets one. Bodies have limits of their own,
-    in `api.uploads`.
-    """
 
-    header_timeout_s: float
-    _timer: asyncio.TimerHandle | None = None
-    _idle_since: float = 0.0
-    # True from the end of a head to the end of its body.
+class LimitedProtocol(TimedProtocol):
+    """Reads requests within limits, and answers what is malformed in its turn."""
+
+    # True from the first byte of a head to its end, and from there to the end of its body.
+    _in_head: bool = False
     _in_body: bool = False
     _framing: int = 0
-    # What arrived is not HTTP, so the rest is discarded unread.
+    _head_size: int = 0
+    # What arrived is refused, so the rest is discarded unread.
     _discarding: bool = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to wait for a request."""
+        """Start to wait for a request; with too many connections, close one that is idle."""
         super().connection_made(transport)
-        self._idle_since = self.loop.time()
-        self._schedule_check(self.header_timeout_s)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
-        if self._timer is not None:
-            self._timer.cancel()
-        super().connection_lost(exc)
+        count = len(self.connections)
+        if count > self.shared.limits.max_connections and not self.shared.make_room(count):
+            self._discarding = True
+            self._answer(
+                ServiceBusyError("The service has as many connections as it may. Try again later."),
+                None,
+            )
+            return
+        self.shared.rest(self)
+        self.expect_head()
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; an endless head, or endless trailers, are refused."""
@@ -57,17 +69,34 @@ class TimeoutProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._framing += len(data)
+        left: bytes | None = data
+        while left is not None and not self._discarding:
+            left = self._parse(left)
+        if self._framing > _MAX_FRAMING_BYTES and not self._discarding:
+            self._refuse(_head_too_long())
+        if self._head_due is None and not self.under_way():
+            self.expect_head()
+
+    def _parse(self, data: bytes) -> bytes | None:
+        """Parse; return what to parse next, after an offer of another protocol."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            (read,) = offer.args
-            self._decline(data[read:])
+            return self._without_upgrade(data[offer.args[0] :])
+        except httptools.HttpParserCallbackError as failure:
+            if isinstance(failure.__context__, _TooManyPipelinedError):
+                # Those that wait are answered. The client sends the others again (RFC 9112, 9.3.2).
+                self._discarding = True
+                self.cycle.keep_alive = False
+            elif isinstance(failure.__context__, ServingError):
+                self._refuse(failure.__context__)
+            else:
+                raise
         except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        if self._framing > _MAX_FRAMING_BYTES and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too long.")
+            self._refuse(MalformedHttpError("What arrived is not HTTP/1.1. Speak it, without TLS."))
+        return None
 
-    def _decline(self, rest: bytes) -> None:
+    def _without_upgrade(self, rest: bytes) -> bytes | None:
         """Ignore the offer of another protocol, and read the request as HTTP/1.1.
 
         RFC 9110, section 7.8, lets a server ignore the offer. The parser cannot: it treats what
@@ -76,32 +105,90 @@ class TimeoutProtocol(HttpToolsProtocol):
 
         Args:
             rest: what arrived after the head.
+
+        Returns:
+            The head without the offer, and the rest.
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
-            self.send_400_response("This is not a proxy.")
-            return
+            self._refuse(MalformedHttpError("This is not a proxy."))
+            return None
         fields = [(name, value) for name, value in self.headers if name != b"upgrade"]
         lines = b"".join(b"%s: %s\r\n" % field for field in fields)
         version = self.parser.get_http_version().encode("ascii")
         self.parser = httptools.HttpRequestParser(self)
-        self.data_received(b"%s %s HTTP/%s\r\n%s\r\n%s" % (method, self.url, version, lines, rest))
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"%s %s HTTP/%s\r\n%s\r\n%s" % (method, self.url, version, lines, rest)
+
+    def on_message_begin(self) -> None:
+        """Start a request, unless too many wait already."""
+        if len(self.pipeline) >= self.shared.limits.max_pipelined:
+            raise _TooManyPipelinedError
+        self._in_head, self._head_size = True, 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Keep the target, or its next part."""
+        self._count_head(len(url))
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; trailers after a body are not used, and dropped."""
         if not self._in_body:
+            self._count_head(len(name) + len(value))
             super().on_header(name, value)
 
+    def _count_head(self, size: int) -> None:
+        """Limit a head that arrives in one piece; `data_received` limits one that never ends."""
+        self._head_size += size
+        if self._head_size > _MAX_FRAMING_BYTES:
+            raise _head_too_long()
+
     def on_headers_complete(self) -> None:
-        """Start the response."""
+        """Check the head, and start the response or put it in line."""
         self._framing = 0
         if self.parser.should_upgrade():
             return
-        self._in_body = True
-        super().on_headers_complete()
-        if self.parser.get_method() != b"HEAD":
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        self.scope["method"] = method.decode("ascii")
+        self.scope["http_version"] = version
+        require_valid_head(version, self.headers)
+        target = Target.parse(self.url)
+        self.scope["path"] = target.path
+        self.scope["raw_path"] = target.raw_path
+        self.scope["query_string"] = target.query
+        self._in_head, self._in_body = False, True
+        keep_alive = (
+            version != "1.0" and self.parser.should_keep_alive() and not self.shared.draining()
+        )
+        self._begin(self.scope, keep_alive=keep_alive)
+        if method != b"HEAD":
             # A body will follow, and the task that responds has not started yet.
-            self.cycle.transport = cast(asyncio.Transport, _HeadWithBody(self.transport))
+            self.cycle.transport = cast(asyncio.Transport, HeadWithBody(self.transport))
+
+    def _begin(self, scope: HTTPScope, *, keep_alive: bool) -> None:
+        """Start to respond to a request, after those before it."""
+        self.shared.wake(self)
+        self.expect_no_head()
+        waits = self.under_way()
+        self.cycle = Exchange(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+        if waits:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+        else:
+            self._start_asgi_task(self.cycle, self.app)
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of a body; after a refusal, it is dropped unread."""
@@ -120,89 +207,54 @@ class TimeoutProtocol(HttpToolsProtocol):
             return
         self._in_body = False
         super().on_message_complete()
+        if not self.under_way() and not self.transport.is_closing():
+            # The rest of a body that was refused has arrived.
+            self.keep_alive()
 
     def on_response_complete(self) -> None:
-        """Start to wait for the next request."""
-        self._idle_since = self.loop.time()
+        """Start the next response, or start to wait for the next request."""
         super().on_response_complete()
+        if self.under_way() or self.transport.is_closing():
+            return
+        self.shared.rest(self)
+        if self._in_head:
+            self.expect_head()
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, and end the connection.
-
-        A complete request before it is answered first. If the malformed part is in a body, the
-        application is told that the client left; otherwise it would try to answer on the same
-        connection.
-        """
+    def _refuse(self, error: ServingError) -> None:
+        """Refuse what is not a request that we read, after the requests before it; then close."""
         self._discarding = True
-        if not self._under_way():
-            already_answered = self._in_body
-        elif self._in_body:
-            already_answered = self.cycle.response_started
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        else:
-            self.cycle.keep_alive = False
-            return
-        if already_answered:
+        if not self._in_body:
+            self._answer(error, self.scope if self._in_head else None)
+        elif self.cycle.response_complete:
             self.transport.close()
         else:
-            super().send_400_response(msg)
+            cast(Exchange, self.cycle).break_off(error)
 
-    def _under_way(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle
-        return cycle is not None and not cycle.response_complete
+    def _answer(self, error: ServingError, head: HTTPScope | None) -> None:
+        """Let the application answer, so that the log and the metrics have it; then close.
 
-    def _schedule_check(self, seconds: float) -> None:
-        self._timer = self.loop.call_later(seconds, self._check_idle)
-
-    def _check_idle(self) -> None:
-        if self._under_way():
-            self._schedule_check(self.header_timeout_s)
-            return
-        left = self._idle_since + self.header_timeout_s - self.loop.time()
-        if left > 0:
-            self._schedule_check(left)
-        elif not self.transport.is_closing():
-            self.transport.close()
-
-
-class _HeadWithBody:
-    """A transport for one response, which sends the head together with the start of the body.
-
-    This saves a system call and a packet, and the client does not wake up for the head alone.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head = b""
-        self._begun = False
-
-    def write(self, data: bytes) -> None:
-        """Keep the first write, which is the head, and send it with the next."""
-        if self._begun or data.startswith(_CONTINUE):
-            self._transport.write(self._head + data)
-            self._head = b""
-        else:
-            self._head, self._begun = data, True
-
-    def close(self) -> None:
-        """Send a kept head, and close."""
-        if self._head:
-            self._transport.write(self._head)
-            self._head = b""
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """Return whether the connection is being closed."""
-        return self._transport.is_closing()
+        Args:
+            error: why there is no request for a route.
+            head: as far as it was read.
+        """
+        if head is None:
+            super().on_message_begin()
+            head = self.scope
+        missing = {"method": _NO_METHOD, "path": "", "raw_path": b"", "query_string": b""}
+        scope = {**missing, **head, "extensions": {REFUSAL: {"error": error}}}
+        self.expect_100_continue = False
+        self._begin(cast(HTTPScope, scope), keep_alive=False)
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
 
 
-def timeout_protocol(header_timeout_s: float) -> type[asyncio.Protocol]:
-    """Return the protocol class for a server.
+def _head_too_long() -> HeadTooLongError:
+    return HeadTooLongError(
+        f"The head of the request, or its trailers, have more than {_MAX_FRAMING_BYTES:,} bytes. "
+        "Send less."
+    )
 
-    Args:
-        header_timeout_s: seconds in which the head of a request must be complete, counted from the
-            opening of the connection or the end of the last response. After that the connection is
-            closed without a response.
-    """
-    return type("Protocol", (TimeoutProtocol,), {"header_timeout_s": header_timeout_s})
+
+def limited_protocol(shared: Connections) -> type[asyncio.Protocol]:
+    """Return the protocol class for the server whose connections share something."""
+    return type("Protocol", (LimitedProtocol,), {"shared": shared})

@@ -7,10 +7,11 @@ import asyncio
 import re
 import time
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lentigo_inference.api.problems import unexpected_problem
@@ -19,10 +20,15 @@ from lentigo_inference.observability.metrics import Metrics, known_method
 from lentigo_inference.observability.records import RequestRecord
 from lentigo_inference.observability.tracing import RequestSpan, Tracing, parent_of, trace_id_of
 from lentigo_inference.problem_types import INTERNAL
+from lentigo_inference.security.client_address import Network, client_address
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
+RawHeaders = list[tuple[bytes, bytes]]
+"""Names in lower case, and values, as ASGI has them."""
+
 HEADER: Final = "X-Request-ID"
+_FORWARDED_FOR: Final = "X-Forwarded-For"
 
 # Stands for the key of a refused request that came without a known one.
 _NO_KEY: Final = "none"
@@ -33,16 +39,18 @@ UNMATCHED: Final = "unmatched"
 # Long enough for any scheme in use, and harmless in a header, a URN and a log line.
 _ACCEPTED_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 
+# Encoded once, because every refusal under overload has them too.
 _FIXED_HEADERS: Final = {
     # A diagnosis belongs in no cache, and no browser may guess the type.
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
+    b"cache-control": b"no-store",
+    b"x-content-type-options": b"nosniff",
     # In case a browser renders an answer; the page has a policy of its own.
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
 }
+_HEADER_NAME: Final = HEADER.lower().encode("ascii")
 
 
 class RequestLogMiddleware:
@@ -52,11 +60,25 @@ class RequestLogMiddleware:
     file name, no query and no path that matched no route, because any of them may name a patient.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, tracing: Tracing | None) -> None:
-        """Wrap an application."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        tracing: Tracing | None,
+        trusted_proxies: Sequence[Network] = (),
+    ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: the application.
+            metrics: count every request.
+            tracing: makes spans, if any.
+            trusted_proxies: whose X-Forwarded-For counts.
+        """
         self._app = app
         self._metrics = metrics
         self._tracing = tracing
+        self._trusted_proxies = trusted_proxies
         self._refusals = RefusalLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +87,7 @@ class RequestLogMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        self._set_client(scope, headers)
         request_id = _request_id(headers)
         record = RequestRecord()
         scope.setdefault("state", {}).update(request_id=request_id, record=record)
@@ -74,10 +97,7 @@ class RequestLogMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                response_headers = MutableHeaders(scope=message)
-                response_headers[HEADER] = request_id
-                for name, value in _FIXED_HEADERS.items():
-                    response_headers.setdefault(name, value)
+                message = {**message, "headers": _with_fixed(message["headers"], request_id)}
             await send(message)
 
         parent, method = parent_of(headers), known_method(scope["method"])
@@ -97,6 +117,14 @@ class RequestLogMiddleware:
             finally:
                 seconds = time.perf_counter() - started
                 self._finish(scope, record, span, method=method, status=status, seconds=seconds)
+
+    def _set_client(self, scope: Scope, headers: Headers) -> None:
+        """Put the address behind trusted proxies in the place of theirs."""
+        if self._trusted_proxies and scope.get("client"):
+            peer, port = scope["client"]
+            forwarded = ",".join(headers.getlist(_FORWARDED_FOR))
+            address = client_address(peer, forwarded, self._trusted_proxies)
+            scope["client"] = (address, port if address == peer else 0)
 
     def _finish(
         self,
@@ -119,6 +147,7 @@ class RequestLogMiddleware:
                 route=route or UNMATCHED,
                 status=status,
                 milliseconds=round(seconds * 1000, 1),
+                client=scope["client"][0] if scope.get("client") else None,
                 **record.log_fields(),
             )
         self._metrics.answered(method, route or UNMATCHED, status, seconds, record)
@@ -149,6 +178,14 @@ class RefusalLog:
         for (problem, key), requests in sorted(self._counts.items()):
             _log.warning("requests refused", problem=problem, key=key, requests=requests)
         self._counts.clear()
+
+
+def _with_fixed(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> RawHeaders:
+    """Return the headers of a response with those that every response has."""
+    own = list(headers)
+    names = {name.lower() for name, _value in own}
+    fixed = [each for each in _FIXED_HEADERS.items() if each[0] not in names]
+    return [*own, *fixed, (_HEADER_NAME, request_id.encode("ascii"))]
 
 
 def _request_id(headers: Headers) -> str:

@@ -18,7 +18,14 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from lentigo_inference.server.protocol import timeout_protocol
+from lentigo_inference.server.connections import (
+    ACCEPTED_AT_ONCE,
+    ConnectionLimits,
+    Connections,
+    LoopErrorLog,
+    connection_limits,
+)
+from lentigo_inference.server.protocol import limited_protocol
 from lentigo_inference.serving.admission import Shutdown
 from lentigo_inference.settings import Settings
 
@@ -27,6 +34,9 @@ _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 # The exit code if accepted work was not finished: a second signal, or the grace period was over.
 _EXIT_CUT_SHORT: Final = 1
 
+# Connections that the system holds until the service accepts them.
+_BACKLOG: Final = 512
+
 # Time for closing files and threads after the grace period, in seconds.
 _CLOSING_S: Final = 2.0
 
@@ -34,13 +44,18 @@ _CLOSING_S: Final = 2.0
 def serve(app: ASGIApp, settings: Settings, listener: socket.socket, shutdown: Shutdown) -> None:
     """Serve until SIGTERM or SIGINT; then refuse new work, finish accepted work, and exit with 0.
 
-    A second signal, or the end of the grace period, ends the process at once with 1.
+    After SIGTERM the service answers on for a while and says that it is not ready. A second signal,
+    or the end of the grace period, ends the process at once with 1.
     """
     # uvicorn stops gracefully and then raises the signal again, for these handlers.
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     server = Server(
-        app, settings.shutdown_grace_s, shutdown, header_timeout_s=settings.upload_timeout_s
+        app,
+        settings.shutdown_grace_s,
+        shutdown,
+        limits=connection_limits(settings),
+        drain_s=settings.drain_s,
     )
     server.run(sockets=[listener])
 
@@ -58,7 +73,8 @@ class Server(uvicorn.Server):
         grace_s: float,
         shutdown: Shutdown,
         *,
-        header_timeout_s: float = 30.0,
+        limits: ConnectionLimits | None = None,
+        drain_s: float = 0.0,
         end: Callable[[int], object] = os._exit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -66,15 +82,19 @@ class Server(uvicorn.Server):
 
         Args:
             app: the application.
-            grace_s: seconds that accepted work has, from the first signal on.
-            shutdown: begun by the first signal.
-            header_timeout_s: seconds in which the head of a request must be complete.
+            grace_s: seconds that accepted work has once new work is refused.
+            shutdown: drained and begun by the first signal.
+            limits: of the connections.
+            drain_s: seconds from SIGTERM until new work is refused.
             end: ends the process at once, with an exit code.
             clock: monotonic seconds.
         """
+        limits = limits or ConnectionLimits()
         config = uvicorn.Config(
             app,
-            http=timeout_protocol(header_timeout_s),
+            http=limited_protocol(Connections(limits, lambda: not shutdown.ready)),
+            backlog=ACCEPTED_AT_ONCE,
+            timeout_keep_alive=math.ceil(limits.keep_alive_s),
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -86,28 +106,50 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._grace_s = grace_s
+        self._drain_s = drain_s
+        self._begins_at = math.inf
         self._shutdown = shutdown
         self._end = end
         self._clock = clock
         self._ends_at = math.inf
         self._announced = False
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections."""
+        asyncio.get_running_loop().set_exception_handler(LoopErrorLog())
+        await super().startup(sockets)
+        for listener in sockets or []:
+            # The backlog of the configuration limits what is accepted at once. More may wait.
+            listener.listen(_BACKLOG)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
         """Start to stop at the first signal, and end the process at the second."""
         self._captured_signals.append(sig)
-        if self._shutdown.begun:
+        if not self._shutdown.ready:
             self._end(_EXIT_CUT_SHORT)
+        self._begins_at = self._clock()
+        self._shutdown.drain()
+        if sig == signal.SIGTERM and self._drain_s > 0:
+            self._begins_at += self._drain_s
+        else:
+            self._begin_to_end()
+
+    def _begin_to_end(self) -> None:
         self._ends_at = self._clock() + self._grace_s
         self._shutdown.begin()
 
     async def on_tick(self, counter: int) -> bool:
         """Return, ten times a second, whether to leave the main loop."""
         leave = await super().on_tick(counter)
-        if not self._shutdown.begun:
+        if self._shutdown.ready:
             return leave
         if not self._announced:
             self._announced = True
             _log.info("stopping", connections=len(self.server_state.connections))
+        if not self._shutdown.begun and self._clock() >= self._begins_at:
+            self._begin_to_end()
+        if not self._shutdown.begun:
+            return leave
         return leave or self._shutdown.under_way == 0 or self._clock() >= self._ends_at
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -135,7 +177,7 @@ class ListenError(OSError):
     """The address cannot be listened on; the message says why and what to do."""
 
 
-def listen(host: str, port: int, backlog: int = 2048) -> socket.socket:
+def listen(host: str, port: int, backlog: int = _BACKLOG) -> socket.socket:
     """Listen on an address. Clients that connect from now on wait until the service accepts.
 
     Args:

@@ -2,22 +2,34 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
-from lentigo_inference.errors import ServiceBusyError, ShutdownError
+from lentigo_inference.errors import RateLimitedError, ServiceBusyError, ShutdownError
+
+# One key may hold three times what is left for others, so a quarter when it is alone. The dynamic
+# threshold of Choudhury and Hahne (IEEE/ACM Transactions on Networking 6(2), 1998) for a shared
+# memory: it adapts to the number of keys that want much, and always leaves something.
+_SHARE: Final = 3
 
 
 class Shutdown:
     """Whether the service is being stopped, and how many accepted requests are unfinished.
 
-    Requests are counted on the event loop only. `begin` may be called from a signal handler,
-    because it only sets a flag.
+    Requests are counted on the event loop only. `drain` and `begin` may be called from a signal
+    handler, because they only set a flag.
     """
 
     def __init__(self, retry_after_s: float = 1.0) -> None:
         """Start in the running state; `retry_after_s` goes to refused clients, in seconds."""
         self._retry_after_s = retry_after_s
+        self._draining = False
         self._begun = False
         self._under_way = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether new work is wanted; while the service drains it is not, but still accepted."""
+        return not (self._draining or self._begun)
 
     @property
     def begun(self) -> bool:
@@ -28,6 +40,10 @@ class Shutdown:
     def under_way(self) -> int:
         """Requests that were accepted and are not answered yet."""
         return self._under_way
+
+    def drain(self) -> None:
+        """Say from now on that the service is not ready; new work is accepted until `begin`."""
+        self._draining = True
 
     def begin(self) -> None:
         """Refuse new work from now on."""
@@ -40,11 +56,23 @@ class Shutdown:
             ShutdownError: the service is being stopped.
         """
         if self._begun:
-            raise ShutdownError(
-                "The service is being stopped and takes no new work. Try again; another instance, "
-                "or the next, will answer.",
-                self._retry_after_s,
-            )
+            raise self._error()
+
+    def require_ready(self) -> None:
+        """Check that clients should send new work here.
+
+        Raises:
+            ShutdownError: the service is being stopped, or will be in a moment.
+        """
+        if not self.ready:
+            raise self._error()
+
+    def _error(self) -> ShutdownError:
+        return ShutdownError(
+            "The service is being stopped and takes no new work. Try again; another instance, or "
+            "the next, will answer.",
+            self._retry_after_s,
+        )
 
     @contextmanager
     def accepted(self) -> Iterator[None]:
@@ -82,6 +110,12 @@ class Admission:
         self._shutdown = shutdown or Shutdown()
         self._seconds_for = seconds_for
         self._under_way = 0
+        self._held: dict[str, int] = {}
+
+    @property
+    def crowded(self) -> bool:
+        """Whether `require_room` might refuse anything; it does not while this is false."""
+        return self._shutdown.begun or 2 * self._under_way >= self._limit
 
     @property
     def limit(self) -> int:
@@ -94,31 +128,41 @@ class Admission:
         return self._under_way
 
     @contextmanager
-    def enter(self, weight: int = 1) -> Iterator[None]:
+    def enter(self, weight: int = 1, key: str | None = None) -> Iterator[None]:
         """Count a prediction as under way while the context lasts.
 
         Args:
             weight: how many predictions it counts as, by memory; with more than the limit, it is
                 accepted when nothing else is under way.
+            key: name of the key of the request; without one there is no share.
 
         Raises:
             ServiceBusyError: as many as allowed are under way.
+            RateLimitedError: the key has its share under way.
             ShutdownError: the service is being stopped.
         """
         weight = min(weight, self._limit)
         with self._shutdown.accepted():
-            self.require_room(weight)
-            self._under_way += weight
+            self.require_room(weight, key)
+            self._count(weight, key)
             try:
                 yield
             finally:
-                self._under_way -= weight
+                self._count(-weight, key)
 
-    def require_room(self, weight: int = 1) -> None:
+    def _count(self, weight: int, key: str | None) -> None:
+        self._under_way += weight
+        if key is not None:
+            self._held[key] = self._held.get(key, 0) + weight
+            if not self._held[key]:
+                del self._held[key]
+
+    def require_room(self, weight: int = 1, key: str | None = None) -> None:
         """Check that a prediction would be accepted now.
 
         Raises:
             ServiceBusyError: as many as allowed are under way.
+            RateLimitedError: the key has its share under way.
             ShutdownError: the service is being stopped.
         """
         self._shutdown.require_running()
@@ -127,4 +171,11 @@ class Admission:
                 f"{self._under_way} predictions are under way, and the service takes no more than "
                 f"{self._limit} at a time. Try again after the given delay.",
                 self._seconds_for(self._under_way),
+            )
+        held = self._held.get(key, 0) if key is not None else 0
+        if held and held + weight > _SHARE * (self._limit - self._under_way):
+            raise RateLimitedError(
+                f"{held} predictions with this key are under way, and the rest is for other keys. "
+                "Try again after the given delay.",
+                self._seconds_for(held),
             )

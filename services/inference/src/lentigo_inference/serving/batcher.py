@@ -17,7 +17,7 @@ import numpy as np
 
 from lentigo_contract.errors import EngineError
 from lentigo_engines.base import Images, Prediction
-from lentigo_inference.errors import DeadlineExceededError, ServiceBusyError
+from lentigo_inference.errors import DeadlineExceededError, ServiceBusyError, TooManyImagesError
 from lentigo_inference.observability.records import BatchRecord, Step
 from lentigo_inference.serving.model_slot import LoadedModel
 
@@ -163,10 +163,16 @@ class Batcher:
             One prediction for each image, with n = 1.
 
         Raises:
-            ServiceBusyError: the queue has no room for all of them.
+            TooManyImagesError: the queue never has room for all of them.
+            ServiceBusyError: it has none now.
             DeadlineExceededError: the deadline passed before the engine was free.
             EngineError: the runtime failed on one of the images.
         """
+        if len(images) > self._limits.max_queued:
+            raise TooManyImagesError(
+                f"The request has {len(images)} images, and only {self._limits.max_queued} may "
+                "wait for the model. Send fewer at a time."
+            )
         if self.queued + len(images) > self._limits.max_queued:
             self._drop_expired()
         if self.queued + len(images) > self._limits.max_queued:

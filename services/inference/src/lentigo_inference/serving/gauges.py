@@ -28,7 +28,7 @@ class ServingGauges(Collector):
         gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "lentigo_ready": (
                 "Whether predictions are answered: 1 or 0.",
-                lambda: current is not None and not self.shutdown.begun,
+                lambda: current is not None and self.shutdown.ready,
             ),
             "lentigo_pending_predictions": (
                 "Predictions under way, uploads included.",

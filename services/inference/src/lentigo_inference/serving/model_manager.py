@@ -251,7 +251,9 @@ class ModelManager:
             else:
                 _log.error("model repository unreadable", reason=reason)
         if reason is not None:
-            self._slot.explain_vacancy(reason)
+            self._slot.explain_vacancy(
+                reason, "The model repository cannot be read. The log says why."
+            )
 
     def _explain_vacancy(self) -> None:
         refused = max(self._refusals, default=None)
@@ -263,4 +265,7 @@ class ModelManager:
             self._slot.explain_vacancy(_EMPTY)
         else:
             reason = self._refusals[refused].reason
-            self._slot.explain_vacancy(f"Version {refused} could not be loaded: {reason}")
+            self._slot.explain_vacancy(
+                f"Version {refused} could not be loaded: {reason}",
+                f"Version {refused} could not be loaded. POST /v2/repository/index says why.",
+            )

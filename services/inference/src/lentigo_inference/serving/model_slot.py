@@ -45,16 +45,22 @@ class ModelSlot:
         self._current: LoadedModel | None = None
         self._uses: dict[LoadedModel, int] = {}
         self._closed = False
-        self._vacancy = "No model is loaded yet. Try again shortly."
+        self._vacancy = self._open_vacancy = "No model is loaded yet. Try again shortly."
 
     @property
     def current(self) -> LoadedModel | None:
         """The model in use, for inspection; to run it, use `lease`."""
         return self._current
 
-    def explain_vacancy(self, reason: str) -> None:
-        """Set the message of the error that `require` raises while the slot is empty."""
+    def explain_vacancy(self, reason: str, openly: str | None = None) -> None:
+        """Set the messages of the errors that are raised while the slot is empty.
+
+        Args:
+            reason: for `require`; may name paths.
+            openly: for `require_openly`; by default the same.
+        """
         self._vacancy = reason
+        self._open_vacancy = reason if openly is None else openly
 
     def require(self) -> LoadedModel:
         """Return the model in use, for inspection.
@@ -66,6 +72,12 @@ class ModelSlot:
         if current is None:
             raise NotReadyError(self._vacancy, self._retry_after_s)
         return current
+
+    def require_openly(self) -> LoadedModel:
+        """Do the same as `require`, with a message that anybody may read."""
+        if self._current is None:
+            raise NotReadyError(self._open_vacancy, self._retry_after_s)
+        return self._current
 
     @contextmanager
     def lease(self) -> Iterator[LoadedModel]:

@@ -269,6 +269,7 @@ def _start_record(
     """Return the record of the request, with the model and the number of images."""
     record = record or RequestRecord()
     record.model_version, record.images = model.version, images
+    record.engine = model.engine.name
     return record
 
 

@@ -1,0 +1,63 @@
+"""One request and its response on a connection."""
+
+import asyncio
+from typing import Final
+
+from uvicorn._types import ASGIReceiveEvent
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from lentigo_inference.errors import ServingError
+
+# RFC 9110, section 15.2: an interim response.
+_CONTINUE: Final = b"HTTP/1.1 100 "
+
+
+class Exchange(RequestResponseCycle):
+    """uvicorn's cycle; the application learns of a body that turns out to be malformed."""
+
+    malformed: ServingError | None = None
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Return the next part of the body; raises why the body is malformed, if it is."""
+        message = await super().receive()
+        if self.malformed is not None:
+            raise self.malformed
+        return message
+
+    def break_off(self, error: ServingError) -> None:
+        """End the body with an error; the connection closes after the response."""
+        self.malformed = error
+        self.keep_alive = False
+        self.message_event.set()
+
+
+class HeadWithBody:
+    """A transport for one response, which sends the head together with the start of the body.
+
+    This saves a system call and a packet, and the client does not wake up for the head alone.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        """Wrap the transport of the connection."""
+        self._transport = transport
+        self._head = b""
+        self._begun = False
+
+    def write(self, data: bytes) -> None:
+        """Keep the first write, which is the head, and send it with the next."""
+        if self._begun or data.startswith(_CONTINUE):
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._head, self._begun = data, True
+
+    def close(self) -> None:
+        """Send a kept head, and close."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Return whether the connection is being closed."""
+        return self._transport.is_closing()
