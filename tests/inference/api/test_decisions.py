@@ -84,7 +84,12 @@ async def test_a_version_without_a_prevalence_answers_as_before(
     for changing in ("id", "image"):
         del answer[changing]
     assert answer == {
-        "model": {"name": "lentigo", "version": "1", "architecture": "mobilenet"},
+        "model": {
+            "name": "lentigo",
+            "version": "1",
+            "architecture": "mobilenet",
+            "engine": "plain",
+        },
         "quality": {
             "accepted": True,
             "reasons": [],
