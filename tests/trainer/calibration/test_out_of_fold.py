@@ -1,3 +1,4 @@
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,17 +8,19 @@ import pytest
 from lentigo_contract.decision import decide, malignant_probability
 from lentigo_trainer.calibration import out_of_fold
 from lentigo_trainer.calibration.out_of_fold import (
+    ANSWERS_NAME,
     OutOfFold,
     calibrate_out_of_fold,
     cross_fit,
     fit_fold,
+    read_answers,
 )
 from lentigo_trainer.config.recipe import FineTuning, Recipe, Stage
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.splits import TrainingRows, choose_rows
-from lentigo_trainer.errors import DamagedCacheError
+from lentigo_trainer.errors import DamagedCacheError, EvaluationReportError
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import synthetic_ham10000
 
@@ -123,6 +126,57 @@ def test_answers_for_other_images_are_refused(
     fewer = replace(rows.folds, rows=rows.folds.rows[1:], fold=rows.folds.fold[1:])
     with pytest.raises(DamagedCacheError, match="other images"):
         cross_fit(config, prepared, replace(rows, folds=fewer), folder, SilentProgress())
+
+
+def test_the_answers_are_written_to_a_file_of_the_run(
+    finished: tuple[Path, OutOfFold], prepared: Prepared
+) -> None:
+    folder, answers = finished
+    read = read_answers(folder / ANSWERS_NAME, prepared.records["image_id"].to_numpy(str))
+    np.testing.assert_array_equal(read.rows, answers.rows)
+    np.testing.assert_array_equal(read.fold, answers.fold)
+    np.testing.assert_allclose(read.logits, answers.logits, atol=6e-5)
+    np.testing.assert_allclose(read.unlikeness, answers.unlikeness, atol=6e-4)
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / ANSWERS_NAME
+    file.write_bytes(gzip.compress(text.encode()))
+    return file
+
+
+HEAD = "image_id,fold,akiec,bcc,bkl,df,mel,nv,vasc,unlikeness\n"
+ROW = "first,1,0,0,0,0,0,0,0,1\n"
+
+
+def test_answers_in_another_order_are_sorted_as_the_data_set(tmp_path: Path) -> None:
+    file = written(tmp_path, HEAD + ROW.replace("first,1", "second,2") + ROW)
+    assert read_answers(file, np.array(["first", "second"])).fold.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + ROW.replace("first", "unknown"), "lacks, such as unknown"),
+        (HEAD + ROW + ROW, "gaps or doubles"),
+        (HEAD + ROW.replace("0,1\n", ",1\n"), "gaps or doubles"),
+        (HEAD.replace("mel", "melanoma") + ROW, "does not hold out-of-fold answers"),
+        (HEAD + ROW.replace("first,1", "first,one"), "does not hold out-of-fold answers"),
+        ("", "does not hold out-of-fold answers"),
+    ],
+    ids=["unknown", "double", "gap", "column", "type", "empty"],
+)
+def test_a_file_of_anything_else_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(EvaluationReportError, match=message):
+        read_answers(written(tmp_path, text), np.array(["first"]))
+
+
+@pytest.mark.parametrize("content", [b"", b"image_id", gzip.compress(HEAD.encode())[:-9]])
+def test_a_file_that_is_not_gzip_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / ANSWERS_NAME
+    file.write_bytes(content)
+    with pytest.raises(EvaluationReportError, match="does not hold out-of-fold answers"):
+        read_answers(file, np.array(["first"]))
 
 
 def test_calibrated_answers_hold_at_the_prevalence_of_their_images() -> None:
