@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import RESEARCH_NOTICE, index_of
-from lentigo_contract.manifest.manifest import OodThreshold, SplitRecord, Thresholds
+from lentigo_contract.manifest.manifest import (
+    DatasetRecord,
+    ImageFiles,
+    OodThreshold,
+    SplitRecord,
+    Thresholds,
+)
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import LabelArray
@@ -220,3 +226,31 @@ def test_a_name_with_a_bar_breaks_no_table(main: EvaluationReport) -> None:
     theirs = made_card(skill=1.0, version=2)
     text = model_card(validate_evidence(MANIFEST, main, others=[Other("a|b", theirs)]))
     assert "| Figure | This version | a\\|b | Difference |" in text
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ((300, 225), "**These were not the published originals**"),
+        ((600, 450), "10,015 of the image files had 600x450 pixels"),
+    ],
+)
+def test_the_card_tells_what_the_image_files_were(size: tuple[int, int], words: str) -> None:
+    width, height = size
+    files = ImageFiles(
+        width=width, height=height, of_this_size=10_015, jpeg_quality=88, digest="d" * 64
+    )
+    dataset = DatasetRecord(
+        name="HAM10000", source="doi", license="none", images=10_015, digest="a" * 64, files=files
+    )
+    manifest = made_manifest(version=3, dataset=dataset)
+    text = model_card(validate_evidence(manifest, made_card(manifest=manifest)))
+    assert words in text
+    assert ("not the published originals" in text) == (size != (600, 450))
+    assert "JPEG quality was about 88" in text
+
+
+def test_the_card_says_where_the_image_files_are_not_known() -> None:
+    manifest = MANIFEST
+    text = model_card(validate_evidence(manifest, made_card(manifest=manifest)))
+    assert "What size and quality the image files had was not recorded" in text
