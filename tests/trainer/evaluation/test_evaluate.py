@@ -42,6 +42,7 @@ def test_a_service_that_serves_another_version_is_refused(
         "architecture": "mobilenet",
         "engine": "litert",
         "created": "2026-01-02T03:04:05Z",
+        "threshold": 0.3,
     }
     answer = httpx.Response(200, json={"models": [served | change]})
     transport = httpx.MockTransport(lambda _request: answer)

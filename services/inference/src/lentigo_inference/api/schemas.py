@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeFloat, PositiveFloat
 
-from lentigo_contract.decision import DecidedBy
+from lentigo_contract.decision import DecidedBy, PrevalenceSource
 from lentigo_contract.imaging.quality import Reason
-from lentigo_inference.serving.decision import PrevalenceSource
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 DiagnosisCode = Annotated[str, Field(description="Code of HAM10000.", examples=["nv"])]

@@ -9,11 +9,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from lentigo_trainer.errors import EvaluationReportError
-from lentigo_trainer.evaluation.image_predictions import groups_of, probabilities_of, truth_of
+from lentigo_trainer.evaluation.image_predictions import (
+    diagnoses_of,
+    groups_of,
+    probabilities_of,
+    truth_of,
+)
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
-from lentigo_trainer.metrics.classification import ClassificationMetrics
+from lentigo_trainer.metrics.classification import DECIDED, ClassificationMetrics
 
 COMPARED: Final = (
     "accuracy",
@@ -27,6 +32,9 @@ COMPARED: Final = (
 )
 """Metrics of `Evaluation` that are compared."""
 
+PROBABLE: Final = tuple(f"probable {name}" for name in DECIDED)
+"""And those of the most probable diagnosis, which matter where one of the two decides otherwise."""
+
 
 def paired_differences(
     ours: EvaluationReport, theirs: EvaluationReport
@@ -38,7 +46,8 @@ def paired_differences(
         theirs: the report of the other version.
 
     Returns:
-        The differences by the names of `COMPARED`; None where either has no predictions.
+        The differences by the names of `COMPARED` and `PROBABLE`; None where either has no
+        predictions.
 
     Raises:
         EvaluationReportError: they are about different images.
@@ -47,18 +56,21 @@ def paired_differences(
     if ours.answers is None or theirs.answers is None:
         return None
     truth = truth_of(ours.answers)
-    our_metrics = ClassificationMetrics(truth, probabilities_of(ours.answers))
-    their_metrics = ClassificationMetrics(truth, probabilities_of(theirs.answers))
+    our_metrics, their_metrics = (
+        ClassificationMetrics(truth, probabilities_of(answers), diagnoses_of(answers))
+        for answers in (ours.answers, theirs.answers)
+    )
 
     def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
         left, right = our_metrics.statistics(weights), their_metrics.statistics(weights)
-        return {name: left[name] - right[name] for name in COMPARED}
+        return {name: left[name] - right[name] for name in (*COMPARED, *PROBABLE)}
 
     result = ours.evaluation
     bases = {}
     for name in COMPARED:
         estimate: Estimate = getattr(result, name)
         bases[name] = Basis(estimate.n, estimate.reason or "undefined")
+    bases |= {f"probable {name}": bases[name] for name in DECIDED}
     resampling = Resampling(groups_of(ours.answers), result.seed, result.resamples)
     return estimates(statistics, bases, resampling)
 

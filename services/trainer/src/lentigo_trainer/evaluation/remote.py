@@ -10,12 +10,14 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
-from lentigo_contract.labels import CODES
+from lentigo_contract.decision import DecidedBy, PrevalenceSource
+from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, join_names
 from lentigo_trainer.errors import DamagedImagesError, RemoteServiceError
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.metrics.arrays import FloatArray
+from lentigo_trainer.metrics.decisions import Decisions
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.retrying import RetryPolicy, retry_after
 
@@ -143,13 +145,25 @@ _Reference = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ServedVersion:
-    """The version in use; `created` is when training ended, as in the manifest."""
+    """The version in use.
+
+    Attributes:
+        name: of the model.
+        version: its number.
+        architecture: of the network.
+        engine: the runtime that computes.
+        created: when training ended, as in the manifest.
+        threshold: probability of malignancy from which the service refers.
+        prevalence_source: at whose prevalence its probabilities hold; None where it is unknown.
+    """
 
     name: str
     version: int
     architecture: str
     engine: str
     created: datetime
+    threshold: float
+    prevalence_source: PrevalenceSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +173,23 @@ class RemotePredictions:
     Attributes:
         served: the version.
         probabilities: float64 [n, 7], in the order of the images.
+        decisions: what it decided about them.
         refused: names of images that get a prediction only because it was forced.
     """
 
     served: ServedVersion
     probabilities: FloatArray
+    decisions: Decisions
     refused: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Prediction:
     row: list[float]
+    diagnosis: int
+    decided_by: DecidedBy
+    malignancy: float
+    confident: bool | None
     reference: _Reference
     refused: bool
 
@@ -206,6 +226,8 @@ class RemoteService:
                 architecture=str(found["architecture"]),
                 engine=str(found["engine"]),
                 created=datetime.fromisoformat(found["created"]),
+                threshold=float(found["threshold"]),
+                prevalence_source=found.get("prevalence_source"),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise self.connection.not_ours(f"{error!r} in /v1/models") from error
@@ -218,7 +240,8 @@ class RemoteService:
             RemoteServiceError: no response, a refused key, or the version changed meanwhile.
         """
         served = self.served()
-        rows, refused, damaged = [], [], []
+        found: list[_Prediction] = []
+        refused, damaged = [], []
         chosen = list(zip(images.names, images.readers, strict=True))
         with (
             ThreadPoolExecutor(_AT_ONCE) as pool,
@@ -232,7 +255,7 @@ class RemoteService:
                         damaged.append(f"{name} ({prediction})")
                     else:
                         self._require_same(served, prediction.reference)
-                        rows.append(prediction.row)
+                        found.append(prediction)
                         refused += [name] if prediction.refused else []
                     step.advance()
             except BaseException:
@@ -244,7 +267,8 @@ class RemoteService:
                 f"{join_names(damaged)} Fetch them again, or remove their rows from the "
                 "ground truth."
             )
-        return RemotePredictions(served, np.array(rows), tuple(refused))
+        probabilities = np.array([each.row for each in found])
+        return RemotePredictions(served, probabilities, _decisions(found), tuple(refused))
 
     def _predict_one(self, read: ImageReader) -> _Prediction | str:
         """Return the prediction for one image, or what is wrong with the image."""
@@ -261,7 +285,17 @@ class RemoteService:
             refused = not found["quality"]["accepted"]
             by_code = {each["code"]: float(each["probability"]) for each in found["probabilities"]}
             reference = (str(found["model"]["name"]), int(found["model"]["version"]))
-            return _Prediction([by_code[code] for code in CODES], reference, refused)
+            diagnosis = found["diagnosis"]
+            return _Prediction(
+                row=[by_code[code] for code in CODES],
+                diagnosis=index_of(diagnosis["code"]),
+                # Older releases decide for the most probable, and do not say so.
+                decided_by=diagnosis.get("decided_by", "probable"),
+                malignancy=float(found["malignancy"]["probability"]),
+                confident=diagnosis["confident"],
+                reference=reference,
+                refused=refused,
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise self.connection.not_ours(f"{error!r} in a prediction") from error
 
@@ -271,3 +305,13 @@ class RemoteService:
                 f"{self.url} changed from {served.name} {served.version} to "
                 f"{reference[0]} {reference[1]} during the evaluation. Evaluate again."
             )
+
+
+def _decisions(found: list[_Prediction]) -> Decisions:
+    confident = [each.confident for each in found]
+    return Decisions(
+        classes=np.array([each.diagnosis for each in found], np.int64),
+        by=found[0].decided_by if found else "probable",
+        malignancy=np.array([each.malignancy for each in found]),
+        confident=None if None in confident else np.array(confident, np.bool_),
+    )

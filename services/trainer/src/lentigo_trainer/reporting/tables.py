@@ -11,8 +11,8 @@ from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.subgroups import Subgroup
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.text import (
+    all_rows,
     number_text,
-    overall_rows,
     reasons,
     share_text,
     temperatures_text,
@@ -107,6 +107,11 @@ def sentences(report: EvaluationReport) -> Iterator[str]:
         f"{subject.architecture}, trained {subject.created[:10]}, asked {subject.asked} "
         f"(engine {subject.engine}) about {result.examples:,} images{lesions}."
     )
+    if result.decided_by == "balanced":
+        yield (
+            "A diagnosis is decided as if the seven were equally frequent; the most probable one "
+            "has rows of its own."
+        )
     yield (
         f"Figures in brackets are 95 % intervals by bootstrap over {report.intervals_over} "
         f"({result.resamples:,} resamples)."
@@ -114,6 +119,11 @@ def sentences(report: EvaluationReport) -> Iterator[str]:
     yield overlap_text(report)
     if report.unlisted:
         yield f"{report.unlisted:,} further images without a truth were left out."
+    if subject.prevalence_source == "clinic":
+        yield (
+            "The service moved the probabilities to the prevalence of a clinic, and calibration is "
+            "measured at that."
+        )
     if report.refused is not None:
         yield (
             f"Refused as unfit, and judged all the same: {share_text(report.refused)} of "
@@ -135,7 +145,7 @@ def overall_table(report: EvaluationReport) -> TextTable:
     return TextTable(
         "All diagnoses",
         ("Figure", "Value (95 % interval)", "n", f"Always {result.majority}"),
-        tuple(overall_rows(result)),
+        tuple(all_rows(result)),
         "\n".join(reasons(result)),
     )
 
@@ -221,7 +231,9 @@ def _calibration(report: EvaluationReport) -> TextTable:
     for name, found in (("before", calibration.before), ("as answered", calibration.after)):
         if found is not None and not (same and name == "before"):
             figures = (found.expected_calibration_error, found.brier, found.log_loss)
-            rows.append((name, *map(number_text, figures)))
+            malignant = found.malignant_calibration_error
+            of_malignancy = "-" if malignant is None else number_text(malignant)
+            rows.append((name, *map(number_text, figures), of_malignancy))
     title = "Calibration"
     if calibration.by_diagnosis is not None:
         title += f" ({calibration.method}, {temperatures_text(calibration.by_diagnosis)})"
@@ -229,7 +241,7 @@ def _calibration(report: EvaluationReport) -> TextTable:
         title += f" ({calibration.method}, {calibration.temperature:.3f})"
     return TextTable(
         title,
-        ("Probabilities", "ECE", "Brier, 0 to 2", "Log loss, nats"),
+        ("Probabilities", "ECE", "Brier, 0 to 2", "Log loss, nats", "ECE of malignancy"),
         tuple(rows),
         noted([calibration.reason] if calibration.reason else []),
     )
@@ -258,7 +270,7 @@ def _referral(found: Referral) -> TextTable:
     ]
     title = f"Referral from a probability of malignancy of {threshold_text(found.malignancy)}"
     if found.abstention is not None:
-        title += f", no reliance below {threshold_text(found.abstention)} for the answer"
+        title += f", no reliance below {threshold_text(found.abstention)} for the highest one"
     known = [(name, figure) for name, figure in named if figure is not None]
     return TextTable(
         title,

@@ -81,6 +81,38 @@ def overall_rows(result: Evaluation) -> list[Row]:
     ]
 
 
+def probable_rows(result: Evaluation) -> list[Row]:
+    """Return the metrics of the most probable diagnosis, however the diagnosis was decided."""
+    found = result.most_probable or result
+    shares = (
+        ("accuracy", found.accuracy, share_text(result.majority_baseline)),
+        (
+            "balanced accuracy",
+            found.balanced_accuracy,
+            f"{100 / len(result.averaged_over):.1f} %",
+        ),
+        ("melanoma sensitivity", found.melanoma_sensitivity, _recall_of("mel", result)),
+    )
+    return [
+        (f"Most probable diagnosis: {name}", share_text(figure), f"{figure.n:,}", base)
+        for name, figure, base in shares
+    ]
+
+
+def all_rows(result: Evaluation) -> list[Row]:
+    """Return every metric of the classifier: as decided, of the most probable, of malignancy."""
+    error = result.malignant_calibration_error
+    return [
+        *overall_rows(result),
+        *([] if result.most_probable is None else probable_rows(result)),
+        *(
+            []
+            if error is None
+            else [("Calibration error of malignancy", number_text(error), f"{error.n:,}", "-")]
+        ),
+    ]
+
+
 def class_rows(result: Evaluation) -> list[tuple[str, str, str, str, str, str]]:
     """Return for each class: code, n, recall, precision, answers naming it, and AUC."""
     return [

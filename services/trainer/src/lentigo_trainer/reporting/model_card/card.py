@@ -14,7 +14,7 @@ from lentigo_trainer.reporting.model_card.evidence import Evidence
 from lentigo_trainer.reporting.model_card.results import comparison, known_failures
 from lentigo_trainer.reporting.rendering import render_markdown
 from lentigo_trainer.reporting.tables import metric_tables, overlap_text, subgroup_tables
-from lentigo_trainer.reporting.text import count_of, count_text, overall_rows, reasons, share_text
+from lentigo_trainer.reporting.text import all_rows, count_of, count_text, reasons, share_text
 
 Plot = tuple[str, str]
 """A plot's address, as seen from the card, and what it shows, in words."""
@@ -49,7 +49,7 @@ def model_card(evidence: Evidence, plots: Sequence[Plot] = ()) -> str:
         count_of=count_of,
         metric_tables=metric_tables,
         named=_named,
-        overall_rows=overall_rows,
+        all_rows=all_rows,
         overlap_text=overlap_text,
         reasons=reasons,
         subgroup_tables=subgroup_tables,

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from lentigo_contract.labels import CODES, DIAGNOSES
-from lentigo_trainer.evaluation.comparison import COMPARED, paired_differences
+from lentigo_trainer.evaluation.comparison import COMPARED, PROBABLE, paired_differences
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.subgroups import Subgroup
 from lentigo_trainer.metrics.bootstrap import Estimate
+from lentigo_trainer.metrics.classification import DECIDED
 from lentigo_trainer.reporting.model_card.evidence import Other
 from lentigo_trainer.reporting.tables import overlap_text
 from lentigo_trainer.reporting.text import (
@@ -19,13 +20,14 @@ from lentigo_trainer.reporting.text import (
     change_text,
     overall_rows,
     points_text,
+    probable_rows,
     share_text,
 )
 
 CONFUSIONS: Final = 5
 """How many of the most frequent confusions are named."""
 
-_SHARES: Final = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
+_SHARES: Final = (*DECIDED, *PROBABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +208,12 @@ def comparison(ours: EvaluationReport, other: Other) -> Comparison:
     """
     theirs = other.figures
     differences = paired_differences(ours, theirs)
-    both_rows = zip(
-        COMPARED, overall_rows(ours.evaluation), overall_rows(theirs.evaluation), strict=True
+    both_rows = list(
+        zip(COMPARED, overall_rows(ours.evaluation), overall_rows(theirs.evaluation), strict=True)
     )
+    if ours.evaluation.most_probable or theirs.evaluation.most_probable:
+        probable = probable_rows(ours.evaluation), probable_rows(theirs.evaluation)
+        both_rows += zip(PROBABLE, *probable, strict=True)
     return Comparison(
         label=other.label,
         report=theirs,
