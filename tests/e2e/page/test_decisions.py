@@ -52,6 +52,7 @@ def models(saved_models: SavedModels, tmp_path_factory: pytest.TempPathFactory) 
     saved_models.publish(
         store,
         SEED,
+        litert=True,
         prevalence=dict(zip(CODES, shares.tolist(), strict=True)),
         metrics={**MEASURED, "decided_by": "balanced", "most_probable": PROBABLE},
     )

@@ -7,13 +7,8 @@ import pytest
 
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.errors import DamagedImagesError, RemoteServiceError
-from lentigo_trainer.evaluation.remote import (
-    KEY_VARIABLE,
-    Connection,
-    RemotePredictions,
-    RemoteService,
-    connected_to,
-)
+from lentigo_trainer.evaluation.remote import RemotePredictions, RemoteService
+from lentigo_trainer.system.connection import KEY_VARIABLE, Connection, connected_to
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.system.retrying import RetryPolicy
 from tests.trainer.evaluation.isic import SEVEN
@@ -172,6 +167,9 @@ def test_a_list_of_models_that_is_not_ours_is_an_error(model: object) -> None:
         httpx.Response(200, json=answer(diagnosis=None)),
         httpx.Response(200, json=answer(diagnosis={"code": "scc", "confident": True})),
         httpx.Response(200, json=answer(malignancy={"probability": None})),
+        httpx.Response(
+            200, json=answer(diagnosis={"code": "nv", "decided_by": "chance", "confident": True})
+        ),
     ],
 )
 def test_a_response_that_is_not_ours_is_an_error(strange: httpx.Response) -> None:

@@ -19,7 +19,7 @@ from lentigo_trainer.metrics.classification import (
     majority_code,
     present_codes,
 )
-from lentigo_trainer.metrics.decisions import Decisions, decisions_of
+from lentigo_trainer.metrics.decisions import Decisions
 from lentigo_trainer.metrics.reliability import (
     ReliabilityBin,
     reliability_diagram,
@@ -132,8 +132,11 @@ def evaluate(
     Raises:
         MetricError: arrays of another shape or range, or no examples.
     """
-    decided = decisions or decisions_of(probabilities)
-    metrics = ClassificationMetrics(truth, probabilities, decided.classes, decided.malignancy)
+    classes, malignancy = (
+        (None, None) if decisions is None else (decisions.classes, decisions.malignancy)
+    )
+    metrics = ClassificationMetrics(truth, probabilities, classes, malignancy)
+    decided_by: DecidedBy = "probable" if decisions is None else decisions.by
     if groups.shape != metrics.truth.shape:
         raise MetricError(f"There are {groups.shape} lesions for {metrics.truth.size} examples.")
     found = estimates(metrics.statistics, metrics.bases, Resampling(groups, seed, resamples))
@@ -143,7 +146,7 @@ def evaluate(
         lesions=int(np.unique(groups).size),
         resamples=resamples,
         seed=seed,
-        decided_by=decided.by,
+        decided_by=decided_by,
         majority=majority_code(metrics.truth),
         averaged_over=present_codes(metrics.truth),
         accuracy=found["accuracy"],
@@ -151,7 +154,7 @@ def evaluate(
         balanced_accuracy=found["balanced_accuracy"],
         melanoma_sensitivity=found["melanoma_sensitivity"],
         most_probable=None
-        if decided.by == "probable"
+        if decided_by == "probable"
         else DecisionMetrics.model_validate({name: found[f"probable {name}"] for name in DECIDED}),
         malignant_auc=found["malignant_auc"],
         macro_auc=found["macro_auc"],
