@@ -283,9 +283,8 @@ class PredictionResponse(BaseModel):
     )
     most_probable: DiagnosisProbability | None = Field(
         None,
-        description="The first of `probabilities`, if `diagnosis` is another one: more frequent "
-        "among such lesions, as `diagnosis` is decided as if all were equally frequent. Left out "
-        "if they are the same.",
+        description="The first of `probabilities`, if `diagnosis` is another one, because it is "
+        "decided as if all seven were equally frequent. Left out if they are the same.",
         exclude_if=_left_out,
     )
     probabilities: list[ClassProbability] = Field(
