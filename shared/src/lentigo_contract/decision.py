@@ -27,6 +27,9 @@ Classes = npt.NDArray[np.int64]
 DecidedBy = Literal["balanced", "probable"]
 """How a diagnosis is decided: as if the seven were equally frequent, or the most probable one."""
 
+PrevalenceSource = Literal["version", "clinic"]
+"""At whose prevalence probabilities hold: the version's, or that of a clinic that asked for it."""
+
 _MALIGNANT: Final = np.array(MALIGNANT)
 
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 SEED = 3
 
 # Of the most probable diagnosis, if a service decides for that.
-PROBABLE = {name: {**MEASURED[name], "value": 0.9} for name in ("accuracy", "balanced_accuracy")}
+PROBABLE = {
+    name: {"value": 0.9, "low": 0.8, "high": 0.95, "n": 938}
+    for name in ("accuracy", "balanced_accuracy")
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,7 @@ def models(saved_models: SavedModels, tmp_path_factory: pytest.TempPathFactory) 
     saved_models.publish(
         store,
         SEED,
+        litert=True,
         prevalence=dict(zip(CODES, shares.tolist(), strict=True)),
         metrics={**MEASURED, "decided_by": "balanced", "most_probable": PROBABLE},
     )

@@ -43,29 +43,29 @@ def test_shares_that_were_rounded_are_scaled_to_one(tmp_path: Path) -> None:
     assert found["nv"] == pytest.approx(0.6705 / 1.0005)
 
 
-BAD = [
-    (lines(nv=0.77), "the shares sum to 1.1, and must sum to 1"),
-    (lines(nv=0.672), "must sum to 1"),
-    (lines(nv=0), "the share of nv is 0"),
-    (lines(nv=0.69, df=-0.01), "the share of df is -0.01"),
-    (lines(nv="nan"), "nv: Input should be a finite number"),
-    (lines(nv="inf"), "nv: Input should be a finite number"),
-    (lines(nv='"0.67"'), "nv: Input should be a valid number"),
-    (lines(nv="true"), "nv: Input should be a valid number"),
-    (lines(nv="[0.67]"), "nv: Input should be a valid number"),
-    (lines(scc=0.0), "scc: not a diagnosis; they are akiec, bcc"),
-    (f"[prevalence]\n{lines()}", "prevalence: Input should be a valid number"),
-    ("".join(lines().splitlines(keepends=True)[:6]), "no share of vasc"),
-    ("", "no share of akiec, bcc"),
-    ("nv: 0.67\n", "is not TOML"),
-    (lines() + "nv = 0.67\n", "is not TOML"),
-    (b"\xff\xfe\x00", "is not TOML"),
-    ("#" * 70_000, "is no prevalence"),
-    ("a=" + "[" * 5000, "is not TOML"),
-]
+BAD = {
+    "a sum of 1.1": (lines(nv=0.77), "the shares sum to 1.1, and must sum to 1"),
+    "a sum of 1.002": (lines(nv=0.672), "must sum to 1"),
+    "zero": (lines(nv=0), "the share of nv is 0"),
+    "negative": (lines(nv=0.69, df=-0.01), "the share of df is -0.01"),
+    "nan": (lines(nv="nan"), "nv: Input should be a finite number"),
+    "infinity": (lines(nv="inf"), "nv: Input should be a finite number"),
+    "text": (lines(nv='"0.67"'), "nv: Input should be a valid number"),
+    "true": (lines(nv="true"), "nv: Input should be a valid number"),
+    "a list": (lines(nv="[0.67]"), "nv: Input should be a valid number"),
+    "an eighth": (lines(scc=0.0), "scc: not a diagnosis; they are akiec, bcc"),
+    "a table": (f"[prevalence]\n{lines()}", "prevalence: Input should be a valid number"),
+    "six": ("".join(lines().splitlines(keepends=True)[:6]), "no share of vasc"),
+    "nothing": ("", "no share of akiec, bcc"),
+    "YAML": ("nv: 0.67\n", "is not TOML"),
+    "one twice": (lines() + "nv = 0.67\n", "is not TOML"),
+    "no text": (b"\xff\xfe\x00", "is not TOML"),
+    "too long": ("#" * 70_000, "is no prevalence"),
+    "too deep": ("a=" + "[" * 5000, "is not TOML"),
+}
 
 
-@pytest.mark.parametrize(("text", "why"), BAD, ids=[why for _, why in BAD])
+@pytest.mark.parametrize(("text", "why"), BAD.values(), ids=BAD)
 def test_anything_else_is_refused_in_one_line(tmp_path: Path, text: str | bytes, why: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(PrevalenceFileError, match=re.escape(why)) as refused:

@@ -1,16 +1,19 @@
 import numpy as np
 import pytest
 
+from lentigo_contract.labels import CODES
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.comparison import (
     COMPARED,
+    PROBABLE,
     paired_balanced_accuracy,
     paired_differences,
 )
 from lentigo_trainer.evaluation.image_predictions import groups_of, probabilities_of, truth_of
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.metrics.bootstrap import Resampling
-from tests.trainer.evaluation.cards import made_card
+from tests.fakes import made_manifest
+from tests.trainer.evaluation.cards import SHARES, made_card
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def test_a_difference_is_that_of_the_metrics(
 ) -> None:
     found = paired_differences(better, worse)
     assert found is not None
-    assert set(found) == set(COMPARED)
+    assert set(found) == {*COMPARED, *PROBABLE}
     ours, theirs = (report.evaluation.balanced_accuracy.value for report in (better, worse))
     assert ours is not None
     assert theirs is not None
@@ -75,6 +78,19 @@ def test_of_too_few_lesions_there_is_a_difference_without_an_interval() -> None:
     assert found.value == pytest.approx(-6 / 7)
     assert found.high is None
     assert "too few lesions" in (found.reason or "")
+
+
+def test_versions_are_compared_as_they_decide_and_by_the_most_probable_diagnosis(
+    worse: EvaluationReport,
+) -> None:
+    prevalence = dict(zip(CODES, SHARES, strict=True))
+    balanced = made_card(skill=1.5, manifest=made_manifest(prevalence=prevalence))
+    found = paired_differences(balanced, worse)
+    assert found is not None
+    ours, theirs = (report.evaluation.accuracy.value for report in (balanced, worse))
+    assert found["accuracy"].value == pytest.approx((ours or 0) - (theirs or 0))
+    assert found["accuracy"].value != 0
+    assert found["probable accuracy"].value == 0
 
 
 def test_paired_intervals_are_narrower_than_unpaired_ones(

@@ -8,7 +8,8 @@ from lentigo_contract.errors import VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.errors import RemoteServiceError
 from lentigo_trainer.evaluation.evaluate import EvaluationOptions, evaluate_service, open_version
-from lentigo_trainer.evaluation.remote import Connection, RemoteService
+from lentigo_trainer.evaluation.remote import RemoteService
+from lentigo_trainer.system.connection import Connection
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.system.retrying import RetryPolicy
 from tests.fakes import made_manifest
@@ -42,6 +43,7 @@ def test_a_service_that_serves_another_version_is_refused(
         "architecture": "mobilenet",
         "engine": "litert",
         "created": "2026-01-02T03:04:05Z",
+        "threshold": 0.3,
     }
     answer = httpx.Response(200, json={"models": [served | change]})
     transport = httpx.MockTransport(lambda _request: answer)

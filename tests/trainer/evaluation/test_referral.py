@@ -2,9 +2,11 @@ import numpy as np
 
 from lentigo_contract.labels import index_of
 from lentigo_contract.manifest.manifest import Thresholds
+from lentigo_contract.manifest.probabilities import MalignancyCalibration
 from lentigo_trainer.evaluation.referral import Referral, referral
 from lentigo_trainer.metrics.arrays import LabelArray
 from lentigo_trainer.metrics.bootstrap import Resampling
+from lentigo_trainer.metrics.decisions import decisions_of
 
 NV, MEL, BCC = index_of("nv"), index_of("mel"), index_of("bcc")
 # Two melanomas called nevi, one of them with enough left over to be referred.
@@ -41,6 +43,23 @@ def test_unsure_predictions_are_reported_if_the_version_has_a_threshold_for_them
     assert found.wrong_when_sure is not None
     # One melanoma is surely a nevus, and the basal cell carcinoma surely a melanoma.
     assert (found.wrong_when_sure.value, found.wrong_when_sure.n) == (2 / 6, 6)
+
+
+def test_a_calibrated_probability_of_malignancy_is_held_against_the_threshold() -> None:
+    probabilities = np.zeros((TRUTH.size, 7))
+    probabilities[:, MEL], probabilities[:, NV] = LEFT, 1 - LEFT
+    calibration = MalignancyCalibration(slope=1.0, intercept=-3.0, source="made up")
+    decisions = decisions_of(probabilities, None, calibration)
+    found = referral(
+        Thresholds(malignancy=0.2, source="made up"),
+        TRUTH,
+        probabilities,
+        Resampling(np.arange(TRUTH.size), 0, 50),
+        decisions,
+    )
+    # By odds, only 0.9 stays above 0.2: 9 / e^3.
+    assert found.sensitivity.value == 1 / 4
+    assert found.specificity.value == 1.0
 
 
 def test_an_undefined_metric_has_a_reason() -> None:

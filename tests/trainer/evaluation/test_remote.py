@@ -7,13 +7,8 @@ import pytest
 
 from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.errors import DamagedImagesError, RemoteServiceError
-from lentigo_trainer.evaluation.remote import (
-    KEY_VARIABLE,
-    Connection,
-    RemotePredictions,
-    RemoteService,
-    connected_to,
-)
+from lentigo_trainer.evaluation.remote import RemotePredictions, RemoteService
+from lentigo_trainer.system.connection import KEY_VARIABLE, Connection, connected_to
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.system.retrying import RetryPolicy
 from tests.trainer.evaluation.isic import SEVEN
@@ -26,6 +21,7 @@ MODEL = {
     "architecture": "mobilenet",
     "engine": "litert",
     "created": "2026-01-02T03:04:05Z",
+    "threshold": 0.125,
 }
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -37,7 +33,14 @@ def answer(sure_of: str = "nv", **changes: Any) -> dict[str, Any]:
         {"code": code, "probability": 0.94 if code == sure_of else 0.01} for code in reversed(CODES)
     ]
     model = {"name": "lentigo", "version": "3"}
-    return {"model": model, "quality": {"accepted": True}, "probabilities": shares} | changes
+    found = {
+        "model": model,
+        "quality": {"accepted": True},
+        "diagnosis": {"code": sure_of, "probability": 0.94, "confident": True},
+        "probabilities": shares,
+        "malignancy": {"probability": 0.03, "refer": False},
+    }
+    return found | changes
 
 
 def problem(status: int, detail: str, **headers: str) -> httpx.Response:
@@ -78,6 +81,24 @@ def test_probabilities_come_in_the_order_of_images_and_labels() -> None:
     assert (predictions.probabilities.argmax(axis=1) == index_of("mel")).all()
     assert predictions.served.version == 3
     assert predictions.refused == ()
+
+
+def test_the_decisions_are_those_of_the_service() -> None:
+    diagnosis = {"code": "df", "decided_by": "balanced", "confident": None}
+    malignancy = {"probability": 0.25}
+    found = ask(Stub(always(diagnosis=diagnosis, malignancy=malignancy))).decisions
+    assert (found.classes == index_of("df")).all()
+    assert found.by == "balanced"
+    assert (found.malignancy == 0.25).all()
+    assert found.confident is None
+
+
+def test_a_service_of_an_older_release_decides_for_the_most_probable() -> None:
+    found = ask(Stub(always(sure_of="mel"))).decisions
+    assert (found.classes == index_of("mel")).all()
+    assert found.by == "probable"
+    assert found.confident is not None
+    assert found.confident.all()
 
 
 def test_the_bytes_of_the_file_are_sent_as_they_are() -> None:
@@ -143,6 +164,12 @@ def test_a_list_of_models_that_is_not_ours_is_an_error(model: object) -> None:
         httpx.Response(200, json=answer(probabilities=[])),
         httpx.Response(200, json=answer(model=None)),
         httpx.Response(200, json=answer(quality=None)),
+        httpx.Response(200, json=answer(diagnosis=None)),
+        httpx.Response(200, json=answer(diagnosis={"code": "scc", "confident": True})),
+        httpx.Response(200, json=answer(malignancy={"probability": None})),
+        httpx.Response(
+            200, json=answer(diagnosis={"code": "nv", "decided_by": "chance", "confident": True})
+        ),
     ],
 )
 def test_a_response_that_is_not_ours_is_an_error(strange: httpx.Response) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
 from lentigo_contract.manifest.manifest import Calibration
+from lentigo_contract.manifest.probabilities import MalignancyCalibration
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluatedModel, EvaluationReport, score
 from lentigo_trainer.evaluation.summary import evaluate
@@ -89,6 +90,7 @@ def test_the_page_shows_every_metric_and_every_plot(
         "confusion.png",
         "diagnoses.png",
         "reliability.png",
+        "malignancy.png",
         "reliability-before.png",
         "risk-coverage.png",
     }
@@ -102,6 +104,64 @@ def test_the_page_shows_every_metric_and_every_plot(
     # A shared page must not share the names of images.
     metrics = report.without_answers().to_json()
     assert json.loads((tmp_path / "page" / "evaluation.json").read_text()) == metrics
+
+
+PREVALENCE = dict(zip(CODES, (0.03, 0.03, 0.08, 0.02, 0.10, 0.71, 0.03), strict=True))
+
+
+@pytest.fixture(scope="module")
+def balanced() -> EvaluationReport:
+    """A version that declares its prevalence and calibrates malignancy by itself."""
+    truth, probabilities, lesions = made_up_answers(1, n=N)
+    calibration = MalignancyCalibration(slope=0.5, intercept=-0.5, source="made up")
+    manifest = made_manifest(prevalence=PREVALENCE, malignancy_calibration=calibration)
+    images = image_set(truth, lesions)
+    return score(SUBJECT, images, "none: made up", probabilities, manifest, 0, resamples=50)
+
+
+def test_a_version_that_decides_for_balance_is_scored_by_both_decisions(
+    report: EvaluationReport, balanced: EvaluationReport
+) -> None:
+    found, before = balanced.evaluation, report.evaluation
+    assert (before.decided_by, before.most_probable) == ("probable", None)
+    assert found.decided_by == "balanced"
+    assert found.most_probable is not None
+    assert found.most_probable.accuracy == before.accuracy
+    assert found.most_probable.balanced_accuracy == before.balanced_accuracy
+    assert found.accuracy != before.accuracy
+    # Ranking and the calibration of the seven do not depend on the decision.
+    assert found.expected_calibration_error == before.expected_calibration_error
+    assert found.malignant_auc == before.malignant_auc
+    assert found.malignant_calibration_error != before.malignant_calibration_error
+    wrong = balanced.risk_coverage.points[-1].risk.value
+    assert wrong == pytest.approx(1 - (found.accuracy.value or 0))
+    assert balanced.diagnoses["mel"].sensitivity == found.melanoma_sensitivity
+    assert balanced.answers is not None
+    named = [each.diagnosis for each in balanced.answers]
+    counts = [sum(row[place] for row in found.confusion) for place in range(len(CODES))]
+    assert [named.count(code) for code in CODES] == counts
+
+
+def test_both_decisions_are_written_and_read_back(balanced: EvaluationReport) -> None:
+    assert EvaluationReport.from_json(balanced.to_json()) == balanced
+    text = " ".join(sentences(balanced))
+    assert "decided as if the seven were equally frequent" in text
+
+
+def test_a_report_of_an_older_release_can_still_be_read(report: EvaluationReport) -> None:
+    newer = {"decided_by", "most_probable", "malignant_calibration_error", "malignant_reliability"}
+    values = {name: value for name, value in report.to_json().items() if name not in newer}
+    read = EvaluationReport.from_json(values)
+    assert read.evaluation.decided_by == "probable"
+    assert read.evaluation.malignant_calibration_error is None
+    assert read.evaluation.accuracy == report.evaluation.accuracy
+
+
+def test_the_page_has_rows_of_both_decisions(balanced: EvaluationReport, tmp_path: Path) -> None:
+    write_page(tmp_path, balanced)
+    text = (tmp_path / "index.html").read_text()
+    for row in ("Accuracy", "Most probable diagnosis: accuracy", "Calibration error of malignancy"):
+        assert f'<th scope="row">{row}</th>' in text
 
 
 def test_sentences_name_the_version_and_what_was_resampled(

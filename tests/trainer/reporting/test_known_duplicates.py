@@ -21,7 +21,7 @@ def report(skill: float = 2.0, version: int = MANIFEST.version) -> EvaluationRep
     """Of 200 made-up images, five of which are known duplicates."""
     images: ImageSet = made_set(200)
     answers = made_answers(images, skill)
-    whole = evaluate(images.truth, answers, images.groups, 0, 60, DUPLICATED)
+    whole = evaluate(images.truth, answers, images.groups, 0, 60, duplicated=DUPLICATED)
     found = score(
         evaluated_model(MANIFEST, version), images, "none: x", answers, MANIFEST, 0, None, 60, whole
     )

@@ -11,6 +11,7 @@ from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.reporting import plots
+from lentigo_trainer.reporting.reliability import OF_MALIGNANCY, malignancy_of, reliability
 from lentigo_trainer.reporting.run_report import tables, write_report
 from lentigo_trainer.reporting.style import blank, in_per_cent
 from lentigo_trainer.training.work_folder import EpochMetrics
@@ -50,7 +51,8 @@ def test_plots_are_1024_pixels_wide_and_opaque(result: Evaluation) -> None:
     for png in (
         plots.curves(EPOCHS, 0.8, "nv"),
         plots.confusion(result),
-        plots.reliability(result),
+        reliability(result),
+        reliability(malignancy_of(result), OF_MALIGNANCY),
     ):
         image = decoded(png)
         assert image.format == "PNG"
@@ -65,7 +67,7 @@ def test_the_same_evaluation_makes_the_same_bytes(result: Evaluation) -> None:
 def test_one_epoch_and_absent_classes_can_be_drawn(two_classes: Evaluation) -> None:
     decoded(plots.curves(EPOCHS[:1], 0.8, "nv"))
     decoded(plots.confusion(two_classes))
-    decoded(plots.reliability(two_classes))
+    decoded(reliability(two_classes))
 
 
 def test_curves_without_an_epoch_are_refused() -> None:
@@ -76,7 +78,13 @@ def test_curves_without_an_epoch_are_refused() -> None:
 def test_a_report_has_metrics_and_plots(result: Evaluation, tmp_path: Path) -> None:
     write_report(tmp_path / "report", result, EPOCHS)
     names = {path.name for path in (tmp_path / "report").iterdir()}
-    assert names == {"metrics.json", "curves.png", "confusion.png", "reliability.png"}
+    assert names == {
+        "metrics.json",
+        "curves.png",
+        "confusion.png",
+        "reliability.png",
+        "malignancy.png",
+    }
     written = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert Evaluation.from_json(written) == result
 

@@ -1,31 +1,31 @@
 """Errors of the inference service, in one tree.
 
     LentigoError
-    └── ServingError                the inference service
-        ├── MalformedHttpError          bytes that are not HTTP/1.1
-        ├── HeadTooLongError            a head, or trailers, longer than allowed
-        ├── UnsupportedTransferCodingError a Transfer-Encoding other than chunked
-        ├── MisdirectedRequestError     a host that the service does not answer for
-        ├── OriginRefusedError          a web page of another origin asks in advance
-        ├── MalformedRequestError       a request that its route cannot read
-        ├── TooManyImagesError          more images in a request than may ever wait
-        ├── UnsupportedContentTypeError a body of a type that its route does not read
-        ├── UploadTimeoutError          a body that did not arrive in time
-        ├── UnauthorizedError           no API key, or an unknown one
-        ├── ForbiddenError              a key that does not allow what was asked
-        ├── RateLimitedError            too many requests with one key
-        ├── KeyFileError                the file of API keys cannot be used or changed
-        ├── PrevalenceFileError         the file of the clinic's prevalence cannot be used
-        ├── VersionRefusedError         the requested version cannot be brought into use
-        ├── LastVersionError            the only loaded version cannot be unloaded
-        └── UnavailableError            not now; has the time after which to try again
-            ├── NotReadyError               no model is loaded
-            ├── ShutdownError               the service is being stopped
-            ├── DeadlineExceededError       the time limit of a request has passed
-            └── ServiceBusyError            the service has as much work as it accepts
+    ├── ServingError                the inference service
+    │   ├── MalformedHttpError          bytes that are not HTTP/1.1
+    │   ├── HeadTooLongError            a head, or trailers, longer than allowed
+    │   ├── UnsupportedTransferCodingError a Transfer-Encoding other than chunked
+    │   ├── MisdirectedRequestError     a host that the service does not answer for
+    │   ├── OriginRefusedError          a web page of another origin asks in advance
+    │   ├── MalformedRequestError       a request that its route cannot read
+    │   ├── TooManyImagesError          more images in a request than may ever wait
+    │   ├── UnsupportedContentTypeError a body of a type that its route does not read
+    │   ├── UploadTimeoutError          a body that did not arrive in time
+    │   ├── UnauthorizedError           no API key, or an unknown one
+    │   ├── ForbiddenError              a key that does not allow what was asked
+    │   ├── RateLimitedError            too many requests with one key
+    │   ├── KeyFileError                the file of API keys cannot be used or changed
+    │   ├── VersionRefusedError         the requested version cannot be brought into use
+    │   ├── LastVersionError            the only loaded version cannot be unloaded
+    │   └── UnavailableError            not now; has the time after which to try again
+    │       ├── NotReadyError               no model is loaded
+    │       ├── ShutdownError               the service is being stopped
+    │       ├── DeadlineExceededError       the time limit of a request has passed
+    │       └── ServiceBusyError            the service has as much work as it accepts
+    └── PrevalenceFileError         the file of a clinic's prevalence cannot be used
 
 Errors are raised where they are understood, and each message says what to do. `problem_types` maps
-them to HTTP statuses.
+those of requests to HTTP statuses.
 """
 
 from lentigo_contract.errors import LentigoError
@@ -95,10 +95,6 @@ class KeyFileError(ServingError):
     """The file of API keys is missing, damaged or not writable, or has no such key."""
 
 
-class PrevalenceFileError(ServingError):
-    """The file of the clinic's prevalence is missing, unreadable or not seven shares."""
-
-
 class VersionRefusedError(ServingError):
     """The requested version cannot be brought into use; the one in use stays."""
 
@@ -133,3 +129,7 @@ class DeadlineExceededError(UnavailableError):
 
 class ServiceBusyError(UnavailableError):
     """The service already has as much work as it accepts."""
+
+
+class PrevalenceFileError(LentigoError):
+    """The file of a clinic's prevalence is missing, unreadable or not seven shares."""

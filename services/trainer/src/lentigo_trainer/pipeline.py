@@ -40,6 +40,7 @@ from lentigo_trainer.export.manifest import describe
 from lentigo_trainer.export.parity import compare_engines
 from lentigo_trainer.export.publishing import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.export.saved_model import export_saved_model
+from lentigo_trainer.metrics.decisions import decisions_of
 from lentigo_trainer.models.classifier import Network, totals
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.reporting.model_card.card import model_card
@@ -119,7 +120,7 @@ def train(
         outside = rows.outside_training
         outputs = predict_with("savedmodel", files, prepared.images[outside], progress)
         validation_outputs = outputs.take(np.searchsorted(outside, rows.whole.validation))
-        evaluation = _evaluate_validation(prepared, rows, validation_outputs)
+        evaluation = _evaluate_validation(prepared, rows, validation_outputs, meaning)
         write_report(folder / "report", evaluation, trained.history)
         ended = now()
 
@@ -190,13 +191,25 @@ def _fit_detector(
         return fit_detector(network, prepared.images, rows.used.train, config.seed, progress)
 
 
-def _evaluate_validation(prepared: Prepared, rows: TrainingRows, outputs: Prediction) -> Evaluation:
+def _evaluate_validation(
+    prepared: Prepared, rows: TrainingRows, outputs: Prediction, meaning: Meaning
+) -> Evaluation:
     validation = rows.whole.validation
     lesions = prepared.records["lesion_id"].to_numpy()[validation]
     truth = prepared.labels[validation]
     rest = np.setdiff1d(np.arange(len(prepared.records), dtype=np.intp), validation)
     duplicated = shown_elsewhere(prepared.records, validation, rest)
-    return evaluate(truth, outputs.probabilities, lesions, EVALUATION_SEED, duplicated=duplicated)
+    decisions = decisions_of(
+        outputs.probabilities, meaning.prevalence, meaning.malignancy_calibration
+    )
+    return evaluate(
+        truth,
+        outputs.probabilities,
+        lesions,
+        EVALUATION_SEED,
+        decisions=decisions,
+        duplicated=duplicated,
+    )
 
 
 def _threshold_basis(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lentigo_contract.labels import RESEARCH_NOTICE, index_of
+from lentigo_contract.labels import CODES, RESEARCH_NOTICE, index_of
 from lentigo_contract.manifest.manifest import (
     DatasetRecord,
     ImageFiles,
@@ -9,13 +9,14 @@ from lentigo_contract.manifest.manifest import (
     SplitRecord,
     Thresholds,
 )
+from lentigo_contract.manifest.probabilities import MalignancyCalibration
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import LabelArray
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import Other, validate_evidence
 from tests.fakes import made_manifest
-from tests.trainer.evaluation.cards import made_card
+from tests.trainer.evaluation.cards import SHARES, made_card
 from tests.trainer.metrics.made_up_answers import certain
 
 NV, MEL = index_of("nv"), index_of("mel")
@@ -196,7 +197,7 @@ def test_thresholds_that_a_version_lacks_are_said_to_be_lacking(
         unlikeness=OodThreshold(limit=1.25, method="Distance.", source="the 99th percentile"),
     )
     full = model_card(validate_evidence(manifest, main))
-    assert "below 0.41 is not relied on" in full
+    assert "is below 0.41, the diagnosis is not relied on" in full
     assert "How that was chosen: lowest risk." in full
     assert "unlikeness is above 1.25" in full
     assert "images that show no skin lesion" not in full
@@ -254,3 +255,30 @@ def test_the_card_says_where_the_image_files_are_not_known() -> None:
     manifest = MANIFEST
     text = model_card(validate_evidence(manifest, made_card(manifest=manifest)))
     assert "What size and quality the image files had was not recorded" in text
+
+
+def test_the_card_speaks_of_both_decisions_and_of_the_prevalence() -> None:
+    manifest = made_manifest(
+        version=3,
+        prevalence=dict(zip(CODES, SHARES, strict=True)),
+        malignancy_calibration=MalignancyCalibration(
+            slope=0.8, intercept=-0.4, source="made-up answers"
+        ),
+    )
+    ours, theirs = made_card(manifest=manifest), made_card(skill=1.0, version=2)
+    text = model_card(validate_evidence(manifest, ours, others=[Other("theirs", theirs)]))
+    assert line_of(text, "- Diagnoses are decided as if the seven were equally frequent")
+    assert "balanced accuracy" in line_of(text, "- The most probable diagnosis instead: correct ")
+    assert "akiec has 6.0 %, bcc has 6.0 %" in line_of(text, "- Prevalence: the probabilities hold")
+    told = line_of(text, "- Probability of malignancy: ")
+    assert "times 0.800, minus 0.400 (Platt scaling). Fitted on made-up answers." in told
+    assert "when it is at least 0.3, whichever engine" in line_of(text, "- Referral: the service")
+    beside = text.split("### Beside theirs")[1].split("\n### ")[0]
+    assert line_of(beside, "| Most probable diagnosis: accuracy")
+    section = text.split("### On 200 made-up images")[1]
+    assert line_of(section, "| Calibration error of malignancy")
+
+
+def test_a_card_of_a_version_without_a_prevalence_says_so(text: str) -> None:
+    assert line_of(text, "- Prevalence: not declared.")
+    assert "Most probable diagnosis: accuracy" not in text

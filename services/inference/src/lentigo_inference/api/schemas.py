@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeFloat, PositiveFloat
 
-from lentigo_contract.decision import DecidedBy
+from lentigo_contract.decision import DecidedBy, PrevalenceSource
 from lentigo_contract.imaging.quality import Reason
-from lentigo_inference.serving.decision import PrevalenceSource
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 DiagnosisCode = Annotated[str, Field(description="Code of HAM10000.", examples=["nv"])]
@@ -294,9 +293,8 @@ class PredictionResponse(BaseModel):
     )
     most_probable: DiagnosisProbability | None = Field(
         None,
-        description="The first of `probabilities`, if `diagnosis` is another one: more frequent "
-        "among such lesions, as `diagnosis` is decided as if all were equally frequent. Left out "
-        "if they are the same.",
+        description="The first of `probabilities`, if `diagnosis` is another one, because it is "
+        "decided as if all seven were equally frequent. Left out if they are the same.",
         exclude_if=_left_out,
     )
     probabilities: list[ClassProbability] = Field(

@@ -5,7 +5,7 @@ lesion. Whether it is referred stays the same.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from lentigo_contract.decision import (
     Classes,
     DecidedBy,
     Float64s,
+    PrevalenceSource,
     at_prevalence,
     decide,
     log_odds_ratio,
@@ -23,9 +24,6 @@ from lentigo_contract.errors import IncompatibleVersionError
 from lentigo_contract.manifest.manifest import Manifest, Thresholds
 from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
 from lentigo_engines.base import Floats
-
-PrevalenceSource = Literal["version", "clinic"]
-"""Whose prevalence the probabilities hold at."""
 
 NOT_DECLARED: Final = "the version declares no prevalence"
 

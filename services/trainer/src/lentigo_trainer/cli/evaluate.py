@@ -177,11 +177,8 @@ def _measured(
         evaluate_version,
         open_version,
     )
-    from lentigo_trainer.evaluation.remote import (  # noqa: PLC0415
-        KEY_VARIABLE,
-        RemoteService,
-        connected_to,
-    )
+    from lentigo_trainer.evaluation.remote import RemoteService  # noqa: PLC0415
+    from lentigo_trainer.system.connection import KEY_VARIABLE, connected_to  # noqa: PLC0415
 
     how = EvaluationOptions(available_cores(), progress_for(), allow_overlap=allow_overlap)
     version = None if model is None else open_version(model)

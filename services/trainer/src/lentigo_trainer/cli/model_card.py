@@ -89,12 +89,16 @@ def _other(named: str) -> "Other":
 
 def _drawn(evidence: "Evidence") -> dict[str, tuple[str, bytes]]:
     """Draw every picture: name, what it shows in words, and its bytes."""
-    from lentigo_trainer.reporting.plots import reliability_beside, sensitivities  # noqa: PLC0415 - see cli
+    from lentigo_trainer.reporting.plots import sensitivities  # noqa: PLC0415 - see cli
+    from lentigo_trainer.reporting.reliability import (  # noqa: PLC0415 - see cli
+        malignancy,
+        reliability_beside,
+    )
 
     main = evidence.main
     other = next(iter(evidence.beside(main)), None)
     both = "" if other is None else f", beside {other.label}"
-    return {
+    drawn = {
         "sensitivity": (
             f"Sensitivity for each diagnosis on {main.images}{both}",
             sensitivities(main, other),
@@ -104,3 +108,10 @@ def _drawn(evidence: "Evidence") -> dict[str, tuple[str, bytes]]:
             reliability_beside(main, other),
         ),
     }
+    # Reports of older releases do not have it.
+    if main.calibration.after.malignant_calibration_error is not None:
+        drawn["malignancy"] = (
+            f"Reliability diagram of the probability of malignancy on {main.images}{both}",
+            malignancy(main, other),
+        )
+    return drawn

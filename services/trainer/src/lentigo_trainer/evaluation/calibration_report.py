@@ -35,6 +35,8 @@ class CalibrationMetrics(BaseModel):
         brier: 0..2; see `metrics.classification`.
         log_loss: nats.
         reliability: the bars of the reliability diagram.
+        malignant_calibration_error: of P(malignant); None in reports of older releases.
+        malignant_reliability: the bars of its diagram.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,8 @@ class CalibrationMetrics(BaseModel):
     brier: Estimate
     log_loss: Estimate
     reliability: tuple[ReliabilityBin, ...]
+    malignant_calibration_error: Estimate | None = None
+    malignant_reliability: tuple[ReliabilityBin, ...] = ()
 
 
 class CalibrationReport(BaseModel):
@@ -90,7 +94,8 @@ def calibration_report(
             temperature=None,
             before=None,
             after=served,
-            reason="a service does not report its temperature; give its version with --model",
+            reason="a service does not report its temperature (give its version with --model), and "
+            "one that moved its probabilities to a clinic's prevalence has no before",
         )
     if calibration.method == "none":
         before, reason = served, "not calibrated, so there is no before and after"
@@ -151,4 +156,6 @@ def _calibration_metrics(result: Evaluation) -> CalibrationMetrics:
         brier=result.brier,
         log_loss=result.log_loss,
         reliability=result.reliability,
+        malignant_calibration_error=result.malignant_calibration_error,
+        malignant_reliability=result.malignant_reliability,
     )

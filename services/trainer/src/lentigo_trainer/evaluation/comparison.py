@@ -12,11 +12,20 @@ import numpy as np
 
 from lentigo_contract.labels import index_of
 from lentigo_trainer.errors import EvaluationReportError
-from lentigo_trainer.evaluation.image_predictions import groups_of, probabilities_of, truth_of
+from lentigo_trainer.evaluation.image_predictions import (
+    diagnoses_of,
+    groups_of,
+    probabilities_of,
+    truth_of,
+)
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
-from lentigo_trainer.metrics.classification import ClassificationMetrics, present_codes
+from lentigo_trainer.metrics.classification import (
+    DECIDED,
+    ClassificationMetrics,
+    present_codes,
+)
 from lentigo_trainer.metrics.weighted import mean
 
 COMPARED: Final = (
@@ -31,6 +40,9 @@ COMPARED: Final = (
 )
 """Metrics of `Evaluation` that are compared."""
 
+PROBABLE: Final = tuple(f"probable {name}" for name in DECIDED)
+"""And those of the most probable diagnosis, which matter where one of the two decides otherwise."""
+
 
 def paired_differences(
     ours: EvaluationReport, theirs: EvaluationReport, without: Collection[str] = ()
@@ -43,7 +55,8 @@ def paired_differences(
         without: names of images to leave out.
 
     Returns:
-        The differences by the names of `COMPARED`; None where either has no predictions.
+        The differences by the names of `COMPARED` and `PROBABLE`; None where either has no
+        predictions.
 
     Raises:
         EvaluationReportError: they are about different images.
@@ -54,18 +67,21 @@ def paired_differences(
     our_answers = [answer for answer in ours.answers if answer.image not in without]
     their_answers = [answer for answer in theirs.answers if answer.image not in without]
     truth = truth_of(our_answers)
-    our_metrics = ClassificationMetrics(truth, probabilities_of(our_answers))
-    their_metrics = ClassificationMetrics(truth, probabilities_of(their_answers))
+    our_metrics, their_metrics = (
+        ClassificationMetrics(truth, probabilities_of(answers), diagnoses_of(answers))
+        for answers in (our_answers, their_answers)
+    )
 
     def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
         left, right = our_metrics.statistics(weights), their_metrics.statistics(weights)
-        return {name: left[name] - right[name] for name in COMPARED}
+        return {name: left[name] - right[name] for name in (*COMPARED, *PROBABLE)}
 
     result = (without and ours.evaluation.without_known_duplicates) or ours.evaluation
     bases = {}
     for name in COMPARED:
         estimate: Estimate = getattr(result, name)
         bases[name] = Basis(estimate.n, estimate.reason or "undefined")
+    bases |= {f"probable {name}": bases[name] for name in DECIDED}
     resampling = Resampling(groups_of(our_answers), result.seed, result.resamples)
     return estimates(statistics, bases, resampling)
 

@@ -113,12 +113,25 @@ def evaluate_service(
         created=served.created.isoformat(),
         asked=service.url,
         engine=served.engine,
+        prevalence_source=served.prevalence_source,
     )
     manifest = None if version is None else version.manifest
     if manifest is not None:
         model = model.model_copy(update={"recipe": manifest.recipe.get("name")})
+        # Where the service moves it to a clinic's prevalence, it is not the version's.
+        thresholds = manifest.thresholds.model_copy(update={"malignancy": served.threshold})
+        manifest = manifest.model_copy(update={"thresholds": thresholds})
     refused = np.isin(images.names, predictions.refused)
-    return score(model, images, leakage, predictions.probabilities, manifest, options.seed, refused)
+    return score(
+        model,
+        images,
+        leakage,
+        predictions.probabilities,
+        manifest,
+        options.seed,
+        refused,
+        decisions=predictions.decisions,
+    )
 
 
 def _require_served(version: StoredVersion, served: ServedVersion) -> None:

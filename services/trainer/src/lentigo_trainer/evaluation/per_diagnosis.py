@@ -17,7 +17,7 @@ SENSITIVITIES: Final = (0.9, 0.95)
 
 
 class DiagnosisMetrics(BaseModel):
-    """One diagnosis; the prediction is the most probable of the seven.
+    """One diagnosis; the predictions are the diagnoses as they were decided.
 
     Attributes:
         sensitivity: share of its images predicted as such; n are its images.
@@ -41,7 +41,11 @@ class DiagnosisMetrics(BaseModel):
 
 
 def diagnosis_metrics(
-    code: str, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
+    code: str,
+    truth: LabelArray,
+    probabilities: FloatArray,
+    resampling: Resampling,
+    diagnoses: LabelArray | None = None,
 ) -> DiagnosisMetrics:
     """Evaluate one diagnosis against the rest.
 
@@ -50,10 +54,11 @@ def diagnosis_metrics(
         truth: class numbers, [n].
         probabilities: [n, 7]; rows sum to 1.
         resampling: how to compute the intervals.
+        diagnoses: class numbers as decided, [n]; by default the most probable.
     """
     place = CODES.index(code)
     is_it = truth == place
-    predicted = probabilities.argmax(axis=1) == place
+    predicted = (probabilities.argmax(axis=1) if diagnoses is None else diagnoses) == place
     score = probabilities[:, place]
 
     def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:

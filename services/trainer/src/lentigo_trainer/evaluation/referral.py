@@ -14,9 +14,9 @@ from lentigo_trainer.metrics.arrays import (
     FloatArray,
     LabelArray,
     is_malignant,
-    malignancy,
 )
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
+from lentigo_trainer.metrics.decisions import Decisions, decisions_of
 from lentigo_trainer.metrics.weighted import mean
 
 Refused = BoolArray
@@ -29,12 +29,12 @@ class Referral(BaseModel):
     """Which images are referred, and which predictions are too unsure to be relied on.
 
     Attributes:
-        malignancy: the threshold on the probabilities of mel, bcc and akiec together.
-        abstention: the threshold on the prediction's own probability; None where there is none.
+        malignancy: the threshold on the probability of malignancy.
+        abstention: the threshold on the highest probability; None where there is none.
         sensitivity: share of the malignant images that `malignancy` refers.
         specificity: share of the benign ones that it does not refer.
         referred: share of all images that it refers.
-        melanomas_called_benign: share of the melanomas predicted as benign.
+        melanomas_called_benign: share of the melanomas whose diagnosis is benign, as decided.
         called_benign_referred: share of those that are still referred.
         unsure: share of all images below `abstention`; None without it.
         wrong_when_sure: share of wrong predictions among the others; None without it.
@@ -54,7 +54,11 @@ class Referral(BaseModel):
 
 
 def referral(
-    thresholds: Thresholds, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
+    thresholds: Thresholds,
+    truth: LabelArray,
+    probabilities: FloatArray,
+    resampling: Resampling,
+    decisions: Decisions | None = None,
 ) -> Referral:
     """Evaluate the thresholds of a version.
 
@@ -63,12 +67,16 @@ def referral(
         truth: class numbers, [n].
         probabilities: as served, [n, 7]; rows sum to 1.
         resampling: how to compute the intervals.
+        decisions: about these images; by default for the most probable diagnosis.
     """
-    predicted = probabilities.argmax(axis=1)
+    decided = decisions or decisions_of(probabilities)
+    predicted = decided.classes
     malignant = is_malignant(truth)
-    referred = malignancy(probabilities) >= thresholds.malignancy
+    referred = decided.malignancy >= thresholds.malignancy
     called_benign = (truth == _MELANOMA) & ~is_malignant(predicted)
-    sure = probabilities.max(axis=1) >= (thresholds.abstention or 0.0)
+    sure = decided.confident
+    if sure is None:
+        sure = probabilities.max(axis=1) >= (thresholds.abstention or 0.0)
 
     def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:
         return {

@@ -1,141 +1,32 @@
 """Predict through a running service, as its users do: `POST /v1/predictions` for each image."""
 
-from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import httpx
 import numpy as np
 
-from lentigo_contract.labels import CODES
+from lentigo_contract.decision import DecidedBy, PrevalenceSource
+from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, join_names
 from lentigo_trainer.errors import DamagedImagesError, RemoteServiceError
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.metrics.arrays import FloatArray
+from lentigo_trainer.metrics.decisions import Decisions
+from lentigo_trainer.system.connection import Connection, detail_of
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.system.retrying import RetryPolicy, retry_after
 
-KEY_VARIABLE: Final = "LENTIGO_API_KEY"
-
-_TIMEOUT: Final = httpx.Timeout(120, connect=10)
-_BUSY: Final = (429, 503)
+_PREVALENCE_SOURCES: Final[dict[str | None, PrevalenceSource | None]] = {
+    None: None,
+    "version": "version",
+    "clinic": "clinic",
+}
+_DECISIONS: Final[dict[str, DecidedBy]] = {"balanced": "balanced", "probable": "probable"}
 _BAD_IMAGE: Final = (400, 413, 415, 422)
 # Enough for the service to fill its batches, and far below the 64 that it takes at once.
 _AT_ONCE: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A connection to a service, for several threads.
-
-    Attributes:
-        client: HTTP client for its address.
-        patience: how often to retry while the service is busy.
-    """
-
-    client: httpx.Client
-    patience: RetryPolicy
-
-    def request(self, method: str, path: str, data: bytes | None = None) -> httpx.Response:
-        """Send a request, and retry while the service is busy.
-
-        Raises:
-            RemoteServiceError: no response, or busy for too long.
-        """
-        headers = {} if data is None else {"Content-Type": "application/octet-stream"}
-        failures = 0
-        while True:
-            try:
-                response = self.client.request(method, path, content=data, headers=headers)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise RemoteServiceError(
-                    f"{self.client.base_url} does not respond "
-                    f"({str(error) or type(error).__name__}). Start the service there, "
-                    "or give --url its address, such as http://127.0.0.1:8000."
-                ) from error
-            if response.status_code not in _BUSY:
-                return response
-            failures += 1
-            if failures >= self.patience.attempts:
-                raise RemoteServiceError(
-                    f"{self.client.base_url} was busy {failures} times in a row "
-                    f"({detail_of(response)}) Evaluate when it has less to do."
-                )
-            self.patience.sleep(self.patience.pause(failures, retry_after(response)))
-
-    def values(self, response: httpx.Response) -> dict[str, Any]:
-        """Return the members of a JSON object.
-
-        Raises:
-            RemoteServiceError: an error, a refused key, or no JSON object.
-        """
-        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            raise RemoteServiceError(
-                f"{self.client.base_url} needs an API key of the scope predict: "
-                f"{detail_of(response)} Set one in the environment variable {KEY_VARIABLE}."
-            )
-        if response.status_code != httpx.codes.OK:
-            raise RemoteServiceError(
-                f"{response.request.url} answered {response.status_code}: {detail_of(response)}"
-            )
-        try:
-            found = response.json()
-        except ValueError as error:
-            raise self.not_ours("the response is not JSON") from error
-        if not isinstance(found, dict):
-            raise self.not_ours("the response is not a JSON object")
-        return found
-
-    def not_ours(self, what: str) -> RemoteServiceError:
-        """Return the error for a response that is not of our service."""
-        return RemoteServiceError(
-            f"{self.client.base_url} does not respond as Lentigo does: {what}. Check --url."
-        )
-
-
-def detail_of(response: httpx.Response) -> str:
-    """Return the detail of a problem, or the name of its status."""
-    try:
-        problem = response.json()
-    except ValueError:
-        problem = None
-    detail = problem.get("detail") if isinstance(problem, Mapping) else None
-    return str(detail or response.reason_phrase)
-
-
-@contextmanager
-def connected_to(
-    url: str, key: str | None, patience: RetryPolicy | None = None
-) -> Iterator[Connection]:
-    """Open a connection to a service.
-
-    Args:
-        url: its address, such as `http://127.0.0.1:8000`.
-        key: API key of the scope `predict`; None if it needs none.
-        patience: how often to retry while the service is busy.
-
-    Raises:
-        RemoteServiceError: not an address.
-    """
-    headers = {} if key is None else {"X-API-Key": key}
-    try:
-        address = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise _invalid_address(url) from error
-    if address.scheme not in ("http", "https") or not address.host:
-        raise _invalid_address(url)
-    with httpx.Client(base_url=address, headers=headers, timeout=_TIMEOUT) as client:
-        yield Connection(client, patience or RetryPolicy())
-
-
-def _invalid_address(url: str) -> RemoteServiceError:
-    return RemoteServiceError(
-        f"{url!r} is not the address of a service. Give --url one like http://127.0.0.1:8000."
-    )
 
 
 _Reference = tuple[str, int]
@@ -143,13 +34,25 @@ _Reference = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ServedVersion:
-    """The version in use; `created` is when training ended, as in the manifest."""
+    """The version in use.
+
+    Attributes:
+        name: of the model.
+        version: its number.
+        architecture: of the network.
+        engine: the runtime that computes.
+        created: when training ended, as in the manifest.
+        threshold: probability of malignancy from which the service refers.
+        prevalence_source: at whose prevalence its probabilities hold; None where it is unknown.
+    """
 
     name: str
     version: int
     architecture: str
     engine: str
     created: datetime
+    threshold: float
+    prevalence_source: PrevalenceSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +62,23 @@ class RemotePredictions:
     Attributes:
         served: the version.
         probabilities: float64 [n, 7], in the order of the images.
+        decisions: what it decided about them.
         refused: names of images that get a prediction only because it was forced.
     """
 
     served: ServedVersion
     probabilities: FloatArray
+    decisions: Decisions
     refused: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Prediction:
     row: list[float]
+    diagnosis: int
+    decided_by: DecidedBy
+    malignancy: float
+    confident: bool | None
     reference: _Reference
     refused: bool
 
@@ -206,6 +115,8 @@ class RemoteService:
                 architecture=str(found["architecture"]),
                 engine=str(found["engine"]),
                 created=datetime.fromisoformat(found["created"]),
+                threshold=float(found["threshold"]),
+                prevalence_source=_PREVALENCE_SOURCES[found.get("prevalence_source")],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise self.connection.not_ours(f"{error!r} in /v1/models") from error
@@ -218,7 +129,8 @@ class RemoteService:
             RemoteServiceError: no response, a refused key, or the version changed meanwhile.
         """
         served = self.served()
-        rows, refused, damaged = [], [], []
+        found: list[_Prediction] = []
+        refused, damaged = [], []
         chosen = list(zip(images.names, images.readers, strict=True))
         with (
             ThreadPoolExecutor(_AT_ONCE) as pool,
@@ -232,7 +144,7 @@ class RemoteService:
                         damaged.append(f"{name} ({prediction})")
                     else:
                         self._require_same(served, prediction.reference)
-                        rows.append(prediction.row)
+                        found.append(prediction)
                         refused += [name] if prediction.refused else []
                     step.advance()
             except BaseException:
@@ -244,7 +156,8 @@ class RemoteService:
                 f"{join_names(damaged)} Fetch them again, or remove their rows from the "
                 "ground truth."
             )
-        return RemotePredictions(served, np.array(rows), tuple(refused))
+        probabilities = np.array([each.row for each in found])
+        return RemotePredictions(served, probabilities, _decisions(found), tuple(refused))
 
     def _predict_one(self, read: ImageReader) -> _Prediction | str:
         """Return the prediction for one image, or what is wrong with the image."""
@@ -261,7 +174,17 @@ class RemoteService:
             refused = not found["quality"]["accepted"]
             by_code = {each["code"]: float(each["probability"]) for each in found["probabilities"]}
             reference = (str(found["model"]["name"]), int(found["model"]["version"]))
-            return _Prediction([by_code[code] for code in CODES], reference, refused)
+            diagnosis = found["diagnosis"]
+            return _Prediction(
+                row=[by_code[code] for code in CODES],
+                diagnosis=index_of(diagnosis["code"]),
+                # Older releases decide for the most probable, and do not say so.
+                decided_by=_DECISIONS[diagnosis.get("decided_by", "probable")],
+                malignancy=float(found["malignancy"]["probability"]),
+                confident=diagnosis["confident"],
+                reference=reference,
+                refused=refused,
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise self.connection.not_ours(f"{error!r} in a prediction") from error
 
@@ -271,3 +194,13 @@ class RemoteService:
                 f"{self.url} changed from {served.name} {served.version} to "
                 f"{reference[0]} {reference[1]} during the evaluation. Evaluate again."
             )
+
+
+def _decisions(found: list[_Prediction]) -> Decisions:
+    confident = [each.confident for each in found]
+    return Decisions(
+        classes=np.array([each.diagnosis for each in found], np.int64),
+        by=found[0].decided_by if found else "probable",
+        malignancy=np.array([each.malignancy for each in found]),
+        confident=None if None in confident else np.array(confident, np.bool_),
+    )

@@ -8,6 +8,7 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from lentigo_contract.decision import PrevalenceSource
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.errors import EvaluationReportError, MetricError
@@ -25,6 +26,7 @@ from lentigo_trainer.evaluation.subgroups import Subgroups, subgroups
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.metrics.arrays import FloatArray, validate_predictions
 from lentigo_trainer.metrics.bootstrap import RESAMPLES, Estimate, Resampling
+from lentigo_trainer.metrics.decisions import Decisions, decisions_by
 from lentigo_trainer.system.storage import write_whole
 
 SCHEMA_VERSION: Final = 1
@@ -43,6 +45,7 @@ class EvaluatedModel(BaseModel):
         asked: "in process", or the address of the service.
         engine: the runtime that computed.
         recipe: the name of the recipe that trained it; None where it has none or is unknown.
+        prevalence_source: at whose prevalence the probabilities hold; None where it is unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +57,7 @@ class EvaluatedModel(BaseModel):
     asked: str
     engine: str
     recipe: str | None = None
+    prevalence_source: PrevalenceSource | None = None
 
     @property
     def named(self) -> str:
@@ -73,6 +77,7 @@ def evaluated_model(manifest: Manifest, version: int) -> EvaluatedModel:
         asked="in process",
         engine="savedmodel",
         recipe=None if recipe is None else str(recipe),
+        prevalence_source=None if manifest.prevalence is None else "version",
     )
 
 
@@ -167,6 +172,7 @@ def score(  # noqa: PLR0913, PLR0917 - what is known of the answers, and how to 
     refused: Refused | None = None,
     resamples: int = RESAMPLES,
     evaluation: Evaluation | None = None,
+    decisions: Decisions | None = None,
 ) -> EvaluationReport:
     """Evaluate predictions in full, with 95 % intervals.
 
@@ -180,17 +186,21 @@ def score(  # noqa: PLR0913, PLR0917 - what is known of the answers, and how to 
         refused: whether each image gets a diagnosis only when it is forced, bool [n]; None where
             the version refuses nothing.
         resamples: how many resamples the intervals rest on.
-        evaluation: of these very probabilities by this seed, if it was computed before.
+        evaluation: of these very probabilities and decisions by this seed, if it was computed
+            before.
+        decisions: what was decided about the images; by default what the manifest says.
 
     Raises:
         MetricError: probabilities of another shape or range.
     """
     truth, probabilities = validate_predictions(images.truth, probabilities)
     resampling = Resampling(images.groups, seed, resamples)
-    if evaluation is None:
+    decided = decisions or decisions_by(manifest, probabilities)
+    if evaluation is None or evaluation.decided_by != decided.by:
         how = (images.groups, seed, resamples)
-        evaluation = evaluate(truth, probabilities, *how, images.duplicated)
+        evaluation = evaluate(truth, probabilities, *how, decided, images.duplicated)
     people = images.people
+    moved = subject.prevalence_source == "clinic"
     return EvaluationReport(
         subject=subject,
         images=images.description,
@@ -202,23 +212,26 @@ def score(  # noqa: PLR0913, PLR0917 - what is known of the answers, and how to 
         known_duplicates=tuple(np.array(images.names)[images.duplicated]),
         evaluation=evaluation,
         diagnoses={
-            code: diagnosis_metrics(code, truth, probabilities, resampling) for code in CODES
+            code: diagnosis_metrics(code, truth, probabilities, resampling, decided.classes)
+            for code in CODES
         },
         melanoma_specificity=melanoma_specificities(truth, probabilities, resampling),
         calibration=calibration_report(
-            None if manifest is None else manifest.calibration,
+            None if manifest is None or moved else manifest.calibration,
             truth,
             probabilities,
             evaluation,
             resampling,
         ),
-        risk_coverage=risk_coverage(truth, probabilities, resampling),
+        risk_coverage=risk_coverage(truth, probabilities, resampling, decided.classes),
         referral=None
         if manifest is None
-        else referral(manifest.thresholds, truth, probabilities, resampling),
-        subgroups=None if people is None else subgroups(people, truth, probabilities, resampling),
+        else referral(manifest.thresholds, truth, probabilities, resampling, decided),
+        subgroups=None
+        if people is None
+        else subgroups(people, truth, probabilities, resampling, decided),
         subgroups_reason=_SUBGROUPS_UNKNOWN if people is None else None,
-        answers=image_predictions(images, probabilities),
+        answers=image_predictions(images, probabilities, decided.classes),
     )
 
 

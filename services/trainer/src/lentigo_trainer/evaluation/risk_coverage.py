@@ -42,17 +42,21 @@ class RiskCoverage(BaseModel):
 
 
 def risk_coverage(
-    truth: LabelArray, probabilities: FloatArray, resampling: Resampling
+    truth: LabelArray,
+    probabilities: FloatArray,
+    resampling: Resampling,
+    diagnoses: LabelArray | None = None,
 ) -> RiskCoverage:
-    """Compute the risk at each coverage; the confidence is the probability of the prediction.
+    """Compute the risk at each coverage; the confidence is the highest probability.
 
     Args:
         truth: class numbers, [n].
         probabilities: [n, 7]; rows sum to 1.
         resampling: how to compute the intervals.
+        diagnoses: class numbers as decided, [n]; by default the most probable.
     """
     confidence = probabilities.max(axis=1)
-    wrong = probabilities.argmax(axis=1) != truth
+    wrong = (probabilities.argmax(axis=1) if diagnoses is None else diagnoses) != truth
     coverages = np.array(COVERAGES)
 
     def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:

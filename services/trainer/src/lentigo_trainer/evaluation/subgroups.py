@@ -17,10 +17,10 @@ from lentigo_trainer.metrics.arrays import (
     FloatArray,
     LabelArray,
     is_malignant,
-    malignancy,
 )
 from lentigo_trainer.metrics.bootstrap import FEWEST, Basis, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.classification import majority_code, present_codes
+from lentigo_trainer.metrics.decisions import Decisions, decisions_of
 from lentigo_trainer.metrics.ranking import auc
 from lentigo_trainer.metrics.weighted import mean
 
@@ -59,7 +59,11 @@ Subgroups = dict[str, dict[str, Subgroup]]
 
 
 def subgroups(
-    people: pd.DataFrame, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
+    people: pd.DataFrame,
+    truth: LabelArray,
+    probabilities: FloatArray,
+    resampling: Resampling,
+    decisions: Decisions | None = None,
 ) -> Subgroups:
     """Evaluate every subgroup; they are in order of their names, the unknown last.
 
@@ -68,30 +72,32 @@ def subgroups(
         truth: class numbers, [n].
         probabilities: [n, 7]; rows sum to 1.
         resampling: how to compute the intervals.
+        decisions: about these images; by default for the most probable diagnosis.
     """
     found: Subgroups = {}
+    decided = decisions or decisions_of(probabilities)
     for name, part_of in _ATTRIBUTES.items():
         parts = part_of(people)
         found[name] = {
-            part: _subgroup(parts == part, truth, probabilities, resampling)
+            part: _subgroup(parts == part, truth, decided, resampling)
             for part in sorted(set(parts), key=lambda part: (part == UNKNOWN, part))
         }
     return found
 
 
 def _subgroup(
-    inside: BoolArray, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
+    inside: BoolArray, truth: LabelArray, decisions: Decisions, resampling: Resampling
 ) -> Subgroup:
-    truth, probabilities = truth[inside], probabilities[inside]
+    truth = truth[inside]
     groups = resampling.groups[inside]
     n, lesions, present = truth.size, np.unique(groups).size, present_codes(truth)
     if n < FEWEST:
         reason = f"only {n} images; below {FEWEST} no figure is given"
         return Subgroup(n=n, lesions=lesions, averaged_over=present, reason=reason)
-    right = probabilities.argmax(axis=1) == truth
+    right = decisions.classes[inside] == truth
     frequent = truth == CODES.index(majority_code(truth))
     malignant = is_malignant(truth)
-    score = malignancy(probabilities)
+    score = decisions.malignancy[inside]
     places = [CODES.index(code) for code in present]
 
     def statistics(weights: FloatArray) -> Mapping[str, FloatArray]:

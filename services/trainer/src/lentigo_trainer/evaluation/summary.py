@@ -7,17 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from lentigo_contract.decision import DecidedBy
 from lentigo_contract.labels import CODES
 from lentigo_trainer.errors import MetricError
-from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant
 from lentigo_trainer.metrics.bootstrap import RESAMPLES, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.classification import (
+    DECIDED,
     ClassificationMetrics,
     confusion_matrix,
     majority_code,
     present_codes,
 )
-from lentigo_trainer.metrics.reliability import ReliabilityBin, reliability_diagram
+from lentigo_trainer.metrics.decisions import Decisions
+from lentigo_trainer.metrics.reliability import (
+    ReliabilityBin,
+    reliability_diagram,
+    reliability_of,
+)
 
 
 class ClassMetrics(BaseModel):
@@ -30,10 +37,27 @@ class ClassMetrics(BaseModel):
     auc: Estimate
 
 
+class DecisionMetrics(BaseModel):
+    """The metrics of one way to decide."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    melanoma_sensitivity: Estimate
+
+
 class Evaluation(BaseModel):
     """The metrics on one set of images; `ClassificationMetrics` says what each means.
 
+    Accuracy, balanced accuracy, sensitivities, `classes` and `confusion` are those of the diagnoses
+    as they were decided.
+
     Attributes:
+        decided_by: how: for balance, or for the most probable diagnosis.
+        most_probable: of the most probable diagnosis; None where that is how it was decided.
+        malignant_calibration_error: None in reports of older releases.
+        malignant_reliability: the bars of the reliability diagram of P(malignant).
         examples: how many images.
         lesions: how many lesions (groups) they show.
         resamples: how many bootstrap resamples the intervals rest on.
@@ -53,20 +77,24 @@ class Evaluation(BaseModel):
     lesions: int
     resamples: int
     seed: int
+    decided_by: DecidedBy = "probable"
     majority: str
     averaged_over: tuple[str, ...]
     accuracy: Estimate
     majority_baseline: Estimate
     balanced_accuracy: Estimate
     melanoma_sensitivity: Estimate
+    most_probable: DecisionMetrics | None = None
     malignant_auc: Estimate
     macro_auc: Estimate
     expected_calibration_error: Estimate
+    malignant_calibration_error: Estimate | None = None
     brier: Estimate
     log_loss: Estimate
     classes: dict[str, ClassMetrics]
     confusion: tuple[tuple[int, ...], ...]
     reliability: tuple[ReliabilityBin, ...]
+    malignant_reliability: tuple[ReliabilityBin, ...] = ()
     without_known_duplicates: "Evaluation | None" = None
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -96,6 +124,7 @@ def evaluate(
     groups: NDArray[Any],
     seed: int,
     resamples: int = RESAMPLES,
+    decisions: Decisions | None = None,
     duplicated: NDArray[np.bool_] | None = None,
 ) -> Evaluation:
     """Compute every metric, with 95 % intervals by bootstrap over lesions.
@@ -106,13 +135,18 @@ def evaluate(
         groups: the lesion of each example, shape [n].
         seed: the same seed gives the same intervals.
         resamples: how many resamples.
+        decisions: about these examples; by default for the most probable diagnosis.
         duplicated: which examples show a lesion that trained under another lesion id, shape [n];
             the metrics without them are added if there are any, and any are left.
 
     Raises:
         MetricError: arrays of another shape or range, or no examples.
     """
-    metrics = ClassificationMetrics(truth, probabilities)
+    classes, malignancy = (
+        (None, None) if decisions is None else (decisions.classes, decisions.malignancy)
+    )
+    metrics = ClassificationMetrics(truth, probabilities, classes, malignancy)
+    decided_by: DecidedBy = "probable" if decisions is None else decisions.by
     if groups.shape != metrics.truth.shape:
         raise MetricError(f"There are {groups.shape} lesions for {metrics.truth.size} examples.")
     found = estimates(metrics.statistics, metrics.bases, Resampling(groups, seed, resamples))
@@ -120,21 +154,27 @@ def evaluate(
     rest = None
     if duplicated is not None and duplicated.any() and not duplicated.all():
         kept = ~duplicated
-        rest = evaluate(both[0][kept], both[1][kept], groups[kept], seed, resamples)
+        about_rest = None if decisions is None else decisions.where(kept)
+        rest = evaluate(both[0][kept], both[1][kept], groups[kept], seed, resamples, about_rest)
     return Evaluation(
         examples=metrics.truth.size,
         lesions=int(np.unique(groups).size),
         resamples=resamples,
         seed=seed,
+        decided_by=decided_by,
         majority=majority_code(metrics.truth),
         averaged_over=present_codes(metrics.truth),
         accuracy=found["accuracy"],
         majority_baseline=found["majority_baseline"],
         balanced_accuracy=found["balanced_accuracy"],
         melanoma_sensitivity=found["melanoma_sensitivity"],
+        most_probable=None
+        if decided_by == "probable"
+        else DecisionMetrics.model_validate({name: found[f"probable {name}"] for name in DECIDED}),
         malignant_auc=found["malignant_auc"],
         macro_auc=found["macro_auc"],
         expected_calibration_error=found["expected_calibration_error"],
+        malignant_calibration_error=found["malignant_calibration_error"],
         brier=found["brier"],
         log_loss=found["log_loss"],
         classes={
@@ -145,7 +185,8 @@ def evaluate(
             )
             for code in CODES
         },
-        confusion=tuple(tuple(row) for row in confusion_matrix(*both).tolist()),
+        confusion=tuple(tuple(row) for row in confusion_matrix(*both, metrics.predicted).tolist()),
         reliability=reliability_diagram(*both),
+        malignant_reliability=reliability_of(metrics.malignancy, is_malignant(metrics.truth)),
         without_known_duplicates=rest,
     )

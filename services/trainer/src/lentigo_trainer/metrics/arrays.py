@@ -5,6 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lentigo_contract.decision import malignant_probability
 from lentigo_contract.labels import CODES, MALIGNANT
 from lentigo_trainer.errors import MetricError
 
@@ -56,7 +57,7 @@ def validate_labels(truth: LabelArray) -> LabelArray:
 
 def malignancy(probabilities: FloatArray) -> FloatArray:
     """Sum the probabilities of mel, bcc and akiec: [n, 7] to [n], between 0 and 1."""
-    return np.asarray(probabilities, dtype=np.float64) @ np.array(MALIGNANT, dtype=np.float64)
+    return malignant_probability(probabilities, None)
 
 
 def is_malignant(truth: LabelArray) -> BoolArray:

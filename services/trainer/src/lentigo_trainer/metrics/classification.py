@@ -2,7 +2,8 @@
 
 Throughout, `truth` holds class numbers, shape [n], in the order of `labels.CODES`, and
 `probabilities` has shape [n, 7] with rows that sum to 1. The prediction for an example is its most
-probable class. Functions raise `MetricError` for any other arrays.
+probable class, unless other predictions are given. Functions raise `MetricError` for any other
+arrays.
 
 Each metric is written once, in `ClassificationMetrics`; `bootstrap.estimates` turns it into a value
 with its interval.
@@ -35,6 +36,10 @@ _EPSILON: Final = np.finfo(np.float64).eps
 """Least probability in the log loss, as in scikit-learn: 0 costs 36 nats, not infinity."""
 
 
+DECIDED: Final = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
+"""Metrics of the decisions as a whole."""
+
+
 class ClassificationMetrics:
     """The metrics of n predictions, under any weights.
 
@@ -47,14 +52,17 @@ class ClassificationMetrics:
     - precision mel: share of the predictions of a class that are right.
     - auc mel: area under the ROC curve of a class's probability against all other classes.
     - melanoma_sensitivity: recall of melanoma.
+    - probable accuracy, probable balanced_accuracy, probable melanoma_sensitivity: the same of the
+      most probable class, whatever was predicted.
     - balanced_accuracy: mean recall of the classes present, the metric of ISIC 2018 Task 3.
     - macro_auc: mean AUC of the classes present.
-    - malignant_auc: AUC of mel + bcc + akiec against the four benign classes.
+    - malignant_auc: AUC of the probability of malignancy against the four benign classes.
+    - malignant_calibration_error: of that probability, against the share of malignant examples.
     - brier: squared distance of the probabilities from the truth, summed over the classes, 0 (best)
       to 2. Brier, "Verification of forecasts expressed in terms of probability" (Monthly Weather
       Review 78, 1950).
     - log_loss: negative logarithm of the true class's probability, in nats (cross-entropy).
-    - expected_calibration_error: see `reliability`.
+    - expected_calibration_error: of the most probable class; see `reliability`.
 
     The majority class and the classes averaged over are those of the whole data, in every resample;
     a resample that lacks one of them does not define the average.
@@ -62,15 +70,36 @@ class ClassificationMetrics:
     Attributes:
         truth: class numbers, int64 [n].
         probabilities: float64 [n, 7].
+        probable: class number of each most probable class, [n].
         predicted: class number of each prediction, [n].
+        malignancy: probability of malignancy of each example, [n].
 
     Raises:
         MetricError: arrays of another shape or range, or no examples.
     """
 
-    def __init__(self, truth: LabelArray, probabilities: FloatArray) -> None:
+    def __init__(
+        self,
+        truth: LabelArray,
+        probabilities: FloatArray,
+        predicted: LabelArray | None = None,
+        malignant: FloatArray | None = None,
+    ) -> None:
+        """Validate the arrays.
+
+        Args:
+            truth: see the module.
+            probabilities: see the module.
+            predicted: class number of each prediction, [n]; by default the most probable.
+            malignant: probability of malignancy, [n]; by default the sum over mel, bcc and akiec.
+        """
         self.truth, self.probabilities = validate_predictions(truth, probabilities)
-        self.predicted = self.probabilities.argmax(axis=1)
+        self.probable = self.probabilities.argmax(axis=1)
+        self.predicted = self.probable if predicted is None else validate_labels(predicted)
+        self.malignancy = malignancy(self.probabilities) if malignant is None else malignant
+        for each in (self.predicted, self.malignancy):
+            if each.shape != self.truth.shape:
+                raise MetricError(f"There are {each.shape} predictions for {self.truth.shape}.")
 
     def statistics(self, weights: FloatArray) -> Mapping[str, FloatArray]:
         """Compute every metric in each resample.
@@ -82,27 +111,42 @@ class ClassificationMetrics:
             Names to values, [b]; NaN where a resample does not define one.
         """
         truth, probabilities, predicted = self.truth, self.probabilities, self.predicted
-        right = predicted == truth
         majority = truth == index_of(majority_code(truth))
+        malignant = is_malignant(truth)
         found = {
-            "accuracy": mean(right, weights),
             "majority_baseline": mean(majority, weights),
             "brier": mean(self._squared_distances(), weights),
             "log_loss": mean(self._cross_entropies(), weights),
             "expected_calibration_error": calibration_error(
-                probabilities.max(axis=1), right, weights
+                probabilities.max(axis=1), self.probable == truth, weights
             ),
-            "malignant_auc": auc(is_malignant(truth), malignancy(probabilities), weights),
+            "malignant_auc": auc(malignant, self.malignancy, weights),
+            "malignant_calibration_error": calibration_error(self.malignancy, malignant, weights),
         }
         for index, code in enumerate(CODES):
-            found[f"recall {code}"] = mean(right, weights, among=truth == index)
-            found[f"precision {code}"] = mean(right, weights, among=predicted == index)
+            found[f"precision {code}"] = mean(predicted == truth, weights, predicted == index)
             found[f"auc {code}"] = auc(truth == index, probabilities[:, index], weights)
-        present = present_codes(truth)
-        found["melanoma_sensitivity"] = found["recall mel"]
-        found["balanced_accuracy"] = np.mean([found[f"recall {code}"] for code in present], axis=0)
-        found["macro_auc"] = np.mean([found[f"auc {code}"] for code in present], axis=0)
-        return found
+        found["macro_auc"] = np.mean(
+            [found[f"auc {code}"] for code in present_codes(truth)], axis=0
+        )
+        decided = self._hits(predicted, weights)
+        same = np.array_equal(predicted, self.probable)
+        probable = decided if same else self._hits(self.probable, weights)
+        return found | decided | {f"probable {name}": probable[name] for name in DECIDED}
+
+    def _hits(self, predicted: LabelArray, weights: FloatArray) -> dict[str, FloatArray]:
+        """Compute the metrics of decisions, whatever the probabilities."""
+        right = predicted == self.truth
+        found = {
+            f"recall {code}": mean(right, weights, among=self.truth == index)
+            for index, code in enumerate(CODES)
+        }
+        recalls = [found[f"recall {code}"] for code in present_codes(self.truth)]
+        return found | {
+            "accuracy": mean(right, weights),
+            "balanced_accuracy": np.mean(recalls, axis=0),
+            "melanoma_sensitivity": found["recall mel"],
+        }
 
     @cached_property
     def bases(self) -> dict[str, Basis]:
@@ -115,7 +159,8 @@ class ClassificationMetrics:
         bases = dict.fromkeys(
             (
                 *("accuracy", "majority_baseline", "balanced_accuracy"),
-                *("brier", "log_loss", "expected_calibration_error"),
+                *("probable accuracy", "probable balanced_accuracy"),
+                *("brier", "log_loss", "expected_calibration_error", "malignant_calibration_error"),
             ),
             Basis(n, "undefined"),
         )
@@ -132,7 +177,7 @@ class ClassificationMetrics:
             )
             missing = f"anything but {code}" if examples else code
             bases[f"auc {code}"] = Basis(examples, _no_curve(missing))
-        bases["melanoma_sensitivity"] = bases["recall mel"]
+        bases["melanoma_sensitivity"] = bases["probable melanoma_sensitivity"] = bases["recall mel"]
         return bases
 
     def value(self, name: str) -> float:
@@ -200,10 +245,13 @@ def present_codes(truth: LabelArray) -> tuple[str, ...]:
     return tuple(code for code, count in zip(CODES, counts, strict=True) if count)
 
 
-def confusion_matrix(truth: LabelArray, probabilities: FloatArray) -> NDArray[np.int64]:
+def confusion_matrix(
+    truth: LabelArray, probabilities: FloatArray, predicted: LabelArray | None = None
+) -> NDArray[np.int64]:
     """Count true classes (rows) against predictions (columns): int64 [7, 7], in label order."""
     truth, probabilities = validate_predictions(truth, probabilities)
-    predicted = probabilities.argmax(axis=1)
+    if predicted is None:
+        predicted = probabilities.argmax(axis=1)
     counts = sklearn.metrics.confusion_matrix(truth, predicted, labels=np.arange(len(CODES)))
     return np.asarray(counts, dtype=np.int64)
 

@@ -51,8 +51,20 @@ def reliability_diagram(
         MetricError: arrays of another shape or range.
     """
     truth, probabilities = validate_predictions(truth, probabilities)
-    confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
+    return reliability_of(probabilities.max(axis=1), right, bins)
+
+
+def reliability_of(
+    confidence: FloatArray, right: BoolArray, bins: int = BINS
+) -> tuple[ReliabilityBin, ...]:
+    """Sort the probabilities of an event into bins.
+
+    Args:
+        confidence: probability that the event happens, [n], 0..1.
+        right: whether it did, [n].
+        bins: how many bins of equal width.
+    """
     places = confidence_bins(confidence, bins)
     result = []
     for place in range(bins):

@@ -4,22 +4,25 @@
 """
 
 from collections.abc import Sequence
-from typing import Final, Protocol
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.metrics.bootstrap import Estimate
-from lentigo_trainer.metrics.reliability import ReliabilityBin
 from lentigo_trainer.reporting.model_card.evidence import Other
+from lentigo_trainer.reporting.reliability import (
+    OF_MALIGNANCY,
+    OURS,
+    malignancy_of,
+    reliability,
+)
 from lentigo_trainer.reporting.style import (
     BLUE,
     FAINT,
@@ -32,13 +35,11 @@ from lentigo_trainer.reporting.style import (
     legend,
     plain,
     png,
+    share_axis,
     svg,
     title,
 )
 from lentigo_trainer.training.work_folder import EpochMetrics
-
-FEW: Final = 10
-"""Points of the reliability diagram with fewer answers are drawn hollow."""
 
 
 def curves(epochs: Sequence[EpochMetrics], baseline: float, majority: str) -> bytes:
@@ -129,72 +130,6 @@ def confusion(evaluation: Evaluation) -> bytes:
     return png(figure)
 
 
-class Calibrated(Protocol):
-    """The input of the reliability diagram: an `Evaluation`, or its part on calibration."""
-
-    @property
-    def expected_calibration_error(self) -> Estimate:
-        """ECE of all answers."""
-        ...
-
-    @property
-    def reliability(self) -> Sequence[ReliabilityBin]:
-        """The bins."""
-        ...
-
-
-def reliability(evaluation: Calibrated) -> bytes:
-    """Draw the share of right answers against the confidence, and how many answers had it."""
-    bars = evaluation.reliability
-    # A line through points of few answers would jump and attract the most attention.
-    solid = [bar for bar in bars if bar.n >= FEW]
-    scarce = [bar for bar in bars if 0 < bar.n < FEW]
-    figure = blank(height=8.0)
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    top.plot((0, 1), (0, 1), color=FAINT, linestyle="--", label="as sure as right")
-    top.plot(
-        [bar.confidence or 0.0 for bar in solid],
-        [bar.accuracy or 0.0 for bar in solid],
-        color=VERMILION,
-        marker="s",
-        linewidth=2,
-        label="measured",
-    )
-    if scarce:
-        top.plot(
-            [bar.confidence or 0.0 for bar in scarce],
-            [bar.accuracy or 0.0 for bar in scarce],
-            color=VERMILION,
-            marker="s",
-            linestyle="",
-            markerfacecolor=GROUND,
-            zorder=3,
-            label=f"fewer than {FEW} answers",
-        )
-    bottom.bar(
-        [bar.low for bar in bars],
-        [bar.n for bar in bars],
-        width=1 / len(bars),
-        align="edge",
-        color=BLUE,
-        alpha=0.35,
-        edgecolor=BLUE,
-    )
-    error = evaluation.expected_calibration_error
-    title(top, f"Calibration error {error.value:.3f} (below the dashes: too sure)")
-    top.set_ylabel("share of right answers", fontsize=SMALL, color=INK)
-    bottom.set_ylabel("answers", fontsize=SMALL, color=INK)
-    bottom.set_xlabel("confidence: probability of the answer", fontsize=SMALL, color=INK)
-    top.set_ylim(0, 1.02)
-    top.set_xlim(0, 1.02)
-    in_per_cent(top.yaxis)
-    in_per_cent(bottom.xaxis)
-    for axes in (top, bottom):
-        plain(axes)
-    legend(figure)
-    return png(figure)
-
-
 def _per_cent(share: float) -> str:
     return "<1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
@@ -210,6 +145,11 @@ def evaluation_plots(report: EvaluationReport) -> dict[str, tuple[str, bytes]]:
         ),
         "risk-coverage.png": ("Risk against coverage", risk_against_coverage(report)),
     }
+    if report.calibration.after.malignant_calibration_error is not None:
+        plots["malignancy.png"] = (
+            "Reliability diagram of the probability of malignancy",
+            reliability(malignancy_of(report.calibration.after), OF_MALIGNANCY),
+        )
     before = report.calibration.before
     if before is not None and before != report.calibration.after:
         plots["reliability-before.png"] = (
@@ -254,11 +194,6 @@ def each_diagnosis(
     title(axes, heading)
     legend(figure)
     return figure
-
-
-def share_axis(axis: Axis) -> None:
-    """Write shares, 0..1, as per cent."""
-    axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
 
 
 def _dots(
@@ -316,46 +251,10 @@ def risk_against_coverage(report: EvaluationReport) -> bytes:
     return png(figure)
 
 
-_OURS = "this version"
-
-
 def sensitivities(ours: EvaluationReport, other: Other | None = None) -> bytes:
     """Draw the sensitivity for each diagnosis, beside that of another version if there is one."""
-    series = [(_OURS, [each.sensitivity for each in ours.diagnoses.values()])]
+    series = [(OURS, [each.sensitivity for each in ours.diagnoses.values()])]
     if other is not None:
         others = [each.sensitivity for each in other.figures.diagnoses.values()]
         series.append((other.label, others))
     return svg(each_diagnosis(ours, series, "Sensitivity for each diagnosis (and n)"))
-
-
-def reliability_beside(ours: EvaluationReport, other: Other | None = None) -> bytes:
-    """Draw the share of right answers against the confidence, of one version or of both."""
-    figure = blank(height=5.6)
-    axes = figure.subplots()
-    axes.plot((0, 1), (0, 1), color=FAINT, linestyle="--", label="as sure as right")
-    series: Sequence[tuple[str, EvaluationReport, str, str]] = [(_OURS, ours, VERMILION, "o")]
-    if other is not None:
-        series = [*series, (other.label, other.figures, BLUE, "s")]
-    for name, report, color, marker in series:
-        after = report.calibration.after
-        # A point of few answers means little and would attract the most attention.
-        bars = [bar for bar in after.reliability if bar.n >= FEW]
-        error = after.expected_calibration_error.value or 0.0
-        axes.plot(
-            [bar.confidence or 0.0 for bar in bars],
-            [bar.accuracy or 0.0 for bar in bars],
-            color=color,
-            marker=marker,
-            linewidth=2,
-            label=f"{name}: error {error:.3f}",
-        )
-    axes.set_xlim(0, 1.02)
-    share_axis(axes.xaxis)
-    share_axis(axes.yaxis)
-    axes.set_ylim(0, 1.02)
-    axes.set_xlabel("confidence: probability of the answer", fontsize=SMALL, color=INK)
-    axes.set_ylabel("share of right answers", fontsize=SMALL, color=INK)
-    plain(axes)
-    title(axes, f"Calibration (points of {FEW} answers or more)")
-    legend(figure, columns=2)
-    return svg(figure)

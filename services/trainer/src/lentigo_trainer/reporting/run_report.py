@@ -9,6 +9,7 @@ from rich.table import Table
 
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.reporting import plots
+from lentigo_trainer.reporting.reliability import OF_MALIGNANCY, malignancy_of, reliability
 from lentigo_trainer.reporting.text import class_rows, reasons, rows_with_rest
 from lentigo_trainer.system.storage import write_whole
 from lentigo_trainer.training.work_folder import EpochMetrics
@@ -17,7 +18,9 @@ METRICS_NAME: Final = "metrics.json"
 
 
 def write_report(folder: Path, result: Evaluation, epochs: Sequence[EpochMetrics] = ()) -> None:
-    """Write `metrics.json`, `confusion.png`, `reliability.png` and, with epochs, `curves.png`.
+    """Write `metrics.json` and the plots.
+
+    These are `confusion.png`, `reliability.png`, `malignancy.png` and, with epochs, `curves.png`.
 
     Args:
         folder: where to write; made if missing, files of an earlier report are replaced.
@@ -30,8 +33,10 @@ def write_report(folder: Path, result: Evaluation, epochs: Sequence[EpochMetrics
     write_metrics(folder / METRICS_NAME, result)
     files = {
         "confusion.png": plots.confusion(result),
-        "reliability.png": plots.reliability(result),
+        "reliability.png": reliability(result),
     }
+    if result.malignant_calibration_error is not None:
+        files["malignancy.png"] = reliability(malignancy_of(result), OF_MALIGNANCY)
     baseline = result.majority_baseline.value
     if epochs and baseline is not None:
         files["curves.png"] = plots.curves(epochs, baseline, result.majority)

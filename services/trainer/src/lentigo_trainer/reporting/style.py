@@ -14,6 +14,7 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import PercentFormatter
 
 WIDTH: Final = 6.4
 """Inches; with `DPI` 1,024 pixels, about three times the width of a phone's screen."""
@@ -83,3 +84,8 @@ def svg(figure: Figure) -> bytes:
         figure.savefig(buffer, format="svg", facecolor=GROUND, metadata={"Date": None})
     lines = buffer.getvalue().decode().splitlines()
     return "\n".join(line.rstrip() for line in lines).encode() + b"\n"
+
+
+def share_axis(axis: Axis) -> None:
+    """Write shares, 0..1, as per cent."""
+    axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))

@@ -108,6 +108,11 @@ def sentences(report: EvaluationReport) -> Iterator[str]:
         f"{model.architecture}, trained {model.created[:10]}, asked {model.asked} "
         f"(engine {model.engine}) about {result.examples:,} images{lesions}."
     )
+    if result.decided_by == "balanced":
+        yield (
+            "A diagnosis is decided as if the seven were equally frequent; the most probable one "
+            "has rows of its own."
+        )
     yield (
         f"Figures in brackets are 95 % intervals by bootstrap over {report.intervals_over} "
         f"({result.resamples:,} resamples)."
@@ -117,6 +122,11 @@ def sentences(report: EvaluationReport) -> Iterator[str]:
         yield duplicates_text(report)
     if report.unlisted:
         yield f"{report.unlisted:,} further images without a truth were left out."
+    if model.prevalence_source == "clinic":
+        yield (
+            "The service moved the probabilities to the prevalence of a clinic, and calibration is "
+            "measured at that."
+        )
     if report.refused is not None:
         yield (
             f"Refused as unfit, and judged anyway: {share_text(report.refused)} of "
@@ -236,7 +246,9 @@ def _calibration(report: EvaluationReport) -> TextTable:
     for name, part in (("before", calibration.before), ("as answered", calibration.after)):
         if part is not None and not (same and name == "before"):
             estimates = (part.expected_calibration_error, part.brier, part.log_loss)
-            rows.append((name, *map(number_text, estimates)))
+            malignant = part.malignant_calibration_error
+            of_malignancy = "-" if malignant is None else number_text(malignant)
+            rows.append((name, *map(number_text, estimates), of_malignancy))
     title = "Calibration"
     if calibration.by_diagnosis is not None:
         title += f" ({calibration.method}, {temperatures_text(calibration.by_diagnosis)})"
@@ -244,7 +256,7 @@ def _calibration(report: EvaluationReport) -> TextTable:
         title += f" ({calibration.method}, {calibration.temperature:.3f})"
     return TextTable(
         title,
-        ("Probabilities", "ECE", "Brier, 0 to 2", "Log loss, nats"),
+        ("Probabilities", "ECE", "Brier, 0 to 2", "Log loss, nats", "ECE of malignancy"),
         tuple(rows),
         join_notes([calibration.reason] if calibration.reason else []),
     )
@@ -273,7 +285,7 @@ def _referral(referral: Referral) -> TextTable:
     ]
     title = f"Referral from a probability of malignancy of {threshold_text(referral.malignancy)}"
     if referral.abstention is not None:
-        title += f", no reliance below {threshold_text(referral.abstention)} for the answer"
+        title += f", no reliance below {threshold_text(referral.abstention)} for the highest one"
     known = [(name, estimate) for name, estimate in named if estimate is not None]
     return TextTable(
         title,

@@ -86,12 +86,44 @@ def overall_rows(result: Evaluation) -> list[Row]:
     ]
 
 
+def probable_rows(result: Evaluation) -> list[Row]:
+    """Return the metrics of the most probable diagnosis, however the diagnosis was decided."""
+    metrics = result.most_probable or result
+    shares = (
+        ("accuracy", metrics.accuracy, share_text(result.majority_baseline)),
+        (
+            "balanced accuracy",
+            metrics.balanced_accuracy,
+            f"{100 / len(result.averaged_over):.1f} %",
+        ),
+        ("melanoma sensitivity", metrics.melanoma_sensitivity, _recall_of("mel", result)),
+    )
+    return [
+        (f"Most probable diagnosis: {name}", share_text(figure), f"{figure.n:,}", base)
+        for name, figure, base in shares
+    ]
+
+
+def all_rows(result: Evaluation) -> list[Row]:
+    """Return every metric of the classifier: as decided, of the most probable, of malignancy."""
+    error = result.malignant_calibration_error
+    return [
+        *overall_rows(result),
+        *([] if result.most_probable is None else probable_rows(result)),
+        *(
+            []
+            if error is None
+            else [("Calibration error of malignancy", number_text(error), f"{error.n:,}", "-")]
+        ),
+    ]
+
+
 def rows_with_rest(result: Evaluation) -> list[Row]:
-    """Return `overall_rows`, each followed by the same without known duplicates, if any."""
+    """Return `all_rows`, each followed by the same without known duplicates, if any."""
     rest = result.without_known_duplicates
     if rest is None:
-        return overall_rows(result)
-    pairs = zip(overall_rows(result), overall_rows(rest), strict=True)
+        return all_rows(result)
+    pairs = zip(all_rows(result), all_rows(rest), strict=True)
     return [
         row
         for whole, (_, value, n, baseline) in pairs

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from lentigo_contract.labels import CODES, DIAGNOSES
-from lentigo_trainer.evaluation.comparison import COMPARED, paired_differences
+from lentigo_trainer.evaluation.comparison import COMPARED, PROBABLE, paired_differences
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.subgroups import Subgroup
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.metrics.bootstrap import Estimate
+from lentigo_trainer.metrics.classification import DECIDED
 from lentigo_trainer.reporting.model_card.evidence import Other
 from lentigo_trainer.reporting.tables import overlap_text
 from lentigo_trainer.reporting.text import (
@@ -21,13 +22,14 @@ from lentigo_trainer.reporting.text import (
     change_text,
     overall_rows,
     points_text,
+    probable_rows,
     share_text,
 )
 
 CONFUSIONS: Final = 5
 """How many of the most frequent confusions are named."""
 
-_SHARES: Final = ("accuracy", "balanced_accuracy", "melanoma_sensitivity")
+_SHARES: Final = (*DECIDED, *PROBABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,9 @@ def comparison(ours: EvaluationReport, other: Other) -> Comparison:
 def _metric_rows(
     ours: Evaluation, theirs: Evaluation, differences: dict[str, Estimate] | None
 ) -> list[tuple[str, ...]]:
-    both_rows = zip(COMPARED, overall_rows(ours), overall_rows(theirs), strict=True)
+    both_rows = list(zip(COMPARED, overall_rows(ours), overall_rows(theirs), strict=True))
+    if ours.most_probable or theirs.most_probable:
+        both_rows += zip(PROBABLE, probable_rows(ours), probable_rows(theirs), strict=True)
     return [
         (name, mine, others, _difference(differences, key), n, baseline)
         for key, (name, mine, n, baseline), (_, others, _, _) in both_rows
