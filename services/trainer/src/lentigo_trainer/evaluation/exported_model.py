@@ -14,6 +14,7 @@ from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
 from lentigo_engines.base import Engine, Floats, Images, Prediction
 from lentigo_trainer.data.dataset import decode
 from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.system.native_output import held_back, quiet_tensorflow
 from lentigo_trainer.system.progress import Progress
 
 BATCH: Final = 32
@@ -32,12 +33,14 @@ def open_engine(engine: EngineName, folder: Path) -> Engine:
         DamagedVersionError: the model cannot be loaded, or has a different signature.
     """
     # A runtime takes seconds to import, and those who only read a report need none.
-    from lentigo_engines.litert import LiteRTEngine  # noqa: PLC0415
-    from lentigo_engines.savedmodel import SavedModelEngine  # noqa: PLC0415
+    with quiet_tensorflow():
+        from lentigo_engines.litert import LiteRTEngine  # noqa: PLC0415
+        from lentigo_engines.savedmodel import SavedModelEngine  # noqa: PLC0415
 
     try:
         if engine == "savedmodel":
-            return SavedModelEngine(folder)
+            with held_back():
+                return SavedModelEngine(folder)
         return LiteRTEngine(engine, folder / LITERT_FILES[engine], os.cpu_count() or 1)
     except EngineError as error:
         raise DamagedVersionError(f"{folder}: {error}") from error
