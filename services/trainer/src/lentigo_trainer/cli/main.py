@@ -19,6 +19,7 @@ from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import available_cores, require_memory
 from lentigo_trainer.cli.benchmark import benchmark
 from lentigo_trainer.cli.evaluate import evaluate
+from lentigo_trainer.cli.import_ import import_
 from lentigo_trainer.cli.model_card import card
 from lentigo_trainer.cli.options import (
     EpochsOption,
@@ -83,6 +84,9 @@ def fetch(
 
     files = fetch_ham10000(to, progress_for(), server)
     _say(f"{len(files)} files are in {to}. Next: lentigo-train run --source {to}")
+
+
+app.command("import")(import_)
 
 
 @app.command()
