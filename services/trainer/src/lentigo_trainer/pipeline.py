@@ -20,8 +20,10 @@ from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibration_on
 from lentigo_trainer.calibration.thresholds import choose_thresholds
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.extra.training_images import ExtraImages, open_extra_images
 from lentigo_trainer.data.provenance import write_training_set
 from lentigo_trainer.data.splits import TrainingRows, choose_rows
+from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
 from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
@@ -89,9 +91,10 @@ def train(
     """
     _make_reproducible(config.seed)
     folder = config.work.run(config.recipe)
+    extra = _open_extra(config, prepared)
     with locked(folder):
         rows = choose_rows(config, prepared)
-        trained = train_network(config, prepared, rows, folder, progress)
+        trained = train_network(config, prepared, rows, folder, progress, extra)
         network = trained.network
         keep_history(folder, trained.history)
         discard_candidate(folder)
@@ -103,7 +106,9 @@ def train(
 
         files = candidate_files(folder)
         geometry = export_saved_model(network, files, calibration, detector)
-        write_training_set(files, prepared, rows.used.train)
+        write_training_set(
+            files, prepared, rows.used.train, None if extra is None else extra.records
+        )
 
         validation_outputs = predict_with(
             "savedmodel", files, prepared.images[rows.whole.validation], progress
@@ -131,7 +136,9 @@ def train(
             basis.description,
         )
 
-        manifest = describe(config, prepared, rows, totals(network), evaluation, thresholds, ended)
+        manifest = describe(
+            config, prepared, rows, totals(network), evaluation, thresholds, ended, extra
+        )
         if parity is not None:
             manifest = parity.on_record(manifest)
         evidence = evaluate_candidate(
@@ -139,6 +146,21 @@ def train(
         )
         finish_candidate(folder, manifest, model_card(evidence))
     return Trained(folder, trained.history, evaluation, trained.feature_seconds)
+
+
+def _open_extra(config: TrainingConfig, prepared: Prepared) -> ExtraImages | None:
+    """Open the images of imported sets that train besides.
+
+    Raises:
+        RecipeError: the recipe cannot train with them.
+        ImportedSetError: a set cannot be used.
+    """
+    if config.extra and config.recipe.fine_tuning is None:
+        raise RecipeError(
+            "Only a recipe with a table fine_tuning can train with --extra. Choose another "
+            "--recipe, or leave --extra out."
+        )
+    return open_extra_images(config.extra, prepared)
 
 
 def _make_reproducible(seed: int) -> None:

@@ -140,6 +140,35 @@ class DatasetRecord(Record):
     digest: Sha256
 
 
+class ExtraDatasetRecord(Record):
+    """Images of other collections that it learned from besides.
+
+    Attributes:
+        name: of the imported set.
+        license: with every condition of every image.
+        licenses: how many images of the set are under each.
+        attributions: whom to credit, and for how many images of the set.
+        images: how many of them trained.
+        kept_out: images of the set that never train, to test on.
+        classes: images of each diagnosis in the set, by code; the loss of its images speaks of
+            these alone.
+        left_out: images of the collection that were not imported, by reason.
+        compared_with: what was searched for duplicates, in words.
+        digest: of the set.
+    """
+
+    name: str
+    license: str
+    licenses: dict[str, Count]
+    attributions: dict[str, Count]
+    images: Count
+    kept_out: Count
+    classes: dict[str, Count]
+    left_out: dict[str, Count]
+    compared_with: Annotated[tuple[str, ...], Field(strict=False)]
+    digest: Sha256
+
+
 class SplitRecord(Record):
     """Images that trained and images that were held back.
 
@@ -178,6 +207,7 @@ class Manifest(Record):
         created: when training ended, UTC.
         labels: diagnosis codes in the order of the output's columns.
         unlikeness: None in versions whose network does not tell.
+        extra_datasets: what it learned from besides `dataset`; None in versions that did not.
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
         recipe: the training recipe, as read.
         agreement: for each further engine, how far it agrees with the SavedModel.
@@ -199,6 +229,7 @@ class Manifest(Record):
     unlikeness: OodThreshold | None = None
     metrics: JsonObject
     dataset: DatasetRecord
+    extra_datasets: Annotated[tuple[ExtraDatasetRecord, ...] | None, Field(strict=False)] = None
     split: SplitRecord
     plan: PlanRecord
     recipe: JsonObject

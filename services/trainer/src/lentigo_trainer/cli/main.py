@@ -23,6 +23,7 @@ from lentigo_trainer.cli.import_ import import_
 from lentigo_trainer.cli.model_card import card
 from lentigo_trainer.cli.options import (
     EpochsOption,
+    ExtraOption,
     LimitOption,
     ModelsOption,
     RandomWeightsOption,
@@ -97,7 +98,7 @@ def prepare(source: SourceOption, work: WorkOption = _WORK) -> None:
 
 
 @app.command()
-def fit(
+def fit(  # noqa: PLR0913, PLR0917 - the command's options
     source: SourceOption,
     work: WorkOption = _WORK,
     weights_dir: WeightsOption = None,
@@ -106,10 +107,12 @@ def fit(
     epochs: EpochsOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 0,
+    extra: ExtraOption = None,
 ) -> None:
     """Train by a recipe and evaluate the result; a killed run resumes where it stopped."""
     weights = weights_from(weights_dir, random_weights)
-    trained = _train(source, work, weights, recipe_from(recipe, epochs), limit, seed)
+    chosen = recipe_from(recipe, epochs)
+    trained = _train(source, work, weights, chosen, limit, seed, tuple(extra or ()))
     _show(trained.evaluation)
     _say(f"Curves, confusion matrix and metrics: {trained.folder / 'report'}")
 
@@ -175,10 +178,12 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     epochs: EpochsOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 0,
+    extra: ExtraOption = None,
 ) -> None:
     """Prepare, train, evaluate and publish; resumable at every step."""
     weights = weights_from(weights_dir, random_weights)
-    trained = _train(source, work, weights, recipe_from(recipe, epochs), limit, seed)
+    chosen = recipe_from(recipe, epochs)
+    trained = _train(source, work, weights, chosen, limit, seed, tuple(extra or ()))
     _show(trained.evaluation)
     _publish(trained.folder, models)
 
@@ -221,7 +226,13 @@ def _show(evaluation: "Evaluation") -> None:
 
 
 def _train(
-    source: Path, work: Path, weights: Weights, recipe: Recipe, limit: int | None, seed: int
+    source: Path,
+    work: Path,
+    weights: Weights,
+    recipe: Recipe,
+    limit: int | None,
+    seed: int,
+    extra: tuple[Path, ...],
 ) -> "Trained":
     require_memory(NEEDED_MEMORY, "Training")
     progress = progress_for()
@@ -237,6 +248,7 @@ def _train(
         seed=seed,
         limit=limit,
         cores=available_cores(),
+        extra=extra,
     )
     return train(config, prepared, lambda: datetime.now(UTC), progress)
 

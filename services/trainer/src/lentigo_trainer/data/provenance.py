@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
+
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_trainer.data.dataset import Prepared
@@ -38,18 +40,23 @@ class TrainingSet:
     names: frozenset[str]
 
 
-def write_training_set(folder: Path, prepared: Prepared, rows: Rows) -> None:
+def write_training_set(
+    folder: Path, prepared: Prepared, rows: Rows, extra: pd.DataFrame | None = None
+) -> None:
     """Write which images a version was trained on; the same images give the same bytes.
 
     Args:
         folder: the version's files.
         prepared: the data set.
         rows: which of its images were trained on.
+        extra: records of the images of imported sets that were trained on besides.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
     table = prepared.records.iloc[rows].assign(sha256=[prepared.digests[row] for row in rows])
+    if extra is not None:
+        table = pd.concat([table[list(_COLUMNS)], extra[list(_COLUMNS)]])
     text = table.sort_values("image_id").to_csv(columns=list(_COLUMNS), index=False)
     # Without the time of writing, so that the bytes are reproducible.
     packed = gzip.compress(text.encode(), mtime=0)

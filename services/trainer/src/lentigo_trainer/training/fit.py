@@ -11,7 +11,7 @@ Both run their epochs through `loop.run_epochs`, which saves a checkpoint after 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.augmentation import AugmentedImages, augmented_images
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.extra.training_images import ExtraImages
 from lentigo_trainer.data.oversampling import Plan, originals
 from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.models.classifier import Network, build
@@ -64,6 +65,7 @@ def train_network(
     rows: TrainingRows,
     folder: Path,
     progress: Progress,
+    extra: ExtraImages | None = None,
 ) -> TrainedNetwork:
     """Build a run's network and train it, from the last finished epoch on.
 
@@ -73,6 +75,7 @@ def train_network(
         rows: which images train and validate.
         folder: the run's folder.
         progress: shows how far each step is.
+        extra: images of imported sets to train with besides; only with fine-tuning.
 
     Raises:
         WeightsError: the initial weights are unusable or unavailable.
@@ -87,13 +90,15 @@ def train_network(
     network = build(chosen, config.weights, config.seed)
     # With fine-tuning, the result depends on the initial weights of all layers.
     start = network.whole if fine_tuning else network.backbone
-    adopt(folder, identity_of(config, prepared.digest, backbone_digest(start)))
+    sets = [] if extra is None else [part.digest for part in extra.summaries]
+    adopt(folder, identity_of(config, prepared.digest, backbone_digest(start), sets))
     validation_plan = originals(rows.watched, prepared.labels)
     if network.learns_from_images:
         training, validation = (
             Examples(AugmentedImages(prepared.images, plan), plan.label)
             for plan in (rows.plan, validation_plan)
         )
+        training = replace(training, extra=extra)
     else:
         backbone = FrozenBackbone(network.backbone, config.cores, chosen.plain)
         training = _examples("train", backbone, prepared, rows.plan, folder, progress)

@@ -5,6 +5,7 @@ recipe, seed and data they come from, so that a run resumes only what is its own
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -60,13 +61,16 @@ class EpochMetrics:
         )
 
 
-def identity_of(config: TrainingConfig, dataset: str, backbone: str) -> dict[str, object]:
+def identity_of(
+    config: TrainingConfig, dataset: str, backbone: str, extra: Sequence[str] = ()
+) -> dict[str, object]:
     """Return what a run's results depend on; another identity needs another folder.
 
     Args:
         config: how to train.
         dataset: digest of the prepared images.
         backbone: digest of the layers that the run starts from, and their values.
+        extra: digests of the imported sets that it trains with.
     """
     return {
         "recipe": config.recipe.model_dump(mode="json"),
@@ -75,6 +79,8 @@ def identity_of(config: TrainingConfig, dataset: str, backbone: str) -> dict[str
         "dataset": dataset,
         # The key of older versions, so that their runs resume.
         "trunk": backbone,
+        # None without any, as in the folders of older versions, which lack the key.
+        "extra": list(extra) or None,
     }
 
 
