@@ -12,7 +12,17 @@ from lentigo_trainer.system.storage import locked
 from tests.fakes import synthetic_ham10000
 from tests.trainer.data.dataverse_stub import StoredFile, dataverse
 
-COMMANDS = ("fetch", "prepare", "fit", "evaluate", "card", "publish", "run", "benchmark")
+COMMANDS = (
+    "fetch",
+    "import",
+    "prepare",
+    "fit",
+    "evaluate",
+    "card",
+    "publish",
+    "run",
+    "benchmark",
+)
 HEAVY = (
     "tensorflow",
     "keras",

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import RESEARCH_NOTICE, index_of
-from lentigo_contract.manifest.manifest import OodThreshold, SplitRecord, Thresholds
+from lentigo_contract.manifest.manifest import (
+    ExtraDatasetRecord,
+    OodThreshold,
+    SplitRecord,
+    Thresholds,
+)
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import LabelArray
@@ -220,3 +225,28 @@ def test_a_name_with_a_bar_breaks_no_table(main: EvaluationReport) -> None:
     theirs = made_card(skill=1.0, version=2)
     text = model_card(validate_evidence(MANIFEST, main, others=[Other("a|b", theirs)]))
     assert "| Figure | This version | a\\|b | Difference |" in text
+
+
+def test_sets_that_it_learned_from_besides_are_named_with_licence_and_credit(
+    text: str, main: EvaluationReport
+) -> None:
+    extra = ExtraDatasetRecord(
+        name="clinic",
+        license="CC BY-NC-SA 4.0",
+        licenses={"CC BY-NC-SA 4.0": 1_200},
+        attributions={"A clinic": 1_000, "Another": 200},
+        images=840,
+        kept_out=360,
+        classes={"mel": 300, "nv": 900},
+        left_out={},
+        compared_with=(),
+        digest="0" * 64,
+    )
+    license_text = "CC BY-NC-SA 4.0"
+    manifest = made_manifest(version=3, license=license_text, extra_datasets=(extra,))
+    card = " ".join(model_card(validate_evidence(manifest, main)).split())
+    assert "840 images of clinic, licence CC BY-NC-SA 4.0, which knows mel, nv" in card
+    assert "360 further images of it never trained" in card
+    assert "Credit: A clinic; Another." in card
+    assert "so they are under CC BY-NC-SA 4.0" in card
+    assert "It also learned from" not in text
