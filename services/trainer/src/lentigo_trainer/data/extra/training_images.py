@@ -15,7 +15,7 @@ from lentigo_trainer.data.extra.imported_set import ImportedSet, SetSummary, ope
 from lentigo_trainer.data.ham10000 import join_names
 from lentigo_trainer.errors import ImportedSetError
 
-NEW_NAMES: Final = "Import the set again, under another --to, with"
+_AGAIN: Final = "Import the set again, under another --to, with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,12 @@ def open_extra_images(folders: Sequence[Path], prepared: Prepared) -> ExtraImage
     for part in parts:
         if not len(part.rows):
             raise ImportedSetError(f"{part.folder} has no image to train with.")
-        _require_disjoint(part, "HAM10000", prepared.records, f"{NEW_NAMES} --source.")
+        _require_disjoint(part, "HAM10000", prepared.records, f"{_AGAIN} --source.")
     for part in parts:
         for other in parts:
             if other is not part:
                 whole = open_set(other.folder).records
-                remedy = f"{NEW_NAMES} --exclude {other.folder}."
+                remedy = f"{_AGAIN} --exclude {other.folder}."
                 _require_disjoint(part, f"{other.folder}", whole, remedy)
     return ExtraImages(
         parts=parts,
