@@ -59,6 +59,15 @@ def test_a_licence_that_is_none_is_refused(collection: Path, tmp_path: Path) -> 
     assert not (tmp_path / "set").exists()
 
 
+def test_what_the_set_knows_can_be_said(collection: Path, tmp_path: Path) -> None:
+    arguments = ("--images", collection, *FREE)
+    assert imports(*arguments, "--to", tmp_path / "a", "--knows", "df, mel").exit_code == 0
+    assert open_set(tmp_path / "a").summary.knows == ("df", "mel", "nv")
+    refused = imports(*arguments, "--to", tmp_path / "b", "--knows", "mel,wart")
+    assert refused.exit_code == 2
+    assert "--knows" in refused.output
+
+
 def test_a_name_that_no_set_can_have_is_refused(collection: Path, tmp_path: Path) -> None:
     ended = imports("--images", collection, "--to", tmp_path / "My Set", *FREE)
     assert ended.exit_code == 2

@@ -1,4 +1,4 @@
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -38,23 +38,38 @@ def test_no_share_draws_no_extra_image(extra: ExtraImages) -> None:
     assert sorted(ExtraSampling.of(8, extra, none).add_to(rows, seed=1)) == rows.tolist()
 
 
-def test_every_row_knows_its_source_and_aspect(extra: ExtraImages) -> None:
+def test_every_row_knows_its_label_space_and_aspect(extra: ExtraImages) -> None:
     sampling = ExtraSampling.of(10, extra, SETTINGS)
     rows = np.array([3, 10, 10 + len(extra.labels) - 1])
-    assert sampling.sources(rows).tolist() == [0, 1, 2]
+    assert sampling.spaces(rows).tolist() == [0, 1, 2]
     assert sampling.aspects(rows) == pytest.approx([4 / 3, 64 / 48, 64 / 48])
 
 
-def test_each_set_is_adjusted_by_how_often_its_own_images_are_drawn(extra: ExtraImages) -> None:
-    shares = ExtraSampling.of(10, extra, SETTINGS)._shares_by_set()
-    assert shares.sum(axis=1) == pytest.approx([1, 1])
-    assert ((shares > 0) == extra.known).all()
+def test_a_set_with_fewer_diagnoses_is_adjusted_by_how_often_its_own_are_drawn(
+    extra: ExtraImages,
+) -> None:
+    natural = np.array([0.05, 0.1, 0.15, 0.05, 0.2, 0.4, 0.05])
+    shares = ExtraSampling.of(10, extra, SETTINGS).shares_by_space(natural)
+    assert shares[0] == pytest.approx(natural)
+    assert shares.sum(axis=1) == pytest.approx([1, 1, 1])
+    assert ((shares[1:] > 0) == extra.known).all()
     nevus, melanoma = index_of("nv"), index_of("mel")
     drawn = class_shares(extra.labels, 0.5)
-    counts = np.bincount(extra.labels[extra.sets == 0], minlength=7)
-    of_all = np.bincount(extra.labels, minlength=7)
-    expected = drawn[nevus] * counts[nevus] / of_all[nevus] / drawn[melanoma]
-    assert shares[0, nevus] / shares[0, melanoma] == pytest.approx(expected)
+    # Six of the ten nevi are in the first set, and all melanomas.
+    assert shares[1, nevus] / shares[1, melanoma] == pytest.approx(
+        drawn[nevus] * 0.6 / drawn[melanoma]
+    )
+
+
+def test_a_set_that_knows_all_seven_is_one_population_with_ham10000(extra: ExtraImages) -> None:
+    known = extra.known.copy()
+    known[1] = True
+    natural = np.full(7, 1 / 7)
+    sampling = ExtraSampling.of(10, replace(extra, known=known), SETTINGS)
+    assert sampling.spaces(10 + np.flatnonzero(extra.sets == 1)).tolist() == [0] * 6
+    shares = sampling.shares_by_space(natural)
+    assert len(shares) == 2
+    assert shares[0, index_of("bkl")] > 1 / 7 > shares[0, index_of("df")] > 0
 
 
 def test_packed_targets_hold_what_mixing_blends() -> None:
@@ -65,8 +80,7 @@ def test_packed_targets_hold_what_mixing_blends() -> None:
     assert packed[..., 7].tolist() == [[0, 1], [2, 2], [1, 0]]
 
 
-def test_images_are_read_in_the_order_that_is_asked_for(extra: ExtraImages, tmp_path: Path) -> None:
-    del tmp_path
+def test_images_are_read_in_the_order_that_is_asked_for(extra: ExtraImages) -> None:
     rows = np.array([len(extra.labels) - 1, 0, 3])
     taken = extra.take(rows)
     one_by_one = np.concatenate([extra.take(np.array([row])) for row in rows])

@@ -150,7 +150,8 @@ class ExtraDatasetRecord(Record):
         attributions: whom to credit, and for how many images of the set.
         images: how many of them trained.
         kept_out: images of the set that never train, to test on.
-        classes: images of each diagnosis in the set, by code; the loss of its images speaks of
+        classes: images of each diagnosis in the set, by code.
+        knows: the diagnoses that an image could have been given; the loss of its images speaks of
             these alone.
         left_out: images of the collection that were not imported, by reason.
         compared_with: what was searched for duplicates, in words.
@@ -164,6 +165,7 @@ class ExtraDatasetRecord(Record):
     images: Count
     kept_out: Count
     classes: dict[str, Count]
+    knows: Annotated[tuple[str, ...], Field(strict=False)]
     left_out: dict[str, Count]
     compared_with: Annotated[tuple[str, ...], Field(strict=False)]
     digest: Sha256

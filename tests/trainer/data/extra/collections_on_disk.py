@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lentigo_trainer.data.extra.duplicates import ExactIndex
-from lentigo_trainer.data.extra.importing import Imported, ImportOptions, import_images
+from lentigo_trainer.data.extra.importing import Imported, import_images
 from lentigo_trainer.data.extra.licenses import parse_license
+from lentigo_trainer.data.extra.set_tables import ImportOptions
 from lentigo_trainer.system.progress import LineProgress
 from tests.fakes import jpeg_bytes, lesion_image
 

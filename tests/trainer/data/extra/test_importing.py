@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from lentigo_contract.imaging.read import read_image
+from lentigo_contract.labels import CODES
 from lentigo_trainer.data.extra.archives import ImageFile
 from lentigo_trainer.data.extra.decoding import index_images
 from lentigo_trainer.data.extra.duplicates import ExactIndex
@@ -98,6 +99,18 @@ def test_the_parts_of_a_set_share_no_group(tmp_path: Path) -> None:
     assert len(kept_out.rows)
     assert not set(training.records["lesion_id"]) & set(kept_out.records["lesion_id"])
     assert len(training.labels) == len(training.rows) == len(training.aspects)
+
+
+def test_the_archives_hierarchy_knows_all_seven_and_a_plain_table_what_it_has(
+    tmp_path: Path,
+) -> None:
+    folder = write_images(tmp_path / "in", "a")
+    write_table(folder / "m.csv", ("isic_id", "diagnosis_3"), ("a", "Dermatofibroma"))
+    assert imported(tmp_path / "archive", folder).summary.knows == CODES
+    write_table(folder / "m.csv", ("image", "label"), ("a", "df"))
+    assert imported(tmp_path / "plain", folder).summary.knows == ("df",)
+    write_table(folder / "m.csv", ("image", "MEL", "NV", "AK", "UNK"), ("a", "0", "1", "0", "0"))
+    assert imported(tmp_path / "challenge", folder).summary.knows == ("akiec", "mel", "nv")
 
 
 # Bad input: what is wrong is left out in one line, and the rest is imported.

@@ -1,16 +1,22 @@
 import csv
 import io
+from collections.abc import Iterable
 
 import pytest
 
+from lentigo_contract.labels import CODES
 from lentigo_trainer.data.extra.archives import TableFile
-from lentigo_trainer.data.extra.metadata import read_rows
+from lentigo_trainer.data.extra.metadata import MetadataRow, read_metadata_tables
 from lentigo_trainer.errors import MetadataError
 
 
 def table(*rows: str, name: str = "metadata.csv") -> TableFile:
     data = "\n".join(rows).encode("utf-8-sig")
     return TableFile(name, lambda: data)
+
+
+def read_rows(tables: Iterable[TableFile]) -> tuple[MetadataRow, ...]:
+    return read_metadata_tables(tables).rows
 
 
 def row_of(header: str, **values: str) -> str:
@@ -90,3 +96,12 @@ def test_a_table_of_another_form_is_named() -> None:
 def test_a_table_that_cannot_be_read_is_named(data: bytes) -> None:
     with pytest.raises(MetadataError, match=r"m\.csv"):
         read_rows([TableFile("m.csv", lambda: data)])
+
+
+def test_the_form_tells_which_diagnoses_an_image_could_have_been_given() -> None:
+    archive = table("isic_id,diagnosis_3", "a,Dermatofibroma")
+    challenge = table("image,MEL,NV,UNK", "b,1,0,0")
+    plain = table("image,label", "c,mel")
+    assert read_metadata_tables([archive]).knows == frozenset(CODES)
+    assert read_metadata_tables([challenge]).knows == frozenset({"MEL", "NV", "UNK"})
+    assert read_metadata_tables([archive, plain]).knows is None

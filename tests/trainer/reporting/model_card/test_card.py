@@ -238,6 +238,7 @@ def test_sets_that_it_learned_from_besides_are_named_with_licence_and_credit(
         images=840,
         kept_out=360,
         classes={"mel": 300, "nv": 900},
+        knows=("mel", "nv"),
         left_out={},
         compared_with=(),
         digest="0" * 64,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lentigo_contract.labels import CODES
 from lentigo_contract.system.resources import available_cores
 from lentigo_trainer.errors import LicenseError
 from lentigo_trainer.system.progress import Progress, progress_for
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from lentigo_trainer.data.extra.imported_set import SetSummary
 
 
-def import_(
+def import_(  # noqa: PLR0913, PLR0917 - the command's options
     images: Annotated[
         list[Path],
         typer.Option(
@@ -42,6 +43,14 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    knows: Annotated[
+        str | None,
+        typer.Option(
+            help="Diagnoses that an image could have been given, such as mel,nv,bkl, or all. The "
+            "loss of its images speaks of these alone.",
+            show_default="those of the table's form, or those that occur",
+        ),
+    ] = None,
     source: Annotated[
         Path | None,
         typer.Option(help="Folder with HAM10000, to leave out its duplicates.", show_default=False),
@@ -66,11 +75,9 @@ def import_(
     """Import images of other collections into a set beside HAM10000, to test on and train with."""
     from lentigo_trainer.data.extra.duplicates import ExactIndex  # noqa: PLC0415 - see cli
     from lentigo_trainer.data.extra.imported_set import SET_NAME  # noqa: PLC0415 - see cli
-    from lentigo_trainer.data.extra.importing import (  # noqa: PLC0415 - pandas takes a second
-        ImportOptions,
-        import_images,
-    )
+    from lentigo_trainer.data.extra.importing import import_images  # noqa: PLC0415 - see cli
     from lentigo_trainer.data.extra.licenses import parse_license  # noqa: PLC0415 - see cli
+    from lentigo_trainer.data.extra.set_tables import ImportOptions  # noqa: PLC0415 - see cli
 
     called = name or to.resolve().name.lower()
     if not SET_NAME.fullmatch(called):
@@ -92,10 +99,20 @@ def import_(
         license=default,
         workers=available_cores(),
         kept_out_share=keep_out,
+        knows=_codes(knows),
     )
     imported = import_images(options, to, known, compared_with, progress)
     for line in _told(imported.summary, to):
         typer.echo(line)
+
+
+def _codes(text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    codes = CODES if text == "all" else tuple(text.replace(" ", "").split(","))
+    if set(codes) <= set(CODES):
+        return codes
+    raise typer.BadParameter(f"--knows takes all, or some of {', '.join(CODES)} with commas.")
 
 
 def _index_known(

@@ -101,6 +101,7 @@ def _extra_dataset(part: ImportedSet) -> ExtraDatasetRecord:
         images=len(part.rows),
         kept_out=found.images - len(part.rows),
         classes=found.classes,
+        knows=found.knows,
         left_out=found.left_out,
         compared_with=found.compared_with,
         digest=found.digest,

@@ -6,11 +6,12 @@ of its images then speaks of those alone (a softmax over the known ones), becaus
 the others.
 
 A target is packed, so that it stays one array: [n, 2, 8] for n images, each blended of two. The
-first seven numbers are the weight of the image at its diagnosis, the last is where it comes from: 0
-for HAM10000, 1 and above for the sets.
+first seven numbers are the weight of the image at its diagnosis, the last is its label space: 0 for
+all seven, as for HAM10000, 1 and above for the others.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,8 @@ from lentigo_trainer.training.loop import FeatureRows
 from lentigo_trainer.training.losses import Loss, masked_cross_entropy
 
 Rows = npt.NDArray[np.int64]
+
+_LEAST: Final = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,11 @@ class ExtraSampling:
         more = epoch_rows(self.extra.labels, self.shares, count, seed) + self.first
         return np.random.default_rng(seed + 1).permutation(np.concatenate([drawn, more]))
 
-    def sources(self, rows: Rows) -> npt.NDArray[np.int64]:
-        """Return where each row comes from: 0 for HAM10000, 1 and above for the sets."""
+    def spaces(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """Return the label space of each row: 0 for all seven, 1 and above for the others."""
         found = np.zeros(len(rows), np.int64)
         more = rows >= self.first
-        found[more] = self.extra.sets[rows[more] - self.first] + 1
+        found[more] = self._space_of_set()[self.extra.sets[rows[more] - self.first]]
         return found
 
     def aspects(self, rows: Rows) -> npt.NDArray[np.float32]:
@@ -81,22 +84,40 @@ class ExtraSampling:
             shares: share of each class among the drawn images of HAM10000, [7].
             settings: the recipe's.
         """
-        everything = np.ones((1, len(CODES)), bool)
+        drawn = self.shares_by_space(shares)
+        known = drawn > 0
+        known[0] = True
         return masked_cross_entropy(
-            np.stack([shares, *self._shares_by_set()]),
-            np.concatenate([everything, self.extra.known]),
-            settings.logit_adjustment,
-            settings.label_smoothing,
+            drawn, known, settings.logit_adjustment, settings.label_smoothing
         )
 
-    def _shares_by_set(self) -> Shares:
-        """Return the share of each class among the drawn images of each set: [s, 7]."""
+    def shares_by_space(self, shares: Shares) -> Shares:
+        """Return the share of each class among all drawn images of each label space: [k, 7].
+
+        Sets that know all seven diagnoses are drawn into one population with HAM10000, so a set of
+        dermatofibromas alone teaches what one is. A class that nobody drew in a smaller space is
+        masked there like those that it does not know.
+
+        Args:
+            shares: share of each class among the drawn images of HAM10000, [7].
+        """
         classes, sets = len(CODES), len(self.extra.parts)
         cells = self.extra.sets * classes + self.extra.labels
         counts = np.bincount(cells, minlength=sets * classes).reshape(sets, classes)
-        weights = counts * self.shares / np.maximum(counts.sum(axis=0), 1)
-        by_set: Shares = weights / weights.sum(axis=1, keepdims=True)
-        return by_set
+        of_sets = self.share * counts * self.shares / np.maximum(counts.sum(axis=0), 1)
+        spaces = self._space_of_set()
+        drawn = np.zeros((int(spaces.max()) + 1, classes))
+        drawn[0] = (1 - self.share) * shares
+        np.add.at(drawn, spaces, of_sets)
+        by_space: Shares = drawn / np.maximum(drawn.sum(axis=1, keepdims=True), _LEAST)
+        return by_space
+
+    def _space_of_set(self) -> npt.NDArray[np.int64]:
+        """Number the label spaces: 0 for all seven, the others in the order of the sets."""
+        numbers = {(True,) * len(CODES): 0}
+        return np.array(
+            [numbers.setdefault(tuple(known.tolist()), len(numbers)) for known in self.extra.known]
+        )
 
 
 class JoinedRows:
@@ -118,19 +139,19 @@ class JoinedRows:
         return back
 
 
-def packed_targets(labels: tf.Tensor, sources: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+def packed_targets(labels: tf.Tensor, spaces: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Pack the targets of a batch that `random_augmentation.mix` blends with itself.
 
     Args:
         labels: class numbers, int64 [n].
-        sources: where each image comes from, int64 [n].
+        spaces: label space of each image, int64 [n].
         weights: share of each image that is kept, float32 [n].
 
     Returns:
         float32 [n, 2, 8].
     """
     rows = tf.one_hot(labels, len(CODES))
-    places = tf.cast(sources, tf.float32)[:, None]
+    places = tf.cast(spaces, tf.float32)[:, None]
     kept, given = weights[:, None], 1 - weights[:, None]
     own = tf.concat([rows * kept, places], 1)
     other = tf.concat([tf.reverse(rows, [0]) * given, tf.reverse(places, [0])], 1)

@@ -294,7 +294,7 @@ def _batches(
     def read(
         rows: tf.Tensor,
         labels: tf.Tensor,
-        sources: tf.Tensor,
+        spaces: tf.Tensor,
         weights: tf.Tensor,
         *columns: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -302,12 +302,12 @@ def _batches(
         images.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
         varied = augment(images, DrawnAugmentations(*columns), side)
         blended, targets = mix(varied, tf.one_hot(labels, len(CODES)), weights)
-        return blended, packed_targets(labels, sources, weights) if extra else targets
+        return blended, packed_targets(labels, spaces, weights) if extra else targets
 
     columns = (
         drawn,
         labels[drawn],
-        extra.sources(drawn) if extra else np.zeros(len(drawn), np.int64),
+        extra.spaces(drawn) if extra else np.zeros(len(drawn), np.int64),
         weights,
         augmentations.maps,
         augmentations.colours,

@@ -47,14 +47,14 @@ def adjusted_cross_entropy(shares: Shares, strength: float, smoothing: float) ->
 def masked_cross_entropy(
     shares: Shares, known: npt.NDArray[np.bool_], strength: float, smoothing: float
 ) -> Loss:
-    """Return the loss of images from k sources, each of which may know only some of the classes.
+    """Return the loss of images in k label spaces, each of some of the classes.
 
-    The loss of an image speaks of the classes that its source knows: softmax and smoothing are over
-    those, and the adjustment is by how often the source's images of each class are drawn.
+    The loss of an image speaks of the classes of its space: softmax and smoothing are over those,
+    and the adjustment is by how often the space's images of each class are drawn.
 
     Args:
-        shares: share of each class among a source's drawn images, [k, 7].
-        known: which classes each source knows, [k, 7].
+        shares: share of each class among a space's drawn images, [k, 7].
+        known: which classes each space has, [k, 7].
         strength: of the adjustment; 0 for plain cross-entropy.
         smoothing: share of a label that is spread evenly over the known classes.
 
@@ -66,10 +66,10 @@ def masked_cross_entropy(
     spread = (known / known.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def loss(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
-        labels, source = targets[..., :-1], ops.cast(targets[..., -1], "int32")
+        labels, space = targets[..., :-1], ops.cast(targets[..., -1], "int32")
         weights = ops.sum(labels, axis=-1, keepdims=True)
-        smoothed = labels * (1 - smoothing) + smoothing * weights * ops.take(spread, source, axis=0)
-        adjusted = logits[:, None] + ops.take(adjustment, source, axis=0)
+        smoothed = labels * (1 - smoothing) + smoothing * weights * ops.take(spread, space, axis=0)
+        adjusted = logits[:, None] + ops.take(adjustment, space, axis=0)
         likelihood = ops.log_softmax(adjusted, axis=-1)
         return -ops.mean(ops.sum(smoothed * likelihood, axis=(1, 2)))
 

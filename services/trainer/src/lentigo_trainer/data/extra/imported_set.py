@@ -65,7 +65,9 @@ class SetSummary(BaseModel):
         decoder: what decoded `images.u8`; see `dataset.DECODER`.
         images: how many.
         groups: how many groups they form.
-        classes: images of each diagnosis that the set knows, by code.
+        classes: images of each diagnosis, by code.
+        knows: the diagnoses that an image could have been given, in label order. Nobody looked for
+            the others, so the loss of these images must not speak of them.
         kept_out_share: share of the groups that never train.
         license: with every condition of every image.
         licenses: how many images are under each.
@@ -83,6 +85,7 @@ class SetSummary(BaseModel):
     images: Annotated[int, Field(ge=1)]
     groups: int
     classes: dict[str, int]
+    knows: tuple[str, ...]
     kept_out_share: Annotated[float, Field(ge=0, lt=1)]
     license: str
     licenses: dict[str, int]
@@ -118,7 +121,7 @@ class ImportedSet:
     @property
     def known(self) -> npt.NDArray[np.bool_]:
         """Which of the seven diagnoses the set knows, [7]."""
-        return np.array([code in self.summary.classes for code in CODES])
+        return np.array([code in self.summary.knows for code in CODES])
 
     @property
     def aspects(self) -> npt.NDArray[np.float32]:

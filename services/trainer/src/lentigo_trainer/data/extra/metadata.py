@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from lentigo_contract.labels import CODES
 from lentigo_trainer.data.extra.archives import TableFile
 from lentigo_trainer.errors import MetadataError
 
@@ -46,6 +47,10 @@ _NAMES: Final = {
     "site": ("anatom_site_general", "localization", "site"),
     "confirmation": ("diagnosis_confirm_type", "dx_type"),
 }
+
+
+Read = tuple[str, tuple[str, ...]]
+"""Name of the image, and the words of its diagnosis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,21 @@ class MetadataRow:
     confirmation: str = ""
 
 
-def read_rows(tables: Iterable[TableFile]) -> tuple[MetadataRow, ...]:
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What tables say together.
+
+    Attributes:
+        rows: one or more for each image.
+        knows: the words of all diagnoses that an image could have been given; None where the tables
+            do not tell. The ISIC Archive's hierarchy has a word for every diagnosis.
+    """
+
+    rows: tuple[MetadataRow, ...]
+    knows: frozenset[str] | None
+
+
+def read_metadata_tables(tables: Iterable[TableFile]) -> Metadata:
     """Read tables of any of these forms; a table without diagnoses completes the others' rows.
 
     Raises:
@@ -94,11 +113,13 @@ def read_rows(tables: Iterable[TableFile]) -> tuple[MetadataRow, ...]:
     rows: list[MetadataRow] = []
     beside: dict[str, MetadataRow] = {}
     unknown: list[str] = []
+    spaces: list[frozenset[str] | None] = []
     for table in tables:
         header, values = _read(table)
         read = _reader_of(header)
         if read is not None:
             rows += [_row(each, *read(each)) for each in values]
+            spaces.append(_label_space(read, header))
         elif "image" in header:
             beside |= {each["image"]: _row(each, each["image"], ()) for each in values}
         else:
@@ -108,7 +129,20 @@ def read_rows(tables: Iterable[TableFile]) -> tuple[MetadataRow, ...]:
         raise MetadataError(
             f"There is no table of diagnoses{found}. Give --metadata a CSV with {_FORMS}."
         )
-    return tuple(_completed(row, beside.get(row.image)) for row in rows)
+    # An image may come from any of the tables, so the set knows what all of them know.
+    told = [space for space in spaces if space is not None]
+    return Metadata(
+        rows=tuple(_completed(row, beside.get(row.image)) for row in rows),
+        knows=frozenset.intersection(*told) if len(told) == len(spaces) else None,
+    )
+
+
+def _label_space(
+    read: Callable[[Mapping[str, str]], Read], header: Sequence[str]
+) -> frozenset[str] | None:
+    if read is _archive:
+        return frozenset(CODES)
+    return frozenset(header) & frozenset(_CHALLENGE) if read is _challenge else None
 
 
 def _read(table: TableFile) -> tuple[Sequence[str], list[dict[str, str]]]:
@@ -126,10 +160,6 @@ def _read(table: TableFile) -> tuple[Sequence[str], list[dict[str, str]]]:
     if len(set(header)) < len(header):
         raise MetadataError(f"{table.name} has a column twice: {', '.join(header)}.")
     return header, rows
-
-
-Read = tuple[str, tuple[str, ...]]
-"""Name of the image, and the words of its diagnosis."""
 
 
 def _archive(row: Mapping[str, str]) -> Read:
