@@ -63,7 +63,7 @@ def masked_cross_entropy(
         the mean loss, in nats.
     """
     adjustment = np.where(known, _logarithms(shares, strength), _IMPOSSIBLE).astype(np.float32)
-    spread = (known / known.sum(axis=1, keepdims=True)).astype(np.float32)
+    spread = (known / np.maximum(known.sum(axis=1, keepdims=True), 1)).astype(np.float32)
 
     def loss(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
         labels, space = targets[..., :-1], ops.cast(targets[..., -1], "int32")

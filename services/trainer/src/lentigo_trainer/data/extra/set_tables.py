@@ -145,7 +145,8 @@ def write_tables(
 
 def _codes(words: Collection[str], present: Iterable[str]) -> tuple[str, ...]:
     """Return the codes that words stand for, and those that images have, in label order."""
-    meanings = [meaning_of([word], diagnosis_table()) for word in words]
+    table = diagnosis_table()
+    meanings = [meaning_of([word], table) for word in words]
     found = {meaning.code for meaning in meanings if meaning} | set(present)
     return tuple(code for code in CODES if code in found)
 
