@@ -1,6 +1,7 @@
 import csv
 import io
 from collections.abc import Iterable
+from zipfile import BadZipFile
 
 import pytest
 
@@ -105,3 +106,11 @@ def test_the_form_tells_which_diagnoses_an_image_could_have_been_given() -> None
     assert read_metadata_tables([archive]).knows == frozenset(CODES)
     assert read_metadata_tables([challenge]).knows == frozenset({"MEL", "NV", "UNK"})
     assert read_metadata_tables([archive, plain]).knows is None
+
+
+def test_a_table_in_a_damaged_archive_is_named() -> None:
+    def read() -> bytes:
+        raise BadZipFile("Bad CRC-32")
+
+    with pytest.raises(MetadataError, match=r"m\.csv cannot be read"):
+        read_metadata_tables([TableFile("m.csv", read)])

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lentigo_contract.labels import CODES
+from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.extra.archives import TableFile
 from lentigo_trainer.errors import MetadataError
 
@@ -155,7 +156,7 @@ def _read(table: TableFile) -> tuple[Sequence[str], list[dict[str, str]]]:
             {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
             for row in lines
         ]
-    except (ValueError, csv.Error, OSError, RuntimeError) as error:
+    except (ValueError, csv.Error, *UNREADABLE) as error:
         raise MetadataError(f"{table.name} cannot be read as a CSV: {error}.") from error
     if len(set(header)) < len(header):
         raise MetadataError(f"{table.name} has a column twice: {', '.join(header)}.")
