@@ -21,6 +21,8 @@ from lentigo_contract.manifest.engines import LITERT_FILES
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine, Images, Prediction
+from lentigo_inference.serving.decision import DecisionPolicy
+from lentigo_inference.serving.model_slot import LoadedModel
 from tests.fakes import made_agreement, made_manifest
 
 QualityIssue = Literal["none", "nan", "classes", "sum", "signature", "input", "untold"]
@@ -89,6 +91,11 @@ def load_plain(stored: StoredVersion) -> Engine:
     """Load what `publish_plain` published."""
     seed = int((stored.path / _SEED_FILE).read_text())
     return PlainEngine(seed, unlikeness=stored.manifest.unlikeness is not None)
+
+
+def loaded(stored: StoredVersion, engine: Engine) -> LoadedModel:
+    """Give a version that decides by the default settings."""
+    return LoadedModel(stored, engine, DecisionPolicy().rule_for(stored.manifest))
 
 
 class SavedModels:

@@ -60,7 +60,7 @@ def test_temperature_and_threshold_come_from_the_tuning_part_and_say_so(
     manifest: Manifest, config: TrainingConfig, prepared: Prepared
 ) -> None:
     tuning = choose_rows(config, prepared).tuning
-    assert manifest.calibration.method == "temperature by diagnosis"
+    assert manifest.calibration.method == "bias-corrected temperature"
     assert f"{TUNING_SET} (n = {len(tuning)})" in manifest.calibration.note
     assert TUNING_SET in manifest.thresholds.source
     assert TUNING_SET in manifest.thresholds.abstention_source

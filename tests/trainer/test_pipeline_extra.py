@@ -11,7 +11,7 @@ from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.extra.imported_set import open_set
 from lentigo_trainer.data.ham10000 import find_source
-from lentigo_trainer.errors import LeakageError, RecipeError
+from lentigo_trainer.errors import LeakageError
 from lentigo_trainer.evaluation.evaluate import EvaluationOptions, evaluate_version
 from lentigo_trainer.evaluation.external_test import open_external_set
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest, publish_candidate
@@ -75,13 +75,3 @@ def test_the_part_that_trained_is_refused_and_the_part_kept_out_is_measured(
         report = evaluate_version(version, images, options)
     assert report.overlap.startswith("none: ")
     assert report.external is not None
-
-
-def test_a_recipe_without_fine_tuning_is_refused(
-    prepared: Prepared, extra: Path, tmp_path: Path
-) -> None:
-    config = TrainingConfig(
-        WorkFolder(tmp_path), Recipe(), "random", 0, None, cores=1, extra=(extra,)
-    )
-    with pytest.raises(RecipeError, match="--extra"):
-        train(config, prepared, now, SILENT)

@@ -49,6 +49,10 @@ class Prediction:
         both = (self.probabilities, self.activation_map)
         return both if self.unlikeness is None else (*both, self.unlikeness)
 
+    def take(self, images: npt.NDArray[np.intp]) -> "Prediction":
+        """Return the outputs for some of the images, by their numbers."""
+        return type(self)(*(tensor[images] for tensor in self.tensors))
+
     @classmethod
     def concatenate(cls, parts: Sequence[Self]) -> Self:
         """Join the predictions of one version for successive batches, at least one."""

@@ -151,6 +151,58 @@ def test_another_input_is_incompatible(change: Document) -> None:
         read(document(input=document()["input"] | change))
 
 
+SHARES = dict(zip(CODES, (0.03, 0.05, 0.11, 0.01, 0.11, 0.67, 0.02), strict=True))
+
+
+def test_a_version_may_declare_its_prevalence_and_calibrate_malignancy() -> None:
+    changed = document(
+        prevalence=dict(reversed(SHARES.items())),
+        malignancy_calibration={"slope": 0.8, "intercept": -0.4, "source": "made up"},
+    )
+    manifest = read(changed)
+    assert manifest.prevalence is not None
+    assert list(manifest.prevalence.items()) == list(SHARES.items())
+    assert Manifest.from_json(manifest.to_json().encode()) == manifest
+
+
+def test_older_manifests_declare_neither() -> None:
+    changed = document()
+    del changed["prevalence"], changed["malignancy_calibration"]
+    manifest = read(changed)
+    assert (manifest.prevalence, manifest.malignancy_calibration) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("shares", "why"),
+    [
+        ({**SHARES, "nv": 0.77}, "sum to 1.1, and must sum to 1"),
+        ({**SHARES, "nv": 0.67001}, "must sum to 1"),
+        ({**SHARES, "nv": 0.7, "df": -0.02}, "share of df is -0.02"),
+        ({**SHARES, "nv": 0.68, "df": 0.0}, "share of df is 0"),
+        ({code: SHARES[code] for code in CODES[:6]}, "no share of vasc"),
+        ({**SHARES, "scc": 0.0}, "scc: not a diagnosis"),
+        ({**SHARES, "nv": "0.67"}, "valid number"),
+        ({**SHARES, "nv": True}, "valid number"),
+        ({**SHARES, "nv": math.nan}, "finite number"),
+        ({**SHARES, "nv": math.inf}, "finite number"),
+        ({}, "no share of akiec"),
+        ([0.1] * 7, "dictionary"),
+    ],
+)
+def test_a_prevalence_is_seven_positive_shares_that_sum_to_one(shares: object, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        made_manifest(prevalence=shares)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"slope": 0.0}, {"slope": -1.0}, {"intercept": math.inf}, {"slope": "1"}], ids=str
+)
+def test_a_calibration_of_malignancy_keeps_the_order_of_images(changes: Document) -> None:
+    values = {"slope": 1.0, "intercept": 0.0, "source": "made up", **changes}
+    with pytest.raises(ValidationError):
+        made_manifest(malignancy_calibration=values)
+
+
 def without(name: str) -> Document:
     changed = document()
     del changed[name]

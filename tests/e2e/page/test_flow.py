@@ -58,11 +58,11 @@ def test_the_metrics_of_the_model_stand_beside_the_result(
 @pytest.mark.parametrize(
     ("probability", "threshold", "told"),
     [
-        (0.25, 0.1, "add up to 25%. This model advises referral from 10%."),
-        (0.25, 0.0001, "add up to 25%. This model advises referral from 0.01%."),
-        (0.00101, 0.00102, "add up to 0.101%. This model advises referral from 0.102%."),
-        (0.00002, 0.001, "add up to <.0.1%. This model advises referral from 0.1%."),
-        (1.0, 0.001, "add up to >.99.9%. This model advises referral from 0.1%."),
+        (0.25, 0.1, "malignant is 25%. This model advises referral from 10%."),
+        (0.25, 0.0001, "malignant is 25%. This model advises referral from 0.01%."),
+        (0.00101, 0.00102, "malignant is 0.101%. This model advises referral from 0.102%."),
+        (0.00002, 0.001, "malignant is <.0.1%. This model advises referral from 0.1%."),
+        (1.0, 0.001, "malignant is >.99.9%. This model advises referral from 0.1%."),
     ],
 )
 def test_a_probability_and_its_threshold_never_read_the_same(

@@ -53,7 +53,13 @@ async def test_the_answer_has_exactly_the_documented_members(
         "unlikeness": None,
         "unlikeness_limit": None,
     }
-    assert set(answer["diagnosis"]) == {"code", "name", "probability", "confident"}
+    assert set(answer["diagnosis"]) == {
+        "code",
+        "name",
+        "probability",
+        "decided_by",
+        "confident",
+    }
     assert all(
         set(entry) == {"code", "name", "probability", "malignant"}
         for entry in answer["probabilities"]

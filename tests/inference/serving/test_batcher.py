@@ -14,7 +14,7 @@ from lentigo_inference.errors import DeadlineExceededError, ServiceBusyError
 from lentigo_inference.observability.records import BatchRecord
 from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
 from lentigo_inference.serving.model_slot import LoadedModel
-from tests.models import PlainEngine, expected, publish_plain
+from tests.models import PlainEngine, expected, loaded, publish_plain
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +89,7 @@ def make_bench(store: ModelStore) -> MakeBench:
             observe=records.append,
             clock=clock,
         )
-        model = LoadedModel(publish_plain(store, 1), PlainEngine(1))
+        model = loaded(publish_plain(store, 1), PlainEngine(1))
         return Bench(engine, clock, batcher, model, records)
 
     return make
@@ -314,7 +314,7 @@ async def test_cancelled_failed_and_good_images_of_a_batch_are_independent(
 
 async def test_a_batch_never_mixes_models(make_bench: MakeBench, store: ModelStore) -> None:
     bench = await make_bench()
-    newer = LoadedModel(publish_plain(store, 2), PlainEngine(2))
+    newer = loaded(publish_plain(store, 2), PlainEngine(2))
     first = await bench.occupy()
     asked = [bench.ask(shade, model=newer if shade % 2 else None) for shade in (1, 2, 3, 4)]
     await queued(bench, 4)

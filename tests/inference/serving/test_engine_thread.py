@@ -8,8 +8,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.base import Images, Prediction
 from lentigo_inference.engines.in_turn import EngineInTurn
 from lentigo_inference.serving.engine_thread import EngineThread
-from lentigo_inference.serving.model_slot import LoadedModel
-from tests.models import PlainEngine, expected, publish_plain
+from tests.models import PlainEngine, expected, loaded, publish_plain
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
 
@@ -50,5 +49,5 @@ def test_after_closing_nothing_runs_and_retired_models_are_still_closed(
     engine = PlainEngine(1)
     with pytest.raises(EngineError, match="being stopped"):
         EngineInTurn(engine, engine_thread.in_turn).predict(IMAGES)
-    engine_thread.retire(LoadedModel(publish_plain(store, 1), engine))
+    engine_thread.retire(loaded(publish_plain(store, 1), engine))
     assert engine.closed

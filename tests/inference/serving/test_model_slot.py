@@ -6,7 +6,7 @@ import pytest
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.errors import NotReadyError
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
-from tests.models import PlainEngine, publish_plain
+from tests.models import PlainEngine, loaded, publish_plain
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def slot(retired: list[LoadedModel]) -> ModelSlot:
 
 @pytest.fixture
 def models(store: ModelStore) -> list[LoadedModel]:
-    return [LoadedModel(publish_plain(store, seed), PlainEngine(seed)) for seed in (1, 2, 3)]
+    return [loaded(publish_plain(store, seed), PlainEngine(seed)) for seed in (1, 2, 3)]
 
 
 def test_an_empty_slot_says_why(slot: ModelSlot) -> None:

@@ -1,4 +1,4 @@
-"""What a process apart may do instead of training."""
+"""Functions that a new process may run instead of training."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from lentigo_trainer.benchmark.job import Job
 from lentigo_trainer.benchmark.records import BenchmarkResult
 from lentigo_trainer.errors import WeightsUnavailableError
 from lentigo_trainer.system.progress import Progress
-from tests.trainer.benchmark.made_up import made_config, made_measured
+from tests.trainer.benchmark.made_up import made_config, made_result
 
 
 def made_job(work: Path) -> Job:
@@ -19,32 +19,32 @@ def made_job(work: Path) -> Job:
 
 
 def finish(job: Job, _progress: Progress) -> BenchmarkResult:
-    return made_measured(images=os.getpid(), recipe={"name": job.config.recipe.architecture})
+    return made_result(images=os.getpid(), recipe={"name": job.config.recipe.architecture})
 
 
-def find_the_disk_full(_job: Job, _progress: Progress) -> BenchmarkResult:
+def fail_on_full_disk(_job: Job, _progress: Progress) -> BenchmarkResult:
     raise StorageError("The disk is full.")
 
 
-def find_no_weights(_job: Job, _progress: Progress) -> BenchmarkResult:
-    raise WeightsUnavailableError("There are none; put them there.")
+def fail_without_weights(_job: Job, _progress: Progress) -> BenchmarkResult:
+    raise WeightsUnavailableError("There are no weights.")
 
 
-def break_unforeseen(_job: Job, _progress: Progress) -> BenchmarkResult:
+def fail_unexpectedly(_job: Job, _progress: Progress) -> BenchmarkResult:
     raise ZeroDivisionError("by nought\nand more")
 
 
-def be_killed(_job: Job, _progress: Progress) -> BenchmarkResult:
+def kill_itself(_job: Job, _progress: Progress) -> BenchmarkResult:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
 
-def leave(_job: Job, _progress: Progress) -> BenchmarkResult:
+def exit_early(_job: Job, _progress: Progress) -> BenchmarkResult:
     os._exit(3)
 
 
-def wait_for_ever(job: Job, _progress: Progress) -> BenchmarkResult:
-    # Nobody else has this pipe open for writing, so whoever reads it sees when this process ends.
+def wait_forever(job: Job, _progress: Progress) -> BenchmarkResult:
+    # No other process has this pipe open for writing, so its reader sees when this process ends.
     with Path(job.config.work.root / "pipe").open("w") as pipe:
         pipe.write("here\n")
         pipe.flush()
@@ -53,4 +53,4 @@ def wait_for_ever(job: Job, _progress: Progress) -> BenchmarkResult:
 
 
 if __name__ == "__main__":
-    run_isolated(made_job(Path(sys.argv[1])), wait_for_ever)
+    run_isolated(made_job(Path(sys.argv[1])), wait_forever)

@@ -1,4 +1,4 @@
-"""Jobs, figures and a data set that nobody measured."""
+"""Made-up jobs, results and data set."""
 
 import functools
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ def made_evaluation(seed: int = 1) -> Evaluation:
     return evaluate(*made_up_answers(seed, n=200), seed=1, resamples=50)
 
 
-def made_measured(seed: int = 1, epochs: int = 10, **changes: object) -> BenchmarkResult:
+def made_result(seed: int = 1, epochs: int = 10, **changes: object) -> BenchmarkResult:
     history = tuple(
         EpochMetrics(
             epoch=number,
@@ -71,17 +71,17 @@ def made_measured(seed: int = 1, epochs: int = 10, **changes: object) -> Benchma
 
 
 def made_benchmark(
-    measured: dict[str, BenchmarkResult], reasons: dict[str, str] | None = None, **changes: object
+    results: dict[str, BenchmarkResult], reasons: dict[str, str] | None = None, **changes: object
 ) -> Benchmark:
-    """A benchmark in which every other architecture was left out."""
-    told = reasons or {}
+    """Return a benchmark in which every other architecture was left out."""
+    given = reasons or {}
     entries = tuple(
         Entry(
             name=name,
             title=entry.title,
             recipe_epochs=entry.epochs,
-            measured=measured.get(name),
-            reason=None if name in measured else told.get(name, "left out of this benchmark"),
+            measured=results.get(name),
+            reason=None if name in results else given.get(name, "left out of this benchmark"),
         )
         for name, entry in ARCHITECTURES.items()
     )
@@ -100,7 +100,7 @@ def made_benchmark(
 
 
 def made_prepared(per_class: int = 12) -> Prepared:
-    """Lesions of one image each, without their pixels."""
+    """Return lesions of one image each, without pixels."""
     codes = [code for code in CODES for _ in range(per_class)]
     return Prepared(
         images=np.zeros((0, 224, 224, 3), np.uint8),

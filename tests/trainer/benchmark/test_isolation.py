@@ -14,7 +14,7 @@ from tests.trainer.benchmark import deeds
 ROOT = Path(__file__).parents[3]
 
 
-def test_a_job_is_done_in_another_process(tmp_path: Path) -> None:
+def test_a_job_runs_in_another_process(tmp_path: Path) -> None:
     outcome = run_isolated(deeds.made_job(tmp_path), deeds.finish)
     assert isinstance(outcome, BenchmarkResult)
     assert outcome.images != os.getpid()
@@ -24,35 +24,35 @@ def test_a_job_is_done_in_another_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("deed", "reason", "failed"),
     [
-        (deeds.find_the_disk_full, "The disk is full.", True),
+        (deeds.fail_on_full_disk, "The disk is full.", True),
         (
-            deeds.find_no_weights,
+            deeds.fail_without_weights,
             "weights unavailable (vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5)",
             False,
         ),
-        (deeds.break_unforeseen, "ZeroDivisionError: by nought", True),
+        (deeds.fail_unexpectedly, "ZeroDivisionError: by nought", True),
     ],
 )
-def test_what_goes_wrong_over_there_is_told(
+def test_an_error_in_the_other_process_is_the_reason(
     tmp_path: Path, deed: Callable[..., Any], reason: str, failed: bool
 ) -> None:
     assert run_isolated(deeds.made_job(tmp_path), deed) == NotMeasured(reason, failed)
 
 
 @pytest.mark.parametrize(
-    ("deed", "told"),
+    ("deed", "expected"),
     [
-        (deeds.be_killed, "SIGKILL; most often the machine ran out of memory"),
-        (deeds.leave, "code 3"),
+        (deeds.kill_itself, "SIGKILL; most often the machine ran out of memory"),
+        (deeds.exit_early, "code 3"),
     ],
 )
-def test_a_process_that_ends_without_a_word_is_a_failure(
-    tmp_path: Path, deed: Callable[..., Any], told: str
+def test_a_process_that_ends_without_an_outcome_is_a_failure(
+    tmp_path: Path, deed: Callable[..., Any], expected: str
 ) -> None:
     outcome = run_isolated(deeds.made_job(tmp_path), deed)
     assert isinstance(outcome, NotMeasured)
     assert outcome.failed
-    assert told in outcome.reason
+    assert expected in outcome.reason
 
 
 def test_a_killed_benchmark_leaves_no_process_behind(tmp_path: Path) -> None:

@@ -11,37 +11,37 @@ from lentigo_trainer.benchmark import plots
 from lentigo_trainer.benchmark.records import Benchmark, BenchmarkResult
 from lentigo_trainer.benchmark.report import read_report, report_page, write_report
 from lentigo_trainer.errors import MetricError
-from tests.trainer.benchmark.made_up import made_benchmark, made_measured
+from tests.trainer.benchmark.made_up import made_benchmark, made_result
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> Benchmark:
-    measured = {
-        "cnn": made_measured(1, epochs=4),
-        "vgg16": made_measured(2, epochs=10, feature_seconds=None),
-        "mobilenet": made_measured(3, epochs=20, weights="random"),
+    results = {
+        "cnn": made_result(1, epochs=4),
+        "vgg16": made_result(2, epochs=10, feature_seconds=None),
+        "mobilenet": made_result(3, epochs=20, weights="random"),
     }
-    return made_benchmark(measured, {"resnet50": "weights unavailable (resnet50.h5)"})
+    return made_benchmark(results, {"resnet50": "weights unavailable (resnet50.h5)"})
 
 
 @pytest.fixture(scope="module")
 def folder(benchmark: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("report")
-    write_report(benchmark, made)
-    return made
+    path = tmp_path_factory.mktemp("report")
+    write_report(benchmark, path)
+    return path
 
 
 def rows(text: str, first: str) -> list[list[str]]:
-    """The cells of every row whose first cell begins so."""
-    found = re.findall(rf"^\| ({re.escape(first)}.*) \|$", text, re.MULTILINE)
-    return [row.split(" | ") for row in found]
+    """Return the cells of every row whose first cell begins with `first`."""
+    lines = re.findall(rf"^\| ({re.escape(first)}.*) \|$", text, re.MULTILINE)
+    return [row.split(" | ") for row in lines]
 
 
-def test_the_record_is_read_back_as_it_was(benchmark: Benchmark, folder: Path) -> None:
+def test_the_record_can_be_read_back(benchmark: Benchmark, folder: Path) -> None:
     assert Benchmark.read(folder / "benchmark.json") == benchmark
 
 
-def test_everything_comes_from_the_record(folder: Path, tmp_path: Path) -> None:
+def test_every_file_is_made_from_the_record_alone(folder: Path, tmp_path: Path) -> None:
     write_report(Benchmark.read(folder / "benchmark.json"), tmp_path)
     names = {path.name for path in folder.iterdir()}
     assert names == {path.name for path in tmp_path.iterdir()}
@@ -49,13 +49,13 @@ def test_everything_comes_from_the_record(folder: Path, tmp_path: Path) -> None:
         assert (folder / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
 
-def test_every_picture_of_the_page_is_there_and_is_told_in_words(folder: Path) -> None:
+def test_every_plot_of_the_page_exists_and_has_a_description(folder: Path) -> None:
     shown = dict(re.findall(r"!\[(.+)\]\((.+\.png)\)", (folder / "README.md").read_text()))
     assert set(shown.values()) == {path.name for path in folder.glob("*.png")}
     assert len(shown) == 2 + 2 * 3
 
 
-def test_the_papers_figures_stand_beside_ours(benchmark: Benchmark) -> None:
+def test_the_papers_metrics_stand_beside_ours(benchmark: Benchmark) -> None:
     text = report_page(benchmark)
     assert rows(text, "MobileNet, paper") == [
         ["MobileNet, paper", "20", "14.6", "95.37 %", "0.1258", "89.77 %", "0.3520"]
@@ -64,42 +64,42 @@ def test_the_papers_figures_stand_beside_ours(benchmark: Benchmark) -> None:
     assert rows(text, "CNN (4 of 10 epochs), here")[0][1:3] == ["4", "6.0"]
 
 
-def test_a_time_that_was_not_kept_is_not_guessed(benchmark: Benchmark) -> None:
+def test_an_unknown_time_is_not_measured(benchmark: Benchmark) -> None:
     assert rows(report_page(benchmark), "VGG16, here")[0][2] == "not measured"
 
 
-def test_what_was_not_measured_says_why(benchmark: Benchmark) -> None:
+def test_an_architecture_without_a_result_has_a_reason(benchmark: Benchmark) -> None:
     text = report_page(benchmark)
     assert rows(text, "ResNet50")[0][1:4] == ["not measured"] * 3
     assert "ResNet50: not measured. Reason: weights unavailable (resnet50.h5)." in text
     assert "MobileNetV2: not measured. Reason: left out of this benchmark." in text
 
 
-def test_rows_say_what_they_had_less_of(benchmark: Benchmark) -> None:
+def test_rows_name_fewer_epochs_fewer_rows_and_random_weights(benchmark: Benchmark) -> None:
     text = report_page(benchmark)
     assert rows(text, "CNN (4 of 10 epochs)")
     assert rows(text, "MobileNet (random frozen weights)")
-    limited = report_page(made_benchmark({"cnn": made_measured(1, epochs=10)}, limit=300))
+    limited = report_page(made_benchmark({"cnn": made_result(1, epochs=10)}, limit=300))
     assert rows(limited, "CNN (140 rows)")
     assert "worth nothing" in limited
     assert "worth nothing" not in text
 
 
-def test_what_was_trained_in_bfloat16_is_named(benchmark: Benchmark) -> None:
+def test_architectures_trained_in_bfloat16_are_named(benchmark: Benchmark) -> None:
     assert "bfloat16" not in report_page(benchmark)
-    rounded = made_benchmark({"cnn": made_measured(1, bfloat16=True), "vgg16": made_measured(2)})
-    assert "In bfloat16 while training: CNN; the pass" in report_page(rounded)
+    mixed = made_benchmark({"cnn": made_result(1, bfloat16=True), "vgg16": made_result(2)})
+    assert "In bfloat16 while training: CNN; the pass" in report_page(mixed)
 
 
-def test_times_of_different_machines_are_told_apart(benchmark: Benchmark, tmp_path: Path) -> None:
+def test_times_of_different_machines_have_letters(benchmark: Benchmark, tmp_path: Path) -> None:
     assert "achine A" not in report_page(benchmark)
     assert "Machine: 2 cores of Made-up 1, Linux" in report_page(benchmark)
-    there = made_measured(2).machine.model_copy(update={"processor": "Made-up 2"})
+    other = made_result(2).machine.model_copy(update={"processor": "Made-up 2"})
     mixed = made_benchmark(
         {
-            "cnn": made_measured(1, machine=there),
-            "vgg16": made_measured(2),
-            "mobilenet": made_measured(3),
+            "cnn": made_result(1, machine=other),
+            "vgg16": made_result(2),
+            "mobilenet": made_result(3),
         }
     )
     text = report_page(mixed)
@@ -123,30 +123,30 @@ def test_a_folder_without_a_report_has_none_and_a_damaged_one_is_refused(tmp_pat
         read_report(tmp_path)
 
 
-def test_the_baselines_are_told(benchmark: Benchmark) -> None:
+def test_the_page_has_the_baselines(benchmark: Benchmark) -> None:
     text = report_page(benchmark)
     assert rows(text, "*always nv*")[0][1:3] == ["80.7 %", "14.3 %"]
     assert 'always answering "akiec" comes to 14.3 %' in " ".join(text.split())
 
 
-def test_every_class_has_its_recall_and_its_interval(benchmark: Benchmark) -> None:
+def test_every_class_has_its_recall_with_an_interval(benchmark: Benchmark) -> None:
     text = report_page(benchmark)
     assert all(re.search(rf"\| {code} \(\d+\) \|", text) for code in CODES)
     assert len(rows(text, "mel")) == 3
     assert re.search(r"\d+\.\d % \(\d+\.\d to \d+\.\d\)", rows(text, "nv")[0][2])
 
 
-def test_the_notice_stands_where_diagnoses_do(benchmark: Benchmark) -> None:
+def test_the_page_has_the_research_notice(benchmark: Benchmark) -> None:
     assert "Not a medical device" in report_page(benchmark)
 
 
-def test_nothing_measured_is_still_a_report(tmp_path: Path) -> None:
+def test_a_benchmark_without_results_has_a_report(tmp_path: Path) -> None:
     write_report(made_benchmark({}), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"benchmark.json", "README.md"}
-    assert "0 of 7 networks were measured" in (tmp_path / "README.md").read_text()
+    assert "0 of 10 networks were measured" in (tmp_path / "README.md").read_text()
 
 
-def test_pictures_of_an_earlier_report_do_not_stay(tmp_path: Path) -> None:
+def test_plots_of_an_earlier_report_are_removed(tmp_path: Path) -> None:
     (tmp_path / "curves-cnn.png").write_bytes(b"old")
     (tmp_path / "mine.png").write_bytes(b"mine")
     write_report(made_benchmark({}), tmp_path)
@@ -156,27 +156,25 @@ def test_pictures_of_an_earlier_report_do_not_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("draw", [plots.recalls, plots.accuracy_by_latency])
 @pytest.mark.parametrize(("count", "less"), [(1, ""), (7, " (1 of 20 epochs; 1,234 rows)")])
-def test_pictures_are_wide_enough_for_a_phone_and_opaque(
-    draw: object, count: int, less: str
-) -> None:
+def test_plots_are_1024_pixels_wide_and_opaque(draw: object, count: int, less: str) -> None:
     assert callable(draw)
-    found: list[tuple[str, BenchmarkResult]] = [
-        (f"Network {n}{less}", made_measured(n)) for n in range(1, count + 1)
+    results: list[tuple[str, BenchmarkResult]] = [
+        (f"Network {n}{less}", made_result(n)) for n in range(1, count + 1)
     ]
-    image = Image.open(io.BytesIO(draw(found)))
+    image = Image.open(io.BytesIO(draw(results)))
     assert image.width == 1024
     assert np.asarray(image.convert("RGBA"))[..., 3].min() == 255
 
 
 @pytest.mark.parametrize("draw", [plots.recalls, plots.accuracy_by_latency])
-def test_nothing_cannot_be_drawn(draw: object) -> None:
+def test_plots_without_a_result_are_refused(draw: object) -> None:
     assert callable(draw)
     with pytest.raises(MetricError, match="no measured architecture"):
         draw([])
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"schema_version": 2}'])
-def test_another_record_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_record_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "benchmark.json").write_bytes(content)
-    with pytest.raises(MetricError, match=r"benchmark\.json is no record"):
+    with pytest.raises(MetricError, match=r"benchmark\.json is not a record"):
         Benchmark.read(tmp_path / "benchmark.json")

@@ -139,6 +139,22 @@ def test_keys_that_fine_tuning_does_not_use_are_refused(tmp_path: Path) -> None:
         read_recipe(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("folds = 5\n", "folds need a table fine_tuning"),
+        ("folds = 1\n[fine_tuning]\n", "0, or at least 2"),
+        ("folds = 21\n[fine_tuning]\n", "line 1, folds"),
+        ("folds = 5\nhold_out = true\n[fine_tuning]\n", "needs no hold_out"),
+    ],
+)
+def test_folds_that_contradict_the_rest_are_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(written(tmp_path, text))
+
+
 def test_stages_are_refused_for_a_network_without_pooling(tmp_path: Path) -> None:
     stages = "[fine_tuning]\nstages = [{ side = 128, epochs = 1 }]\n"
     with pytest.raises(RecipeError, match="average pooling, which cnn has not"):
@@ -149,7 +165,7 @@ def test_stages_are_refused_for_a_network_without_pooling(tmp_path: Path) -> Non
     ("text", "message"),
     [
         ("[fine_tuning]\nrate = 1.0\n", r"line 2, fine_tuning\.rate: .*backbone_learning_rate"),
-        ("[fine_tuning.augmentation]\nhue = 1.0\n", r"line 2, .*hue: .*saturation"),
+        ("[fine_tuning.augmentation]\ncolour = 1.0\n", r"line 2, .*colour: .*saturation"),
         ("[fine_tuning]\nstages = [{ side = 128, epoch = 1 }]\n", r"line 2, .*there are side"),
         ("[fine_tuning]\nstages = [{ side = 300, epochs = 1 }]\n", "line 2, .*224"),
     ],

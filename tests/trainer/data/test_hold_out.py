@@ -38,7 +38,11 @@ def test_fifteen_percent_of_the_training_lesions_are_held_out_and_eight_of_the_r
 def test_no_lesion_is_in_two_parts_and_no_image_is_lost(images_of_lesions: list[int]) -> None:
     numbers = [n for n, images in enumerate(images_of_lesions) for _ in range(images)]
     table = pd.DataFrame(
-        {"lesion_id": [f"L{n}" for n in numbers], "dx": [CODES[n % 7] for n in numbers]}
+        {
+            "lesion_id": [f"L{n}" for n in numbers],
+            "image_id": [f"I{row}" for row in range(len(numbers))],
+            "dx": [CODES[n % 7] for n in numbers],
+        }
     )
     parts = parts_of(np.arange(len(table)), table)
     together = np.concatenate(sides(parts))

@@ -130,3 +130,56 @@ def test_each_image_is_turned_in_the_proportions_of_its_original() -> None:
         # With the squash undone it is a rotation: it keeps lengths.
         turned = np.array([[a0 * aspect, a1 * aspect], [b0, b1]]) @ np.diag([1 / aspect, 1])
         assert turned @ turned.T == pytest.approx(np.eye(2), abs=1e-4)
+
+
+def changed(**limits: float) -> NDArray[np.float32]:
+    """Difference that some limits make, in images of a smooth pattern."""
+    return done(STILL.model_copy(update=limits)) - done(STILL)
+
+
+def test_hue_turns_colours_and_leaves_grey_alone() -> None:
+    grey = np.repeat(random_images()[..., :1], 3, axis=3)
+    turned = STILL.model_copy(update={"hue": 90.0})
+    before, after = (
+        augment(grey, draw_augmentations(limits, len(grey), 224, 0), 224).numpy()
+        for limits in (STILL, turned)
+    )
+    np.testing.assert_allclose(before, after, atol=0.01)
+    colours = changed(hue=90.0)
+    assert np.abs(colours).max() > 20
+    # The sum of red, green and blue lies along the grey axis. Clipping can change it.
+    assert np.abs(colours.sum(axis=-1)).mean() < 2
+
+
+def test_gamma_changes_midtones_and_keeps_black_and_white() -> None:
+    ends = np.zeros((3, 224, 224, 3), np.float32)
+    ends[:, 112:] = 255
+    drawn = draw_augmentations(STILL.model_copy(update={"gamma": 1.0}), 3, 224, 0)
+    result = augment(ends, drawn, 224).numpy()
+    assert {round(float(value)) for value in np.unique(result[:, [0, 100, 123, 223]])} == {0, 255}
+    assert np.abs(changed(gamma=1.0)).mean() > 5
+
+
+def test_dark_corners_darken_the_corners_and_not_the_centre() -> None:
+    difference = changed(dark_corners=1.0)
+    assert np.abs(difference[:, 92:132, 92:132]).max() < 0.01
+    corners = difference[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    assert (corners <= 0.01).all()
+    assert corners.mean() < -20
+
+
+def test_erasing_fills_one_rectangle_of_at_most_a_fifth() -> None:
+    for image in np.abs(changed(erase=1.0)).max(axis=-1) > 0.5:
+        down, across = np.nonzero(image)
+        area = (np.ptp(down) + 1) * (np.ptp(across) + 1)
+        assert 0.01 < area / image.size < 0.22
+
+
+@pytest.mark.parametrize("name", ["dark_corners", "erase"])
+def test_a_chance_of_a_half_changes_about_half_of_the_images(name: str) -> None:
+    drawn = draw_augmentations(STILL.model_copy(update={name: 0.5}), 400, 64, 0)
+    chosen = {
+        "dark_corners": drawn.view[:, 2] < 2,
+        "erase": drawn.erased[:, 1] > drawn.erased[:, 0],
+    }
+    assert 150 < chosen[name].sum() < 250

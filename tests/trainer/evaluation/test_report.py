@@ -122,5 +122,5 @@ def test_a_page_names_what_is_missing(bare: EvaluationReport, tmp_path: Path) ->
     assert "bootstrap over images" in text
     assert "Balanced accuracy (over 2 of 7 classes)" in text
     assert "undefined" in text
-    assert "Refused as unfit, and judged all the same: 10.0 % (" in text
+    assert "Refused as unfit, and judged anyway: 10.0 % (" in text
     assert not (tmp_path / "reliability-before.png").exists()

@@ -22,13 +22,13 @@ from pathlib import Path
 from lentigo_trainer.export.publishing import publish_candidate
 
 copied = []
-whole = shutil.copyfile
+copyfile = shutil.copyfile
 
 def copy(source, target):
     if copied:
         Path(target).write_bytes(b"half")
         os.kill(os.getpid(), signal.SIGKILL)
-    copied.append(whole(source, target))
+    copied.append(copyfile(source, target))
 
 shutil.copyfile = copy
 publish_candidate(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -37,7 +37,7 @@ publish_candidate(Path(sys.argv[1]), Path(sys.argv[2]))
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run's folder with a candidate that can be published."""
+    """Return a run's folder with a candidate that can be published."""
     files = candidate_files(tmp_path / "run")
     (files / "variables").mkdir(parents=True)
     (files / "model-card.md").write_text("# A card\n")
@@ -47,7 +47,9 @@ def run(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def test_a_candidate_is_published_whole_and_stays(run: Path, tmp_path: Path) -> None:
+def test_every_file_of_a_candidate_is_published_and_the_candidate_stays(
+    run: Path, tmp_path: Path
+) -> None:
     models = tmp_path / "models"
     assert [publish_candidate(run, models).version for _ in range(2)] == [1, 2]
     stored = ModelStore(models).open(1)
@@ -59,11 +61,11 @@ def test_a_candidate_is_published_whole_and_stays(run: Path, tmp_path: Path) -> 
     assert (stored.path / "saved_model.pb").read_bytes() == b"graph"
 
 
-def test_what_is_published_says_what_the_candidate_said(run: Path, tmp_path: Path) -> None:
+def test_the_published_manifest_is_the_candidates(run: Path, tmp_path: Path) -> None:
     stored = publish_candidate(run, tmp_path / "models")
     candidate = Manifest.read(run / "candidate.json")
-    named = {"version": stored.version, "files": stored.manifest.files}
-    assert candidate.model_copy(update=named) == stored.manifest
+    published = {"version": stored.version, "files": stored.manifest.files}
+    assert candidate.model_copy(update=published) == stored.manifest
 
 
 def test_a_run_that_has_not_finished_is_not_published(run: Path, tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_a_discarded_candidate_is_not_published(run: Path, tmp_path: Path) -> No
     discard_candidate(run)
 
 
-def test_a_full_disk_leaves_the_repository_as_it_was(
+def test_a_full_disk_leaves_the_repository_unchanged(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = tmp_path / "models"
@@ -98,7 +100,7 @@ def test_a_full_disk_leaves_the_repository_as_it_was(
     ModelStore(models).verify(1)
 
 
-def test_a_publisher_that_is_killed_leaves_no_half_version(run: Path, tmp_path: Path) -> None:
+def test_a_killed_publisher_leaves_no_incomplete_version(run: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
     publish_candidate(run, models)
     command = [sys.executable, "-c", PUBLISH_AND_DIE, str(run), str(models)]

@@ -30,29 +30,29 @@ def images(n: int = 4) -> Array:
     return np.random.default_rng(1).integers(0, 256, (n, 12, 12, 3)).astype(np.float32)
 
 
-def maps_of(whole: keras.Model, pictures: Array) -> Array:
+def maps_of(whole: keras.Model, batch: Array) -> Array:
     explained = explain(whole, "last")
-    features, *hidden, _ = explained.model(pictures, training=False)
+    features, *hidden, _ = explained.model(batch, training=False)
     return np.asarray(class_activation(features, hidden, explained))
 
 
-def maps_by_gradient(whole: keras.Model, pictures: Array) -> Array:
+def maps_by_gradient(whole: keras.Model, batch: Array) -> Array:
     """Grad-CAM as published: the gradient of each logit, averaged over the cells."""
-    behind = [layer.name for layer in whole.layers].index("last") + 1
-    features = tf.constant(pictures)
-    for layer in whole.layers[1:behind]:
+    start = [layer.name for layer in whole.layers].index("last") + 1
+    features = tf.constant(batch)
+    for layer in whole.layers[1:start]:
         features = layer(features)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(features)
         tensor = features
-        for layer in whole.layers[behind:]:
+        for layer in whole.layers[start:]:
             tensor = layer(tensor, training=False)
         logits = [tf.reduce_sum(tensor[:, number]) for number in range(len(CODES))]
     maps = []
     for logit in logits:
         alpha = tf.reduce_mean(tape.gradient(logit, features), axis=(1, 2), keepdims=True)
         maps.append(tf.nn.relu(tf.reduce_sum(alpha * features, axis=-1)))
-    return np.stack([np.asarray(found) for found in maps], axis=-1)
+    return np.stack([np.asarray(each) for each in maps], axis=-1)
 
 
 @pytest.mark.parametrize("hidden", [(), (16,), (12, 10, 8)])
@@ -65,7 +65,7 @@ def test_the_map_is_the_gradient_of_each_logit(hidden: tuple[int, ...], pooled: 
     np.testing.assert_allclose(maps, maps_by_gradient(network, images()), atol=1e-5)
 
 
-def test_another_head_gives_another_map() -> None:
+def test_another_head_changes_the_map() -> None:
     network = small_network(16)
     before = maps_of(network, images())
     kernel = network.layers[-1].kernel
@@ -73,14 +73,14 @@ def test_another_head_gives_another_map() -> None:
     assert abs(maps_of(network, images()) - before).max() > 1e-3
 
 
-def test_cells_add_up_to_the_logit_where_nothing_is_cut_off() -> None:
+def test_cells_add_up_to_the_logit_where_nothing_is_clipped() -> None:
     network = small_network()
     network.layers[-1].kernel.assign(abs(np.asarray(network.layers[-1].kernel)))
     logits = np.asarray(network(images(), training=False))
     np.testing.assert_allclose(maps_of(network, images()).sum(axis=(1, 2)), logits, rtol=1e-4)
 
 
-def test_a_network_that_branches_is_opened_at_the_right_place() -> None:
+def test_a_network_with_branches_outputs_the_right_feature_map() -> None:
     image = keras.Input((12, 12, 3))
     first = keras.layers.Conv2D(6, 3, strides=3, activation="relu")(image)
     second = keras.layers.Conv2D(6, 3, padding="same", activation="relu")(first)
@@ -92,7 +92,7 @@ def test_a_network_that_branches_is_opened_at_the_right_place() -> None:
     np.testing.assert_array_equal(logits, network(images(), training=False))
 
 
-def test_the_network_stays_as_it_was() -> None:
+def test_the_network_is_not_changed() -> None:
     network = small_network(16)
     before = np.asarray(network(images(), training=False))
     explained = explain(network, "last")

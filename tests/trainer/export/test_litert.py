@@ -17,6 +17,7 @@ from lentigo_contract.manifest.engines import (
     golden_images,
 )
 from lentigo_contract.manifest.manifest import Calibration
+from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
@@ -24,10 +25,10 @@ from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.parity import compare_engines
 from lentigo_trainer.export.quantization import (
     chain_of,
-    folded,
+    fold_batch_normalization,
+    layers_in_float,
     network_of,
-    quantizable,
-    stays_in_float,
+    round_to_int8,
 )
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network
@@ -42,7 +43,7 @@ def pixels(n: int, seed: int = 0) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    """MobileNet in small: every kind of layer it has, normalisation that has seen something."""
+    """A small MobileNet: every kind of its layers, and normalisation with trained statistics."""
     keras.utils.set_random_seed(5)
     image = keras.Input((224, 224, 3), name="image")
     tensor = keras.layers.Rescaling(1 / 127.5, -1.0)(image)
@@ -81,36 +82,36 @@ def folder(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_folding_changes_nothing_but_the_number_of_layers(network: Network) -> None:
+def test_folding_batch_normalization_keeps_the_outputs(network: Network) -> None:
     layers = chain_of(network.whole)
     assert layers is not None
-    small = network_of(folded(layers), network)
+    small = network_of(fold_batch_normalization(layers), network)
     assert not any(isinstance(each, keras.layers.BatchNormalization) for each in small.whole.layers)
-    pictures = pixels(2).astype(np.float32)
+    images = pixels(2).astype(np.float32)
     np.testing.assert_allclose(
-        small.whole(pictures, training=False), network.whole(pictures, training=False), atol=1e-4
+        small.whole(images, training=False), network.whole(images, training=False), atol=1e-4
     )
 
 
-def test_a_network_with_branches_is_no_chain() -> None:
+def test_a_network_with_branches_is_not_rounded() -> None:
     image = keras.Input((224, 224, 3))
     one = keras.layers.Conv2D(2, 3, padding="same")(image)
     whole = keras.Model(image, keras.layers.Add()([one, keras.layers.ReLU()(one)]))
     branched = Network(whole=whole, backbone=whole, head=whole, feature_map="")
-    assert quantizable(branched, pixels(1), SILENT) is branched
+    assert round_to_int8(branched, pixels(1), SILENT) is branched
 
 
-def test_both_models_give_what_the_saved_model_gives(folder: Path) -> None:
+def test_both_models_agree_with_the_saved_model(folder: Path) -> None:
     expected = probabilities_of(folder, pixels(6, seed=1), SILENT)
     assert expected.std() > 0.01
     tolerances: dict[EngineName, float] = {"litert": 1e-5, "litert-int8": 0.05}
     for engine, tolerance in tolerances.items():
-        found = predict_with(engine, folder, pixels(6, seed=1), SILENT)
-        np.testing.assert_allclose(found.probabilities, expected, atol=tolerance)
-        assert found.unlikeness is None
+        outputs = predict_with(engine, folder, pixels(6, seed=1), SILENT)
+        np.testing.assert_allclose(outputs.probabilities, expected, atol=tolerance)
+        assert outputs.unlikeness is None
 
 
-def test_both_models_calibrate_and_tell_unlikeness_as_the_saved_model_does(
+def test_both_models_have_the_calibration_and_ood_scores_of_the_saved_model(
     network: Network, tmp_path: Path
 ) -> None:
     calibration = Calibration(
@@ -119,22 +120,22 @@ def test_both_models_calibrate_and_tell_unlikeness_as_the_saved_model_does(
         by_diagnosis=(1.3, 0.9, 1.2, 1.0, 1.6, 0.5, 1.4),
     )
     train = np.arange(6)
-    unlikeness = fit_detector(network, pixels(6), train, 0, SILENT)
+    detector = fit_detector(network, pixels(6), train, 0, SILENT)
     folder = tmp_path / "files"
-    export_saved_model(network, folder, calibration, unlikeness)
-    export_litert(network, folder, pixels(14), SILENT, calibration, unlikeness)
-    seen = np.concatenate([pixels(4, seed=1), np.full((1, 224, 224, 3), 90, np.uint8)])
-    expected = predict_with("savedmodel", folder, seen, SILENT)
+    export_saved_model(network, folder, calibration, detector)
+    export_litert(network, folder, pixels(14), SILENT, calibration, detector)
+    images = np.concatenate([pixels(4, seed=1), np.full((1, 224, 224, 3), 90, np.uint8)])
+    expected = predict_with("savedmodel", folder, images, SILENT)
     assert expected.unlikeness is not None
-    # What is plain is further from noise than any other noise is.
+    # A plain image is further from noise than other noise is.
     assert expected.unlikeness.argmax() == 4
     tolerances: dict[EngineName, float] = {"litert": 1e-4, "litert-int8": 0.1}
     for engine, tolerance in tolerances.items():
-        found = predict_with(engine, folder, seen, SILENT)
-        assert found.unlikeness is not None
-        assert found.unlikeness.dtype == np.float32
-        np.testing.assert_allclose(found.unlikeness, expected.unlikeness, rtol=tolerance)
-        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=tolerance)
+        outputs = predict_with(engine, folder, images, SILENT)
+        assert outputs.unlikeness is not None
+        assert outputs.unlikeness.dtype == np.float32
+        np.testing.assert_allclose(outputs.unlikeness, expected.unlikeness, rtol=tolerance)
+        np.testing.assert_allclose(outputs.probabilities, expected.probabilities, atol=tolerance)
 
 
 def test_in_int8_the_first_layer_and_depthwise_ones_stay_in_float32(
@@ -149,13 +150,13 @@ def test_in_int8_the_first_layer_and_depthwise_ones_stay_in_float32(
         }
         for layer in ("stem", "deep", "wide")
     }
-    assert stays_in_float(network.whole.layers) == ("stem", "deep")
+    assert layers_in_float(network.whole.layers) == ("stem", "deep")
     assert np.float32 in kinds["stem"]
     assert np.int8 not in kinds["deep"]
     assert np.int8 in kinds["wide"]
 
 
-def test_nothing_else_is_left_beside_them(folder: Path) -> None:
+def test_no_other_files_are_left(folder: Path) -> None:
     assert {path.name for path in (folder / "litert").iterdir()} == {
         "float32.tflite",
         "int8.tflite",
@@ -163,25 +164,25 @@ def test_nothing_else_is_left_beside_them(folder: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
-def test_agreement_and_golden_answers_are_those_of_each_model(folder: Path) -> None:
+def test_agreement_and_golden_predictions_come_from_each_model(folder: Path) -> None:
     images, truth = pixels(7, seed=2), np.arange(7)
-    reference = probabilities_of(folder, images, SILENT)
-    engines = compare_engines(folder, images, truth, reference, SILENT)
-    assert set(engines.agreement) == {"litert", "litert-int8"}
-    assert engines.agreement["litert"].shortfall() is None
-    assert engines.agreement["litert"].images == 7
-    assert {each.probabilities.shape for each in engines.answers.values()} == {(7, 7)}
-    assert engines.standing_in()["litert"] is engines.answers["litert"]
-    assert set(engines.golden.answers) == {"savedmodel", "litert", "litert-int8"}
-    drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
+    reference = predict_with("savedmodel", folder, images, SILENT)
+    parity = compare_engines(folder, images, truth, reference, None, SILENT)
+    assert set(parity.agreement) == {"litert", "litert-int8"}
+    assert parity.agreement["litert"].shortfall() is None
+    assert parity.agreement["litert"].images == 7
+    assert {each.probabilities.shape for each in parity.predictions.values()} == {(7, 7)}
+    assert parity.standing_in()["litert"] is parity.predictions["litert"]
+    assert set(parity.golden.answers) == {"savedmodel", "litert", "litert-int8"}
+    synthetic = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
     np.testing.assert_allclose(
-        engines.golden.answers["savedmodel"].probabilities,
-        probabilities_of(folder, drawn, SILENT),
+        parity.golden.answers["savedmodel"].probabilities,
+        probabilities_of(folder, synthetic, SILENT),
         atol=1e-6,
     )
 
 
-def test_a_network_that_gives_nan_is_refused(network: Network, tmp_path: Path) -> None:
+def test_a_network_with_nan_outputs_is_refused(network: Network, tmp_path: Path) -> None:
     broken = keras.models.clone_model(network.whole)
     broken.layers[-1].bias.assign(np.full(len(CODES), np.nan))
     folder = tmp_path / "files"
@@ -189,11 +190,12 @@ def test_a_network_that_gives_nan_is_refused(network: Network, tmp_path: Path) -
     export_saved_model(poisoned, folder)
     export_litert(poisoned, folder, pixels(7), SILENT)
     images, truth = pixels(2), np.array([0, 1])
+    reference = Prediction(np.full((2, 7), 1 / 7, np.float32), np.zeros((2, 1, 1, 7), np.float32))
     with pytest.raises(MetricError, match="not a number"):
-        compare_engines(folder, images, truth, np.full((2, 7), 1 / 7), SILENT)
+        compare_engines(folder, images, truth, reference, None, SILENT)
 
 
-def test_what_is_no_model_is_said_plainly(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
     file = tmp_path / LITERT_FILES["litert"]
     file.parent.mkdir()
     file.write_bytes(b"not a model")
@@ -201,7 +203,7 @@ def test_what_is_no_model_is_said_plainly(tmp_path: Path) -> None:
         predict_with("litert", tmp_path, pixels(1), SILENT)
 
 
-def test_calibration_takes_the_classes_in_turn_and_training_images_alone() -> None:
+def test_calibration_rows_cycle_through_the_classes_of_training_images() -> None:
     labels = np.array([0] * 50 + [1] * 3 + [2] * 50)
     train = np.setdiff1d(np.arange(103), [0, 51, 60])
     rows = calibration_rows(labels, train, seed=1)

@@ -14,11 +14,11 @@ from tests.trainer.benchmark.made_up import made_evaluation
 
 
 def manifest(accuracy: float | None, balanced: float | None = 0.5, data: str = "a") -> Manifest:
-    def figure(value: float | None) -> Estimate:
+    def estimate(value: float | None) -> Estimate:
         return Estimate(value=value, low=None, high=None, n=200)
 
     evaluation = made_evaluation().model_copy(
-        update={"accuracy": figure(accuracy), "balanced_accuracy": figure(balanced)}
+        update={"accuracy": estimate(accuracy), "balanced_accuracy": estimate(balanced)}
     )
     dataset = DatasetRecord(
         name="made up", source="code", license="none", images=14, digest=data * 64
@@ -40,7 +40,7 @@ def served(models: Path, content: Manifest) -> None:
     ModelStore(models).publish(fill)
 
 
-def test_the_best_is_found_by_the_figure_asked_for(tmp_path: Path) -> None:
+def test_the_best_run_depends_on_the_metric(tmp_path: Path) -> None:
     finished(tmp_path, "cnn", manifest(accuracy=0.9, balanced=0.4))
     finished(tmp_path, "vgg16", manifest(accuracy=0.8, balanced=0.6))
     (tmp_path / "unfinished").mkdir()
@@ -48,7 +48,7 @@ def test_the_best_is_found_by_the_figure_asked_for(tmp_path: Path) -> None:
     assert best_run(tmp_path, SelectionMetric.BALANCED_ACCURACY).name == "vgg16"
 
 
-def test_a_run_without_the_figure_cannot_win(tmp_path: Path) -> None:
+def test_a_run_without_the_metric_is_not_the_best(tmp_path: Path) -> None:
     finished(tmp_path, "cnn", manifest(accuracy=0.1))
     finished(tmp_path, "vgg16", manifest(accuracy=None))
     finished(tmp_path, "strange", made_manifest(metrics={"accuracy": "high"}))
@@ -56,16 +56,14 @@ def test_a_run_without_the_figure_cannot_win(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("runs", [[], [manifest(accuracy=None)]])
-def test_without_a_finished_run_there_is_nothing_to_choose(
-    tmp_path: Path, runs: list[Manifest]
-) -> None:
+def test_without_a_finished_run_choosing_is_an_error(tmp_path: Path, runs: list[Manifest]) -> None:
     for number, content in enumerate(runs):
         finished(tmp_path, str(number), content)
     with pytest.raises(WorkFolderError, match="no finished run to choose from"):
         best_run(tmp_path, SelectionMetric.ACCURACY)
 
 
-def test_what_is_worse_than_the_served_version_is_refused(tmp_path: Path) -> None:
+def test_a_run_worse_than_the_served_version_is_refused(tmp_path: Path) -> None:
     run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.9, balanced=0.3))
     served(tmp_path / "models", manifest(accuracy=0.8, balanced=0.4))
     require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
@@ -75,7 +73,7 @@ def test_what_is_worse_than_the_served_version_is_refused(tmp_path: Path) -> Non
         require_no_worse(run, tmp_path / "models", SelectionMetric.BALANCED_ACCURACY)
 
 
-def test_the_newest_version_is_the_one_that_is_served(tmp_path: Path) -> None:
+def test_a_run_is_compared_with_the_newest_version(tmp_path: Path) -> None:
     run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.85))
     served(tmp_path / "models", manifest(accuracy=0.8))
     served(tmp_path / "models", manifest(accuracy=0.9))
@@ -83,13 +81,13 @@ def test_the_newest_version_is_the_one_that_is_served(tmp_path: Path) -> None:
         require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
 
 
-def test_the_same_figure_is_no_worse(tmp_path: Path) -> None:
+def test_an_equal_run_is_accepted(tmp_path: Path) -> None:
     run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.8))
     served(tmp_path / "models", manifest(accuracy=0.8))
     require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
 
 
-def test_a_repository_without_a_version_takes_any(tmp_path: Path) -> None:
+def test_any_run_is_accepted_for_an_empty_repository(tmp_path: Path) -> None:
     run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.1))
     require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
 
@@ -97,7 +95,7 @@ def test_a_repository_without_a_version_takes_any(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "other", [manifest(accuracy=0.1, data="b"), manifest(accuracy=None), made_manifest(metrics={})]
 )
-def test_what_cannot_be_compared_is_refused(tmp_path: Path, other: Manifest) -> None:
+def test_a_run_that_cannot_be_compared_is_refused(tmp_path: Path, other: Manifest) -> None:
     run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.9))
     served(tmp_path / "models", other)
     with pytest.raises(PublishError, match=r"cannot be compared.*--force"):

@@ -25,20 +25,20 @@ Served = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    """A MobileNet whose random weights let a signal through, unlike Keras' own start values."""
+    """A MobileNet whose random weights pass a signal, unlike Keras' initial values."""
     network = build(architecture("mobilenet"), weights="random", seed=3)
     generator = np.random.default_rng(3)
     for variable in network.whole.variables:
         if "kernel" in variable.path:
-            # A depthwise kernel [3, 3, c, 1] sees 9 inputs, any other all but its last axis.
-            seen = 9 if variable.shape[-1] == 1 else np.prod(variable.shape[:-1])
-            variable.assign(generator.normal(size=variable.shape) * np.sqrt(2 / seen))
+            # A depthwise kernel [3, 3, c, 1] has 9 inputs, any other all but its last axis.
+            fan_in = 9 if variable.shape[-1] == 1 else np.prod(variable.shape[:-1])
+            variable.assign(generator.normal(size=variable.shape) * np.sqrt(2 / fan_in))
     return network
 
 
 @pytest.fixture(scope="module")
 def small() -> Network:
-    """A network of two layers, for what does not depend on the architecture."""
+    """A network of two layers, for tests that do not depend on the architecture."""
     keras.utils.set_random_seed(4)
     image = keras.Input((224, 224, 3))
     scaled = keras.layers.Rescaling(1 / 127.5, -1)(image)
@@ -69,17 +69,17 @@ def softmax(logits: tf.Tensor) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_served_probabilities_are_those_of_keras(network: Network, served: Served, n: int) -> None:
+def test_served_probabilities_agree_with_keras(network: Network, served: Served, n: int) -> None:
     probabilities = np.asarray(served(image=tf.constant(pixels(n)))["probabilities"])
     expected = softmax(network.whole(pixels(n).astype(np.float32), training=False))
     assert probabilities.shape == (n, len(CODES))
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities, expected, atol=1e-5)
-    # Were all classes alike, agreement would prove nothing.
+    # If all classes were equal, agreement would prove nothing.
     assert probabilities.std() > 1e-3
 
 
-def test_served_map_is_that_of_keras(network: Network, served: Served) -> None:
+def test_the_served_map_agrees_with_keras(network: Network, served: Served) -> None:
     maps = np.asarray(served(image=tf.constant(pixels(2)))["activation_map"])
     explained = explain(network.whole, network.feature_map)
     features, *hidden, _ = explained.model(pixels(2).astype(np.float32), training=False)
@@ -97,30 +97,32 @@ def test_every_weight_is_written_once(network: Network, served: Served) -> None:
 def test_temperature_softens_the_probabilities(small: Network, tmp_path: Path) -> None:
     export_saved_model(small, tmp_path, Calibration(method="temperature", temperature=2.5))
     loaded = tf.saved_model.load(str(tmp_path))
-    found = loaded.signatures["serving_default"](image=tf.constant(pixels(1)))["probabilities"]
+    probabilities = loaded.signatures["serving_default"](image=tf.constant(pixels(1)))[
+        "probabilities"
+    ]
     logits = small.whole(pixels(1).astype(np.float32), training=False)
-    np.testing.assert_allclose(found, softmax(logits / 2.5), atol=1e-5)
+    np.testing.assert_allclose(probabilities, softmax(logits / 2.5), atol=1e-5)
 
 
-def test_unlikeness_is_served_where_it_is_known(small: Network, tmp_path: Path) -> None:
-    unlikeness = fit_detector(small, pixels(5), np.arange(5), 0, SilentProgress())
-    assert unlikeness.layer == small.whole.layers[1].name
-    export_saved_model(small, tmp_path, unlikeness=unlikeness)
-    told = predict_with("savedmodel", tmp_path, pixels(3), SilentProgress()).unlikeness
-    assert told is not None
-    assert told.shape == (3,)
-    assert told.dtype == np.float32
+def test_ood_scores_are_served_with_a_detector(small: Network, tmp_path: Path) -> None:
+    detector = fit_detector(small, pixels(5), np.arange(5), 0, SilentProgress())
+    assert detector.layer == small.whole.layers[1].name
+    export_saved_model(small, tmp_path, detector=detector)
+    scores = predict_with("savedmodel", tmp_path, pixels(3), SilentProgress()).unlikeness
+    assert scores is not None
+    assert scores.shape == (3,)
+    assert scores.dtype == np.float32
     colours = (pixels(3) / 127.5 - 1).mean(axis=(1, 2))
-    white = colours @ unlikeness.whitening + unlikeness.offset
-    np.testing.assert_allclose(told, (white**2).sum(axis=1), rtol=1e-4)
+    white = colours @ detector.whitening + detector.offset
+    np.testing.assert_allclose(scores, (white**2).sum(axis=1), rtol=1e-4)
 
 
-def test_without_it_a_version_says_nothing_of_it(small: Network, tmp_path: Path) -> None:
+def test_without_a_detector_there_are_no_ood_scores(small: Network, tmp_path: Path) -> None:
     export_saved_model(small, tmp_path)
     assert predict_with("savedmodel", tmp_path, pixels(1), SilentProgress()).unlikeness is None
 
 
-def test_a_place_that_cannot_be_written_is_said_plainly(small: Network, tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_an_error(small: Network, tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("not a folder")
     with pytest.raises(StorageError, match="cannot be written"):

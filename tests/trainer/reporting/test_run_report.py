@@ -40,40 +40,40 @@ def two_classes() -> Evaluation:
     return evaluate(truth, certain(*truth), np.arange(10), seed=1, resamples=100)
 
 
-def opened(png: bytes) -> Image.Image:
+def decoded(png: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(png))
     image.load()
     return image
 
 
-def test_pictures_are_wide_enough_for_a_page_and_opaque(result: Evaluation) -> None:
+def test_plots_are_1024_pixels_wide_and_opaque(result: Evaluation) -> None:
     for png in (
         plots.curves(EPOCHS, 0.8, "nv"),
         plots.confusion(result),
         plots.reliability(result),
     ):
-        image = opened(png)
+        image = decoded(png)
         assert image.format == "PNG"
         assert image.width == 1024
         assert np.asarray(image.convert("RGBA"))[..., 3].min() == 255
 
 
-def test_the_same_figures_make_the_same_bytes(result: Evaluation) -> None:
+def test_the_same_evaluation_makes_the_same_bytes(result: Evaluation) -> None:
     assert plots.confusion(result) == plots.confusion(result)
 
 
 def test_one_epoch_and_absent_classes_can_be_drawn(two_classes: Evaluation) -> None:
-    opened(plots.curves(EPOCHS[:1], 0.8, "nv"))
-    opened(plots.confusion(two_classes))
-    opened(plots.reliability(two_classes))
+    decoded(plots.curves(EPOCHS[:1], 0.8, "nv"))
+    decoded(plots.confusion(two_classes))
+    decoded(plots.reliability(two_classes))
 
 
-def test_no_epoch_cannot_be_drawn() -> None:
+def test_curves_without_an_epoch_are_refused() -> None:
     with pytest.raises(MetricError, match="no epoch"):
         plots.curves((), 0.8, "nv")
 
 
-def test_a_report_is_figures_and_pictures(result: Evaluation, tmp_path: Path) -> None:
+def test_a_report_has_metrics_and_plots(result: Evaluation, tmp_path: Path) -> None:
     write_report(tmp_path / "report", result, EPOCHS)
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert names == {"metrics.json", "curves.png", "confusion.png", "reliability.png"}
@@ -86,7 +86,7 @@ def test_without_epochs_there_are_no_curves(result: Evaluation, tmp_path: Path) 
     assert not (tmp_path / "curves.png").exists()
 
 
-def test_the_terminal_shows_every_figure_beside_its_baseline(two_classes: Evaluation) -> None:
+def test_the_terminal_shows_metrics_baselines_and_reasons(two_classes: Evaluation) -> None:
     console = Console(file=io.StringIO(), record=True, width=200)
     console.print(*tables(two_classes))
     text = console.export_text()
@@ -96,7 +96,7 @@ def test_the_terminal_shows_every_figure_beside_its_baseline(two_classes: Evalua
     assert all(code in text for code in CODES)
 
 
-def test_a_tick_in_per_cent_has_the_digits_that_it_has() -> None:
+def test_a_tick_in_per_cent_has_only_the_digits_it_needs() -> None:
     axis = blank(2.0).subplots().yaxis
     in_per_cent(axis)
     labels = axis.get_major_formatter().format_ticks([0.725, 0.8, 0.07])

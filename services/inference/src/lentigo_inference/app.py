@@ -33,12 +33,14 @@ from lentigo_inference.server.middleware import HeadMethodMiddleware, LoadSheddi
 from lentigo_inference.server.request_log import RequestLogMiddleware
 from lentigo_inference.serving.admission import Admission, Shutdown
 from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
+from lentigo_inference.serving.decision import DecisionPolicy
 from lentigo_inference.serving.decoding import DecodePool
 from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.gauges import ServingGauges
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
+from lentigo_inference.serving.prevalence import read_prevalence
 from lentigo_inference.serving.watcher import Wait, Watcher
 from lentigo_inference.settings import Settings
 from lentigo_inference.web import routes
@@ -149,6 +151,11 @@ def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -
     return [*middleware, Middleware(LoadSheddingMiddleware, predicting)]
 
 
+def _policy(settings: Settings) -> DecisionPolicy:
+    clinic = None if settings.prevalence is None else read_prevalence(settings.prevalence)
+    return DecisionPolicy(settings.decision, clinic)
+
+
 def _lifespan(
     settings: Settings,
     load: EngineLoader | None,
@@ -176,6 +183,7 @@ def _lifespan(
             or engine_loader(
                 settings.engine_threads, settings.engine, in_turn=engine_thread.in_turn
             ),
+            policy=_policy(settings),
             pinned=settings.model_version,
             batch_sizes=batch_limits.sizes(),
             observe=metrics.loaded,

@@ -9,6 +9,7 @@
         ├── ForbiddenError              a key that does not allow what was asked
         ├── RateLimitedError            too many requests with one key
         ├── KeyFileError                the file of API keys cannot be used or changed
+        ├── PrevalenceFileError         the file of the clinic's prevalence cannot be used
         ├── VersionRefusedError         the requested version cannot be brought into use
         ├── LastVersionError            the only loaded version cannot be unloaded
         └── UnavailableError            not now; has the time after which to try again
@@ -62,6 +63,10 @@ class RateLimitedError(ServingError):
 
 class KeyFileError(ServingError):
     """The file of API keys is missing, damaged or not writable, or has no such key."""
+
+
+class PrevalenceFileError(ServingError):
+    """The file of the clinic's prevalence is missing, unreadable or not seven shares."""
 
 
 class VersionRefusedError(ServingError):

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from lentigo_contract.decision import DecidedBy
 from lentigo_contract.imaging.read import ImageLimits
 from lentigo_contract.system.resources import available_cores
 
@@ -37,6 +38,18 @@ class Settings(BaseSettings):
         "auto",
         description="Engine: savedmodel, litert or litert-int8; auto chooses the fastest that "
         "agrees with the SavedModel of the version.",
+    )
+    decision: DecidedBy = Field(
+        "balanced",
+        description="How the diagnosis is decided: balanced, as if the seven were equally "
+        "frequent, or probable, for the most probable one. A version that declares no prevalence "
+        "always decides for the most probable one.",
+    )
+    prevalence: Path | None = Field(
+        None,
+        description="TOML file with the share of each of the seven diagnoses in this clinic. The "
+        "probabilities and the referral threshold move to it; which lesions are referred does not "
+        "change. Versions that declare no prevalence are then refused.",
     )
     key_file: Path | None = Field(
         None,

@@ -18,6 +18,7 @@ from lentigo_inference.observability.tracing import Tracing, traces_wanted
 from lentigo_inference.security.api_keys import read_keys
 from lentigo_inference.server.serve import address_of, listen, serve
 from lentigo_inference.serving.admission import Shutdown
+from lentigo_inference.serving.prevalence import read_prevalence
 from lentigo_inference.settings import Settings, unknown_variables
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -35,8 +36,8 @@ def run_service(settings: Settings) -> None:
 
     Raises:
         ListenError: the address cannot be listened on.
-        UnsafeStartError: too little memory, an unusable key file, or no keys on an address that
-            other machines can reach.
+        UnsafeStartError: too little memory, an unusable key file or prevalence, or no keys on an
+            address that other machines can reach.
     """
     listener = listen(settings.host, settings.port)
     try:
@@ -64,9 +65,11 @@ def run_service(settings: Settings) -> None:
 
 
 def _require_safe_start(settings: Settings, listener: socket.socket) -> None:
-    """Check the memory, and that other machines need a key; raises UnsafeStartError."""
+    """Check memory and files, and that other machines need a key; raises UnsafeStartError."""
     try:
         require_memory(_NEEDED_MEMORY, "The service")
+        if settings.prevalence is not None:
+            read_prevalence(settings.prevalence)
         if settings.key_file is not None:
             read_keys(settings.key_file)
             return

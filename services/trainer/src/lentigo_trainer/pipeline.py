@@ -9,30 +9,38 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import keras
-import tensorflow as tf
+import numpy as np
 
 from lentigo_contract.manifest.engines import EngineName
-from lentigo_contract.manifest.manifest import Calibration
 from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector, fit_detector
+from lentigo_trainer.calibration.out_of_fold import (
+    OutOfFold,
+    OutOfFoldAnswers,
+    calibrate_out_of_fold,
+    cross_fit,
+)
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibration_on
-from lentigo_trainer.calibration.thresholds import choose_thresholds
+from lentigo_trainer.calibration.thresholds import (
+    Answers,
+    Meaning,
+    ThresholdBasis,
+    choose_thresholds,
+)
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
-from lentigo_trainer.data.extra.training_images import ExtraImages, open_extra_images
+from lentigo_trainer.data.duplicates.known import merged_lesions
+from lentigo_trainer.data.extra.training_images import open_extra_images
 from lentigo_trainer.data.provenance import write_training_set
-from lentigo_trainer.data.splits import TrainingRows, choose_rows
-from lentigo_trainer.errors import RecipeError
+from lentigo_trainer.data.splits import Rows, TrainingRows, choose_rows
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
 from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.manifest import describe
-from lentigo_trainer.export.parity import EngineParity, compare_engines
+from lentigo_trainer.export.parity import compare_engines
 from lentigo_trainer.export.publishing import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.export.saved_model import export_saved_model
-from lentigo_trainer.metrics.arrays import LabelArray
 from lentigo_trainer.models.classifier import Network, totals
 from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.reporting.model_card.card import model_card
@@ -41,7 +49,7 @@ from lentigo_trainer.reporting.run_report import write_report
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked
 from lentigo_trainer.training.fit import TrainedNetwork, train_network
-from lentigo_trainer.training.precision import in_bfloat16
+from lentigo_trainer.training.precision import in_bfloat16, make_reproducible
 from lentigo_trainer.training.work_folder import EpochMetrics, keep_history
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"
@@ -89,17 +97,19 @@ def train(
     Raises:
         LentigoError: see the steps; each message says what to do.
     """
-    _make_reproducible(config.seed)
+    make_reproducible(config.seed)
     folder = config.work.run(config.recipe)
-    extra = _open_extra(config, prepared)
+    extra = open_extra_images(config, prepared)
     with locked(folder):
         rows = choose_rows(config, prepared)
-        trained = train_network(config, prepared, rows, folder, progress, extra)
+        sisters = cross_fit(config, prepared, rows, folder, progress) if rows.folds.count else None
+        trained = train_network(config, prepared, rows, folder, progress)
         network = trained.network
         keep_history(folder, trained.history)
         discard_candidate(folder)
 
-        calibration = _calibrate(trained, rows)
+        meaning, sister_answers = _calibrate(trained, prepared, rows, sisters)
+        calibration = meaning.calibration
         detector = _fit_detector(network, config, prepared, rows, progress)
         # Training has read the whole data set, 1.5 GB, and rounding to int8 needs as much again.
         prepared.release_pages()
@@ -110,37 +120,38 @@ def train(
             files, prepared, rows.used.train, None if extra is None else extra.records
         )
 
-        validation_outputs = predict_with(
-            "savedmodel", files, prepared.images[rows.whole.validation], progress
-        )
+        outside = rows.outside_training
+        outputs = predict_with("savedmodel", files, prepared.images[outside], progress)
+        validation_outputs = outputs.take(np.searchsorted(outside, rows.whole.validation))
         evaluation = _evaluate_validation(prepared, rows, validation_outputs)
         write_report(folder / "report", evaluation, trained.history)
         ended = now()
 
-        engines: dict[EngineName, Prediction] = {"savedmodel": validation_outputs}
+        engines: dict[EngineName, Prediction] = {"savedmodel": outputs}
         parity = None
         if lighter:
             ranges = calibration_rows(prepared.labels, rows.used.train, config.seed)
             images = prepared.images[ranges]
             export_litert(network, files, images, progress, calibration, detector)
-            parity = _compare_with_litert(files, prepared, rows, validation_outputs, progress)
+            parity = compare_engines(
+                files,
+                prepared.images[outside],
+                prepared.labels[outside],
+                outputs,
+                meaning.prevalence,
+                progress,
+            )
             engines |= parity.standing_in()
 
-        basis = _threshold_basis(files, prepared, rows, engines, progress)
-        thresholds = choose_thresholds(
-            geometry,
-            calibration,
-            detector.method(),
-            basis.truth,
-            basis.outputs,
-            basis.description,
-        )
+        basis = _threshold_basis(prepared, rows, engines, sister_answers)
+        thresholds = choose_thresholds(geometry, meaning, detector.method(), basis)
 
         manifest = describe(
             config, prepared, rows, totals(network), evaluation, thresholds, ended, extra
         )
         if parity is not None:
-            manifest = parity.on_record(manifest)
+            point, malignancy = thresholds.point, meaning.malignancy_calibration
+            manifest = parity.with_referrals(point.threshold, malignancy).on_record(manifest)
         evidence = evaluate_candidate(
             files, manifest, prepared, rows, validation_outputs, progress, evaluation
         )
@@ -148,36 +159,30 @@ def train(
     return Trained(folder, trained.history, evaluation, trained.feature_seconds)
 
 
-def _open_extra(config: TrainingConfig, prepared: Prepared) -> ExtraImages | None:
-    """Open the images of imported sets that train besides.
+@dataclass(frozen=True, slots=True)
+class _SisterAnswers:
+    """Calibrated out-of-fold answers, and the images that they are for."""
 
-    Raises:
-        RecipeError: the recipe cannot train with them.
-        ImportedSetError: a set cannot be used.
-    """
-    if config.extra and config.recipe.fine_tuning is None:
-        raise RecipeError(
-            "Only a recipe with a table fine_tuning can train with --extra. Choose another "
-            "--recipe, or leave --extra out."
+    description: str
+    rows: Rows
+    answers: OutOfFoldAnswers
+
+
+def _calibrate(
+    trained: TrainedNetwork, prepared: Prepared, rows: TrainingRows, sisters: OutOfFold | None
+) -> tuple[Meaning, _SisterAnswers | None]:
+    """Calibrate on the out-of-fold answers or the tuning images; without any, not at all."""
+    if sisters is not None:
+        description = (
+            f"the answers of {rows.folds.count} sister networks for HAM10000's training images, "
+            "each for the lesions that it never saw"
         )
-    return open_extra_images(config.extra, prepared)
-
-
-def _make_reproducible(seed: int) -> None:
-    """Let two runs with one seed end with the same weights and layer names, bit by bit."""
-    # Layer names count up over a process, whatever it built before.
-    keras.utils.clear_session()
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(seed)
-
-
-def _calibrate(trained: TrainedNetwork, rows: TrainingRows) -> Calibration:
-    """Fit temperatures on the tuning images; a recipe without any leaves the logits as they are."""
-    return (
-        calibration_on(*trained.validation_logits(), TUNING_SET)
-        if len(rows.tuning)
-        else UNCALIBRATED
-    )
+        labels = prepared.labels[sisters.rows]
+        meaning, answers = calibrate_out_of_fold(sisters, labels, description)
+        return meaning, _SisterAnswers(description, sisters.rows, answers)
+    if len(rows.tuning):
+        return Meaning(calibration_on(*trained.validation_logits(), TUNING_SET)), None
+    return Meaning(UNCALIBRATED), None
 
 
 def _fit_detector(
@@ -198,44 +203,28 @@ def _evaluate_validation(prepared: Prepared, rows: TrainingRows, outputs: Predic
     return evaluate(truth, outputs.probabilities, lesions, EVALUATION_SEED)
 
 
-def _compare_with_litert(
-    files: Path,
-    prepared: Prepared,
-    rows: TrainingRows,
-    validation_outputs: Prediction,
-    progress: Progress,
-) -> EngineParity:
-    validation = rows.whole.validation
-    images, truth = prepared.images[validation], prepared.labels[validation]
-    return compare_engines(files, images, truth, validation_outputs.probabilities, progress)
-
-
-@dataclass(frozen=True, slots=True)
-class _ThresholdBasis:
-    """The images that thresholds are chosen on.
-
-    Attributes:
-        description: the images, in words.
-        truth: class numbers, [n].
-        outputs: of each engine that may serve, for these n images.
-    """
-
-    description: str
-    truth: LabelArray
-    outputs: Mapping[EngineName, Prediction]
-
-
 def _threshold_basis(
-    files: Path,
     prepared: Prepared,
     rows: TrainingRows,
     engines: Mapping[EngineName, Prediction],
-    progress: Progress,
-) -> _ThresholdBasis:
-    """Run the engines on the tuning images; without any, fall back on the validation images."""
-    if not len(rows.tuning):
-        truth = prepared.labels[rows.whole.validation]
-        return _ThresholdBasis(VALIDATION_SET, truth, engines)
-    images = prepared.images[rows.tuning]
-    tuning_outputs = {engine: predict_with(engine, files, images, progress) for engine in engines}
-    return _ThresholdBasis(TUNING_SET, prepared.labels[rows.tuning], tuning_outputs)
+    sisters: _SisterAnswers | None,
+) -> ThresholdBasis:
+    """Take the out-of-fold answers or the tuning images; without either, the validation images.
+
+    Args:
+        prepared: the data set.
+        rows: which images trained the network and which did not.
+        engines: outputs of each engine for the images outside training.
+        sisters: the out-of-fold answers, if the recipe has folds.
+    """
+    lesions = merged_lesions(prepared.records)
+    if sisters is not None:
+        of_engines: dict[EngineName, Answers] = {"savedmodel": sisters.answers}
+        chosen, description = sisters.rows, sisters.description
+        return ThresholdBasis(description, prepared.labels[chosen], lesions[chosen], of_engines)
+    chosen, description = rows.whole.validation, VALIDATION_SET
+    if len(rows.tuning):
+        chosen, description = rows.tuning, TUNING_SET
+    places = np.searchsorted(rows.outside_training, chosen)
+    outputs = {engine: each.take(places) for engine, each in engines.items()}
+    return ThresholdBasis(description, prepared.labels[chosen], lesions[chosen], outputs)

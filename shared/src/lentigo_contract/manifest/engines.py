@@ -27,12 +27,13 @@ LITERT_FILES: Final[dict[EngineName, str]] = {
 }
 """Where a version keeps its LiteRT models, by the engine that runs them."""
 
-MAX_BALANCED_ACCURACY_CHANGE: Final = 0.005
+MAX_BALANCED_ACCURACY_LOSS: Final = 0.005
 MIN_EQUAL_DIAGNOSES: Final = 0.99
+MIN_EQUAL_REFERRALS: Final = 0.995
 
 
 class EngineAgreement(Record):
-    """An engine beside the SavedModel, on all validation images.
+    """An engine beside the SavedModel, on the images outside training.
 
     Attributes:
         images: how many images were compared.
@@ -42,6 +43,8 @@ class EngineAgreement(Record):
         largest_difference: of any of the probabilities, in absolute value.
         mean_difference: over all images and classes, in absolute value.
         equal_diagnoses: share of the images on which both name the same diagnosis.
+        equal_referrals: share of the images that both refer, or both do not, by the probability of
+            malignancy; None in versions up to 3, which did not compare this.
     """
 
     images: Count
@@ -51,20 +54,26 @@ class EngineAgreement(Record):
     largest_difference: Fraction
     mean_difference: Fraction
     equal_diagnoses: Fraction
+    equal_referrals: Fraction | None = None
 
     def shortfall(self) -> str | None:
         """Return why this engine may not replace the SavedModel by default, or None if it may."""
         if self.images == 0:
             return "it was compared on no image"
-        if abs(self.balanced_accuracy_change) > MAX_BALANCED_ACCURACY_CHANGE:
+        if self.balanced_accuracy_change < -MAX_BALANCED_ACCURACY_LOSS:
             return (
-                f"it changes balanced accuracy by {self.balanced_accuracy_change:+.4f}, more than "
-                f"{MAX_BALANCED_ACCURACY_CHANGE}"
+                f"it lowers balanced accuracy by {-self.balanced_accuracy_change:.4f}, more than "
+                f"{MAX_BALANCED_ACCURACY_LOSS}"
             )
         if self.equal_diagnoses < MIN_EQUAL_DIAGNOSES:
             return (
                 f"it names the same diagnosis on {self.equal_diagnoses:.2%} of the images, less "
                 f"than {MIN_EQUAL_DIAGNOSES:.0%}"
+            )
+        if self.equal_referrals is not None and self.equal_referrals < MIN_EQUAL_REFERRALS:
+            return (
+                f"its referral is the same on {self.equal_referrals:.2%} of the images, less than "
+                f"{MIN_EQUAL_REFERRALS:.1%}"
             )
         return None
 

@@ -24,6 +24,7 @@ from lentigo_contract.manifest.fields import (
     Sha256,
     UtcDatetime,
 )
+from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
 from lentigo_contract.system.files import open_plain
 
 SCHEMA_VERSION: Final = 1
@@ -70,28 +71,37 @@ class MapGeometry(Record):
 class Calibration(Record):
     """How the probabilities were calibrated: logits are divided by a temperature (1 = not at all).
 
-    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017). Where
-    each diagnosis has a temperature of its own, logits z are multiplied by the mean of 1 / T over
-    the diagnoses, weighted by softmax(z). It is one factor for all seven, so either way the most
-    probable diagnosis stays the same.
+    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017). With
+    the bias-corrected temperature, each diagnosis also has a bias that is added after the division
+    (Alexandari, Kundaje and Shrikumar, "Maximum Likelihood with Bias-Corrected Calibration is
+    Hard-to-Beat at Label Shift Adaptation", ICML 2020). Where each diagnosis has a temperature of
+    its own, logits z are multiplied by the mean of 1 / T over the diagnoses, weighted by
+    softmax(z); versions up to 3 have this.
 
     Attributes:
         method: which of these.
         temperature: the one for all; where each has its own, what a single one would have been.
         by_diagnosis: each diagnosis' own, in the order of the labels; None where all share one.
+        biases: of the bias-corrected temperature, in the order of the labels; None otherwise.
         note: how it was chosen.
     """
 
-    method: Literal["none", "temperature", "temperature by diagnosis"]
+    method: Literal["none", "temperature", "temperature by diagnosis", "bias-corrected temperature"]
     temperature: Temperature
     by_diagnosis: Annotated[
         tuple[Temperature, ...] | None,
+        Field(strict=False, min_length=len(CODES), max_length=len(CODES)),
+    ] = None
+    biases: Annotated[
+        tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None,
         Field(strict=False, min_length=len(CODES), max_length=len(CODES)),
     ] = None
     note: str = ""
 
     @model_validator(mode="after")
     def _has_what_its_method_takes(self) -> Self:
+        if (self.biases is None) == (self.method == "bias-corrected temperature"):
+            raise ValueError("biases belong to the bias-corrected temperature, and to no other")
         if (self.by_diagnosis is None) == (self.method == "temperature by diagnosis"):
             raise ValueError(
                 "temperatures by diagnosis belong to the method of that name, and to no other"
@@ -103,9 +113,11 @@ class Thresholds(Record):
     """What the answer's probabilities are held against, and how each threshold was chosen.
 
     Attributes:
-        malignancy: probability of malignancy from which a lesion is referred.
-        abstention: probability of the most probable diagnosis below which it is not relied on and
-            the lesion is referred; None in versions that have no such threshold.
+        malignancy: probability of malignancy from which a lesion is referred; with a
+            `malignancy_calibration`, on the calibrated one.
+        abstention: probability of the most probable diagnosis below which the diagnosis is not
+            relied on and the lesion is referred, however the diagnosis is decided; None in versions
+            that have no such threshold.
     """
 
     malignancy: Fraction
@@ -208,6 +220,9 @@ class Manifest(Record):
         version: number in the repository; 0 until `publish` gives one.
         created: when training ended, UTC.
         labels: diagnosis codes in the order of the output's columns.
+        prevalence: at which the probabilities hold; None in versions that declare none, whose
+            diagnosis is the most probable one.
+        malignancy_calibration: None where P(malignant) is the sum over the malignant diagnoses.
         unlikeness: None in versions whose network does not tell.
         extra_datasets: what it learned from besides `dataset`; None in versions that did not.
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
@@ -227,6 +242,8 @@ class Manifest(Record):
     input: InputGeometry = InputGeometry()
     activation_map: MapGeometry
     calibration: Calibration
+    prevalence: Prevalence | None = None
+    malignancy_calibration: MalignancyCalibration | None = None
     thresholds: Thresholds
     unlikeness: OodThreshold | None = None
     metrics: JsonObject

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lentigo_trainer.config.recipe import FineTuning, Recipe
+from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.extra.training_images import ExtraImages, open_extra_images
 from tests.trainer.data.extra.collections_on_disk import imported, picture, write_table
@@ -33,9 +35,15 @@ def extra_images(folder: Path, *sets: Mapping[str, int]) -> ExtraImages:
         made_up_set(folder / str(number), counts, first=1_000 * (number + 1))
         for number, counts in enumerate(sets)
     ]
-    found = open_extra_images(folders, without_images())
+    found = open_extra_images(config_with(*folders), without_images())
     assert found is not None
     return found
+
+
+def config_with(*sets: Path, fine_tuning: bool = True) -> TrainingConfig:
+    """The configuration of a run with such sets."""
+    recipe = Recipe(fine_tuning=FineTuning() if fine_tuning else None)
+    return TrainingConfig(WorkFolder(Path("work")), recipe, "random", 0, None, 1, extra=sets)
 
 
 def without_images() -> Prepared:

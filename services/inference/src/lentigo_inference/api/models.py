@@ -1,5 +1,7 @@
 """`GET /v1/models`: the model version in use."""
 
+from typing import Final
+
 from fastapi import APIRouter
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
@@ -12,6 +14,7 @@ from lentigo_inference.api.schemas import (
     ModelReference,
     OutOfDistributionCheck,
 )
+from lentigo_inference.serving.decision import DecisionRule
 from lentigo_inference.serving.model_slot import LoadedModel
 
 router = APIRouter(tags=["models"])
@@ -35,8 +38,21 @@ def model_reference(model: LoadedModel) -> ModelReference:
     )
 
 
+_MALIGNANT: Final = ", ".join(each.code for each in DIAGNOSES if each.malignant)
+_SUM: Final = f"sum of the probabilities of {_MALIGNANT}"
+
+
+def _threshold_source(rule: DecisionRule) -> str:
+    if rule.prevalence_source != "clinic":
+        return rule.thresholds.source
+    return (
+        f"{rule.thresholds.source}; moved from {rule.thresholds.malignancy:.3g} to the prevalence "
+        "of this clinic, so that it refers the same lesions"
+    )
+
+
 def _details(model: LoadedModel) -> ModelDetails:
-    manifest = model.stored.manifest
+    manifest, rule = model.stored.manifest, model.rule
     check = manifest.unlikeness
     copied = manifest.model_dump(mode="json", include={"created", "dataset", "parameters"})
     return ModelDetails(
@@ -53,8 +69,13 @@ def _details(model: LoadedModel) -> ModelDetails:
             )
             for diagnosis in DIAGNOSES
         ],
-        threshold=manifest.thresholds.malignancy,
-        threshold_source=manifest.thresholds.source,
+        decided_by=rule.decided_by,
+        decided_by_reason=rule.reason,
+        prevalence=rule.prevalence,
+        prevalence_source=rule.prevalence_source,
+        malignancy_source=_SUM if rule.calibration is None else rule.calibration.source,
+        threshold=rule.threshold,
+        threshold_source=_threshold_source(rule),
         abstention_threshold=manifest.thresholds.abstention,
         abstention_source=manifest.thresholds.abstention_source,
         unlikeness=None if check is None else OutOfDistributionCheck(**check.model_dump()),

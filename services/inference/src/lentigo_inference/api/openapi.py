@@ -131,7 +131,7 @@ def describe(app: FastAPI) -> None:
             spec = get_openapi(
                 title=app.title,
                 version=app.version,
-                description=f"Names the most likely of seven diagnoses for a dermatoscopic image. "
+                description=f"Names one of seven diagnoses for a dermatoscopic image. "
                 f"{RESEARCH_NOTICE}",
                 routes=app.routes,
             )

@@ -29,8 +29,8 @@ MAX_IMAGES: Final = 32
 ExplainParameter = Annotated[
     bool | Literal["all"],
     Query(
-        description="`true` adds the activation map of the most probable diagnosis, `all` also "
-        "those of all seven."
+        description="`true` adds the activation map of the diagnosis, `all` also those of all "
+        "seven."
     ),
 ]
 ForceParameter = Annotated[
@@ -54,7 +54,7 @@ async def predict(
     explain: ExplainParameter = False,
     force: ForceParameter = False,
 ) -> PredictionResponse:
-    """Predict the most likely diagnosis of one dermatoscopic image, if it can be judged."""
+    """Predict the diagnosis of one dermatoscopic image, if it can be judged."""
     settings = state.settings
     # Checked before the upload is read, so that a refusal costs no upload.
     state.slot.require()
@@ -75,7 +75,7 @@ async def predict(
 async def predict_batch(
     request: Request, state: CurrentState, *, force: ForceParameter = False
 ) -> BatchResponse:
-    """Predict the most likely diagnosis of up to 32 images, all with the same model version.
+    """Predict the diagnosis of up to 32 images, all with the same model version.
 
     The results have the order of the images. If an image fails, a problem stands in its place.
     """

@@ -3,12 +3,11 @@
 import base64
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
-from lentigo_contract.manifest.manifest import Thresholds
-from lentigo_engines.base import Floats
 from lentigo_inference.api.models import model_reference
 from lentigo_inference.api.schemas import (
     ActivationMap,
     ClassProbability,
+    DiagnosisProbability,
     DiagnosisScore,
     ImageSummary,
     Malignancy,
@@ -18,17 +17,14 @@ from lentigo_inference.api.schemas import (
 )
 from lentigo_inference.observability.identifiers import uuid7
 from lentigo_inference.serving.activation_map import DrawnMap
+from lentigo_inference.serving.decision import Decision
 from lentigo_inference.serving.predictor import PredictionResult
-
-_RankedDiagnoses = list[tuple[Diagnosis, float]]
 
 
 def prediction_response(result: PredictionResult) -> PredictionResponse:
     """Return the response for a prediction, also for one whose diagnosis is withheld."""
     manifest = result.model.stored.manifest
-    check, upload = manifest.unlikeness, result.upload
-    ranked = _ranked(result.probabilities)
-    diagnosis = _diagnosis(ranked, manifest.thresholds.abstention)
+    check, upload, decision = manifest.unlikeness, result.upload, result.decision
     maps = [_activation_map(drawn) for drawn in result.activation_maps]
     return PredictionResponse(
         id=str(uuid7()),
@@ -45,39 +41,46 @@ def prediction_response(result: PredictionResult) -> PredictionResponse:
             unlikeness=result.quality.unlikeness,
             unlikeness_limit=None if check is None else check.limit,
         ),
-        diagnosis=diagnosis,
-        probabilities=[_class_probability(*pair) for pair in ranked],
+        diagnosis=None if decision is None else _diagnosis(decision),
+        most_probable=None if decision is None else _most_probable(decision),
+        probabilities=[] if decision is None else _probabilities(decision),
         malignancy=_malignancy(
-            ranked, diagnosis, manifest.thresholds, accepted=result.quality.accepted
+            decision, result.model.rule.threshold, accepted=result.quality.accepted
         ),
         notice=RESEARCH_NOTICE,
-        activation_map=maps[0] if maps else None,
+        activation_map=None if decision is None else _map_of(decision, maps),
         activation_maps=maps if len(maps) > 1 else None,
     )
 
 
-def _ranked(probabilities: Floats | None) -> _RankedDiagnoses:
-    """Return the diagnoses, the most probable first; none if the diagnosis is withheld."""
-    if probabilities is None:
-        return []
-    # A stable sort, so equal probabilities stay in the order of the labels.
-    return sorted(
-        zip(DIAGNOSES, map(_fraction, probabilities.tolist()), strict=True),
-        key=lambda pair: pair[1],
-        reverse=True,
-    )
-
-
-def _diagnosis(ranked: _RankedDiagnoses, abstention: float | None) -> DiagnosisScore | None:
-    if not ranked:
-        return None
-    top, highest = ranked[0]
+def _diagnosis(decision: Decision) -> DiagnosisScore:
+    decided = DIAGNOSES[decision.diagnosis]
     return DiagnosisScore(
-        code=top.code,
-        name=top.name,
-        probability=highest,
-        confident=None if abstention is None else highest >= abstention,
+        code=decided.code,
+        name=decided.name,
+        probability=float(decision.probabilities[decision.diagnosis]),
+        decided_by=decision.decided_by,
+        confident=decision.confident,
     )
+
+
+def _most_probable(decision: Decision) -> DiagnosisProbability | None:
+    """Return the most probable diagnosis, if it is not the one that was decided for."""
+    first = decision.ranked[0]
+    if first == decision.diagnosis:
+        return None
+    return DiagnosisProbability(
+        code=DIAGNOSES[first].code,
+        name=DIAGNOSES[first].name,
+        probability=float(decision.probabilities[first]),
+    )
+
+
+def _probabilities(decision: Decision) -> list[ClassProbability]:
+    return [
+        _class_probability(DIAGNOSES[place], float(decision.probabilities[place]))
+        for place in decision.ranked
+    ]
 
 
 def _class_probability(diagnosis: Diagnosis, probability: float) -> ClassProbability:
@@ -89,36 +92,28 @@ def _class_probability(diagnosis: Diagnosis, probability: float) -> ClassProbabi
     )
 
 
-def _malignancy(
-    ranked: _RankedDiagnoses,
-    diagnosis: DiagnosisScore | None,
-    thresholds: Thresholds,
-    *,
-    accepted: bool,
-) -> Malignancy:
+def _malignancy(decision: Decision | None, threshold: float, *, accepted: bool) -> Malignancy:
     """Decide whether to refer, and list the reasons."""
-    probability = None
     reasons: list[ReferralReason] = []
-    if diagnosis is not None:
-        probability = _fraction(sum(share for each, share in ranked if each.malignant))
-        if probability >= thresholds.malignancy:
+    if decision is not None:
+        if decision.malignant:
             reasons.append("malignancy")
-        if diagnosis.confident is False:
+        if decision.confident is False:
             reasons.append("unconfident")
     if not accepted:
         reasons.append("unusable")
     return Malignancy(
-        probability=probability,
-        threshold=thresholds.malignancy,
+        probability=None if decision is None else decision.malignancy,
+        threshold=threshold,
         refer=bool(reasons),
         reasons=reasons,
     )
 
 
+def _map_of(decision: Decision, maps: list[ActivationMap]) -> ActivationMap | None:
+    code = DIAGNOSES[decision.diagnosis].code
+    return next((each for each in maps if each.code == code), None)
+
+
 def _activation_map(drawn: DrawnMap) -> ActivationMap:
     return ActivationMap(code=drawn.code, data=base64.b64encode(drawn.png).decode("ascii"))
-
-
-def _fraction(probability: float) -> float:
-    """Clip what float32 rounding puts below 0 or above 1."""
-    return min(max(probability, 0.0), 1.0)

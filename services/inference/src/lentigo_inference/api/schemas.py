@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeFloat, PositiveFloat
 
+from lentigo_contract.decision import DecidedBy
 from lentigo_contract.imaging.quality import Reason
+from lentigo_inference.serving.decision import PrevalenceSource
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 DiagnosisCode = Annotated[str, Field(description="Code of HAM10000.", examples=["nv"])]
@@ -85,6 +87,11 @@ class ModelDetails(ModelReference):
             {"code": "nv", "name": "Melanocytic nevus", "malignant": False, "icd10": ["D22"]},
             {"code": "mel", "name": "Melanoma", "malignant": True, "icd10": ["C43"]},
         ],
+        decided_by="balanced",
+        decided_by_reason="the version declares its prevalence",
+        prevalence={"nv": 0.67, "mel": 0.11},
+        prevalence_source="version",
+        malignancy_source="fitted by Platt scaling on out-of-fold answers",
         threshold=0.18,
         threshold_source="largest with a sensitivity of at least 0.95 on 938 images",
         abstention_threshold=0.5,
@@ -104,14 +111,36 @@ class ModelDetails(ModelReference):
     created: str = Field(description="When training ended, UTC.", examples=["2026-11-23T10:00:00Z"])
     license: str
     labels: list[Label] = Field(description="In the order of the network's output.")
-    threshold: Fraction = Field(description="Probability of malignancy from which to refer.")
+    decided_by: DecidedBy = Field(
+        description="How the diagnosis is decided: `balanced`, as if the seven were equally "
+        "frequent, or `probable`, for the most probable one."
+    )
+    decided_by_reason: str = Field(
+        description="Why so: a version that declares no prevalence always decides for the most "
+        "probable diagnosis."
+    )
+    prevalence: dict[str, Fraction] | None = Field(
+        description="Share of each diagnosis at which the probabilities hold; null if the version "
+        "declares none."
+    )
+    prevalence_source: PrevalenceSource | None = Field(
+        description="Whose prevalence that is: the version's own, or the clinic's, which the "
+        "operator set."
+    )
+    malignancy_source: str = Field(
+        description="How the probability of malignancy follows from the seven probabilities."
+    )
+    threshold: Fraction = Field(
+        description="Probability of malignancy from which to refer, at this prevalence."
+    )
     threshold_source: str = Field(
         description="How the threshold was chosen, and the sensitivity it reaches.",
         examples=["largest with a sensitivity of at least 0.95 on 938 images"],
     )
     abstention_threshold: Fraction | None = Field(
-        description="Probability of the most probable diagnosis below which to refer, because it "
-        "is not reliable; null if the version has none."
+        description="Probability of the most probable diagnosis below which to refer, because the "
+        "diagnosis is not reliable; at the prevalence of the version, whatever the clinic's is. "
+        "Null if the version has none."
     )
     abstention_source: str = Field(description="How that was chosen; empty if there is none.")
     unlikeness: OutOfDistributionCheck | None = Field(
@@ -170,11 +199,15 @@ class DiagnosisProbability(BaseModel):
 
 
 class DiagnosisScore(DiagnosisProbability):
-    """The most probable diagnosis."""
+    """The diagnosis that was decided for."""
 
+    decided_by: DecidedBy = Field(
+        description="How: `balanced`, as if the seven diagnoses were equally frequent, so that "
+        "rare ones are not overlooked, or `probable`, the most probable one."
+    )
     confident: bool | None = Field(
-        description="Whether the probability reaches the model's abstention threshold; null if the "
-        "model has none."
+        description="Whether the probability of the most probable diagnosis reaches the model's "
+        "abstention threshold, however the diagnosis was decided; null if the model has none."
     )
 
 
@@ -188,10 +221,11 @@ ReferralReason = Literal["malignancy", "unconfident", "unusable"]
 
 
 class Malignancy(BaseModel):
-    """The sum of the malignant diagnoses, compared with the threshold of the model."""
+    """The probability of malignancy, compared with the threshold of the model."""
 
     probability: Fraction | None = Field(
-        description="Sum over the malignant diagnoses; null without a diagnosis."
+        description="Of any malignant diagnosis: calibrated by itself if the model has such a "
+        "calibration, otherwise the sum over the malignant diagnoses; null without a diagnosis."
     )
     threshold: Fraction
     refer: bool = Field(description="Whether a physician should see the lesion; see `reasons`.")
@@ -225,6 +259,7 @@ class PredictionResponse(BaseModel):
             "code": "nv",
             "name": "Melanocytic nevus",
             "probability": 0.93,
+            "decided_by": "balanced",
             "confident": True,
         },
         probabilities=[
@@ -247,6 +282,13 @@ class PredictionResponse(BaseModel):
     diagnosis: DiagnosisScore | None = Field(
         description="Null if the image cannot be judged, unless `force` asked for one."
     )
+    most_probable: DiagnosisProbability | None = Field(
+        None,
+        description="The first of `probabilities`, if `diagnosis` is another one: more frequent "
+        "among such lesions, as `diagnosis` is decided as if all were equally frequent. Left out "
+        "if they are the same.",
+        exclude_if=_left_out,
+    )
     probabilities: list[ClassProbability] = Field(
         description="All seven, highest first; empty without a diagnosis."
     )
@@ -254,7 +296,7 @@ class PredictionResponse(BaseModel):
     notice: str
     activation_map: ActivationMap | None = Field(
         None,
-        description="Map of the most probable diagnosis; only with `explain=true` or "
+        description="Map of `diagnosis`; only with `explain=true` or "
         "`explain=all`, and if there is a diagnosis.",
         exclude_if=_left_out,
     )

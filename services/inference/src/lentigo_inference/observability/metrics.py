@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -67,7 +65,7 @@ class Metrics:
         )
         self._predictions = Counter(
             "lentigo_predictions_total",
-            "Images that were diagnosed, by the most probable diagnosis.",
+            "Images that were diagnosed, by the diagnosis.",
             ("diagnosis",),
             registry=registry,
         )
@@ -166,11 +164,10 @@ class Metrics:
         for waited_s in batch.waited_s:
             self._queue_wait.observe(waited_s)
 
-    def predicted(self, probabilities: npt.NDArray[np.float32]) -> None:
-        """Count the diagnoses of float32 [n, 7]."""
-        tops: Iterable[int] = probabilities.argmax(axis=1).tolist()
-        for top in tops:
-            self._predictions.labels(CODES[top]).inc()
+    def predicted(self, diagnoses: Iterable[int]) -> None:
+        """Count diagnoses, by their class numbers."""
+        for diagnosis in diagnoses:
+            self._predictions.labels(CODES[diagnosis]).inc()
 
     def loaded(self, load: LoadRecord) -> None:
         """Count an attempt to bring a version into use."""

@@ -17,6 +17,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.base import warm_up
 from lentigo_inference.engines.in_turn import EngineInTurn, InTurn
 from lentigo_inference.engines.selection import EngineLoader
+from lentigo_inference.serving.decision import DecisionPolicy
 from lentigo_inference.serving.model_slot import LoadedModel
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ def load_version(
     store: ModelStore,
     version: int,
     load: EngineLoader,
+    policy: DecisionPolicy,
     batch_sizes: Iterable[int],
     in_turn: InTurn,
 ) -> LoadedModel:
@@ -41,21 +43,24 @@ def load_version(
         store: holds the version.
         version: its number.
         load: loads the engine.
+        policy: how the operator wants it to decide.
         batch_sizes: what the engine is warmed up with.
         in_turn: runs each warm-up, so that running requests keep their latency.
 
     Raises:
-        RepositoryError: its files are missing, damaged or not as the manifest says.
+        RepositoryError: its files are missing, damaged or not as the manifest says, or it cannot
+            decide as the operator wants.
         EngineError: the runtime cannot load or run it.
     """
     stored = at_low_priority(lambda: store.open(version))
+    rule = policy.rule_for(stored.manifest)
     engine = load(stored)
     try:
         warm_up(EngineInTurn(engine, in_turn), stored.manifest, batch_sizes)
     except BaseException:
         engine.close()
         raise
-    return LoadedModel(stored, engine)
+    return LoadedModel(stored, engine, rule)
 
 
 def at_low_priority(work: Callable[[], T]) -> T:

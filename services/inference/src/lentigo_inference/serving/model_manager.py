@@ -19,6 +19,7 @@ from lentigo_inference.engines.in_turn import InTurn, at_once
 from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.errors import ServiceBusyError, VersionRefusedError
 from lentigo_inference.observability.records import LoadRecord
+from lentigo_inference.serving.decision import DecisionPolicy
 from lentigo_inference.serving.loading import FolderFingerprint, fingerprint, load_version
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 
@@ -26,6 +27,8 @@ _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 # How long a request to load a version waits for a load under way, in seconds.
 _LOAD_LOCK_TIMEOUT_S: Final = 30.0
+
+_DEFAULT_POLICY: Final = DecisionPolicy()
 
 _EMPTY: Final = "No model version has been published yet."
 
@@ -64,6 +67,7 @@ class ModelManager:
         slot: ModelSlot,
         load: EngineLoader,
         *,
+        policy: DecisionPolicy = _DEFAULT_POLICY,
         pinned: int | None = None,
         batch_sizes: Iterable[int] = (1, 2),
         observe: Callable[[LoadRecord], None] = lambda _record: None,
@@ -75,11 +79,13 @@ class ModelManager:
             store: the model repository.
             slot: holds the model in use.
             load: loads the engine of a version.
+            policy: how versions shall decide.
             pinned: the version to serve; by default always the newest.
             batch_sizes: the sizes of batches that a new engine is warmed up with.
             observe: called with the record of every attempt to load.
             in_turn: runs each warm-up, so that running requests keep their latency.
         """
+        self._policy = policy
         self._configured_pin = pinned
         self._pinned = pinned
         self._batch_sizes = tuple(batch_sizes)
@@ -201,7 +207,9 @@ class ModelManager:
         started = time.monotonic()
         succeeded = False
         try:
-            model = load_version(self._store, version, self._load, self._batch_sizes, self._in_turn)
+            model = load_version(
+                self._store, version, self._load, self._policy, self._batch_sizes, self._in_turn
+            )
             succeeded = True
         except (RepositoryError, EngineError, OSError) as error:
             self._refusals[version] = _Refusal(folder, str(error))
@@ -213,7 +221,15 @@ class ModelManager:
             self._observe(LoadRecord(version, took, succeeded))
         self._refusals.pop(version, None)
         self._slot.swap(model)
-        _log.info("model in use", version=version, engine=model.engine.name, seconds=round(took, 3))
+        _log.info(
+            "model in use",
+            version=version,
+            engine=model.engine.name,
+            seconds=round(took, 3),
+            decided_by=model.rule.decided_by,
+            decided_by_reason=model.rule.reason,
+            prevalence=model.rule.prevalence_source or "not declared",
+        )
         return True
 
     def _report_readability(self, reason: str | None) -> None:

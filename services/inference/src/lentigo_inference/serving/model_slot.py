@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from lentigo_contract.repository.store import StoredVersion
 from lentigo_engines.base import Engine
 from lentigo_inference.errors import NotReadyError
+from lentigo_inference.serving.decision import DecisionRule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """A version with the engine that runs it."""
+    """A version with the engine that runs it, and how it decides."""
 
     stored: StoredVersion
     engine: Engine
+    rule: DecisionRule
 
     @property
     def version(self) -> int:

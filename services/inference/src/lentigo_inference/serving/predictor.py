@@ -17,11 +17,12 @@ from lentigo_inference.errors import DeadlineExceededError
 from lentigo_inference.observability.records import RequestRecord
 from lentigo_inference.serving.activation_map import DrawnMap, draw_maps
 from lentigo_inference.serving.batcher import Batcher
+from lentigo_inference.serving.decision import Decision
 from lentigo_inference.serving.decoding import DecodedUpload, DecodePool
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 
 Explain = Literal["none", "top", "all"]
-"""Which activation maps to draw: none, that of the most probable diagnosis, or all seven."""
+"""Which activation maps to draw: none, that of the diagnosis, or all seven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,15 @@ class PredictionResult:
         model: the version that predicted.
         upload: the image.
         quality: whether the image can be judged.
-        probabilities: float32 [7], in `labels.CODES` order; None if they are withheld, because
-            the image cannot be judged and the request does not force a prediction.
+        decision: about the image; None if it is withheld, because the image cannot be judged and
+            the request does not force a prediction.
         activation_maps: the requested ones, the most probable diagnosis first.
     """
 
     model: LoadedModel
     upload: DecodedUpload
     quality: Quality
-    probabilities: Floats | None = None
+    decision: Decision | None = None
     activation_maps: tuple[DrawnMap, ...] = ()
 
 
@@ -104,7 +105,7 @@ class Predictor:
         batcher: Batcher,
         timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
-        observe: Callable[[Floats], None] = lambda _probabilities: None,
+        observe: Callable[[Sequence[int]], None] = lambda _diagnoses: None,
     ) -> None:
         """Connect the parts.
 
@@ -114,7 +115,7 @@ class Predictor:
             batcher: leads to the engine.
             timeout_s: time limit of a request, from its last byte to its result, in seconds.
             clock: the clock of the batcher.
-            observe: called with the probabilities of every prediction, float32 [n, 7].
+            observe: called with the class numbers of the diagnoses of every prediction.
         """
         self._slot = slot
         self._decoding = decoding
@@ -206,7 +207,7 @@ class Predictor:
                 rows = await self._batcher.predict(model, images, deadline, record.steps.append)
         columns = map(np.concatenate, zip(*(row.tensors for row in rows), strict=True))
         answer = Prediction(*(_finite(values, model) for values in columns))
-        self._observe(answer.probabilities)
+        self._observe(model.rule.diagnoses(answer.probabilities))
         return model, answer
 
     async def aside(self, work: Callable[[], T]) -> T:
@@ -237,15 +238,14 @@ class Predictor:
         record.unaccepted += quality.reasons
         if not (quality.accepted or options.force):
             return PredictionResult(model, upload, quality)
-        self._observe(prediction.probabilities)
+        decision = model.rule.decide(probabilities)
+        self._observe([decision.diagnosis])
         if options.explain == "none":
-            return PredictionResult(model, upload, quality, probabilities)
-        # A stable sort keeps equal probabilities in the order of the labels.
-        ranked = np.argsort(-probabilities, kind="stable").tolist()
+            return PredictionResult(model, upload, quality, decision)
         activation = _finite(prediction.activation_map[0], model)
-        chosen = ranked if options.explain == "all" else ranked[:1]
+        chosen = decision.ranked if options.explain == "all" else (decision.diagnosis,)
         maps = await self._decoding.run(lambda: draw_maps(activation, chosen))
-        return PredictionResult(model, upload, quality, probabilities, maps)
+        return PredictionResult(model, upload, quality, decision, maps)
 
     @asynccontextmanager
     async def _time_limit(self) -> AsyncIterator[float]:

@@ -1,1 +1,1 @@
-"""All architectures by their recipes on the same rows, and a report of what came out."""
+"""Train all architectures on the same rows, compare them and report the results."""

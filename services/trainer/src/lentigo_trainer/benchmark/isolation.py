@@ -1,8 +1,8 @@
-"""Run a benchmark's job in a process of its own.
+"""Run a benchmark's job in its own process.
 
-One architecture's memory is freed before the next begins, and its peak is its own. A process that
-the system kills for lack of memory takes no other with it, and TensorFlow starts as fresh for the
-seventh network as for the first.
+The memory of one architecture is freed before the next begins, and its peak can be measured. If the
+system kills a process for lack of memory, the other jobs still run. TensorFlow starts in the same
+state for every network.
 """
 
 import multiprocessing
@@ -25,11 +25,11 @@ from lentigo_trainer.system.progress import Progress, progress_for
 
 @dataclass(frozen=True, slots=True)
 class NotMeasured:
-    """Why a job gave no figures.
+    """Why a job has no result.
 
     Attributes:
         reason: a phrase or a few sentences.
-        failed: whether that was a failure, rather than weights that are not there.
+        failed: whether that was a failure; missing weights or an architecture left out are none.
     """
 
     reason: str
@@ -41,18 +41,18 @@ Outcome = BenchmarkResult | NotMeasured
 RunJob = Callable[[Job, Progress], BenchmarkResult]
 
 
-def _measure(job: Job, progress: Progress) -> BenchmarkResult:
+def _run_with_tensorflow(job: Job, progress: Progress) -> BenchmarkResult:
     with quiet_tensorflow():
-        from lentigo_trainer.benchmark.measurement import run_job  # noqa: PLC0415 - only over there
+        from lentigo_trainer.benchmark.measurement import run_job  # noqa: PLC0415 - in the new process only
     return run_job(job, progress)
 
 
-def run_isolated(job: Job, run_job: RunJob = _measure) -> Outcome:
-    """Do a job in a new process and wait for it; if this process dies, so does that one.
+def run_isolated(job: Job, run_job: RunJob = _run_with_tensorflow) -> Outcome:
+    """Run a job in a new process and wait for it; the new process ends when this one dies.
 
     Args:
-        job: what to train and measure.
-        run_job: does it; a function of a module, which the new process can import.
+        job: what to train and evaluate.
+        run_job: runs it; a function of a module, which the new process can import.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -71,16 +71,16 @@ def run_isolated(job: Job, run_job: RunJob = _measure) -> Outcome:
         if process.is_alive():
             process.terminate()
             process.join()
-    return outcome or NotMeasured(died(process.exitcode), failed=True)
+    return outcome or NotMeasured(exit_reason(process.exitcode), failed=True)
 
 
-def died(code: int | None) -> str:
-    """Describe how a process ended that left no outcome."""
+def exit_reason(code: int | None) -> str:
+    """Describe how a process without an outcome ended."""
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         hint = "; most often the machine ran out of memory" if name == "SIGKILL" else ""
-        return f"Its process was ended by {name}{hint}. Run the same command to go on."
-    return f"Its process ended with exit code {code}. Run the same command to go on."
+        return f"Its process was ended by {name}{hint}. Run the same command to resume."
+    return f"Its process ended with exit code {code}. Run the same command to resume."
 
 
 def _work(job: Job, run_job: RunJob, sender: Connection) -> None:
@@ -88,7 +88,7 @@ def _work(job: Job, run_job: RunJob, sender: Connection) -> None:
     try:
         sender.send(_outcome(job, run_job))
     except KeyboardInterrupt:
-        # The parent says what there is to say.
+        # The parent reports the interruption.
         os._exit(os.EX_TEMPFAIL)
 
 
@@ -102,7 +102,7 @@ def _outcome(job: Job, run_job: RunJob) -> Outcome:
         return NotMeasured(f"weights unavailable ({file})", failed=False)
     except LentigoError as error:
         return NotMeasured(str(error), failed=True)
-    except Exception as error:  # noqa: BLE001 - whatever one network does, the others get their turn
+    except Exception as error:  # noqa: BLE001 - one failing network must not stop the others
         traceback.print_exc()
         line = (str(error).strip().splitlines() or [""])[0]
         return NotMeasured(f"{type(error).__name__}: {line}", failed=True)

@@ -1,11 +1,12 @@
 """One architecture of a benchmark: its recipe, and the result that the work folder keeps.
 
-It loads no TensorFlow, so that recipes are checked before anything is done.
+This module does not load TensorFlow, so that recipes are checked before anything starts.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
@@ -17,15 +18,18 @@ from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import read_recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.errors import RecipeError
-from lentigo_trainer.models.registry import ARCHITECTURES, architecture
+from lentigo_trainer.models.registry import ARCHITECTURES
 from lentigo_trainer.system.storage import write_whole
 
 _FILE: Final = "measured.json"
 
+_PAPER: Final = "paper"
+"""Name of the shipped recipe for MobileNet; the others are named after their architectures."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to train and measure.
+    """What to train and evaluate.
 
     Attributes:
         config: how to train.
@@ -37,11 +41,11 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Where everything about it is kept."""
+        """The folder of its run, inside the work folder."""
         return self.config.work.run(self.config.recipe)
 
     def key(self) -> dict[str, JsonValue]:
-        """What the figures depend on; other values of these are other figures."""
+        """Return everything that the result depends on."""
         return {
             "recipe": self.config.recipe.model_dump(mode="json"),
             "weights": _weights_digest(self.config),
@@ -49,7 +53,7 @@ class Job:
         }
 
     def data(self) -> dict[str, JsonValue]:
-        """What rows of one report have in common."""
+        """Return the part of the key that all rows of one report share."""
         return {
             "dataset": self.dataset,
             "seed": self.config.seed,
@@ -59,12 +63,11 @@ class Job:
 
 
 def recipe_of(name: str, folder: Path | None = None) -> Recipe:
-    """Return an architecture's recipe: `NAME.toml` of a folder, if it is there, or our own.
+    """Return an architecture's recipe: `NAME.toml` of a folder if it exists, or the shipped one.
 
     Raises:
         RecipeError: the file has an unknown key or an impossible value, or another architecture.
     """
-    entry = architecture(name)
     if folder is not None and (folder / f"{name}.toml").exists():
         recipe = read_recipe(folder / f"{name}.toml")
         if recipe.architecture != name:
@@ -73,39 +76,41 @@ def recipe_of(name: str, folder: Path | None = None) -> Recipe:
                 "after its architecture."
             )
         return recipe
-    return Recipe(architecture=name).for_epochs(entry.epochs)
+    shipped = _PAPER if name == Recipe().architecture else name
+    with as_file(files("lentigo_trainer") / "recipes" / f"{shipped}.toml") as path:
+        return read_recipe(path)
 
 
-def keep(job: Job, measured: BenchmarkResult) -> None:
-    """Keep the figures of a finished job, so that it is not done again.
+def write_result(job: Job, result: BenchmarkResult) -> None:
+    """Keep the result of a finished job, so that it does not run again.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
-    content = {"key": job.key(), "measured": measured.model_dump(mode="json")}
+    content = {"key": job.key(), "measured": result.model_dump(mode="json")}
     text = json.dumps(content, indent=2, allow_nan=False)
-    write_whole(job.folder / _FILE, lambda file: file.write(text.encode()))
+    write_whole(job.folder / _FILE, text.encode())
 
 
-def finished(job: Job) -> BenchmarkResult | None:
-    """Return the result that the very same job left, if it has finished."""
-    return _found(job, job.key())
+def read_result(job: Job) -> BenchmarkResult | None:
+    """Return the result of the same job if it has finished, else None."""
+    return _read_matching(job, job.key())
 
 
-def finished_by_any_recipe(job: Job) -> BenchmarkResult | None:
-    """Return the result that a job on the same rows left, by any recipe and weights."""
-    return _found(job, job.data())
+def read_result_of_any_recipe(job: Job) -> BenchmarkResult | None:
+    """Return the result of a job on the same rows, by any recipe and weights, else None."""
+    return _read_matching(job, job.data())
 
 
-def _found(job: Job, expected: dict[str, JsonValue]) -> BenchmarkResult | None:
+def _read_matching(job: Job, expected: dict[str, JsonValue]) -> BenchmarkResult | None:
     try:
-        found = json.loads((job.folder / _FILE).read_text())
-        key = found["key"]
+        content = json.loads((job.folder / _FILE).read_text())
+        key = content["key"]
         if any(key.get(name) != value for name, value in expected.items()):
             return None
-        return BenchmarkResult.model_validate_json(json.dumps(found["measured"]))
+        return BenchmarkResult.model_validate_json(json.dumps(content["measured"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ValidationError):
-        # Measuring again costs minutes; training is kept elsewhere.
+        # Evaluating again takes minutes; the trained network is kept elsewhere.
         return None
 
 

@@ -1,11 +1,11 @@
-"""Train one architecture of a benchmark and measure it, in the process of its own."""
+"""Train one architecture of a benchmark and measure it, in its own process."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from lentigo_contract.manifest.engines import LITERT_FILES
-from lentigo_trainer.benchmark.job import Job, keep
+from lentigo_trainer.benchmark.job import Job, write_result
 from lentigo_trainer.benchmark.profiling import (
     litert_latency,
     peak_memory_bytes,
@@ -24,18 +24,18 @@ from lentigo_trainer.training.precision import bfloat16_is_faster
 
 
 def run_job(job: Job, progress: Progress) -> BenchmarkResult:
-    """Do a job from where it was left, and keep its figures.
+    """Run a job, or resume it where it stopped, and keep its result.
 
     With a limit the candidate has no LiteRT models: they take longer than the quick run that a
-    limit is for, and it is worth nothing anyway. Nor has one of plain convolutions, which LiteRT
-    does not suit.
+    limit is for, and such a candidate is worth nothing anyway. A network of plain convolutions has
+    none either: LiteRT does not suit it.
 
     Raises:
         LentigoError: see `pipeline.train`.
     """
     config = job.config
     chosen = architecture(config.recipe.architecture)
-    whole = config.recipe.fine_tuning
+    fine_tuning = config.recipe.fine_tuning
     prepared = open_prepared(config.work.prepared)
     trained = train(
         config,
@@ -46,15 +46,15 @@ def run_job(job: Job, progress: Progress) -> BenchmarkResult:
     )
     files = candidate_files(trained.folder)
     manifest = candidate_manifest(trained.folder)
-    light = files / LITERT_FILES["litert"]
-    model = light.read_bytes() if light.is_file() else float32_model(files)
+    litert_file = files / LITERT_FILES["litert"]
+    model = litert_file.read_bytes() if litert_file.is_file() else float32_model(files)
     peak = peak_memory_bytes()
     progress.say("Timing single images")
-    measured = BenchmarkResult(
+    result = BenchmarkResult(
         parameters=manifest.parameters,
         weights=_origin(config),
         recipe=config.recipe.model_dump(mode="json"),
-        bfloat16=bfloat16_is_faster() and (whole.bfloat16 if whole else chosen.plain),
+        bfloat16=bfloat16_is_faster() and (fine_tuning.bfloat16 if fine_tuning else chosen.plain),
         images=manifest.split.train,
         rows=manifest.plan.per_class,
         history=trained.history,
@@ -69,8 +69,8 @@ def run_job(job: Job, progress: Progress) -> BenchmarkResult:
         peak_memory_bytes=peak,
         machine=this_machine(config.cores),
     )
-    keep(job, measured)
-    return measured
+    write_result(job, result)
+    return result
 
 
 def _origin(config: TrainingConfig) -> Literal["imagenet", "random", "none"]:

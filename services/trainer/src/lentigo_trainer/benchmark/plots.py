@@ -22,46 +22,46 @@ from lentigo_trainer.reporting.style import (
     title,
 )
 
-# Okabe and Ito's colours that stand out from the ground, each with a mark of its own.
+# Okabe and Ito's colours that stand out from the background, each with its own mark.
 _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222")
 _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
 
 Row = tuple[str, BenchmarkResult]
-"""What an architecture is called, with what it had less of, and its figures."""
+"""The name of an architecture, with what it had less of than its recipe, and its result."""
 
 _WIDE: Final = 30
-"""Letters of a name above which the legend has a single column."""
+"""Length of a name above which the legend has a single column."""
 
 
 def accuracy_by_latency(rows: Sequence[Row]) -> bytes:
-    """Draw accuracy and balanced accuracy against the time that one picture takes.
+    """Draw accuracy and balanced accuracy against the latency of one image.
 
     Args:
         rows: at least one.
 
     Raises:
-        MetricError: there is none.
+        MetricError: there is no row.
     """
-    _require(rows)
+    _require_rows(rows)
     figure = blank(height=8.0)
     top, bottom = figure.subplots(2, 1, sharex=True)
-    for place, (name, measured) in enumerate(rows):
-        evaluation = measured.evaluation
-        for axes, found in ((top, evaluation.accuracy), (bottom, evaluation.balanced_accuracy)):
-            if found.value is not None:
+    for index, (name, result) in enumerate(rows):
+        evaluation = result.evaluation
+        for axes, estimate in ((top, evaluation.accuracy), (bottom, evaluation.balanced_accuracy)):
+            if estimate.value is not None:
                 axes.errorbar(
-                    measured.latency["litert"].median_ms,
-                    found.value,
-                    yerr=_whiskers(found, found.value),
+                    result.latency["litert"].median_ms,
+                    estimate.value,
+                    yerr=_whiskers(estimate, estimate.value),
                     label=name,
-                    **_style(place),
+                    **_style(index),
                 )
     baseline = rows[0][1].evaluation.majority_baseline.value
     if baseline is not None:
         top.axhline(baseline, color=FAINT, linestyle="--", label="always the most frequent")
     title(top, "Accuracy")
     title(bottom, "Balanced accuracy")
-    bottom.set_xlabel("one picture, milliseconds, LiteRT float32", fontsize=SMALL, color=INK)
+    bottom.set_xlabel("one image, milliseconds, LiteRT float32", fontsize=SMALL, color=INK)
     _logarithmic(bottom)
     for axes in (top, bottom):
         in_per_cent(axes.yaxis)
@@ -71,37 +71,37 @@ def accuracy_by_latency(rows: Sequence[Row]) -> bytes:
 
 
 def recalls(rows: Sequence[Row]) -> bytes:
-    """Draw each class's recall by each architecture, with its 95 % interval.
+    """Draw the recall of each class by each architecture, with its 95 % interval.
 
     Args:
         rows: at least one.
 
     Raises:
-        MetricError: there is none.
+        MetricError: there is no row.
     """
-    _require(rows)
+    _require_rows(rows)
     figure = blank(height=2.4 + 0.28 * len(CODES) * (len(rows) + 1))
     axes = figure.subplots()
     step = 0.8 / len(rows)
-    for place, (name, measured) in enumerate(rows):
-        found = [
-            (height + step * (place - (len(rows) - 1) / 2), recall, recall.value)
+    for index, (name, result) in enumerate(rows):
+        points = [
+            (height + step * (index - (len(rows) - 1) / 2), recall, recall.value)
             for height, recall in enumerate(
-                measured.evaluation.classes[code].recall for code in CODES
+                result.evaluation.classes[code].recall for code in CODES
             )
             if recall.value is not None
         ]
-        for height, recall, value in found:
+        for height, recall, value in points:
             axes.errorbar(
                 value,
                 height,
                 xerr=_whiskers(recall, value),
-                label=name if height == found[0][0] else None,
-                **_style(place),
+                label=name if height == points[0][0] else None,
+                **_style(index),
             )
     classes = rows[0][1].evaluation.classes
-    named = [f"{code}\n{classes[code].recall.n:,}" for code in CODES]
-    axes.set_yticks(range(len(CODES)), named)
+    labels = [f"{code}\n{classes[code].recall.n:,}" for code in CODES]
+    axes.set_yticks(range(len(CODES)), labels)
     axes.invert_yaxis()
     axes.set_xlim(-0.02, 1.02)
     in_per_cent(axes.xaxis)
@@ -112,15 +112,15 @@ def recalls(rows: Sequence[Row]) -> bytes:
     return png(figure)
 
 
-def _require(rows: Sequence[Row]) -> None:
+def _require_rows(rows: Sequence[Row]) -> None:
     if not rows:
         raise MetricError("There is no measured architecture to draw.")
 
 
-def _style(place: int) -> dict[str, Any]:
+def _style(index: int) -> dict[str, Any]:
     return {
-        "color": _COLOURS[place % len(_COLOURS)],
-        "marker": _MARKS[place % len(_MARKS)],
+        "color": _COLOURS[index % len(_COLOURS)],
+        "marker": _MARKS[index % len(_MARKS)],
         "markersize": 8,
         "linestyle": "",
         "elinewidth": 1.6,
@@ -128,11 +128,11 @@ def _style(place: int) -> dict[str, Any]:
     }
 
 
-def _whiskers(figure: Estimate, value: float) -> tuple[tuple[float], tuple[float]] | None:
-    if figure.low is None or figure.high is None:
+def _whiskers(estimate: Estimate, value: float) -> tuple[tuple[float], tuple[float]] | None:
+    if estimate.low is None or estimate.high is None:
         return None
-    # A resample's quantile can lie on the other side of the figure itself.
-    return (max(0.0, value - figure.low),), (max(0.0, figure.high - value),)
+    # A resample's quantile can lie on the other side of the value itself.
+    return (max(0.0, value - estimate.low),), (max(0.0, estimate.high - value),)
 
 
 def _logarithmic(axes: Axes) -> None:

@@ -26,7 +26,7 @@ from lentigo_trainer.training.precision import cpu_info, processor_name
 
 
 def this_machine(cores: int) -> Machine:
-    """Describe the machine; it names no host and no user."""
+    """Describe the machine, without the names of host and user."""
     return Machine(
         processor=processor_name(cpu_info()) or platform.processor() or platform.machine(),
         cores=cores,
@@ -37,7 +37,7 @@ def this_machine(cores: int) -> Machine:
 
 
 def load() -> float | None:
-    """Return the system's load average over one minute, if it has one."""
+    """Return the system's load average over one minute; None if it has none."""
     try:
         return round(os.getloadavg()[0], 2)
     except OSError:
@@ -57,7 +57,7 @@ WARM_UPS: Final = 5
 def saved_model_latency(folder: Path) -> Latency:
     """Measure a SavedModel on one image, activation map included, as the service runs it."""
     with closing(SavedModelEngine(folder)) as engine:
-        return timed(partial(engine.predict, _noise()))
+        return measure_latency(partial(engine.predict, _noise_image()))
 
 
 def litert_latency(model: bytes, threads: int) -> Latency:
@@ -65,32 +65,32 @@ def litert_latency(model: bytes, threads: int) -> Latency:
     with TemporaryDirectory() as folder, held_back():
         file = Path(folder) / "float32.tflite"
         file.write_bytes(model)
-        opened = LiteRTEngine("litert", file, threads)
-    with closing(opened) as engine:
-        return timed(partial(engine.predict, _noise()))
+        engine = LiteRTEngine("litert", file, threads)
+    with closing(engine):
+        return measure_latency(partial(engine.predict, _noise_image()))
 
 
-def timed(
-    work: Callable[[], object], runs: int = RUNS, clock: Callable[[], float] = perf_counter
+def measure_latency(
+    predict: Callable[[], object], runs: int = RUNS, clock: Callable[[], float] = perf_counter
 ) -> Latency:
-    """Measure the duration of some work, after a few runs that warm it up.
+    """Measure the duration of a function, after a few runs that warm it up.
 
     Args:
-        work: computes one image.
+        predict: runs one image.
         runs: how many runs to measure.
         clock: returns seconds, monotonic.
     """
     for _ in range(WARM_UPS):
-        work()
+        predict()
     seconds = []
     for _ in range(runs):
         started = clock()
-        work()
+        predict()
         seconds.append(clock() - started)
     median, high = np.quantile(seconds, (0.5, 0.95))
     return Latency(median_ms=1000 * median, p95_ms=1000 * high, runs=runs, load=load())
 
 
-def _noise() -> NDArray[np.uint8]:
+def _noise_image() -> NDArray[np.uint8]:
     generator = np.random.default_rng(0)
     return generator.integers(0, 256, (1, MODEL_SIDE, MODEL_SIDE, 3), np.uint8)

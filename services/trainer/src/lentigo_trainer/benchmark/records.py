@@ -1,7 +1,7 @@
-"""`benchmark.json`: everything that a benchmark's report is made from.
+"""`benchmark.json`: all that a benchmark's report is made from.
 
-Version 1 of the schema; a change that an older reader would misread takes the next number. `PAPER`
-holds what the paper reports of its four networks, on the same 938 images (its Table 1).
+Version 1 of the schema; a change that an older reader would misread gets the next number. `PAPER`
+holds the metrics of the four networks in Table 1 of the paper, on the same 938 images.
 """
 
 from datetime import datetime
@@ -20,9 +20,9 @@ class PaperMetrics(BaseModel):
     """One column of the paper's table.
 
     Attributes:
-        epochs: how many it trained.
-        minutes: how long that took, on the GPU of an Apple M1.
-        accuracy: on the training rows, per cent, as the others.
+        epochs: number of epochs.
+        minutes: duration of training, on the GPU of an Apple M1.
+        accuracy: on the training rows, per cent.
         loss: cross-entropy on the training rows.
         validation_accuracy: on the 938 images, per cent.
         validation_loss: on the 938 images.
@@ -82,14 +82,14 @@ class _Record(BaseModel):
 
 
 class Machine(_Record):
-    """What the times were measured on.
+    """The machine of the measurements.
 
     Attributes:
-        processor: its name, as the system gives it.
+        processor: name, as the system reports it.
         cores: how many this process may use.
         system: operating system and instruction set.
-        tensorflow: version, as the next one.
-        litert: version.
+        tensorflow: version of TensorFlow.
+        litert: version of LiteRT.
     """
 
     processor: str
@@ -100,14 +100,14 @@ class Machine(_Record):
 
 
 class Latency(_Record):
-    """How long one picture takes, alone, from pixels to probabilities.
+    """Latency of one image on its own, from pixels to probabilities.
 
     Attributes:
-        median_ms: milliseconds, as the next one.
-        p95_ms: 19 of 20 runs took no longer.
-        runs: how many were timed.
-        load: of the machine when it was timed: processes that wanted a core, by the system's mean
-            over one minute, that of this benchmark included; None where the system does not tell.
+        median_ms: median, milliseconds.
+        p95_ms: 95th percentile, milliseconds.
+        runs: number of timed runs.
+        load: load average of the machine over the last minute of timing, this benchmark included;
+            None if the system has none.
     """
 
     median_ms: float
@@ -117,27 +117,27 @@ class Latency(_Record):
 
 
 class BenchmarkResult(_Record):
-    """One architecture that was trained and measured.
+    """The result of one trained architecture.
 
     Attributes:
         parameters: of the network.
-        weights: where the frozen values come from: `imagenet`, `random`, or `none` where all is
-            learnt from nothing.
-        recipe: as it was followed.
-        bfloat16: whether what takes longest was computed in bfloat16: the pass through the frozen
-            layers, or every step where nothing is frozen.
-        images: training images.
+        weights: origin of the pretrained values: `imagenet`, `random`, or `none` for an
+            architecture that starts without any.
+        recipe: the recipe of the run.
+        bfloat16: whether the longest part of training was computed in bfloat16: the pass through
+            the frozen layers, or every step if nothing is frozen.
+        images: number of training images.
         rows: training rows, replicas included, by diagnosis code.
         history: every epoch.
         evaluation: of the exported model, on every validation image.
-        feature_seconds: of the pass through the frozen layers; 0 where nothing is frozen, None
-            where an earlier run did not keep the time.
+        feature_seconds: duration of the pass through the frozen layers; 0 if nothing is frozen,
+            None if an earlier run did not keep the time.
         saved_model_bytes: size of `saved_model.pb` and `variables/`.
         litert_bytes: size of the float32 LiteRT model.
         latency: of the SavedModel and of the float32 LiteRT model.
-        peak_memory_bytes: most that the process had resident in the sitting that finished it; None
-            where the system does not tell.
-        machine: what it was measured on.
+        peak_memory_bytes: largest resident memory of the process that finished the run; None if
+            the system does not report it.
+        machine: the machine of the measurement.
     """
 
     parameters: Parameters
@@ -157,32 +157,32 @@ class BenchmarkResult(_Record):
 
     @property
     def epochs(self) -> int:
-        """How many it was trained."""
+        """Number of epochs."""
         return len(self.history)
 
     @property
     def minutes(self) -> float | None:
-        """How long training took, the frozen pass included; None where that is not known."""
+        """Duration of training, the frozen pass included; None if it is not known."""
         if self.feature_seconds is None:
             return None
         return (self.feature_seconds + sum(epoch.seconds for epoch in self.history)) / 60
 
     @model_validator(mode="after")
-    def _has_learnt(self) -> Self:
+    def _has_epochs(self) -> Self:
         if not self.history:
             raise ValueError("there is no epoch")
         return self
 
 
 class Entry(_Record):
-    """One architecture: what was measured, or why nothing was.
+    """One architecture: its result, or why there is none.
 
     Attributes:
         name: in the registry.
         title: for readers.
-        recipe_epochs: how many its recipe has; `measured` may have fewer.
-        measured: the figures.
-        reason: why there are none, a sentence without its full stop.
+        recipe_epochs: epochs of its recipe; `measured` may have fewer.
+        measured: the result.
+        reason: why there is none, a sentence without its full stop.
         failed: whether that was a failure, rather than a choice or missing weights.
     """
 
@@ -194,7 +194,7 @@ class Entry(_Record):
     failed: bool = False
 
     @model_validator(mode="after")
-    def _is_one_or_the_other(self) -> Self:
+    def _has_a_result_or_a_reason(self) -> Self:
         if (self.measured is None) == (self.reason is None):
             raise ValueError("an entry is either measured or has a reason why not")
         return self
@@ -208,10 +208,10 @@ class Benchmark(_Record):
         code_version: of this trainer.
         dataset: SHA-256 over the prepared images, hex.
         images: in the data set.
-        validation: how many images were held back, by diagnosis code.
-        limit: about how many images were used in all; None for all of them.
-        seed: of the plan and of training.
-        paper: the published figures, by architecture.
+        validation: number of validation images, by diagnosis code.
+        limit: about how many images were used in total; None for all of them.
+        seed: of oversampling and training.
+        paper: the published metrics, by architecture.
         entries: one for each architecture of the registry, in its order.
     """
 
@@ -235,12 +235,12 @@ class Benchmark(_Record):
         """Read `benchmark.json`.
 
         Raises:
-            MetricError: it is not there, or not such a file.
+            MetricError: the file is missing or not a benchmark's record.
         """
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise MetricError(
-                f"{path} is no record of a benchmark that this version can read: {error}. Move it "
-                "away or name another folder."
+                f"{path} is not a record of a benchmark that this version can read: {error}. "
+                "Move it away or name another folder."
             ) from error

@@ -1,6 +1,6 @@
 """A benchmark's report in a folder: `benchmark.json`, `README.md`, and the plots it shows.
 
-The page is made from the record alone; its words are in `reporting/templates/benchmark.md.j2`.
+The page is made from the record alone; its text is in `reporting/templates/benchmark.md.j2`.
 """
 
 from pathlib import Path
@@ -15,9 +15,9 @@ from lentigo_trainer.benchmark.tables import (
     class_rows,
     cost_table,
     machines,
-    measured_of,
     paper_rows,
     recall_table,
+    results_of,
     row_name,
     timed_name,
     training_baseline,
@@ -60,7 +60,7 @@ def write_report(benchmark: Benchmark, folder: Path) -> None:
 
 def report_page(benchmark: Benchmark) -> str:
     """Write the page in Markdown; the plots it shows lie beside it."""
-    measured = measured_of(benchmark)
+    results = results_of(benchmark)
     recall_head, recall_rows = recall_table(benchmark)
     cost_head, cost_rows = cost_table(benchmark)
     return render_markdown(
@@ -69,7 +69,7 @@ def report_page(benchmark: Benchmark) -> str:
         benchmark=benchmark,
         baselines=baselines(benchmark),
         training_baseline=training_baseline(benchmark),
-        measured=[
+        networks=[
             {
                 "key": entry.name,
                 "title": entry.title,
@@ -79,13 +79,13 @@ def report_page(benchmark: Benchmark) -> str:
                 "images": result.images,
                 "class_rows": class_rows(result),
             }
-            for entry, result in measured
+            for entry, result in results
         ],
         machines=machines(benchmark),
-        in_bfloat16=[entry.title for entry, result in measured if result.bfloat16],
+        in_bfloat16=[entry.title for entry, result in results if result.bfloat16],
         loads=[
             f"{entry.title} {result.latency['litert'].load}"
-            for entry, result in measured
+            for entry, result in results
             if result.latency["litert"].load is not None
         ],
         accuracy_rows=accuracy_rows(benchmark),
@@ -98,16 +98,16 @@ def report_page(benchmark: Benchmark) -> str:
 
 
 def _plots(benchmark: Benchmark) -> dict[str, bytes]:
-    measured = measured_of(benchmark)
-    if not measured:
+    results = results_of(benchmark)
+    if not results:
         return {}
-    named = [(row_name(benchmark, entry), result) for entry, result in measured]
-    timed = [(timed_name(benchmark, entry), result) for entry, result in measured]
+    by_name = [(row_name(benchmark, entry), result) for entry, result in results]
+    by_timed_name = [(timed_name(benchmark, entry), result) for entry, result in results]
     plots = {
-        "recalls.png": recalls(named),
-        "accuracy-latency.png": accuracy_by_latency(timed),
+        "recalls.png": recalls(by_name),
+        "accuracy-latency.png": accuracy_by_latency(by_timed_name),
     }
-    for entry, result in measured:
+    for entry, result in results:
         evaluation = result.evaluation
         baseline = evaluation.majority_baseline.value or 0.0
         plots[f"curves-{entry.name}.png"] = curves(result.history, baseline, evaluation.majority)
@@ -117,5 +117,5 @@ def _plots(benchmark: Benchmark) -> dict[str, bytes]:
 
 def _possible_plots(benchmark: Benchmark) -> set[str]:
     kinds = ("curves", "confusion")
-    each = {f"{kind}-{entry.name}.png" for kind in kinds for entry in benchmark.entries}
-    return each | {"recalls.png", "accuracy-latency.png"}
+    of_networks = {f"{kind}-{entry.name}.png" for kind in kinds for entry in benchmark.entries}
+    return of_networks | {"recalls.png", "accuracy-latency.png"}

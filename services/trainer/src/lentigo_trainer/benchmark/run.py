@@ -1,4 +1,4 @@
-"""A benchmark from the top: every architecture in turn, and a report after each of them."""
+"""Run a benchmark: train every architecture in turn, and write a report after each."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 from lentigo_contract.labels import CODES
 from lentigo_trainer import __version__
 from lentigo_trainer.benchmark.isolation import NotMeasured, Outcome
-from lentigo_trainer.benchmark.job import Job, finished, finished_by_any_recipe
+from lentigo_trainer.benchmark.job import Job, read_result, read_result_of_any_recipe
 from lentigo_trainer.benchmark.records import PAPER, Benchmark, BenchmarkResult, Entry
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
@@ -27,14 +27,14 @@ class BenchmarkConfig:
     """What to compare, and how.
 
     Attributes:
-        work: where finished steps are kept.
-        weights: where the frozen parts' values come from.
-        recipes: of every architecture of the registry, by name.
-        chosen: the architectures to train now; others are reported if an earlier sitting on the
-            same rows has measured them.
-        seed: of the plan and of training.
-        limit: about how many images to use in all; None for all of them.
-        cores: how many to use.
+        work: folder for finished steps.
+        weights: origin of the values of the frozen layers.
+        recipes: the recipe of every architecture of the registry, by name.
+        chosen: the architectures to train now; others are reported if an earlier run on the same
+            rows has measured them.
+        seed: of oversampling and training.
+        limit: about how many images to use in total; None for all of them.
+        cores: number of cores to use.
     """
 
     work: WorkFolder
@@ -60,23 +60,23 @@ class BenchmarkConfig:
 def compare(
     config: BenchmarkConfig,
     prepared: Prepared,
-    measure: Callable[[Job], Outcome],
+    run_job: Callable[[Job], Outcome],
     write: Callable[[Benchmark], None],
     now: Callable[[], datetime],
     progress: Progress,
     reported: Benchmark | None = None,
 ) -> Benchmark:
-    """Measure the chosen architectures; one that fails is reported, and the next gets its turn.
+    """Run the chosen architectures; one that fails is reported, and the next one runs.
 
     Args:
         config: what to compare.
         prepared: the data.
-        measure: does one job, and keeps what it finished.
+        run_job: runs one job, and keeps its result.
         write: writes a report; called after every architecture.
-        now: gives the time, UTC.
-        progress: told which architecture has its turn.
-        reported: the report that is to be added to. What it holds of the same rows stays, even if
-            it was measured on another machine and is not in this work folder.
+        now: returns the time, UTC.
+        progress: receives the name of each architecture.
+        reported: the report to add to. Its results on the same rows stay, even if they come from
+            another machine and are not in this work folder.
 
     Raises:
         WorkFolderError: another benchmark, or another run of a chosen architecture, is using the
@@ -86,19 +86,19 @@ def compare(
     with locked(config.work.root / "benchmark"):
         jobs = {name: Job(config.training(name), prepared.digest) for name in ARCHITECTURES}
         for name in config.chosen:
-            # Better now than after the hours that those before it take.
+            # Fail now, not after the hours that the architectures before it take.
             with locked(jobs[name].folder):
                 pass
         kept = {} if reported is None else _same_rows(reported, config, prepared)
         outcomes = {name: _earlier(name, job, config, kept) for name, job in jobs.items()}
-        for place, name in enumerate(config.chosen, start=1):
-            title = f"{ARCHITECTURES[name].title} ({place} of {len(config.chosen)})"
-            found = finished(jobs[name])
-            if found is not None:
+        for number, name in enumerate(config.chosen, start=1):
+            title = f"{ARCHITECTURES[name].title} ({number} of {len(config.chosen)})"
+            result = read_result(jobs[name])
+            if result is not None:
                 progress.say(f"{title}: measured before")
             else:
                 progress.say(f"{title}: {config.recipes[name].epochs} epochs")
-            outcome = found or measure(jobs[name])
+            outcome = result or run_job(jobs[name])
             if isinstance(outcome, NotMeasured):
                 progress.say(f"{title}: not measured. {outcome.reason}")
             outcomes[name] = outcome
@@ -112,7 +112,7 @@ def _earlier(
     if name in config.chosen:
         return NotMeasured("its turn had not come when this was written", failed=False)
     left_out = NotMeasured("left out of this benchmark", failed=False)
-    return finished_by_any_recipe(job) or reported.get(name) or left_out
+    return read_result_of_any_recipe(job) or reported.get(name) or left_out
 
 
 def _same_rows(
@@ -127,7 +127,7 @@ def _same_rows(
 def _record(
     config: BenchmarkConfig, prepared: Prepared, outcomes: dict[str, Outcome], now: datetime
 ) -> Benchmark:
-    held_back = np.bincount(
+    validation = np.bincount(
         prepared.labels[split(prepared.records).validation], minlength=len(CODES)
     )
     return Benchmark(
@@ -135,7 +135,7 @@ def _record(
         code_version=__version__,
         dataset=prepared.digest,
         images=len(prepared.records),
-        validation={code: int(n) for code, n in zip(CODES, held_back, strict=True)},
+        validation={code: int(n) for code, n in zip(CODES, validation, strict=True)},
         limit=config.limit,
         seed=config.seed,
         paper=PAPER,
@@ -146,30 +146,30 @@ def _record(
 
 
 def _entry(entry: Architecture, outcome: Outcome, config: BenchmarkConfig) -> Entry:
-    measured = reason = None
+    result = reason = None
     failed = False
     if isinstance(outcome, NotMeasured):
         reason = _without_paths(outcome.reason, config).rstrip(".")
         failed = outcome.failed
     else:
-        measured = outcome
+        result = outcome
     return Entry(
         name=entry.name,
         title=entry.title,
         recipe_epochs=entry.epochs,
-        measured=measured,
+        measured=result,
         reason=reason,
         failed=failed,
     )
 
 
 def _without_paths(reason: str, config: BenchmarkConfig) -> str:
-    """Leave this machine's folders out of a report that others will read."""
+    """Remove the folders of this machine from a report that others will read."""
     folders = {config.work.root: "the work folder"}
     if isinstance(config.weights, Path):
         folders[config.weights] = "the folder of weights"
     for folder, words in folders.items():
         reason = reason.replace(str(folder.absolute()), words)
-        # A relative path may be a word that stands in a sentence too, such as "work".
+        # A relative path may also be a word of the sentence, such as "work".
         reason = re.sub(rf"(?<![\w./-]){re.escape(str(folder))}(?=/)", words, reason)
     return reason

@@ -17,7 +17,7 @@ Rows = list[list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What always answering the most frequent class comes to.
+    """Metrics of always answering the most frequent class.
 
     Attributes:
         majority: code of that class.
@@ -31,7 +31,7 @@ class Baseline:
 
 
 def row_name(benchmark: Benchmark, entry: Entry) -> str:
-    """Name an architecture, and what it had less of than its recipe asks for."""
+    """Name an architecture, with what it had less of than its recipe asks for."""
     result = entry.measured
     if result is None:
         return entry.title
@@ -47,20 +47,20 @@ def row_name(benchmark: Benchmark, entry: Entry) -> str:
 
 def machines(benchmark: Benchmark) -> dict[Machine, str]:
     """Assign a letter to each machine, in the order of the first network measured on it."""
-    different = dict.fromkeys(result.machine for _, result in measured_of(benchmark))
+    different = dict.fromkeys(result.machine for _, result in results_of(benchmark))
     return dict(zip(different, ascii_uppercase, strict=False))
 
 
 def timed_name(benchmark: Benchmark, entry: Entry) -> str:
     """Name an architecture where times are compared: with its machine, if there are several."""
-    name, lettered = row_name(benchmark, entry), machines(benchmark)
-    if entry.measured is None or len(lettered) < 2:
+    name, letters = row_name(benchmark, entry), machines(benchmark)
+    if entry.measured is None or len(letters) < 2:
         return name
-    return f"{name}, machine {lettered[entry.measured.machine]}"
+    return f"{name}, machine {letters[entry.measured.machine]}"
 
 
 def accuracy_rows(benchmark: Benchmark) -> Rows:
-    """Accuracy and balanced accuracy of every network, beside the paper's and the baselines."""
+    """Return accuracy and balanced accuracy of every network, of the paper and of the baseline."""
     rows = []
     for entry in benchmark.entries:
         paper = benchmark.paper.get(entry.name)
@@ -91,8 +91,8 @@ def baselines(benchmark: Benchmark) -> Baseline:
 
 def training_baseline(benchmark: Benchmark) -> Baseline | None:
     """Return the baseline on the training rows, which all networks share; None without a result."""
-    measured = measured_of(benchmark)
-    return _baseline(measured[0][1].rows) if measured else None
+    results = results_of(benchmark)
+    return _baseline(results[0][1].rows) if results else None
 
 
 def _baseline(counts: Mapping[str, int]) -> Baseline:
@@ -102,17 +102,17 @@ def _baseline(counts: Mapping[str, int]) -> Baseline:
 
 
 def recall_table(benchmark: Benchmark) -> tuple[list[str], Rows]:
-    """Recall of every class by every architecture, per cent."""
+    """Return the recall of every class by every architecture, per cent."""
     head = ["", *(f"{code} ({benchmark.validation[code]})" for code in CODES)]
     rows = [
         [row_name(benchmark, entry), *(_per_cent(result, code) for code in CODES)]
-        for entry, result in measured_of(benchmark)
+        for entry, result in results_of(benchmark)
     ]
     return head, rows
 
 
 def paper_rows(benchmark: Benchmark) -> Rows:
-    """The paper's Table 1, each column beside ours."""
+    """Return the paper's Table 1, each network beside ours."""
     rows = []
     for entry in benchmark.entries:
         paper = benchmark.paper.get(entry.name)
@@ -137,12 +137,12 @@ def paper_rows(benchmark: Benchmark) -> Rows:
 
 
 def cost_table(benchmark: Benchmark) -> tuple[list[str], Rows]:
-    """Size and speed of every network, and what it was timed on if that differs."""
-    lettered = machines(benchmark)
+    """Return size and speed of every network, and its machine if there are several."""
+    letters = machines(benchmark)
     rows = [
         [
             entry.title,
-            *([lettered[result.machine]] if len(lettered) > 1 else []),
+            *([letters[result.machine]] if len(letters) > 1 else []),
             f"{result.parameters.total:,}",
             f"{result.parameters.trainable:,}",
             f"{result.saved_model_bytes / 1e6:.1f} MB",
@@ -151,11 +151,11 @@ def cost_table(benchmark: Benchmark) -> tuple[list[str], Rows]:
             f"{result.latency['litert'].median_ms:.1f} ms",
             "-" if result.peak_memory_bytes is None else f"{result.peak_memory_bytes / 1e9:.1f} GB",
         ]
-        for entry, result in measured_of(benchmark)
+        for entry, result in results_of(benchmark)
     ]
     head = [
         "",
-        *(["Machine"] if len(lettered) > 1 else []),
+        *(["Machine"] if len(letters) > 1 else []),
         "Parameters",
         "learnt",
         "SavedModel",
@@ -175,8 +175,8 @@ def class_rows(result: BenchmarkResult) -> Rows:
     ]
 
 
-def measured_of(benchmark: Benchmark) -> list[tuple[Entry, BenchmarkResult]]:
-    """Return the entries that have a result, each with it."""
+def results_of(benchmark: Benchmark) -> list[tuple[Entry, BenchmarkResult]]:
+    """Return the entries that have a result, each with its result."""
     return [(entry, entry.measured) for entry in benchmark.entries if entry.measured is not None]
 
 

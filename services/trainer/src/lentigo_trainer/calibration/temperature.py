@@ -1,13 +1,11 @@
-"""Calibration by temperature: make the probabilities match how often predictions are right.
+"""Calibration: make the probabilities match how often they are right.
 
-Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017): logits are divided by the
-temperature with the least cross-entropy on images that did not train the network. This changes no
-prediction, only its confidence.
-
-One temperature for all diagnoses is a compromise. A network that is trained on balanced classes, so
-that it does not overlook rare diagnoses, is overconfident when it predicts a rare one and
-underconfident when it predicts the frequent one. So each diagnosis has its own temperature as well.
-docs/decisions/0016-class-temperatures.md has the evidence.
+Logits are divided by a temperature (Guo et al., "On Calibration of Modern Neural Networks", ICML
+2017) and each diagnosis gets a bias (Alexandari, Kundaje and Shrikumar, "Maximum Likelihood with
+Bias-Corrected Calibration is Hard-to-Beat at Label Shift Adaptation", ICML 2020), both with the
+least cross-entropy on images that did not train the network. The biases hold the frequencies of
+those images, so the probabilities are posteriors at that prevalence, and a higher logit never means
+a lower probability. docs/decisions/0016-class-temperatures.md has what this replaces.
 """
 
 from typing import Final
@@ -17,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 from scipy.optimize import minimize
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_trainer.errors import MetricError
@@ -33,11 +31,7 @@ would get a temperature of 0."""
 _HALVINGS: Final = 60
 
 PULL: Final = 0.01
-"""How strongly the temperatures are pulled together: a rarely predicted diagnosis keeps about the
-shared one. Chosen by cross-validation on the images that a temperature is fitted to."""
-
-# Keeps the logarithm of a confidence of exactly 0 or 1 finite.
-_LEAST: Final = 1e-9
+"""How strongly a bias is pulled to 0, in nats per squared bias over all examples together."""
 
 
 def calibration_on(
@@ -53,12 +47,11 @@ def calibration_on(
     Raises:
         MetricError: see `best_temperature`.
     """
-    shared = best_temperature(logits, labels)
-    own = class_temperatures(logits, labels, shared)
+    temperature, biases = bias_corrected_temperature(logits, labels)
     return Calibration(
-        method="temperature by diagnosis",
-        temperature=shared,
-        by_diagnosis=tuple(own.tolist()),
+        method="bias-corrected temperature",
+        temperature=temperature,
+        biases=tuple(biases.tolist()),
         note=f"It was fitted by cross-entropy on {fitted_on} (n = {len(labels)}).",
     )
 
@@ -74,7 +67,8 @@ def calibrated(logits: keras.KerasTensor, calibration: Calibration) -> keras.Ker
         float32 [n, 7], rows sum to 1.
     """
     if calibration.by_diagnosis is None:
-        return ops.softmax(logits / calibration.temperature)
+        biases = np.array(calibration.biases or 0, np.float32)
+        return ops.softmax(logits / calibration.temperature + biases)
     sharpness = (1 / np.array(calibration.by_diagnosis)).astype(np.float32)
     factor = ops.sum(ops.softmax(logits) * sharpness, axis=1, keepdims=True)
     return ops.softmax(logits * factor)
@@ -113,39 +107,45 @@ def best_temperature(logits: npt.NDArray[np.floating], labels: npt.NDArray[np.in
     return 1 / float(np.sqrt(low * high))
 
 
-def class_temperatures(
-    logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], shared: float
-) -> Floats:
-    """Find the temperatures with which predictions are right as often as their confidence says.
+def bias_corrected_temperature(
+    logits: npt.NDArray[np.floating], labels: npt.NDArray[np.int64]
+) -> tuple[float, Floats]:
+    """Find the temperature, and the bias of each diagnosis, with the least mean cross-entropy.
 
-    They minimise the cross-entropy between the highest of the seven probabilities and whether that
-    prediction is right. The other six probabilities do not count.
+    A network that is trained as if all diagnoses were equally frequent gets their frequencies back
+    through the biases. The problem is convex in 1 / temperature and the biases; a class without
+    examples keeps a bias of 0, and a weak pull to 0 keeps a perfectly separated one finite.
 
     Args:
-        logits: finite, [n, 7].
+        logits: [n, 7].
         labels: class numbers, [n].
-        shared: the temperature that all of them start from and are pulled to.
 
     Returns:
-        Temperatures, [7], each above 0.
+        The temperature, and the biases, [7], with a mean of 0 over the classes with examples.
+
+    Raises:
+        MetricError: no examples, or logits that are not numbers.
     """
+    start = best_temperature(logits, labels)
     values = logits.astype(np.float64)
-    weights = softmax(values, axis=1)
-    first = values.argmax(axis=1)
-    right = first == labels
+    count, classes = values.shape
+    seen = np.bincount(labels, minlength=classes) > 0
+    one_hot = np.eye(classes)[labels]
 
-    def loss(steps: Floats) -> tuple[float, Floats]:
-        sharpness = np.exp(-steps) / shared
-        probabilities = softmax(values * (weights @ sharpness)[:, None], axis=1)
-        confidence = np.clip(probabilities.max(axis=1), _LEAST, 1 - _LEAST)
-        losses = -np.where(right, np.log(confidence), np.log(1 - confidence))
-        # How fast the logarithm of the confidence grows with the factor of its logits, and then
-        # how fast the factor changes with each step.
-        growth = values.max(axis=1) - (probabilities * values).sum(axis=1)
-        of_factor = -growth * np.where(right, 1.0, -confidence / (1 - confidence))
-        slope = -(of_factor @ weights) * sharpness / len(labels)
-        return float(losses.mean() + PULL * steps @ steps), slope + 2 * PULL * steps
+    def loss(parameters: Floats) -> tuple[float, Floats]:
+        sharpness, biases = parameters[0], parameters[1:] * seen
+        shares = log_softmax(values * sharpness + biases, axis=1)
+        pull = PULL / count
+        wrong = (np.exp(shares) - one_hot) / count
+        slope = np.array([(wrong * values).sum(), *(wrong.sum(axis=0) * seen + 2 * pull * biases)])
+        return float(-shares[np.arange(count), labels].mean() + pull * biases @ biases), slope
 
-    found = minimize(loss, np.zeros(values.shape[1]), jac=True, method="L-BFGS-B")
-    temperatures: Floats = shared * np.exp(found.x)
-    return temperatures
+    found = minimize(
+        loss,
+        np.array([1 / start, *np.zeros(classes)]),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(1 / HOTTEST, HOTTEST), *[(None, None)] * classes],
+    )
+    biases: Floats = found.x[1:] * seen
+    return 1 / float(found.x[0]), np.where(seen, biases - biases[seen].mean(), 0.0)

@@ -18,6 +18,7 @@ from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import available_cores, require_memory
 from lentigo_trainer.cli.benchmark import benchmark
+from lentigo_trainer.cli.duplicates import duplicates
 from lentigo_trainer.cli.evaluate import evaluate
 from lentigo_trainer.cli.import_ import import_
 from lentigo_trainer.cli.model_card import card
@@ -95,6 +96,9 @@ def prepare(source: SourceOption, work: WorkOption = _WORK) -> None:
     """Check the data set and decode every image once, to one array in --work."""
     prepared = prepared_from(source, work, progress_for())
     _say(f"{len(prepared.records):,} images are ready in {work}.")
+
+
+app.command()(duplicates)
 
 
 @app.command()

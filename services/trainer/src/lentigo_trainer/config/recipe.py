@@ -90,6 +90,11 @@ class AugmentationConfig(StrictModel):
         tint: share by which each of red, green and blue grows or shrinks, as between cameras.
         blur: share of the fine detail that is removed.
         sharpen: multiple of the fine detail that is added.
+        hue: degrees by which colours turn around the grey axis.
+        gamma: brightness x becomes x to a power between 1 / (1 + gamma) and 1 + gamma.
+        dark_corners: chance of a dark surround of a round field of view, as in some dermatoscopes.
+        erase: chance that a rectangle of up to a fifth of the image is filled with its mean colour
+            (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020).
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 180.0
@@ -103,6 +108,10 @@ class AugmentationConfig(StrictModel):
     tint: Share = 0.08
     blur: Annotated[float, Field(ge=0, le=1), _renamed("blur", "soften")] = 0.0
     sharpen: Annotated[float, Field(ge=0, le=4)] = 0.0
+    hue: Annotated[float, Field(ge=0, le=180)] = 0.0
+    gamma: Annotated[float, Field(ge=0, le=3)] = 0.0
+    dark_corners: Annotated[float, Field(ge=0, le=1)] = 0.0
+    erase: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class Restart(StrictModel):
@@ -242,6 +251,9 @@ class Recipe(StrictModel):
     Attributes:
         name: of the run's folder; by default the architecture's name.
         hold_out: whether to keep the hold-out and the tuning part out of training.
+        folds: number of parts of the training lesions that a network each answers that never
+            saw them; 0 for none. Those answers choose calibration and thresholds, and the published
+            network learns from all training images.
         architecture: a name from the registry.
         epochs: passes over the training rows.
         batch_size: rows per step.
@@ -253,6 +265,7 @@ class Recipe(StrictModel):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
     hold_out: bool = False
+    folds: Annotated[int, Field(ge=0, le=20)] = 0
     architecture: str = "mobilenet"
     epochs: Annotated[int, Field(ge=1, le=1_000)] = 20
     batch_size: Annotated[int, Field(ge=2, le=4_096)] = 32
@@ -307,6 +320,18 @@ class Recipe(StrictModel):
         )
 
     @model_validator(mode="after")
+    def _folds_suit_the_rest(self) -> Self:
+        if self.folds == 1:
+            raise PydanticCustomError("folds", "folds must be 0, or at least 2")
+        if self.folds and self.hold_out:
+            raise PydanticCustomError(
+                "folds", "a recipe with folds needs no hold_out; take one of them out"
+            )
+        if self.folds and self.fine_tuning is None:
+            raise PydanticCustomError("folds", "folds need a table fine_tuning")
+        return self
+
+    @model_validator(mode="after")
     def _stages_suit_the_architecture(self) -> Self:
         stages = self.fine_tuning and self.fine_tuning.stages
         if stages and not ARCHITECTURES[self.architecture].pooled:
@@ -328,6 +353,8 @@ class Recipe(StrictModel):
             del values["class_target"], values["optimizer"]
         if not self.hold_out:
             del values["hold_out"]
+        if not self.folds:
+            del values["folds"]
         if self.name is None:
             del values["name"]
         return values

@@ -13,7 +13,7 @@ Mixup blends each image with another of its batch, and their labels in the same 
 "mixup: Beyond Empirical Risk Minimization", ICLR 2018).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -44,6 +44,11 @@ class DrawnAugmentations:
         contrast: float32 [n], factor for the differences from the image's mean.
         brightness: float32 [n], added, in 0 to 255.
         sharpness: float32 [n], how much of an image's fine detail is added; -1 removes all of it.
+        gamma: float32 [n], the power of the brightness.
+        view: float32 [n, 4], the round field of view: its centre across and down and its radius, in
+            halves of the result's side from its centre, and the share of light around it.
+        erased: float32 [n, 4], left, right, top and bottom of the erased rectangle, as shares of
+            the result's side; empty for none.
     """
 
     maps: Floats
@@ -51,6 +56,14 @@ class DrawnAugmentations:
     contrast: Floats
     brightness: Floats
     sharpness: Floats
+    gamma: Floats
+    view: Floats
+    erased: Floats
+
+    @property
+    def columns(self) -> tuple[Floats, ...]:
+        """The fields in their order, each with a row per image."""
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 def draw_augmentations(
@@ -86,10 +99,13 @@ def draw_augmentations(
     tint = 1 + between(-limits.tint, limits.tint, 1, 3)
     return DrawnAugmentations(
         maps=maps,
-        colours=(mix * tint).astype(np.float32),
+        colours=(mix @ _hue_rotations(between(-limits.hue, limits.hue)) * tint).astype(np.float32),
         contrast=(1 + between(-limits.contrast, limits.contrast)).astype(np.float32),
         brightness=(255 * between(-limits.brightness, limits.brightness)).astype(np.float32),
         sharpness=between(-limits.blur, limits.sharpen).astype(np.float32),
+        gamma=np.exp(between(-1, 1) * np.log1p(limits.gamma)).astype(np.float32),
+        view=_draw_views(limits.dark_corners, count, draw),
+        erased=_draw_rectangles(limits.erase, count, draw),
     )
 
 
@@ -112,6 +128,7 @@ def augment(images: tf.Tensor, augmentations: DrawnAugmentations, side: int) -> 
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
+    mapped = 255 * (mapped / 255) ** tf.reshape(augmentations.gamma, (-1, 1, 1, 1))
     mapped += tf.reshape(augmentations.sharpness, (-1, 1, 1, 1)) * (mapped - _blurred(mapped))
     mean = tf.reduce_mean(mapped, axis=(1, 2), keepdims=True)
     contrast = tf.reshape(augmentations.contrast, (-1, 1, 1, 1))
@@ -121,7 +138,10 @@ def augment(images: tf.Tensor, augmentations: DrawnAugmentations, side: int) -> 
     flat = tf.reshape(mapped, (-1, side * side, 3))
     factors = tf.reshape(contrast, (-1, 1, 1)) * augmentations.colours
     mix = tf.matmul(flat, factors) + tf.matmul(offset, augmentations.colours)
-    return tf.reshape(tf.clip_by_value(mix, 0.0, 255.0), (-1, side, side, 3))
+    coloured = tf.reshape(tf.clip_by_value(mix, 0.0, 255.0), (-1, side, side, 3))
+    erased = _inside(augmentations.erased, side)
+    filled = coloured + erased * (tf.reduce_mean(coloured, axis=(1, 2), keepdims=True) - coloured)
+    return filled * _light(augmentations.view, side)
 
 
 def draw_weights(alpha: float, count: int, seed: int) -> npt.NDArray[np.float32]:
@@ -180,6 +200,66 @@ def _maps(
     b2 = there - (b0 + b1) * here + shift[:, 1]
     none = np.zeros_like(a0)
     return np.stack([a0, a1, a2, b0, b1, b2, none, none], axis=1).astype(np.float32)
+
+
+def _hue_rotations(degrees: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return rotations of RGB around the grey axis, [n, 3, 3] (Rodrigues' formula)."""
+    angle = np.deg2rad(degrees)[:, None, None]
+    axis = np.full(3, 1 / np.sqrt(3))
+    x, y, z = axis
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    rotation: npt.NDArray[np.float64] = (
+        np.cos(angle) * np.eye(3)
+        + np.sin(angle) * cross
+        + (1 - np.cos(angle)) * np.outer(axis, axis)
+    )
+    return rotation
+
+
+def _draw_views(chance: float, count: int, draw: np.random.Generator) -> Floats:
+    centre = draw.uniform(-0.15, 0.15, (count, 2))
+    radius = draw.uniform(0.75, 1.2, count)
+    light = draw.uniform(0, 0.25, count)
+    # Without dark corners the field of view reaches far beyond the image.
+    radius[draw.random(count) >= chance] = 9
+    return np.column_stack([centre, radius, light]).astype(np.float32)
+
+
+def _draw_rectangles(chance: float, count: int, draw: np.random.Generator) -> Floats:
+    area = draw.uniform(0.02, 0.2, count)
+    proportions = np.exp(draw.uniform(-1, 1, count))
+    wide = np.minimum(1, np.sqrt(area * proportions))
+    high = np.minimum(1, np.sqrt(area / proportions))
+    left, top = draw.random((2, count)) * (1 - np.stack([wide, high]))
+    chosen = draw.random(count) < chance
+    wide, high = wide * chosen, high * chosen
+    return np.column_stack([left, left + wide, top, top + high]).astype(np.float32)
+
+
+def _centres(side: int) -> tf.Tensor:
+    """Return the centres of a side's pixels, 0 to 1: float32 [side]."""
+    return (tf.range(side, dtype=tf.float32) + 0.5) / side
+
+
+def _inside(rectangles: Floats, side: int) -> tf.Tensor:
+    """Return 1 inside of each rectangle and 0 outside: float32 [n, side, side, 1]."""
+    centres = _centres(side)[None]
+    left, right, top, bottom = tf.split(rectangles, 4, axis=1)
+    across = tf.cast((centres >= left) & (centres < right), tf.float32)
+    down = tf.cast((centres >= top) & (centres < bottom), tf.float32)
+    return (down[:, :, None] * across[:, None, :])[..., None]
+
+
+def _light(views: Floats, side: int) -> tf.Tensor:
+    """Return the light of each pixel, 1 in the field of view: float32 [n, side, side, 1]."""
+    centres = 2 * _centres(side)[None] - 1
+    across, down, radius, dark = tf.split(views, 4, axis=1)
+    distance = tf.sqrt(
+        tf.square(centres - across)[:, None, :] + tf.square(centres - down)[:, :, None]
+    )
+    # The edge is soft over a twentieth of the image.
+    beyond = tf.clip_by_value((distance - radius[..., None]) * 20, 0.0, 1.0)
+    return (1 - beyond * (1 - dark[..., None]))[..., None]
 
 
 def _blurred(images: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,7 @@ the training *lesions*, with all their images, out of training to compare recipe
 8 % of the remaining lesions for tuning: temperatures, thresholds and the metrics after each epoch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from sklearn.model_selection import train_test_split
 from lentigo_contract.labels import CODES
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.duplicates.known import merged_lesions
 from lentigo_trainer.data.oversampling import Plan, augmented, originals
 from lentigo_trainer.errors import MetadataError
 
@@ -33,6 +34,8 @@ HOLD_OUT_SHARE: Final = 0.15
 TUNING_SHARE: Final = 0.08
 
 HOLD_OUT_SEED: Final = 707
+
+FOLD_SEED: Final = 505
 
 Rows = npt.NDArray[np.intp]
 
@@ -66,6 +69,24 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class Folds:
+    """The training images in folds without a common lesion.
+
+    Attributes:
+        count: number of folds; 0 if the recipe has none.
+        rows: row numbers of the images, ascending, [n].
+        fold: each image's fold, from 1, [n].
+    """
+
+    count: int
+    rows: Rows
+    fold: Rows
+
+
+NO_FOLDS: Final = Folds(0, np.array([], np.intp), np.array([], np.intp))
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingRows:
     """The images and rows of one run.
 
@@ -77,6 +98,7 @@ class TrainingRows:
         tuning: images for temperatures, thresholds and the metrics after each epoch; none if the
             recipe trains on all.
         hold_out: images that recipes are compared on; none if the recipe trains on all.
+        folds: the training images in folds, if the recipe has any.
     """
 
     whole: Split
@@ -84,6 +106,12 @@ class TrainingRows:
     plan: Plan
     tuning: Rows
     hold_out: Rows
+    folds: Folds = NO_FOLDS
+
+    @property
+    def outside_training(self) -> Rows:
+        """The images that trained nothing, ascending: validation, tuning and hold-out."""
+        return np.sort(np.concatenate([self.whole.validation, self.tuning, self.hold_out]))
 
     @property
     def watched(self) -> Rows:
@@ -111,7 +139,61 @@ def choose_rows(config: TrainingConfig, prepared: Prepared) -> TrainingRows:
         plan = originals(used.train, prepared.labels)
     else:
         plan = augmented(used.train, prepared.labels, config.seed, target)
-    return TrainingRows(whole, used, plan, parts.tuning, parts.hold_out)
+    folds = NO_FOLDS
+    if config.recipe.folds:
+        folds = folds_of(used.train, prepared.records, config.recipe.folds)
+    return TrainingRows(whole, used, plan, parts.tuning, parts.hold_out, folds)
+
+
+def rows_without_fold(
+    rows: TrainingRows, labels: npt.NDArray[np.int64], number: int
+) -> TrainingRows:
+    """Return the rows of a network that never sees one fold; that fold is its tuning part.
+
+    Args:
+        rows: all training rows of a run with folds.
+        labels: of every image of the data set.
+        number: of the fold, from 1.
+    """
+    inside = rows.folds.fold == number
+    train = rows.folds.rows[~inside]
+    return replace(
+        rows,
+        used=replace(rows.used, train=train),
+        plan=originals(train, labels),
+        tuning=rows.folds.rows[inside],
+        folds=NO_FOLDS,
+    )
+
+
+def folds_of(train: Rows, table: pd.DataFrame, count: int) -> Folds:
+    """Divide training images into folds by lesion, each diagnosis in the same shares.
+
+    The draw depends only on the names and diagnoses of the lesions, not on the order of the images.
+
+    Args:
+        train: rows of the table.
+        table: metadata from `ham10000.read_metadata`.
+        count: number of folds.
+
+    Raises:
+        MetadataError: a diagnosis has fewer lesions than there are folds.
+    """
+    lesions = merged_lesions(table)[train]
+    diagnosis_of = pd.Series(table["dx"].to_numpy()[train], index=lesions).groupby(level=0).min()
+    draw = np.random.default_rng(FOLD_SEED)
+    fold_of: dict[str, int] = {}
+    for code, of_class in sorted(diagnosis_of.groupby(diagnosis_of)):
+        names = draw.permutation(np.sort(of_class.index.to_numpy(str)))
+        if len(names) < count:
+            raise MetadataError(
+                f"{count} folds need at least {count} lesions of {code} among the training images, "
+                f"but there are {len(names)}. Add images, or use a recipe with fewer folds."
+            )
+        # A fold that got one more of this diagnosis gets one fewer of the next.
+        first = len(fold_of)
+        fold_of |= {name: (first + place) % count + 1 for place, name in enumerate(names)}
+    return Folds(count, train, np.array([fold_of[lesion] for lesion in lesions], np.intp))
 
 
 def split(table: pd.DataFrame) -> Split:
@@ -143,7 +225,8 @@ def split(table: pd.DataFrame) -> Split:
 def parts_of(train: Rows, table: pd.DataFrame) -> Parts:
     """Divide the paper's training images by lesion, every diagnosis in the same shares.
 
-    The draw depends only on the names and diagnoses of the lesions, not on the order of the images.
+    Lesions that are known to be one count as one. The draw depends only on the names and diagnoses
+    of the lesions, not on the order of the images.
 
     Args:
         train: rows of the table that train in the paper.
@@ -152,9 +235,9 @@ def parts_of(train: Rows, table: pd.DataFrame) -> Parts:
     Raises:
         MetadataError: a diagnosis has too few lesions for all three parts.
     """
-    lesions = table["lesion_id"].to_numpy()[train]
-    # A lesion has one diagnosis in HAM10000; otherwise its first would count.
-    diagnosis_of = pd.Series(table["dx"].to_numpy()[train], index=lesions).groupby(level=0).first()
+    lesions = merged_lesions(table)[train]
+    # A lesion has one diagnosis in HAM10000; otherwise the first by name counts.
+    diagnosis_of = pd.Series(table["dx"].to_numpy()[train], index=lesions).groupby(level=0).min()
     draw = np.random.default_rng(HOLD_OUT_SEED)
     held_out: set[str] = set()
     tuning: set[str] = set()

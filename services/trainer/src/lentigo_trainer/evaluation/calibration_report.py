@@ -124,6 +124,8 @@ def uncalibrated(probabilities: FloatArray, calibration: Calibration) -> FloatAr
     """
     # The logit of a probability of 0 is lost; use the smallest number instead.
     logs = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+    if calibration.biases is not None:
+        logs = logs - np.array(calibration.biases)
     raw: FloatArray = softmax(logs / _factors(logs, calibration), axis=1)
     return raw
 

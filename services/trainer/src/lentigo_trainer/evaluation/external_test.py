@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from lentigo_contract.decision import malignant_probability
 from lentigo_contract.labels import CODES
+from lentigo_contract.manifest.probabilities import MalignancyCalibration
 from lentigo_trainer.data.extra.imported_set import SetPart, open_set
 from lentigo_trainer.errors import ImportedSetError
 from lentigo_trainer.evaluation.image_sets import ImageSet
-from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant, malignancy
+from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.reliability import calibration_error
 
@@ -64,7 +66,11 @@ def open_external_set(folder: Path, part: SetPart) -> Iterator[ImageSet]:
 
 
 def external_test(
-    images: ImageSet, truth: LabelArray, probabilities: FloatArray, resampling: Resampling
+    images: ImageSet,
+    truth: LabelArray,
+    probabilities: FloatArray,
+    calibration: MalignancyCalibration | None,
+    resampling: Resampling,
 ) -> ExternalTest | None:
     """Evaluate what an imported set can tell; None for other images.
 
@@ -72,11 +78,12 @@ def external_test(
         images: what was evaluated on.
         truth: class numbers, [n].
         probabilities: as served, [n, 7]; rows sum to 1.
+        calibration: of P(malignant), from the version's manifest.
         resampling: how to compute the intervals.
     """
     if images.imported_set is None:
         return None
-    score, malignant = malignancy(probabilities), is_malignant(truth)
+    score, malignant = malignant_probability(probabilities, calibration), is_malignant(truth)
     found = estimates(
         lambda weights: {"error": calibration_error(score, malignant, weights)},
         {"error": Basis(truth.size, "")},

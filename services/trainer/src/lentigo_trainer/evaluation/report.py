@@ -214,7 +214,13 @@ def score(  # noqa: PLR0913, PLR0917 - what is known of the answers, and how to 
         referral=None
         if manifest is None
         else referral(manifest.thresholds, truth, probabilities, resampling),
-        external=external_test(images, truth, probabilities, resampling),
+        external=external_test(
+            images,
+            truth,
+            probabilities,
+            None if manifest is None else manifest.malignancy_calibration,
+            resampling,
+        ),
         subgroups=None if people is None else subgroups(people, truth, probabilities, resampling),
         subgroups_reason=_SUBGROUPS_UNKNOWN if people is None else None,
         answers=image_predictions(images, probabilities),

@@ -1,1 +1,1 @@
-"""From a trained network to a published version."""
+"""Export a trained network, and publish it as a version."""

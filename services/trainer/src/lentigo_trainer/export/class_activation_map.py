@@ -1,16 +1,16 @@
-"""The class activation map: which part of an image speaks for a diagnosis, and how much.
+"""The class activation map: which parts of an image support a diagnosis, and how much.
 
 Grad-CAM (Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
 Localization", ICCV 2017): for class k, the channels of the last feature map A are weighted by
-alpha_kc, the mean over the cells of the gradient of k's logit, summed, and cut off below zero.
+alpha_kc, the mean over the cells of the gradient of k's logit, summed, and clipped at zero.
 
 The gradient is written as forward operations, so serving needs no gradient and any engine can run
 it. Through a dense layer it is a product with the kernel; through ReLU it passes where the output
 is above zero; average pooling spreads it evenly over the h * w cells.
 
-Unit: logits, before temperature. Behind average pooling a cell's value, before the cut, is what
-this cell adds to the logit to first order; all cells together give the logit but for the biases'
-share. Maps are therefore comparable between classes and between images, and are not normalised.
+Unit: logits, before temperature. With average pooling, the value of a cell before clipping is its
+contribution to the logit to first order; the sum over all cells is the logit without the part of
+the biases. Maps can therefore be compared between classes and images, and are not normalised.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ from lentigo_trainer.models.classifier import feature_extractor
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A network that also gives what its activation map is made of.
+    """A network that also outputs what its activation map is computed from.
 
     Attributes:
         model: images [n, 224, 224, 3] in 0..255 -> [feature map [n, h, w, c], the output of each
-            dense layer in order, the last being the logits [n, 7], and whatever else was asked
-            for]; shares all weights with the network it was made from.
+            dense layer in order, the last being the logits [n, 7], and the further layers that were
+            requested]; shares all weights with the original network.
         dense: the dense layers between feature map and logits.
         pooled: whether the feature map is averaged over its cells, rather than flattened.
     """
@@ -40,23 +40,23 @@ class Explained:
     pooled: bool
 
 
-def explain(whole: keras.Model, feature_map: str, also: Sequence[str] = ()) -> Explained:
-    """Open a network between its last feature map and its logits.
+def explain(whole: keras.Model, feature_map: str, extra: Sequence[str] = ()) -> Explained:
+    """Make a network's last feature map and dense layers outputs beside its logits.
 
     Args:
         whole: a functional model, images to logits.
-        feature_map: the layer whose output is the last feature map; behind it may stand one
+        feature_map: the layer whose output is the last feature map; it may be followed by one
             average pooling or flattening, and dense layers with ReLU or no activation.
-        also: further layers whose outputs are wanted.
+        extra: further layers to output.
 
     Raises:
-        TrainingError: a head whose gradient is not known here.
+        TrainingError: the head has a layer whose gradient is not implemented here.
     """
     names = [layer.name for layer in whole.layers]
     head = whole.layers[names.index(feature_map) + 1 :]
     dense = tuple(layer for layer in head if isinstance(layer, keras.layers.Dense))
     _require_known_gradient(head, dense)
-    model = feature_extractor(whole, [feature_map, *(layer.name for layer in dense), *also])
+    model = feature_extractor(whole, [feature_map, *(layer.name for layer in dense), *extra])
     pooled = any(isinstance(layer, keras.layers.GlobalAveragePooling2D) for layer in head)
     return Explained(model, dense, pooled)
 
@@ -71,7 +71,7 @@ def class_activation(
     Args:
         features: the feature map, float32 [n, h, w, c].
         hidden: the outputs of all dense layers but the last, [n, units] each.
-        explained: the network they came from.
+        explained: the network that computed them.
 
     Returns:
         float32 [n, h, w, 7], in logits, 0 and above.
@@ -97,10 +97,10 @@ def class_activation(
 def _require_known_gradient(
     head: Sequence[keras.Layer], dense: Sequence[keras.layers.Dense]
 ) -> None:
-    passing = (keras.layers.Dropout, keras.layers.Flatten)
+    identity = (keras.layers.Dropout, keras.layers.Flatten)
     for position, layer in enumerate(head):
         known = (
-            isinstance(layer, passing)
+            isinstance(layer, identity)
             or (position == 0 and isinstance(layer, keras.layers.GlobalAveragePooling2D))
             or (
                 layer in dense
@@ -115,4 +115,4 @@ def _require_known_gradient(
                 "ReLU."
             )
     if not dense or dense[-1].activation is not keras.activations.linear:
-        raise TrainingError("The network must end in a dense layer that gives logits.")
+        raise TrainingError("The network must end in a dense layer that returns logits.")

@@ -1,4 +1,4 @@
-"""The network as LiteRT models, float32 and int8, for the lighter engine and for phones."""
+"""Convert the network to LiteRT models, float32 and int8, for the lighter engine and for phones."""
 
 import os
 import re
@@ -19,20 +19,20 @@ from lentigo_engines.base import SIGNATURE, Images
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector
 from lentigo_trainer.calibration.temperature import UNCALIBRATED
 from lentigo_trainer.errors import TrainingError
-from lentigo_trainer.export.quantization import quantizable, stays_in_float
+from lentigo_trainer.export.quantization import layers_in_float, round_to_int8
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
 
 CALIBRATION_PER_CLASS: Final = 29
-"""Training images of each class whose activations give the ranges, 203 in all."""
+"""Training images of each class whose activations set the ranges, 203 in total."""
 
 ROUNDING_IMAGES: Final = 140
-"""How many of them the weights are rounded for, 20 of each class."""
+"""Number of them that the weights are rounded on, 20 of each class."""
 
-# What is not a convolution stays in float32: the scaling of the pixels, and the head behind the
-# feature maps. It is 1 % of the arithmetic, and it is what decides.
+# Everything but the convolutions stays in float32: the scaling of the pixels, and the head after
+# the feature maps. It is 1 % of the arithmetic, and the head makes the decision.
 _FLOAT_OPERATIONS: Final = (
     "ADD",
     "BATCH_MATMUL",
@@ -49,47 +49,49 @@ _FLOAT_OPERATIONS: Final = (
 def calibration_rows(
     labels: npt.NDArray[np.int64], train: npt.NDArray[np.intp], seed: int
 ) -> npt.NDArray[np.intp]:
-    """Choose training images to calibrate on, the same number of every class that has so many.
+    """Choose training images to calibrate on, the same number of each class if it has that many.
 
     Args:
         labels: class of every image of the data set.
-        train: the images that train; no other is chosen.
-        seed: of the draw.
+        train: rows of the training images; no other is chosen.
+        seed: of the random choice.
 
     Returns:
-        Row numbers in turn of the classes, so that any first part has its share of each.
+        Row numbers that cycle through the classes, so that any first part has its share of each.
     """
-    draw = np.random.default_rng(seed)
-    drawn = [
-        draw.permutation(train[labels[train] == label])[:CALIBRATION_PER_CLASS]
+    generator = np.random.default_rng(seed)
+    by_class = [
+        generator.permutation(train[labels[train] == label])[:CALIBRATION_PER_CLASS]
         for label in np.unique(labels[train])
     ]
-    turns = range(max(map(len, drawn)))
-    return np.array([rows[turn] for turn in turns for rows in drawn if turn < len(rows)], np.intp)
+    turns = range(max(map(len, by_class)))
+    return np.array(
+        [rows[turn] for turn in turns for rows in by_class if turn < len(rows)], np.intp
+    )
 
 
 def export_litert(
     network: Network,
     folder: Path,
-    ranges: Images,
+    calibration_images: Images,
     progress: Progress,
     calibration: Calibration = UNCALIBRATED,
-    unlikeness: MahalanobisDetector | None = None,
+    detector: MahalanobisDetector | None = None,
 ) -> None:
     """Write `litert/float32.tflite` and `litert/int8.tflite` into a version's folder.
 
     Both have the SavedModel's signature, whose first dimension can be resized. In int8, weights
-    have a scale for each channel, and the convolutions compute in whole numbers, but for the first
-    and the depthwise ones.
+    have a scale for each channel, and the convolutions compute in integers, except the first and
+    the depthwise ones.
 
     Args:
         network: the trained network; it is not changed.
-        folder: holds its SavedModel already.
-        ranges: uint8 [n, 224, 224, 3], as `calibration_rows` chooses them; they tell how far the
-            network's values reach.
-        progress: told how far it is.
+        folder: the version's folder, which already holds its SavedModel.
+        calibration_images: uint8 [n, 224, 224, 3], as `calibration_rows` chooses them; they set the
+            ranges of the activations.
+        progress: receives the progress.
         calibration: of the SavedModel's probabilities.
-        unlikeness: the SavedModel's.
+        detector: the SavedModel's out-of-distribution detector.
 
     Raises:
         TrainingError: the network cannot be converted.
@@ -97,10 +99,12 @@ def export_litert(
     """
     float32 = float32_model(folder)
     write_whole(folder / LITERT_FILES["litert"], float32)
-    rounded = quantizable(network, ranges[:ROUNDING_IMAGES], progress)
+    rounded = round_to_int8(network, calibration_images[:ROUNDING_IMAGES], progress)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".int8-") as unfinished:
-        export_saved_model(rounded, Path(unfinished), calibration, unlikeness)
-        int8 = _int8(Path(unfinished), ranges, stays_in_float(network.whole.layers), progress)
+        export_saved_model(rounded, Path(unfinished), calibration, detector)
+        int8 = _int8(
+            Path(unfinished), calibration_images, layers_in_float(network.whole.layers), progress
+        )
     write_whole(folder / LITERT_FILES["litert-int8"], int8)
 
 
@@ -111,7 +115,7 @@ def _converter(saved_model: Path) -> tf.lite.TFLiteConverter:
 
 
 def float32_model(saved_model: Path) -> bytes:
-    """Convert a SavedModel as it is.
+    """Convert a SavedModel without rounding.
 
     Raises:
         TrainingError: it cannot be converted.
@@ -123,19 +127,17 @@ def float32_model(saved_model: Path) -> bytes:
     return model
 
 
-def _int8(
-    saved_model: Path, calibration: Images, in_float: Sequence[str], progress: Progress
-) -> bytes:
+def _int8(saved_model: Path, images: Images, in_float: Sequence[str], progress: Progress) -> bytes:
     converter = _converter(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
     def representative() -> list[dict[str, Images]]:
-        return [{"image": image[None]} for image in calibration]
+        return [{"image": image[None]} for image in images]
 
     converter.representative_dataset = representative
 
     def quantized(nodes: Sequence[str]) -> bytes:
-        # The only public way to leave some operations in float32; it debugs nothing here.
+        # The only public way to keep some operations in float32; nothing is debugged here.
         model: bytes = tf.lite.experimental.QuantizationDebugger(
             converter=converter,
             debug_dataset=representative,
@@ -145,12 +147,12 @@ def _int8(
         ).get_nondebug_quantized_model()
         return model
 
-    progress.say(f"Quantising to int8 on {len(calibration)} training images")
+    progress.say(f"Quantising to int8 on {len(images)} training images")
     try:
         with warnings.catch_warnings():
-            # It warns of the interpreter that it makes itself.
+            # It warns about an interpreter that it creates itself.
             warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter", UserWarning)
-            # What the converter calls a layer is only known when it has converted it.
+            # The converter's names of the layers are only known after a first conversion.
             model = quantized(_tensors_of(quantized(()), in_float))
     except Exception as error:
         raise _not_convertible(error) from error
@@ -158,7 +160,7 @@ def _int8(
 
 
 def _tensors_of(model: bytes, layers: Sequence[str]) -> list[str]:
-    """Name a model's tensors that come from some layers; Keras may have numbered their names."""
+    """Return the names of the tensors of some layers; Keras may have numbered the names."""
     of_layer = re.compile("|".join(rf"/{re.escape(layer)}(_\d+)?/" for layer in layers))
     details = Interpreter(model_content=model).get_tensor_details()
     return [each["name"] for each in details if of_layer.search(each["name"])]
@@ -168,5 +170,5 @@ def _not_convertible(error: Exception) -> TrainingError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return TrainingError(
         f"The network cannot be converted to LiteRT: {reason}. Check that it is built from layers "
-        "that LiteRT knows; the SavedModel is not affected."
+        "that LiteRT supports; the SavedModel is not affected."
     )

@@ -33,12 +33,12 @@ def describe(
     rows: TrainingRows,
     totals: Totals,
     evaluation: Evaluation,
-    answering: ChosenThresholds,
+    thresholds: ChosenThresholds,
     created: datetime,
     extra: ExtraImages | None = None,
 ) -> Manifest:
-    """Write down what a candidate is; `store` adds its number and its check sums."""
-    point, abstention = answering.point, answering.abstention
+    """Return the manifest of a candidate; `store` adds its number and its checksums."""
+    point, abstention = thresholds.point, thresholds.abstention
     names = prepared.records["image_id"].to_numpy()
     sides = {
         "train": rows.used.train,
@@ -50,15 +50,17 @@ def describe(
         created=created,
         architecture=config.recipe.architecture,
         parameters=Parameters(total=totals.total, trainable=totals.trainable, frozen=totals.frozen),
-        activation_map=answering.geometry,
-        calibration=answering.calibration,
+        activation_map=thresholds.geometry,
+        calibration=thresholds.meaning.calibration,
+        prevalence=thresholds.meaning.prevalence,
+        malignancy_calibration=thresholds.meaning.malignancy_calibration,
         thresholds=Thresholds(
             malignancy=point.threshold,
             source=point.source(),
             abstention=abstention.threshold,
             abstention_source=abstention.source,
         ),
-        unlikeness=answering.ood,
+        unlikeness=thresholds.ood,
         metrics=evaluation.to_json(),
         dataset=DatasetRecord(
             name="HAM10000",

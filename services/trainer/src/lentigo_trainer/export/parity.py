@@ -1,11 +1,14 @@
 """Parity of a candidate's LiteRT models with its SavedModel, for the manifest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
+from lentigo_contract.decision import decide, malignant_probability
+from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import (
     GOLDEN_IMAGES,
     GOLDEN_SEED,
@@ -17,17 +20,18 @@ from lentigo_contract.manifest.engines import (
     golden_images,
 )
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
 from lentigo_engines.base import Floats, Images, Prediction
 from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, validate_predictions
-from lentigo_trainer.metrics.classification import accuracy, balanced_accuracy, present_codes
+from lentigo_trainer.metrics.classification import balanced_accuracy, present_codes
 from lentigo_trainer.system.progress import Progress
 
 GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
-    # Another processor adds up in another order.
+    # Another processor adds in another order.
     "savedmodel": 1e-3,
     "litert": 1e-3,
-    # Another processor's kernels may round a half the other way, and steps of int8 are coarse.
+    # Kernels of another processor may round a half the other way, and the steps of int8 are coarse.
     "litert-int8": 0.05,
 }
 
@@ -37,52 +41,93 @@ class EngineParity:
     """The other engines' predictions, and what the manifest records of them.
 
     Attributes:
-        answers: each other engine's prediction for the validation images.
-        agreement: how far these match the SavedModel's.
+        reference: the SavedModel's prediction for the images outside training.
+        predictions: of each other engine, for the same images.
+        agreement: how closely they match the SavedModel's.
         golden: the predictions of all engines for the golden images.
     """
 
-    answers: dict[EngineName, Prediction]
+    reference: Prediction
+    predictions: dict[EngineName, Prediction]
     agreement: dict[EngineName, EngineAgreement]
     golden: Golden
 
     def standing_in(self) -> dict[EngineName, Prediction]:
         """Return the predictions of the engines that may replace the SavedModel."""
         return {
-            engine: answers
-            for engine, answers in self.answers.items()
+            engine: prediction
+            for engine, prediction in self.predictions.items()
             if self.agreement[engine].shortfall() is None
         }
 
+    def with_referrals(
+        self, threshold: float, calibration: MalignancyCalibration | None
+    ) -> "EngineParity":
+        """Return a copy that also compares which images the engines refer.
+
+        Args:
+            threshold: refer from this probability of malignancy on, 0..1.
+            calibration: of that probability; None takes the sum over the malignant diagnoses.
+        """
+
+        def referred(outputs: Prediction) -> npt.NDArray[np.bool_]:
+            return malignant_probability(outputs.probabilities, calibration) >= threshold
+
+        expected = referred(self.reference)
+        agreement = {
+            engine: figures.model_copy(
+                update={
+                    "equal_referrals": float(
+                        np.mean(referred(self.predictions[engine]) == expected)
+                    )
+                }
+            )
+            for engine, figures in self.agreement.items()
+        }
+        return replace(self, agreement=agreement)
+
     def on_record(self, manifest: Manifest) -> Manifest:
-        """Return the manifest with agreement and golden answers."""
+        """Return the manifest with agreement and golden predictions."""
         return manifest.model_copy(update={"agreement": self.agreement, "golden": self.golden})
 
 
-def parity_of(truth: LabelArray, reference: FloatArray, answers: FloatArray) -> EngineAgreement:
-    """Compare an engine's answers with the SavedModel's, on the same images.
+def parity_of(
+    truth: LabelArray,
+    reference: FloatArray,
+    probabilities: FloatArray,
+    prevalence: Prevalence | None = None,
+) -> EngineAgreement:
+    """Compare an engine's probabilities with the SavedModel's, for the same images.
 
     Args:
         truth: class numbers [n].
         reference: probabilities [n, 7] of the SavedModel.
-        answers: of the other engine.
+        probabilities: [n, 7] of the other engine.
+        prevalence: that the probabilities hold at; the diagnoses are then decided for balance, and
+            without it they are the most probable ones.
 
     Raises:
-        MetricError: either cannot be probabilities, or the shapes differ.
+        MetricError: one of them is not probabilities, or the shapes differ.
     """
     truth, reference = validate_predictions(truth, reference)
-    _, answers = validate_predictions(truth, answers)
+    _, probabilities = validate_predictions(truth, probabilities)
     present = present_codes(truth)
-    found, expected = (balanced_accuracy(truth, each, present) for each in (answers, reference))
-    difference = np.abs(answers - reference)
+    diagnoses, expected_diagnoses = (
+        decide(each, prevalence) for each in (probabilities, reference)
+    )
+    balanced, expected = (
+        balanced_accuracy(truth, np.eye(len(CODES))[each], present)
+        for each in (diagnoses, expected_diagnoses)
+    )
+    difference = np.abs(probabilities - reference)
     return EngineAgreement(
         images=len(truth),
-        accuracy=accuracy(truth, answers),
-        balanced_accuracy=found,
-        balanced_accuracy_change=found - expected,
+        accuracy=float(np.mean(diagnoses == truth)),
+        balanced_accuracy=balanced,
+        balanced_accuracy_change=balanced - expected,
         largest_difference=float(difference.max()),
         mean_difference=float(difference.mean()),
-        equal_diagnoses=float(np.mean(answers.argmax(axis=1) == reference.argmax(axis=1))),
+        equal_diagnoses=float(np.mean(diagnoses == expected_diagnoses)),
     )
 
 
@@ -90,50 +135,54 @@ def compare_engines(
     folder: Path,
     images: Images,
     truth: LabelArray,
-    reference: FloatArray,
+    reference: Prediction,
+    prevalence: Prevalence | None,
     progress: Progress,
 ) -> EngineParity:
-    """Run the LiteRT models of a version beside its SavedModel.
+    """Run the LiteRT models of a version and compare them with its SavedModel.
 
     Args:
-        folder: holds the SavedModel and `litert/`.
-        images: the validation images, uint8 [n, 224, 224, 3].
+        folder: the version's folder, with the SavedModel and `litert/`.
+        images: images outside training, uint8 [n, 224, 224, 3].
         truth: their class numbers.
-        reference: the SavedModel's probabilities of them.
-        progress: shows how far it is.
+        reference: the SavedModel's prediction for them.
+        prevalence: see `parity_of`.
+        progress: receives the progress.
 
     Raises:
         DamagedVersionError: a model cannot be loaded.
         EngineError: a runtime failed.
         MetricError: an engine returns invalid probabilities, such as NaN.
     """
-    drawn = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
-    answers: dict[EngineName, Prediction] = {}
+    synthetic = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
+    predictions: dict[EngineName, Prediction] = {}
     agreement: dict[EngineName, EngineAgreement] = {}
     golden: dict[EngineName, GoldenAnswer] = {
-        "savedmodel": _golden("savedmodel", probabilities_of(folder, drawn, progress))
+        "savedmodel": _golden("savedmodel", probabilities_of(folder, synthetic, progress))
     }
     for engine in LITERT_FILES:
-        answers[engine], of_drawn = (
-            predict_with(engine, folder, each, progress) for each in (images, drawn)
+        predictions[engine], of_synthetic = (
+            predict_with(engine, folder, each, progress) for each in (images, synthetic)
         )
-        agreement[engine] = parity_of(truth, reference, answers[engine].probabilities)
-        golden[engine] = _golden(engine, of_drawn.probabilities)
+        agreement[engine] = parity_of(
+            truth, reference.probabilities, predictions[engine].probabilities, prevalence
+        )
+        golden[engine] = _golden(engine, of_synthetic.probabilities)
         progress.say(_line(engine, agreement[engine]))
-    return EngineParity(answers, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
+    return EngineParity(reference, predictions, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
 
 
-def _golden(engine: EngineName, answers: Floats) -> GoldenAnswer:
-    # A golden image has no true diagnosis; any label will do here.
-    _, probabilities = validate_predictions(np.zeros(len(answers), np.int64), answers)
+def _golden(engine: EngineName, outputs: Floats) -> GoldenAnswer:
+    # A golden image has no true diagnosis; any label serves here.
+    _, probabilities = validate_predictions(np.zeros(len(outputs), np.int64), outputs)
     rows = tuple(tuple(row) for row in probabilities.tolist())
     return GoldenAnswer(probabilities=rows, tolerance=GOLDEN_TOLERANCES[engine])
 
 
-def _line(engine: EngineName, figures: EngineAgreement) -> str:
-    verdict = figures.shortfall() or "it may stand in for the SavedModel"
+def _line(engine: EngineName, agreement: EngineAgreement) -> str:
+    verdict = agreement.shortfall() or "it may stand in for the SavedModel"
     return (
-        f"{engine}: accuracy {figures.accuracy:.4f}, balanced accuracy "
-        f"{figures.balanced_accuracy:.4f} ({figures.balanced_accuracy_change:+.4f}), "
-        f"{figures.equal_diagnoses:.2%} equal diagnoses; {verdict}"
+        f"{engine}: accuracy {agreement.accuracy:.4f}, balanced accuracy "
+        f"{agreement.balanced_accuracy:.4f} ({agreement.balanced_accuracy_change:+.4f}), "
+        f"{agreement.equal_diagnoses:.2%} equal diagnoses; {verdict}"
     )

@@ -1,8 +1,8 @@
 """Keep a run's candidate, choose the best run, and publish it.
 
-A candidate is a version as it will be published, still in the work folder: `candidate/` holds the
-files, `candidate.json` the manifest without number and checksums. The manifest is written last, so
-a candidate that has one is complete.
+A candidate is a version that is ready to publish, in the work folder: `candidate/` holds the files,
+`candidate.json` the manifest without number and checksums. The manifest is written last, so a
+candidate that has one is complete.
 """
 
 import shutil
@@ -23,17 +23,17 @@ _CARD: Final = "model-card.md"
 
 
 def candidate_files(run: Path) -> Path:
-    """Where a run's candidate keeps its files."""
+    """Return the folder of the files of a run's candidate."""
     return run / _FILES
 
 
 def has_candidate(run: Path) -> bool:
-    """Whether a run has finished, so that its candidate can be published."""
+    """Check whether a run has finished, so that its candidate can be published."""
     return (run / _MANIFEST).is_file()
 
 
 def candidate_manifest(run: Path) -> Manifest:
-    """Read what a finished run's candidate is.
+    """Read the manifest of a finished run's candidate.
 
     Raises:
         WorkFolderError: the run has not finished.
@@ -50,18 +50,18 @@ def finish_candidate(run: Path, manifest: Manifest, card: str) -> None:
 
     Args:
         run: the run's folder, with the candidate's other files.
-        manifest: what the candidate is.
+        manifest: of the candidate, without number and checksums.
         card: its model card, in Markdown.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
-    write_whole(run / _FILES / _CARD, lambda file: file.write(card.encode()))
-    write_whole(run / _MANIFEST, lambda file: file.write(manifest.to_json().encode()))
+    write_whole(run / _FILES / _CARD, card.encode())
+    write_whole(run / _MANIFEST, manifest.to_json().encode())
 
 
 def discard_candidate(run: Path) -> None:
-    """Remove an earlier candidate, its manifest first, so that half of one is never published."""
+    """Remove an earlier candidate, manifest first, so that half a candidate is never published."""
     (run / _MANIFEST).unlink(missing_ok=True)
     shutil.rmtree(run / _FILES, ignore_errors=True)
 
@@ -71,7 +71,7 @@ def publish_candidate(run: Path, models: Path) -> StoredVersion:
 
     Raises:
         WorkFolderError: the run has not finished.
-        StorageError: the repository's disk is full or not writable; it is as it was.
+        StorageError: the repository's disk is full or not writable; the repository is unchanged.
     """
     manifest = candidate_manifest(run)
 
@@ -83,31 +83,31 @@ def publish_candidate(run: Path, models: Path) -> StoredVersion:
 
 
 def _copy(folder: Path, target: Path) -> None:
-    # `shutil.copytree` would go on behind a full disk, and hide its error among others.
+    # `shutil.copytree` would continue after a full disk, and hide its error among others.
     for path in sorted(folder.rglob("*")):
-        place = target / path.relative_to(folder)
+        copy = target / path.relative_to(folder)
         if path.is_dir():
-            place.mkdir()
+            copy.mkdir()
         else:
-            shutil.copyfile(path, place)
+            shutil.copyfile(path, copy)
 
 
 def best_run(work: Path, by: SelectionMetric) -> Path:
-    """Find the finished run with the highest figure; of equal ones, the first by name.
+    """Find the finished run with the highest value of a metric; of equal ones, the first by name.
 
     Raises:
-        WorkFolderError: no run has finished, or none has the figure.
+        WorkFolderError: no run has finished, or none has a value.
         DamagedVersionError: a finished run's manifest cannot be read.
     """
     runs = sorted(folder for folder in work.glob("*/") if has_candidate(folder))
-    figures = {folder: _figure(candidate_manifest(folder), by) for folder in runs}
-    measured = {folder: value for folder, value in figures.items() if value is not None}
-    if not measured:
+    values = {folder: _value(candidate_manifest(folder), by) for folder in runs}
+    known = {folder: value for folder, value in values.items() if value is not None}
+    if not known:
         raise WorkFolderError(
             f"{work} holds no finished run to choose from. Run `lentigo-train benchmark` or "
             "`lentigo-train fit` with this --work first."
         )
-    return max(measured, key=measured.__getitem__)
+    return max(known, key=known.__getitem__)
 
 
 def require_no_worse(run: Path, models: Path, by: SelectionMetric) -> None:
@@ -116,17 +116,17 @@ def require_no_worse(run: Path, models: Path, by: SelectionMetric) -> None:
     Args:
         run: the finished run.
         models: the model repository; its newest version is the one that is served.
-        by: the figure that is compared.
+        by: the metric to compare.
 
     Raises:
-        PublishError: the served version is better, or it cannot be told.
+        PublishError: the served version is better, or the two cannot be compared.
     """
     store = ModelStore(models)
     served = store.latest()
     if served is None:
         return
     candidate, manifest = candidate_manifest(run), store.open(served).manifest
-    ours, theirs = _figure(candidate, by), _figure(manifest, by)
+    ours, theirs = _value(candidate, by), _value(manifest, by)
     name = by.replace("_", " ")
     if candidate.dataset.digest != manifest.dataset.digest or ours is None or theirs is None:
         raise PublishError(
@@ -140,13 +140,13 @@ def require_no_worse(run: Path, models: Path, by: SelectionMetric) -> None:
         )
 
 
-def _figure(manifest: Manifest, by: SelectionMetric) -> float | None:
+def _value(manifest: Manifest, by: SelectionMetric) -> float | None:
     try:
         evaluation = Evaluation.from_json(manifest.metrics)
     except MetricError:
         return None
-    found = {
+    estimates = {
         SelectionMetric.ACCURACY: evaluation.accuracy,
         SelectionMetric.BALANCED_ACCURACY: evaluation.balanced_accuracy,
     }
-    return found[by].value
+    return estimates[by].value

@@ -19,43 +19,43 @@ def export_saved_model(
     network: Network,
     folder: Path,
     calibration: Calibration = UNCALIBRATED,
-    unlikeness: MahalanobisDetector | None = None,
+    detector: MahalanobisDetector | None = None,
 ) -> MapGeometry:
     """Write `saved_model.pb` and `variables/` into a folder.
 
-    The signature `serving_default` takes `image`, uint8 [n, 224, 224, 3] RGB, any n, and gives
-    `probabilities`, float32 [n, 7], see `calibration.calibrated`, and `activation_map`,
-    float32 [n, h, w, 7] (see `activation_map` for method and unit); and, if it is known,
-    `unlikeness`, float32 [n] (see `unlikeness.distance`). Scaling of the pixels is part of the
+    The signature `serving_default` takes `image`, uint8 [n, 224, 224, 3] RGB, any n, and returns
+    `probabilities`, float32 [n, 7] (see `temperature.calibrated`); `activation_map`, float32
+    [n, h, w, 7] (see `class_activation_map` for method and unit); and, with a detector,
+    `unlikeness`, float32 [n] (see `out_of_distribution`). Scaling of the pixels is part of the
     network.
 
     Args:
         network: the trained network; it is not changed.
         folder: where to write; made if missing.
         calibration: of the probabilities.
-        unlikeness: fitted to this network.
+        detector: out-of-distribution detector fitted to this network.
 
     Returns:
-        The cells of the activation map, down and across.
+        The height and width of the activation map, in cells.
 
     Raises:
-        TrainingError: a head whose gradient is not known.
+        TrainingError: the head has a layer whose gradient is not implemented.
         StorageError: the folder cannot be written, or the disk is full.
     """
-    also = [] if unlikeness is None else [unlikeness.layer]
-    explained = explain(network.whole, network.feature_map, also)
-    behind = 1 + len(explained.dense)
+    extra = [] if detector is None else [detector.layer]
+    explained = explain(network.whole, network.feature_map, extra)
+    extra_index = 1 + len(explained.dense)
 
     def serve(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        seen = explained.model(tf.cast(image, tf.float32), training=False)
-        features, *hidden, logits = seen[:behind]
-        answer = {
+        outputs = explained.model(tf.cast(image, tf.float32), training=False)
+        features, *hidden, logits = outputs[:extra_index]
+        served = {
             "probabilities": calibrated(logits, calibration),
             "activation_map": class_activation(features, hidden, explained),
         }
-        if unlikeness is not None:
-            answer["unlikeness"] = unlikeness.of(seen[behind])
-        return answer
+        if detector is not None:
+            served["unlikeness"] = detector.of(outputs[extra_index])
+        return served
 
     pixels = tf.TensorSpec((None, MODEL_SIDE, MODEL_SIDE, 3), tf.uint8, name="image")
     archive = keras.export.ExportArchive()

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Final
 
 import keras
+import numpy as np
 
-from lentigo_trainer.errors import WeightsError, WeightsUnavailableError
+from lentigo_trainer.errors import TrainingError, WeightsError, WeightsUnavailableError
 from lentigo_trainer.models.registry import Architecture, Scaling, Weights
 
 NAME: Final = "rescaling"
@@ -15,6 +16,11 @@ IMAGENET_MEANS: Final = (103.939, 116.779, 123.68)
 method is in Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
 Recognition", ICLR 2015, section 2.1; the values are those that the weights were published with in
 Caffe."""
+
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION: Final = (0.229, 0.224, 0.225)
+"""Of red, green and blue over ImageNet, in 0 to 1, as torchvision's weights expect them
+(https://docs.pytorch.org/vision/stable/models.html)."""
 
 
 def load_base(
@@ -37,6 +43,8 @@ def load_base(
     if weights == "imagenet":
         try:
             return chosen.base(images, "imagenet", seed)
+        except TrainingError:
+            raise
         except Exception as error:
             # Keras raises a bare Exception when a download fails.
             raise WeightsUnavailableError(
@@ -63,6 +71,13 @@ def scale(images: keras.KerasTensor, scaling: Scaling) -> keras.KerasTensor:
         return images
     if scaling == "caffe":
         return CaffeScaling(name=NAME)(images)
+    if scaling == "efficientnet-lite":
+        return keras.layers.Rescaling(1 / 128, -127 / 128, name=NAME)(images)
+    if scaling == "torchvision":
+        deviation = np.array(IMAGENET_DEVIATION)
+        offset = -np.array(IMAGENET_MEAN) / deviation
+        factor = 1 / (255 * deviation)
+        return keras.layers.Rescaling(factor.tolist(), offset.tolist(), name=NAME)(images)
     return keras.layers.Rescaling(1 / 127.5, -1.0, name=NAME)(images)
 
 

@@ -14,6 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 from lentigo_trainer.errors import TrainingError
+from lentigo_trainer.models.inverted_residuals import (
+    EFFICIENTNET_LITE0,
+    EFFICIENTNET_LITE2,
+    TORCHVISION_MOBILENET_V2,
+    InvertedResiduals,
+)
 
 CNN_FILTERS: Final = (32, 64, 128, 256)
 
@@ -21,9 +27,10 @@ CNN_DROPOUT: Final = 0.25
 """The paper's CNN has dropout after every pooling layer, at a rate that it does not give; we use
 the rate of MobileNet's head."""
 
-Scaling = Literal["-1 to 1", "caffe", "none"]
-"""What a backbone expects of the pixels. `caffe`: BGR, minus each channel's mean over ImageNet.
-`none`: the backbone scales the pixels itself."""
+Scaling = Literal["-1 to 1", "efficientnet-lite", "torchvision", "caffe", "none"]
+"""What a backbone expects of the pixels. `efficientnet-lite`: minus 127, over 128. `torchvision`:
+minus ImageNet's mean, over its standard deviation. `caffe`: BGR, minus each channel's mean over
+ImageNet. `none`: the backbone scales the pixels itself."""
 
 # `imagenet` lets Keras download them; `random` is for smoke tests; a path is a folder of files.
 Weights = Path | Literal["imagenet", "random"]
@@ -131,6 +138,22 @@ def cnn(images: "keras.KerasTensor", weights: str | None, seed: int) -> "keras.M
     return keras.Model(keras.utils.get_source_inputs(images), tensor)
 
 
+def _inverted_residuals(
+    name: str, title: str, base: InvertedResiduals, scaling: Scaling, boundary: str
+) -> Architecture:
+    return Architecture(
+        name=name,
+        title=title,
+        base=base,
+        scaling=scaling,
+        weights_file=base.published.file,
+        boundary=boundary,
+        hidden=(1024,),
+        dropout=0.25,
+        epochs=20,
+    )
+
+
 def _entries(*entries: Architecture) -> dict[str, Architecture]:
     return {entry.name: entry for entry in entries}
 
@@ -220,6 +243,27 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         hidden=(1024,),
         dropout=0.25,
         epochs=20,
+    ),
+    _inverted_residuals(
+        "efficientnet_lite0",
+        "EfficientNet-Lite0",
+        EFFICIENTNET_LITE0,
+        "efficientnet-lite",
+        boundary="block_11_expand",
+    ),
+    _inverted_residuals(
+        "efficientnet_lite2",
+        "EfficientNet-Lite2",
+        EFFICIENTNET_LITE2,
+        "efficientnet-lite",
+        boundary="block_16_expand",
+    ),
+    _inverted_residuals(
+        "mobilenet_v2_torchvision",
+        "MobileNetV2 (torchvision)",
+        TORCHVISION_MOBILENET_V2,
+        "torchvision",
+        boundary="block_13_expand",
     ),
 )
 

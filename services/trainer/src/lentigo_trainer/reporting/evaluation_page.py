@@ -1,6 +1,6 @@
 """Write an evaluation as a page: `index.html`, with its plots and `evaluation.json` beside it.
 
-The words and the style are in `templates/evaluation.html.j2`.
+Text and style are in `templates/evaluation.html.j2`.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def write_page(folder: Path, report: EvaluationReport) -> None:
     for name, (_, content) in plots.items():
         write_whole(folder / name, content)
     write_evaluation_report(folder / METRICS_NAME, report)
-    text = evaluation_page(report, [(name, words) for name, (words, _) in plots.items()])
+    text = evaluation_page(report, [(name, caption) for name, (caption, _) in plots.items()])
     write_whole(folder / PAGE_NAME, text.encode())
 
 
@@ -41,7 +41,7 @@ def evaluation_page(report: EvaluationReport, plots: Sequence[tuple[str, str]]) 
 
     Args:
         report: the evaluation.
-        plots: the file name of each plot, and what it shows, in words.
+        plots: the file name and the caption of each plot.
     """
     return render_html(
         "evaluation.html.j2",

@@ -38,7 +38,7 @@ from lentigo_trainer.reporting.style import (
 from lentigo_trainer.training.work_folder import EpochMetrics
 
 FEW: Final = 10
-"""Answers below which a point of the reliability diagram is drawn hollow."""
+"""Points of the reliability diagram with fewer answers are drawn hollow."""
 
 
 def curves(epochs: Sequence[EpochMetrics], baseline: float, majority: str) -> bytes:
@@ -115,9 +115,9 @@ def confusion(evaluation: Evaluation) -> bytes:
             fontweight="bold" if row == column else "normal",
             color="white" if shares[row, column] > 0.5 else INK if counts[row, column] else FAINT,
         )
-    named = [f"{code}\n{n:,}" for code, n in zip(CODES, totals[:, 0], strict=True)]
+    labels = [f"{code}\n{n:,}" for code, n in zip(CODES, totals[:, 0], strict=True)]
     axes.set_xticks(range(len(CODES)), CODES)
-    axes.set_yticks(range(len(CODES)), named)
+    axes.set_yticks(range(len(CODES)), labels)
     axes.set_xticks(np.arange(len(CODES) - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(len(CODES) - 1) + 0.5, minor=True)
     axes.grid(which="minor", color=GROUND, linewidth=2)
@@ -130,23 +130,23 @@ def confusion(evaluation: Evaluation) -> bytes:
 
 
 class Calibrated(Protocol):
-    """What the reliability diagram is drawn from: an `Evaluation`, or its part on calibration."""
+    """The input of the reliability diagram: an `Evaluation`, or its part on calibration."""
 
     @property
     def expected_calibration_error(self) -> Estimate:
-        """Of all answers."""
+        """ECE of all answers."""
         ...
 
     @property
     def reliability(self) -> Sequence[ReliabilityBin]:
-        """The bars."""
+        """The bins."""
         ...
 
 
 def reliability(evaluation: Calibrated) -> bytes:
     """Draw the share of right answers against the confidence, and how many answers had it."""
     bars = evaluation.reliability
-    # A line through points of a few answers would jump about and catch the eye most.
+    # A line through points of few answers would jump and attract the most attention.
     solid = [bar for bar in bars if bar.n >= FEW]
     scarce = [bar for bar in bars if 0 < bar.n < FEW]
     figure = blank(height=8.0)
@@ -199,53 +199,53 @@ def _per_cent(share: float) -> str:
     return "<1 %" if share < 0.005 else f"{100 * share:.0f} %"
 
 
-def evaluation_plots(card: EvaluationReport) -> dict[str, tuple[str, bytes]]:
-    """Draw every picture: file name, what it shows in words, and its bytes."""
-    found = {
-        "confusion.png": ("Truths against answers", confusion(card.evaluation)),
-        "diagnoses.png": ("Sensitivity and specificity of each diagnosis", diagnoses(card)),
+def evaluation_plots(report: EvaluationReport) -> dict[str, tuple[str, bytes]]:
+    """Draw every plot; return its caption and its bytes by file name."""
+    plots = {
+        "confusion.png": ("Truths against answers", confusion(report.evaluation)),
+        "diagnoses.png": ("Sensitivity and specificity of each diagnosis", diagnoses(report)),
         "reliability.png": (
             "Reliability diagram of the answers",
-            reliability(card.calibration.after),
+            reliability(report.calibration.after),
         ),
-        "risk-coverage.png": ("Risk against coverage", risk_against_coverage(card)),
+        "risk-coverage.png": ("Risk against coverage", risk_against_coverage(report)),
     }
-    before = card.calibration.before
-    if before is not None and before != card.calibration.after:
-        found["reliability-before.png"] = (
+    before = report.calibration.before
+    if before is not None and before != report.calibration.after:
+        plots["reliability-before.png"] = (
             "Reliability diagram before calibration",
             reliability(before),
         )
-    return found
+    return plots
 
 
-def diagnoses(card: EvaluationReport) -> bytes:
+def diagnoses(report: EvaluationReport) -> bytes:
     """Draw sensitivity and specificity of each diagnosis with their intervals."""
-    found = card.diagnoses.values()
+    metrics = report.diagnoses.values()
     series = (
-        ("sensitivity", [each.sensitivity for each in found]),
-        ("specificity", [each.specificity for each in found]),
+        ("sensitivity", [each.sensitivity for each in metrics]),
+        ("specificity", [each.specificity for each in metrics]),
     )
-    return png(each_diagnosis(card, series, "Each diagnosis (and how many images)"))
+    return png(each_diagnosis(report, series, "Each diagnosis (and how many images)"))
 
 
 def each_diagnosis(
-    card: EvaluationReport, series: Sequence[tuple[str, Sequence[Estimate]]], heading: str
+    report: EvaluationReport, series: Sequence[tuple[str, Sequence[Estimate]]], heading: str
 ) -> Figure:
-    """Set one or two figures of each diagnosis beside each other, with their intervals.
+    """Draw one or two metrics of each diagnosis side by side, with their intervals.
 
     Args:
-        card: whose diagnoses; how many images each has stands beside it.
-        series: a name and a figure for each diagnosis, in the card's order.
-        heading: what is seen.
+        report: the evaluation; the label of a diagnosis has its number of images.
+        series: a name, and an estimate for each diagnosis in the report's order.
+        heading: the title of the plot.
     """
     figure = blank(height=6.0)
     axes = figure.subplots()
     marks = ((-0.12, VERMILION, "o"), (0.12, BLUE, "s"))
-    for (name, found), (shift, color, marker) in zip(series, marks, strict=False):
-        _dots(axes, found, shift, color, marker, name)
-    named = [f"{code} ({found.sensitivity.n:,})" for code, found in card.diagnoses.items()]
-    axes.set_yticks(range(len(named)), named)
+    for (name, estimates), (shift, color, marker) in zip(series, marks, strict=False):
+        _dots(axes, estimates, shift, color, marker, name)
+    labels = [f"{code} ({each.sensitivity.n:,})" for code, each in report.diagnoses.items()]
+    axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.02)
     share_axis(axes.xaxis)
@@ -262,15 +262,15 @@ def share_axis(axis: Axis) -> None:
 
 
 def _dots(
-    axes: Axes, figures: Sequence[Estimate], shift: float, color: str, marker: str, name: str
+    axes: Axes, estimates: Sequence[Estimate], shift: float, color: str, marker: str, name: str
 ) -> None:
-    known = [(place, each) for place, each in enumerate(figures) if each.value is not None]
-    for place, each in known:
+    known = [(row, each) for row, each in enumerate(estimates) if each.value is not None]
+    for row, each in known:
         if each.low is not None and each.high is not None:
-            axes.plot((each.low, each.high), (place + shift,) * 2, color=color, linewidth=2)
+            axes.plot((each.low, each.high), (row + shift,) * 2, color=color, linewidth=2)
     axes.plot(
         [each.value or 0.0 for _, each in known],
-        [place + shift for place, _ in known],
+        [row + shift for row, _ in known],
         color=color,
         marker=marker,
         linestyle="",
@@ -278,15 +278,15 @@ def _dots(
     )
 
 
-def risk_against_coverage(card: EvaluationReport) -> bytes:
-    """Draw the share of wrong answers among the surest ones."""
-    curve = card.risk_coverage
+def risk_against_coverage(report: EvaluationReport) -> bytes:
+    """Draw the share of wrong answers among the most certain ones."""
+    curve = report.risk_coverage
     figure = blank(height=5.0)
     axes = figure.subplots()
-    covered = [point.coverage for point in curve.points]
+    coverages = [point.coverage for point in curve.points]
     risks = [point.risk for point in curve.points]
     axes.fill_between(
-        covered,
+        coverages,
         [risk.low or 0.0 for risk in risks],
         [risk.high or 0.0 for risk in risks],
         color=VERMILION,
@@ -295,7 +295,7 @@ def risk_against_coverage(card: EvaluationReport) -> bytes:
         label="95 % interval",
     )
     axes.plot(
-        covered,
+        coverages,
         [risk.value or 0.0 for risk in risks],
         color=VERMILION,
         marker="s",
@@ -323,8 +323,8 @@ def sensitivities(ours: EvaluationReport, other: Other | None = None) -> bytes:
     """Draw the sensitivity for each diagnosis, beside that of another version if there is one."""
     series = [(_OURS, [each.sensitivity for each in ours.diagnoses.values()])]
     if other is not None:
-        beside = [each.sensitivity for each in other.figures.diagnoses.values()]
-        series.append((other.label, beside))
+        others = [each.sensitivity for each in other.figures.diagnoses.values()]
+        series.append((other.label, others))
     return svg(each_diagnosis(ours, series, "Sensitivity for each diagnosis (and n)"))
 
 
@@ -336,9 +336,9 @@ def reliability_beside(ours: EvaluationReport, other: Other | None = None) -> by
     series: Sequence[tuple[str, EvaluationReport, str, str]] = [(_OURS, ours, VERMILION, "o")]
     if other is not None:
         series = [*series, (other.label, other.figures, BLUE, "s")]
-    for name, card, color, marker in series:
-        after = card.calibration.after
-        # A point of a few answers says nothing and would catch the eye most.
+    for name, report, color, marker in series:
+        after = report.calibration.after
+        # A point of few answers means little and would attract the most attention.
         bars = [bar for bar in after.reliability if bar.n >= FEW]
         error = after.expected_calibration_error.value or 0.0
         axes.plot(

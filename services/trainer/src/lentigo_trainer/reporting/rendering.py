@@ -1,6 +1,6 @@
 """Render reports from the Jinja2 templates in `templates/`.
 
-The code computes values and rows; the templates hold the words, so that a clinician can edit them
+The code computes values and rows; the templates hold the text, so that a clinician can edit it
 without reading Python.
 """
 
@@ -26,7 +26,7 @@ def render_html(name: str, **values: object) -> str:
 
     Args:
         name: the file in `templates/`, such as `evaluation.html.j2`.
-        **values: what the template names; a name that is missing is an error.
+        **values: the variables of the template; a missing one is an error.
     """
     return _environment().get_template(name).render(values)
 
@@ -36,14 +36,14 @@ def render_markdown(name: str, **values: object) -> str:
 
     Args:
         name: the file in `templates/`, such as `benchmark.md.j2`.
-        **values: what the template names; a name that is missing is an error.
+        **values: the variables of the template; a missing one is an error.
     """
     text = _environment().get_template(name).render(values)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def unwrap(text: str) -> str:
-    """Join the lines of each paragraph and of each list item, which a template may break."""
+    """Join the lines of each paragraph and each list item, so that a template may break them."""
     lines: list[str] = []
     for line in (" ".join(each.split()) for each in text.splitlines()):
         if line and lines and lines[-1] and not line.startswith("- "):
@@ -55,7 +55,7 @@ def unwrap(text: str) -> str:
 
 def table_row(cells: Sequence[str]) -> str:
     """Write one row of a Markdown table."""
-    # An unescaped bar would begin another cell.
+    # An unescaped bar would start another cell.
     escaped = (cell.replace("|", "\\|") for cell in cells)
     return f"| {' | '.join(escaped)} |"
 

@@ -20,9 +20,9 @@ def write_report(folder: Path, result: Evaluation, epochs: Sequence[EpochMetrics
     """Write `metrics.json`, `confusion.png`, `reliability.png` and, with epochs, `curves.png`.
 
     Args:
-        folder: where; made if missing, files of an earlier report are replaced.
-        result: what was measured.
-        epochs: how training went, if it is known.
+        folder: where to write; made if missing, files of an earlier report are replaced.
+        result: the evaluation.
+        epochs: the history of training, if it is known.
 
     Raises:
         StorageError: the disk is full or not writable.
@@ -40,7 +40,7 @@ def write_report(folder: Path, result: Evaluation, epochs: Sequence[EpochMetrics
 
 
 def write_metrics(path: Path, result: Evaluation) -> None:
-    """Write every figure as JSON.
+    """Write every metric as JSON.
 
     Raises:
         StorageError: the disk is full or not writable.
@@ -50,19 +50,19 @@ def write_metrics(path: Path, result: Evaluation) -> None:
 
 
 def tables(result: Evaluation, lesions_known: bool = True) -> tuple[Table, Table]:
-    """Lay out the figures for a terminal: those of the whole, and those of each class."""
+    """Return two tables for a terminal: of the whole classifier, and of each class."""
     lesions = f" of {result.lesions:,} lesions" if lesions_known else ""
-    whole = _table(
+    overall = _table(
         ("Figure", "Value (95 % interval)", "n", f"Always {result.majority}"),
         title=f"{result.examples:,} images{lesions}",
     )
     for row in overall_rows(result):
-        whole.add_row(*row)
-    each = _table(("Class", "n", "Recall", "Precision", "Answers", "AUC"))
-    each.caption = "\n".join(reasons(result))
+        overall.add_row(*row)
+    by_class = _table(("Class", "n", "Recall", "Precision", "Answers", "AUC"))
+    by_class.caption = "\n".join(reasons(result))
     for cells in class_rows(result):
-        each.add_row(*cells)
-    return whole, each
+        by_class.add_row(*cells)
+    return overall, by_class
 
 
 def _table(columns: Sequence[str], title: str | None = None) -> Table:

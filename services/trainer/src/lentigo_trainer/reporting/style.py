@@ -1,8 +1,8 @@
 """The style of every plot of a report.
 
-Plots are read on phones and on dark pages: an opaque pale ground, large type, panels one above the
-other, and colours that all forms of colour vision tell apart (Okabe and Ito, "Color Universal
-Design", 2008), never colour alone.
+Plots are read on phones and on dark pages: they have an opaque pale background, large type, panels
+one above the other, and colours that everyone can distinguish, whatever their colour vision (Okabe
+and Ito, "Color Universal Design", 2008). Nothing is shown by colour alone.
 """
 
 import io
@@ -29,7 +29,7 @@ VERMILION: Final = "#d55e00"
 
 
 def blank(height: float) -> Figure:
-    """Make an empty picture of so many inches."""
+    """Make an empty figure of this height, in inches."""
     layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.12)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=GROUND, layout=layout)
     FigureCanvasAgg(figure)
@@ -37,12 +37,12 @@ def blank(height: float) -> Figure:
 
 
 def title(axes: Axes, text: str) -> None:
-    """Write what the panel says above it."""
+    """Write a title above a panel."""
     axes.set_title(text, loc="left", fontsize=LARGE, color=INK, pad=10)
 
 
 def legend(figure: Figure, columns: int = 3, panel: Axes | None = None) -> None:
-    """Explain the marks below all panels: those of one, if the others have the same."""
+    """Put a legend below all panels; of one panel only, if the others have the same marks."""
     figure.legend(
         *(panel.get_legend_handles_labels() if panel else ()),
         loc="outside lower center",
@@ -54,12 +54,12 @@ def legend(figure: Figure, columns: int = 3, panel: Axes | None = None) -> None:
 
 
 def in_per_cent(axis: Axis) -> None:
-    """Label an axis of shares in per cent, each tick with the digits that it has."""
+    """Label an axis of shares in per cent, each tick with as many digits as it needs."""
     axis.set_major_formatter(lambda share, _: f"{round(100 * share, 6):g} %")
 
 
 def plain(axes: Axes) -> None:
-    """Leave of the frame what is needed."""
+    """Remove the top and right of the frame, and draw a faint grid."""
     axes.set_facecolor(GROUND)
     axes.grid(visible=True, color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -70,7 +70,7 @@ def plain(axes: Axes) -> None:
 def png(figure: Figure) -> bytes:
     """Return the plot as PNG; the same data give the same bytes."""
     buffer = io.BytesIO()
-    # Without the writing program's version, the same figures give the same bytes.
+    # Without the version of the writing program, the same data give the same bytes.
     figure.savefig(buffer, format="png", facecolor=GROUND, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -78,7 +78,7 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure) -> bytes:
     """Return the plot as SVG, letters as shapes; the same data give the same bytes."""
     buffer = io.BytesIO()
-    # Its marks are named by chance, unless they get this salt.
+    # Without this salt, its marks get random names.
     with rc_context({"svg.hashsalt": "lentigo", "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", facecolor=GROUND, metadata={"Date": None})
     lines = buffer.getvalue().decode().splitlines()

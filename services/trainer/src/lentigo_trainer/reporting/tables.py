@@ -27,9 +27,9 @@ class TextTable:
 
     Attributes:
         title: what it shows.
-        head: the columns' names.
-        rows: as many cells each.
-        note: what else is to be said, such as why figures are missing.
+        head: the names of the columns.
+        rows: one cell for each column.
+        note: text below the table, such as why metrics are missing.
     """
 
     title: str
@@ -40,26 +40,26 @@ class TextTable:
 
 def laid_out(table: TextTable) -> Table:
     """Lay a table out for a terminal."""
-    laid = Table(title=table.title, title_justify="left", caption_justify="left")
-    laid.caption = table.note or None
+    terminal_table = Table(title=table.title, title_justify="left", caption_justify="left")
+    terminal_table.caption = table.note or None
     for name in table.head:
-        laid.add_column(name, justify="right" if name == "n" else "left")
+        terminal_table.add_column(name, justify="right" if name == "n" else "left")
     for row in table.rows:
-        laid.add_row(*row)
-    return laid
+        terminal_table.add_row(*row)
+    return terminal_table
 
 
-def noted(texts: Sequence[str]) -> str:
-    """Join sentences with line breaks, each once."""
+def join_notes(texts: Sequence[str]) -> str:
+    """Join different sentences with line breaks."""
     return "\n".join(dict.fromkeys(texts))
 
 
 def subgroup_tables(report: EvaluationReport) -> list[TextTable]:
-    """Return the tables of subgroups of the images."""
-    return [_parts(way, parts) for way, parts in (report.subgroups or {}).items()]
+    """Return a table for each kind of subgroup."""
+    return [_subgroups(kind, parts) for kind, parts in (report.subgroups or {}).items()]
 
 
-def _parts(way: str, parts: dict[str, Subgroup]) -> TextTable:
+def _subgroups(kind: str, parts: dict[str, Subgroup]) -> TextTable:
     rows, missing = [], []
     for name, part in parts.items():
         over = f"{len(part.averaged_over)} of {len(CODES)}"
@@ -71,9 +71,9 @@ def _parts(way: str, parts: dict[str, Subgroup]) -> TextTable:
         if part.reason:
             missing.append(f"{name}: {part.reason}")
     return TextTable(
-        f"By {way}",
+        f"By {kind}",
         (
-            way.capitalize(),
+            kind.capitalize(),
             "n",
             "Accuracy",
             "Always the most frequent",
@@ -83,30 +83,30 @@ def _parts(way: str, parts: dict[str, Subgroup]) -> TextTable:
             "AUC, malignant",
         ),
         tuple(rows),
-        noted(missing),
+        join_notes(missing),
     )
 
 
-def _or_dash(figure: Estimate | None, write: Callable[[Estimate], str]) -> str:
-    return "-" if figure is None or figure.value is None else write(figure)
+def _or_dash(estimate: Estimate | None, write: Callable[[Estimate], str]) -> str:
+    return "-" if estimate is None or estimate.value is None else write(estimate)
 
 
-def _with_n(figure: Estimate | None, write: Callable[[Estimate], str]) -> str:
-    if figure is None:
+def _with_n(estimate: Estimate | None, write: Callable[[Estimate], str]) -> str:
+    if estimate is None:
         return "-"
-    return f"{_or_dash(figure, write)}, n = {figure.n:,}"
+    return f"{_or_dash(estimate, write)}, n = {estimate.n:,}"
 
 
 _SHOWN_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
 
 
 def sentences(report: EvaluationReport) -> Iterator[str]:
-    """Describe what was evaluated, on which images, and how the intervals were made."""
-    subject, result = report.subject, report.evaluation
+    """Describe the model, the images, and how the intervals were computed."""
+    model, result = report.subject, report.evaluation
     lesions = "" if report.intervals_over == "images" else f" of {result.lesions:,} lesions"
     yield (
-        f"{subject.architecture}, trained {subject.created[:10]}, asked {subject.asked} "
-        f"(engine {subject.engine}) about {result.examples:,} images{lesions}."
+        f"{model.architecture}, trained {model.created[:10]}, asked {model.asked} "
+        f"(engine {model.engine}) about {result.examples:,} images{lesions}."
     )
     yield (
         f"Figures in brackets are 95 % intervals by bootstrap over {report.intervals_over} "
@@ -117,17 +117,17 @@ def sentences(report: EvaluationReport) -> Iterator[str]:
         yield f"{report.unlisted:,} further images without a truth were left out."
     if report.refused is not None:
         yield (
-            f"Refused as unfit, and judged all the same: {share_text(report.refused)} of "
+            f"Refused as unfit, and judged anyway: {share_text(report.refused)} of "
             f"{report.refused.n:,} images."
         )
 
 
 def overlap_text(report: EvaluationReport) -> str:
-    """Describe whether any of the images trained the evaluated model."""
-    found, _, how = report.overlap.partition(": ")
-    if found == "none":
+    """Describe whether any of the images were used to train the model."""
+    verdict, _, how = report.overlap.partition(": ")
+    if verdict == "none":
         return f"None of them trained it: {how}"
-    return f"Whether any of them trained it was {found}: {how}"
+    return f"Whether any of them trained it was {verdict}: {how}"
 
 
 def overall_table(report: EvaluationReport) -> TextTable:
@@ -142,7 +142,7 @@ def overall_table(report: EvaluationReport) -> TextTable:
 
 
 def text_tables(report: EvaluationReport) -> list[TextTable]:
-    """Return every table that is not one of `report.tables`."""
+    """Return every table but the overall one."""
     return [*metric_tables(report), *subgroup_tables(report)]
 
 
@@ -150,7 +150,7 @@ def metric_tables(report: EvaluationReport) -> list[TextTable]:
     """Return the tables of all images together."""
     tables = [
         _diagnoses(report),
-        _worth(report),
+        _predictive_values(report),
         _melanoma(report),
         _calibration(report),
         _coverage(report),
@@ -173,42 +173,42 @@ def _external(report: EvaluationReport, found: ExternalTest) -> TextTable:
     return TextTable(
         f"External test on {found.set_name}, which knows {', '.join(found.classes)}",
         ("Figure", "n", "Value"),
-        tuple((name, f"{figure.n:,}", write(figure)) for name, figure, write in rows),
-        noted([figure.reason for _, figure, _ in rows if figure.reason]),
+        tuple((name, f"{estimate.n:,}", write(estimate)) for name, estimate, write in rows),
+        join_notes([estimate.reason for _, estimate, _ in rows if estimate.reason]),
     )
 
 
 def _diagnoses(report: EvaluationReport) -> TextTable:
     rows, missing = [], []
-    for code, found in report.diagnoses.items():
-        shares = (found.sensitivity, found.specificity)
-        numbers = (found.f1, found.auc)
-        n = f"{found.sensitivity.n:,}"
+    for code, metrics in report.diagnoses.items():
+        shares = (metrics.sensitivity, metrics.specificity)
+        numbers = (metrics.f1, metrics.auc)
+        n = f"{metrics.sensitivity.n:,}"
         rows.append((code, n, *map(share_text, shares), *map(number_text, numbers)))
         missing += _missing(code, *shares, *numbers)
     return TextTable(
         "Each diagnosis against the rest",
         ("Class", "n", "Sensitivity", "Specificity", "F1", "AUC (0.5 by chance)"),
         tuple(rows),
-        noted(missing),
+        join_notes(missing),
     )
 
 
-def _worth(report: EvaluationReport) -> TextTable:
-    """Show what depends on the frequency of a diagnosis beside that frequency."""
+def _predictive_values(report: EvaluationReport) -> TextTable:
+    """Return PPV, NPV and average precision beside the frequency they depend on."""
     rows, missing = [], []
     total = report.evaluation.examples
-    for code, found in report.diagnoses.items():
-        values = (found.ppv, found.npv)
-        cells = (f"{100 * found.sensitivity.n / total:.1f} %", f"{found.ppv.n:,}")
-        precision = share_text(found.average_precision)
+    for code, metrics in report.diagnoses.items():
+        values = (metrics.ppv, metrics.npv)
+        cells = (f"{100 * metrics.sensitivity.n / total:.1f} %", f"{metrics.ppv.n:,}")
+        precision = share_text(metrics.average_precision)
         rows.append((code, *cells, *map(share_text, values), precision))
-        missing += _missing(code, *values, found.average_precision)
+        missing += _missing(code, *values, metrics.average_precision)
     return TextTable(
         "What an answer is worth, where diagnoses are as frequent as here",
         ("Class", "Of the images", "Answers", "PPV", "NPV", "Average precision"),
         tuple(rows),
-        noted(
+        join_notes(
             [
                 "Guessing has a PPV and an average precision as high as the share of the images.",
                 *missing,
@@ -218,20 +218,20 @@ def _worth(report: EvaluationReport) -> TextTable:
 
 
 def _melanoma(report: EvaluationReport) -> TextTable:
-    found = report.melanoma_specificity
+    by_sensitivity = report.melanoma_specificity
     return TextTable(
         "Specificity for melanoma at a given sensitivity",
         ("Sensitivity", "n", "Specificity", "By chance"),
         tuple(
             (
-                f"{100 * float(wanted):.0f} %",
-                f"{figure.n:,}",
-                share_text(figure),
-                f"{100 * (1 - float(wanted)):.0f} %",
+                f"{100 * float(sensitivity):.0f} %",
+                f"{estimate.n:,}",
+                share_text(estimate),
+                f"{100 * (1 - float(sensitivity)):.0f} %",
             )
-            for wanted, figure in found.items()
+            for sensitivity, estimate in by_sensitivity.items()
         ),
-        noted([figure.reason for figure in found.values() if figure.reason]),
+        join_notes([estimate.reason for estimate in by_sensitivity.values() if estimate.reason]),
     )
 
 
@@ -239,10 +239,10 @@ def _calibration(report: EvaluationReport) -> TextTable:
     calibration = report.calibration
     rows = []
     same = calibration.before == calibration.after
-    for name, found in (("before", calibration.before), ("as answered", calibration.after)):
-        if found is not None and not (same and name == "before"):
-            figures = (found.expected_calibration_error, found.brier, found.log_loss)
-            rows.append((name, *map(number_text, figures)))
+    for name, part in (("before", calibration.before), ("as answered", calibration.after)):
+        if part is not None and not (same and name == "before"):
+            estimates = (part.expected_calibration_error, part.brier, part.log_loss)
+            rows.append((name, *map(number_text, estimates)))
     title = "Calibration"
     if calibration.by_diagnosis is not None:
         title += f" ({calibration.method}, {temperatures_text(calibration.by_diagnosis)})"
@@ -252,7 +252,7 @@ def _calibration(report: EvaluationReport) -> TextTable:
         title,
         ("Probabilities", "ECE", "Brier, 0 to 2", "Log loss, nats"),
         tuple(rows),
-        noted([calibration.reason] if calibration.reason else []),
+        join_notes([calibration.reason] if calibration.reason else []),
     )
 
 
@@ -267,27 +267,27 @@ def _coverage(report: EvaluationReport) -> TextTable:
     return TextTable("Risk against coverage", ("Answers", "n", "Wrong among them"), tuple(rows))
 
 
-def _referral(found: Referral) -> TextTable:
+def _referral(referral: Referral) -> TextTable:
     named = [
-        ("malignant images referred", found.sensitivity),
-        ("benign images not referred", found.specificity),
-        ("images referred", found.referred),
-        ("melanomas answered with a benign diagnosis", found.melanomas_called_benign),
-        ("of these, referred all the same", found.called_benign_referred),
-        ("answers too unsure to be relied on", found.unsure),
-        ("wrong among the other answers", found.wrong_when_sure),
+        ("malignant images referred", referral.sensitivity),
+        ("benign images not referred", referral.specificity),
+        ("images referred", referral.referred),
+        ("melanomas answered with a benign diagnosis", referral.melanomas_called_benign),
+        ("of these, referred anyway", referral.called_benign_referred),
+        ("answers too unsure to be relied on", referral.unsure),
+        ("wrong among the other answers", referral.wrong_when_sure),
     ]
-    title = f"Referral from a probability of malignancy of {threshold_text(found.malignancy)}"
-    if found.abstention is not None:
-        title += f", no reliance below {threshold_text(found.abstention)} for the answer"
-    known = [(name, figure) for name, figure in named if figure is not None]
+    title = f"Referral from a probability of malignancy of {threshold_text(referral.malignancy)}"
+    if referral.abstention is not None:
+        title += f", no reliance below {threshold_text(referral.abstention)} for the answer"
+    known = [(name, estimate) for name, estimate in named if estimate is not None]
     return TextTable(
         title,
         ("Share", "n", "Value"),
-        tuple((name, f"{figure.n:,}", share_text(figure)) for name, figure in known),
-        noted([figure.reason for _, figure in known if figure.reason]),
+        tuple((name, f"{estimate.n:,}", share_text(estimate)) for name, estimate in known),
+        join_notes([estimate.reason for _, estimate in known if estimate.reason]),
     )
 
 
-def _missing(code: str, *figures: Estimate) -> list[str]:
-    return [f"{code}: {figure.reason}" for figure in figures if figure.reason]
+def _missing(code: str, *estimates: Estimate) -> list[str]:
+    return [f"{code}: {estimate.reason}" for estimate in estimates if estimate.reason]

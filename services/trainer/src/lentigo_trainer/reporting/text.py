@@ -12,32 +12,32 @@ from lentigo_trainer.metrics.bootstrap import Estimate
 NOT_MEASURED: Final = "not measured"
 
 Row = tuple[str, str, str, str]
-"""What is measured, the figure with its 95 % interval, n, and what always answering the most
-frequent class would come to ("-" where that says nothing)."""
+"""Name of a metric, its estimate with the 95 % interval, n, and the value of always answering the
+most frequent class ("-" where there is none)."""
 
 
-def share_text(figure: Estimate) -> str:
+def share_text(estimate: Estimate) -> str:
     """Write a share: "89.8 % (87.7 to 91.7)", "undefined", "50.0 % (no interval)"."""
-    return _text(figure, lambda value: f"{100 * value:.1f}", " %")
+    return _text(estimate, lambda value: f"{100 * value:.1f}", " %")
 
 
-def number_text(figure: Estimate) -> str:
-    """Write a figure that is no share: "0.934 (0.911 to 0.955)"."""
-    return _text(figure, lambda value: f"{value:.3f}", "")
+def number_text(estimate: Estimate) -> str:
+    """Write a number that is not a share: "0.934 (0.911 to 0.955)"."""
+    return _text(estimate, lambda value: f"{value:.3f}", "")
 
 
-def points_text(figure: Estimate) -> str:
+def points_text(estimate: Estimate) -> str:
     """Write a difference of shares: "+14.2 points (+10.1 to +18.3)"."""
-    return _text(figure, lambda value: f"{100 * value:+.1f}", " points")
+    return _text(estimate, lambda value: f"{100 * value:+.1f}", " points")
 
 
-def change_text(figure: Estimate) -> str:
-    """Write a difference of figures that are no shares: "-0.034 (-0.051 to -0.016)"."""
-    return _text(figure, lambda value: f"{value:+.3f}", "")
+def change_text(estimate: Estimate) -> str:
+    """Write a difference of numbers: "-0.034 (-0.051 to -0.016)"."""
+    return _text(estimate, lambda value: f"{value:+.3f}", "")
 
 
 def count_of(share: Estimate) -> int:
-    """Return how many examples a share speaks of; 0 where it is undefined."""
+    """Return the number of examples of a share; 0 if it is undefined."""
     return round((share.value or 0.0) * share.n)
 
 
@@ -47,13 +47,13 @@ def count_text(share: Estimate) -> str:
 
 
 def threshold_text(threshold: float) -> str:
-    """Write a threshold, 0..1, with three digits that count: "0.3", "0.0000547"."""
-    # It can lie below a tenth of a per mille, where fixed decimals would say 0.
+    """Write a threshold, 0..1, with three significant digits: "0.3", "0.0000547"."""
+    # It can be below 0.0001, which fixed decimals would round to 0.
     return np.format_float_positional(threshold, precision=3, fractional=False, trim="-")
 
 
 def temperatures_text(by_diagnosis: Sequence[float]) -> str:
-    """Write each diagnosis' temperature behind its code."""
+    """Write the code of each diagnosis with its temperature."""
     pairs = zip(CODES, by_diagnosis, strict=True)
     return ", ".join(f"{code} {temperature:.2f}" for code, temperature in pairs)
 
@@ -76,46 +76,49 @@ def overall_rows(result: Evaluation) -> list[Row]:
         ("Log loss, nats", result.log_loss, "-"),
     )
     return [
-        *((name, share_text(figure), f"{figure.n:,}", base) for name, figure, base in shares),
-        *((name, number_text(figure), f"{figure.n:,}", base) for name, figure, base in numbers),
+        *((name, share_text(estimate), f"{estimate.n:,}", base) for name, estimate, base in shares),
+        *(
+            (name, number_text(estimate), f"{estimate.n:,}", base)
+            for name, estimate, base in numbers
+        ),
     ]
 
 
 def class_rows(result: Evaluation) -> list[tuple[str, str, str, str, str, str]]:
-    """Return for each class: code, n, recall, precision, answers naming it, and AUC."""
+    """Return for each class its code, n, recall, precision, answers naming it, and AUC."""
     return [
         (
             code,
-            f"{found.recall.n:,}",
-            share_text(found.recall),
-            share_text(found.precision),
-            f"{found.precision.n:,}",
-            number_text(found.auc),
+            f"{metrics.recall.n:,}",
+            share_text(metrics.recall),
+            share_text(metrics.precision),
+            f"{metrics.precision.n:,}",
+            number_text(metrics.auc),
         )
-        for code, found in result.classes.items()
+        for code, metrics in result.classes.items()
     ]
 
 
 def reasons(result: Evaluation) -> list[str]:
     """Explain why metrics or intervals are missing, one sentence each."""
-    named = {"Melanoma sensitivity": result.melanoma_sensitivity}
-    named["Balanced accuracy"] = result.balanced_accuracy
-    named["AUC, malignant against benign"] = result.malignant_auc
-    named["AUC, mean of one against rest"] = result.macro_auc
-    for code, found in result.classes.items():
-        named[f"Recall of {code}"] = found.recall
-        if found.recall.n:
-            named |= {f"Precision of {code}": found.precision, f"AUC of {code}": found.auc}
-    return [f"{name}: {figure.reason}" for name, figure in named.items() if figure.reason]
+    estimates = {"Melanoma sensitivity": result.melanoma_sensitivity}
+    estimates["Balanced accuracy"] = result.balanced_accuracy
+    estimates["AUC, malignant against benign"] = result.malignant_auc
+    estimates["AUC, mean of one against rest"] = result.macro_auc
+    for code, metrics in result.classes.items():
+        estimates[f"Recall of {code}"] = metrics.recall
+        if metrics.recall.n:
+            estimates |= {f"Precision of {code}": metrics.precision, f"AUC of {code}": metrics.auc}
+    return [f"{name}: {estimate.reason}" for name, estimate in estimates.items() if estimate.reason]
 
 
 def _recall_of(code: str, result: Evaluation) -> str:
     return "100.0 %" if result.majority == code else "0.0 %"
 
 
-def _text(figure: Estimate, write: Callable[[float], str], unit: str) -> str:
-    if figure.value is None:
+def _text(estimate: Estimate, write: Callable[[float], str], unit: str) -> str:
+    if estimate.value is None:
         return "undefined"
-    if figure.low is None or figure.high is None:
-        return f"{write(figure.value)}{unit} (no interval)"
-    return f"{write(figure.value)}{unit} ({write(figure.low)} to {write(figure.high)})"
+    if estimate.low is None or estimate.high is None:
+        return f"{write(estimate.value)}{unit} (no interval)"
+    return f"{write(estimate.value)}{unit} ({write(estimate.low)} to {write(estimate.high)})"

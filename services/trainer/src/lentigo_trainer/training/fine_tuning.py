@@ -304,17 +304,8 @@ def _batches(
         blended, targets = mix(varied, tf.one_hot(labels, len(CODES)), weights)
         return blended, packed_targets(labels, spaces, weights) if extra else targets
 
-    columns = (
-        drawn,
-        labels[drawn],
-        extra.spaces(drawn) if extra else np.zeros(len(drawn), np.int64),
-        weights,
-        augmentations.maps,
-        augmentations.colours,
-        augmentations.contrast,
-        augmentations.brightness,
-        augmentations.sharpness,
-    )
+    spaces = extra.spaces(drawn) if extra else np.zeros(len(drawn), np.int64)
+    columns = (drawn, labels[drawn], spaces, weights, *augmentations.columns)
     return (
         tf.data.Dataset.from_tensor_slices(columns)
         .batch(min(batch_size, len(drawn)), drop_remainder=True)

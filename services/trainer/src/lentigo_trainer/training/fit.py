@@ -20,7 +20,7 @@ import numpy.typing as npt
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.augmentation import AugmentedImages, augmented_images
 from lentigo_trainer.data.dataset import Prepared
-from lentigo_trainer.data.extra.training_images import ExtraImages
+from lentigo_trainer.data.extra.training_images import open_extra_images
 from lentigo_trainer.data.oversampling import Plan, originals
 from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.models.classifier import Network, build
@@ -65,21 +65,21 @@ def train_network(
     rows: TrainingRows,
     folder: Path,
     progress: Progress,
-    extra: ExtraImages | None = None,
 ) -> TrainedNetwork:
     """Build a run's network and train it, from the last finished epoch on.
 
     Args:
-        config: how to train.
+        config: how to train, and with which imported sets besides.
         prepared: the data set.
         rows: which images train and validate.
         folder: the run's folder.
         progress: shows how far each step is.
-        extra: images of imported sets to train with besides; only with fine-tuning.
 
     Raises:
         WeightsError: the initial weights are unusable or unavailable.
         WorkFolderError: the folder was made by another recipe.
+        RecipeError: the recipe cannot train with imported sets.
+        ImportedSetError: an imported set cannot be used.
         DamagedCacheError: the checkpoint or the features on disk cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
@@ -90,6 +90,7 @@ def train_network(
     network = build(chosen, config.weights, config.seed)
     # With fine-tuning, the result depends on the initial weights of all layers.
     start = network.whole if fine_tuning else network.backbone
+    extra = open_extra_images(config, prepared)
     sets = [] if extra is None else [part.digest for part in extra.summaries]
     adopt(folder, identity_of(config, prepared.digest, backbone_digest(start), sets))
     validation_plan = originals(rows.watched, prepared.labels)

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import keras
 import tensorflow as tf
 
 _REWRITE: Final = "auto_mixed_precision_onednn_bfloat16"
@@ -17,6 +18,14 @@ _REWRITE: Final = "auto_mixed_precision_onednn_bfloat16"
 _CPU_INFO: Final = Path("/proc/cpuinfo")
 
 _BFLOAT16: Final = {"avx512_bf16", "amx_bf16"}
+
+
+def make_reproducible(seed: int) -> None:
+    """Let two runs with one seed end with the same weights and layer names, bit by bit."""
+    # Layer names count up over a process, whatever it built before.
+    keras.utils.clear_session()
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
 
 
 @contextmanager

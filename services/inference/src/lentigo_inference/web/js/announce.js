@@ -3,7 +3,7 @@
 import { byId } from "./dom.js";
 import { stateText } from "./list-view.js";
 import { flawTexts, isWithheld } from "./quality-view.js";
-import { diagnosisName, probability, t } from "./texts.js";
+import { diagnosisName, differsText, probability, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 
@@ -25,15 +25,16 @@ export function say(text) {
 /** @param {Item} item */
 function resultText(item) {
   const { name, answer } = item;
-  const { diagnosis, malignancy, quality } = answer;
+  const { diagnosis, most_probable: other, malignancy, quality } = answer;
   const flaws = flawTexts(answer).join(" ");
   if (isWithheld(item)) return `${t("quality.announce", { name, flaws })} ${t("quality.refer")} ${t("notice")}`;
   const warned = quality.accepted ? "" : `${t("quality.forced")}: ${flaws} `;
   const unsure = diagnosis.confident === false ? `${t("result.unconfident")} ` : "";
+  const differs = other ? `${differsText(other)} ${t("result.differsWhy")} ` : "";
   return `${warned}${t("result.announce", {
     name,
     diagnosis: diagnosisName(diagnosis.code, diagnosis.name),
     percent: probability(diagnosis.probability),
     verdict: t(malignancy.refer ? "result.refer" : "result.noRefer"),
-  })} ${unsure}${t("notice")}`;
+  })} ${differs}${unsure}${t("notice")}`;
 }

@@ -35,14 +35,21 @@ export const isKnown = (version) => versions.has(version);
 /** How a version chose its threshold, in the trainer's English. @param {string} version */
 export const thresholdSource = (version) => versions.get(version)?.threshold_source ?? "";
 
+/** Where the probabilities of a version hold, as a sentence; empty if that is unknown. @param {string} version */
+export function prevalenceText(version) {
+  const { prevalence_source: source, dataset } = versions.get(version) ?? {};
+  if (source === "clinic") return t("result.atClinic");
+  return source === "version" ? t("result.asInDataset", { dataset: dataset.name }) : "";
+}
+
 /**
- * The metrics of a version. Accuracy never stands without balanced accuracy and the sensitivity for
+ * The metrics of a version, as this service decides. Accuracy never stands without balanced accuracy and the sensitivity for
  * melanoma, because it alone would flatter the model.
  * @param {string} version @returns {string[]} sentences
  */
 export function measuredTexts(version) {
   const model = versions.get(version);
-  const { accuracy, balanced_accuracy: balanced, melanoma_sensitivity: melanoma } = model?.metrics ?? {};
+  const { accuracy, balanced_accuracy: balanced, melanoma_sensitivity: melanoma } = metricsOf(model);
   if (!isMeasured(accuracy) || !isMeasured(balanced)) return [t("model.unmeasured")];
   const values = { n: number(accuracy.n), balanced: figure(balanced), accuracy: figure(accuracy) };
   const sentences = [t("model.measured", { ...values, dataset: model.dataset.name })];
@@ -50,6 +57,13 @@ export function measuredTexts(version) {
     sentences.push(t("model.melanoma", { n: number(melanoma.n), found: figure(melanoma) }));
   }
   return sentences;
+}
+
+/** The metrics of the decisions that this service makes. @param {any} model */
+function metricsOf(model) {
+  const metrics = model?.metrics ?? {};
+  const decided = metrics.decided_by ?? "probable";
+  return decided === model?.decided_by ? metrics : metrics.most_probable ?? metrics;
 }
 
 /** @param {any} metric */

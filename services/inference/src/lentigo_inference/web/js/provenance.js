@@ -1,7 +1,7 @@
 /** When and by which model a result was made, and the button to save it. */
 
 import { element } from "./dom.js";
-import { measuredTexts } from "./model-view.js";
+import { measuredTexts, prevalenceText } from "./model-view.js";
 import { saveJson } from "./save.js";
 import { clockTime, t } from "./texts.js";
 
@@ -14,6 +14,7 @@ export function provenance(item) {
   return element("p", { class: "provenance" },
     t("result.answered", { time: clockTime(at), model: model.name, version: model.version }), " ",
     item.scaled && `${scaledText(item.scaled)} `,
+    prevalenceText(model.version), " ",
     element("span", { class: "measured" }, measuredTexts(model.version).join(" ")));
 }
 

@@ -4,21 +4,23 @@ import { element, setShare } from "./dom.js";
 import { thresholdSource } from "./model-view.js";
 import { provenance, saveButton } from "./provenance.js";
 import { warning } from "./quality-view.js";
-import { compared, diagnosisName, probability, t } from "./texts.js";
+import { compared, diagnosisName, differsText, probability, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 
 /** @param {Item} item one with a diagnosis @param {HTMLElement} remove */
 export function resultView(item, remove) {
-  const { diagnosis, probabilities, model } = item.answer;
+  const { diagnosis, most_probable: other, probabilities, model } = item.answer;
   const warned = warning(item.answer);
   return element("div", { class: "result" },
     warned,
-    element("p", { class: "overline", id: "result-title" }, t("result.title")),
+    element("p", { class: "overline", id: "result-title" }, t(other ? "result.suggested" : "result.title")),
     element("h2", { tabindex: -1, "data-focus": true, "aria-describedby": warned ? "result-title warning" : "result-title" },
       diagnosisName(diagnosis.code, diagnosis.name)),
     element("p", { class: "probability" },
       t("result.probability", { percent: probability(diagnosis.probability) })),
+    other ? element("p", { class: "differs" },
+      element("span", {}, differsText(other)), element("span", { class: "hint" }, t("result.differsWhy"))) : null,
     diagnosis.confident === false && element("p", { class: "unsure" },
       element("span", { "aria-hidden": "true" }, "▲ "), t("result.unconfident")),
     element("p", { class: "notice" }, t("notice")),

@@ -62,6 +62,11 @@ const unsure = (share) => Math.min(Math.max(share, NEARLY_0), 1 - NEARLY_0);
 /** A probability of the network, in per cent. @param {number} share */
 export const probability = (share) => percent(unsure(share));
 
+/** The most probable diagnosis, where another one was decided for. @param {any} other */
+export const differsText = (other) => t("result.differs", {
+  diagnosis: diagnosisName(other.code, other.name), percent: probability(other.probability),
+});
+
 /**
  * A probability and what it is compared with, in per cent: with as many digits as the
  * threshold needs and as show the two apart.

@@ -1,19 +1,18 @@
 """The images of imported sets that train beside HAM10000: their training parts, as one."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.extra.duplicates import archive_name
 from lentigo_trainer.data.extra.imported_set import ImportedSet, SetSummary, open_set
 from lentigo_trainer.data.ham10000 import join_names
-from lentigo_trainer.errors import ImportedSetError
+from lentigo_trainer.errors import ImportedSetError, RecipeError
 
 _AGAIN: Final = "Import the set again, under another --to, with"
 
@@ -59,20 +58,26 @@ class ExtraImages:
         return back
 
 
-def open_extra_images(folders: Sequence[Path], prepared: Prepared) -> ExtraImages | None:
-    """Open the training parts of imported sets; None without any.
+def open_extra_images(config: TrainingConfig, prepared: Prepared) -> ExtraImages | None:
+    """Open the training parts of a run's imported sets; None without any.
 
     Args:
-        folders: of the sets.
+        config: of the run.
         prepared: HAM10000, of which they may not hold an image.
 
     Raises:
+        RecipeError: the recipe cannot train with them.
         ImportedSetError: a set is missing or damaged, has no training image, or holds images of
             HAM10000 or of another of these sets.
     """
-    if not folders:
+    if not config.extra:
         return None
-    parts = tuple(open_set(folder, "training") for folder in folders)
+    if config.recipe.fine_tuning is None:
+        raise RecipeError(
+            "Only a recipe with a table fine_tuning can train with --extra. Choose another "
+            "--recipe, or leave --extra out."
+        )
+    parts = tuple(open_set(folder, "training") for folder in config.extra)
     for part in parts:
         if not len(part.rows):
             raise ImportedSetError(f"{part.folder} has no image to train with.")

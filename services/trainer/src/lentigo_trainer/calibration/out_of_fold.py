@@ -1,0 +1,209 @@
+"""Out-of-fold answers: what sister networks say about the images that they never saw.
+
+A recipe with `folds` trains one network for each fold of the training lesions, on all other folds.
+Together their answers cover every training image, so calibration and thresholds rest on thousands
+of images and not on a small part that is kept back, and one more network learns from all of them
+(cross-fitting; Stone, "Cross-Validatory Choice and Assessment of Statistical Predictions", JRSS-B
+1974). The answers are those of sisters of the published network, not of itself.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from lentigo_contract.labels import CODES
+from lentigo_trainer.calibration.malignancy import fit_malignancy
+from lentigo_trainer.calibration.out_of_distribution import fit_detector
+from lentigo_trainer.calibration.temperature import calibrated, calibration_on
+from lentigo_trainer.calibration.thresholds import Meaning
+from lentigo_trainer.config.training import TrainingConfig
+from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.splits import Folds, TrainingRows, rows_without_fold
+from lentigo_trainer.errors import DamagedCacheError
+from lentigo_trainer.metrics.arrays import FloatArray
+from lentigo_trainer.models.classifier import feature_extractor
+from lentigo_trainer.system.progress import Progress
+from lentigo_trainer.system.storage import locked, write_whole
+from lentigo_trainer.training.fit import train_network
+from lentigo_trainer.training.precision import make_reproducible
+from lentigo_trainer.training.work_folder import keep_history
+
+_BATCH: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """Answers for every training image, each from a network that never saw its lesion.
+
+    Attributes:
+        rows: of the data set, [n], ascending.
+        fold: number of the fold that each image is in, [n], from 1.
+        logits: float32 [n, 7], uncalibrated.
+        unlikeness: out-of-distribution score, float32 [n], 0 and above.
+    """
+
+    rows: npt.NDArray[np.intp]
+    fold: npt.NDArray[np.intp]
+    logits: npt.NDArray[np.float32]
+    unlikeness: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFoldAnswers:
+    """Calibrated out-of-fold answers, as `thresholds` takes them.
+
+    Attributes:
+        probabilities: float64 [n, 7], rows sum to 1.
+        unlikeness: float32 [n], 0 and above.
+    """
+
+    probabilities: FloatArray
+    unlikeness: npt.NDArray[np.float32]
+
+
+def calibrate_out_of_fold(
+    answers: OutOfFold, labels: npt.NDArray[np.int64], described: str
+) -> tuple[Meaning, OutOfFoldAnswers]:
+    """Fit the calibration of the seven probabilities, and of malignancy, to out-of-fold answers.
+
+    Args:
+        answers: uncalibrated.
+        labels: class of each of their images, [n].
+        described: the answers, in words, for the manifest.
+
+    Returns:
+        What the probabilities of a network with this calibration mean: posteriors at the
+        prevalence of these images. And the calibrated answers.
+
+    Raises:
+        MetricError: logits that are not numbers.
+        EmptyClassError: no malignant or no benign image.
+    """
+    calibration = calibration_on(answers.logits, labels, described)
+    probabilities = np.asarray(calibrated(answers.logits, calibration), np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    shares = np.bincount(labels, minlength=len(CODES)) / len(labels)
+    meaning = Meaning(
+        calibration,
+        dict(zip(CODES, shares.tolist(), strict=True)),
+        fit_malignancy(labels, probabilities, described),
+    )
+    return meaning, OutOfFoldAnswers(probabilities, answers.unlikeness)
+
+
+def cross_fit(
+    config: TrainingConfig,
+    prepared: Prepared,
+    rows: TrainingRows,
+    folder: Path,
+    progress: Progress,
+) -> OutOfFold:
+    """Train a network for each fold and collect the answers; finished folds are not repeated.
+
+    Args:
+        config: how to train; its recipe has `folds`.
+        prepared: the data set.
+        rows: all training rows of the run.
+        folder: the run's folder; each fold has one of its own in it.
+        progress: shows how far each step is.
+
+    Raises:
+        LentigoError: as `train_network` and `fit_detector`.
+    """
+    for number in range(1, rows.folds.count + 1):
+        fit_fold(config, prepared, rows, folder, number, progress)
+    answers = [
+        _read(_answers_of(folder, number), int(np.count_nonzero(rows.folds.fold == number)))
+        for number in range(1, rows.folds.count + 1)
+    ]
+    return _in_order(rows.folds, answers)
+
+
+def fit_fold(
+    config: TrainingConfig,
+    prepared: Prepared,
+    rows: TrainingRows,
+    folder: Path,
+    number: int,
+    progress: Progress,
+) -> None:
+    """Train the network that never sees one fold, and keep its answers for that fold.
+
+    Args:
+        config: how to train.
+        prepared: the data set.
+        rows: all training rows of the run.
+        folder: the run's folder.
+        number: of the fold, from 1.
+        progress: shows how far each step is.
+
+    Raises:
+        LentigoError: as `train_network` and `fit_detector`.
+    """
+    own = _answers_of(folder, number)
+    with locked(own.parent):
+        if own.is_file():
+            progress.say(f"Fold {number} of {rows.folds.count} is finished")
+            return
+        progress.say(f"Fold {number} of {rows.folds.count}")
+        make_reproducible(config.seed)
+        others = rows_without_fold(rows, prepared.labels, number)
+        trained = train_network(config, prepared, others, own.parent, progress)
+        keep_history(own.parent, trained.history)
+        logits, _ = trained.validation_logits()
+        network = trained.network
+        detector = fit_detector(network, prepared.images, others.used.train, config.seed, progress)
+        features = feature_extractor(network.whole, [detector.layer])
+        score = tf.function(
+            lambda batch: detector.of(features(tf.cast(batch, tf.float32), training=False))
+        )
+        held_out = others.tuning
+        unlikeness = [
+            score(prepared.images[held_out[start : start + _BATCH]]).numpy()
+            for start in range(0, len(held_out), _BATCH)
+        ]
+        _write(own, logits, np.concatenate(unlikeness))
+        # The weights of a fold have done their work, and five checkpoints are 200 MB.
+        (own.parent / "checkpoint.npz").unlink(missing_ok=True)
+
+
+def _answers_of(folder: Path, number: int) -> Path:
+    return folder / f"fold_{number}" / "answers.npz"
+
+
+def _write(
+    file: Path, logits: npt.NDArray[np.float32], unlikeness: npt.NDArray[np.float32]
+) -> None:
+    write_whole(file, lambda opened: np.savez(opened, logits=logits, unlikeness=unlikeness))
+
+
+def _read(file: Path, count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    try:
+        with np.load(io.BytesIO(file.read_bytes())) as arrays:
+            logits, unlikeness = arrays["logits"], arrays["unlikeness"]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise DamagedCacheError(
+            f"{file} cannot be read. Delete {file.parent} to train this fold again."
+        ) from error
+    if logits.shape != (count, len(CODES)) or unlikeness.shape != (count,):
+        raise DamagedCacheError(
+            f"{file} is for other images. Delete {file.parent} to train this fold again."
+        )
+    return logits, unlikeness
+
+
+def _in_order(
+    folds: Folds,
+    answers: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]],
+) -> OutOfFold:
+    logits = np.empty((len(folds.rows), len(CODES)), np.float32)
+    unlikeness = np.empty(len(folds.rows), np.float32)
+    for number, (own_logits, own_unlikeness) in enumerate(answers, start=1):
+        logits[folds.fold == number] = own_logits
+        unlikeness[folds.fold == number] = own_unlikeness
+    return OutOfFold(folds.rows, folds.fold, logits, unlikeness)

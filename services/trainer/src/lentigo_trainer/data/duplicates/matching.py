@@ -1,0 +1,54 @@
+"""Whether two images show one lesion: features of one found again in the other, in one geometry."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lentigo_trainer.data.duplicates.local_features import LocalFeatures
+
+RATIO: Final = 0.8
+"""Lowe's ratio: a match must be nearer than this share of the second nearest."""
+
+TOLERANCE: Final = 4.0
+"""Pixels that a point may miss the place where the geometry puts it."""
+
+# With fewer matches there cannot be enough that agree.
+_FEWEST: Final = 6
+
+
+def matching_points(one: LocalFeatures, other: LocalFeatures) -> int:
+    """Return how many features of two images match and agree on a shift, turn and scale.
+
+    Matches are mutual nearest neighbours that pass the ratio test (Lowe 2004); RANSAC (Fischler
+    and Bolles 1981) finds the similarity transformation that most of them agree on.
+    """
+    rows, columns = _matches(one.descriptors, other.descriptors)
+    if len(rows) < _FEWEST:
+        return 0
+    cv2.setRNGSeed(0)
+    _, agreeing = cv2.estimateAffinePartial2D(
+        one.points[rows],
+        other.points[columns],
+        method=cv2.RANSAC,
+        ransacReprojThreshold=TOLERANCE,
+        maxIters=2000,
+        confidence=0.999,
+    )
+    return 0 if agreeing is None else int(agreeing.sum())
+
+
+def _matches(
+    one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    if min(len(one), len(other)) < 2:
+        return np.array([], np.intp), np.array([], np.intp)
+    first, second = one.astype(np.float32), other.astype(np.float32)
+    distances = (first**2).sum(1)[:, None] + (second**2).sum(1) - 2 * (first @ second.T)
+    nearest = distances.argmin(1)
+    two_nearest = np.partition(distances, 1, axis=1)[:, :2]
+    distinct = two_nearest[:, 0] < RATIO**2 * two_nearest[:, 1]
+    mutual = distances.argmin(0)[nearest] == np.arange(len(first))
+    rows = np.flatnonzero(distinct & mutual)
+    return rows, nearest[rows]

@@ -1,0 +1,89 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from lentigo_contract.manifest.manifest import Manifest
+from lentigo_trainer.config.recipe import FineTuning, Recipe, Stage
+from lentigo_trainer.config.training import TrainingConfig, WorkFolder
+from lentigo_trainer.data.dataset import Prepared, prepare
+from lentigo_trainer.data.ham10000 import find_source
+from lentigo_trainer.data.splits import choose_rows
+from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
+from lentigo_trainer.pipeline import Trained, train
+from lentigo_trainer.system.progress import SilentProgress
+from tests.fakes import synthetic_ham10000
+
+RECIPE = Recipe(
+    name="folded",
+    folds=2,
+    epochs=2,
+    batch_size=8,
+    fine_tuning=FineTuning(images_per_epoch=16, stages=(Stage(side=32, epochs=2),)),
+)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("data")
+    source = synthetic_ham10000(folder / "ham", 12, "folders", size=(64, 48))
+    return prepare(find_source(source), folder / "prepared", 1, SilentProgress())
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
+    work = WorkFolder(tmp_path_factory.mktemp("work"))
+    return TrainingConfig(work, RECIPE, "random", seed=0, limit=None, cores=1)
+
+
+@pytest.fixture(scope="module")
+def trained(config: TrainingConfig, prepared: Prepared) -> Trained:
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    return train(config, prepared, lambda: now, SilentProgress(), lighter=False)
+
+
+@pytest.fixture(scope="module")
+def manifest(trained: Trained) -> Manifest:
+    return candidate_manifest(trained.folder)
+
+
+def test_the_published_network_learns_from_all_training_images(
+    manifest: Manifest, config: TrainingConfig, prepared: Prepared
+) -> None:
+    rows = choose_rows(config, prepared)
+    assert manifest.split.train == manifest.plan.rows == len(rows.used.train)
+    assert manifest.split.tuning == manifest.split.hold_out == 0
+    assert manifest.recipe["folds"] == 2
+
+
+def test_calibration_and_thresholds_rest_on_the_out_of_fold_answers_and_say_so(
+    manifest: Manifest, config: TrainingConfig, prepared: Prepared
+) -> None:
+    count = len(choose_rows(config, prepared).used.train)
+    said = "answers of 2 sister networks for HAM10000's training images"
+    assert manifest.malignancy_calibration is not None
+    assert manifest.unlikeness is not None
+    for text in (
+        manifest.calibration.note,
+        manifest.malignancy_calibration.source,
+        manifest.thresholds.source,
+        manifest.thresholds.abstention_source,
+        manifest.unlikeness.source,
+    ):
+        assert said in text
+    assert f"(n = {count})" in manifest.calibration.note
+
+
+def test_the_probabilities_hold_at_the_prevalence_of_the_training_images(
+    manifest: Manifest, config: TrainingConfig, prepared: Prepared
+) -> None:
+    labels = prepared.labels[choose_rows(config, prepared).used.train]
+    assert manifest.prevalence is not None
+    assert list(manifest.prevalence.values()) == pytest.approx(
+        (np.bincount(labels, minlength=7) / len(labels)).tolist()
+    )
+
+
+def test_its_card_does_not_claim_a_hold_out(trained: Trained) -> None:
+    card = (candidate_files(trained.folder) / "model-card.md").read_text()
+    assert "sister networks" in card
