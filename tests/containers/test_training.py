@@ -44,7 +44,7 @@ def swap(running: Project, ham10000: Path) -> Swap:
     assert fitted.returncode == 0, fitted.stderr
     with steady_load(running.url) as answers:
         answers.wait_for("1", 20)
-        published = running.trainer("publish", LENTIGO_SOURCE=str(ham10000))
+        published = running.trainer("publish", "--force", LENTIGO_SOURCE=str(ham10000))
         logged(container, "model in use", version=2)
         answers.wait_for("2", 20)
     return Swap(fitted, published, answers)
@@ -112,8 +112,19 @@ def test_the_volume_holds_both_versions_whole(running: Project, swap: Swap) -> N
     index = httpx.post(f"{running.url}/v2/repository/index", timeout=60).json()
     assert {entry["version"]: entry["reason"] for entry in index} == {
         "1": "Version 2 is in use.",
-        "2": "",
+        "2": "In use, although its publication was forced: It was trained with --limit 50.",
     }
+
+
+def test_a_quick_run_does_not_replace_the_model_in_use(running: Project, swap: Swap) -> None:
+    assert swap.published.returncode == 0
+    before = versions(running)
+    refused = running.trainer("publish")
+    assert refused.returncode == 1
+    (line,) = told_by_the_trainer(refused)
+    assert "It was trained with --limit 50." in line
+    assert "--force" in line
+    assert versions(running) == before
 
 
 def test_a_publisher_killed_midway_leaves_nothing_that_anybody_sees(
@@ -123,7 +134,7 @@ def test_a_publisher_killed_midway_leaves_nothing_that_anybody_sees(
     before = listing(running, "-not", "-path", "*/.staging-*", "-type", "f")
     with (
         trainer(running, "-c", WAIT_FOR_STAGING, entrypoint="/opt/lentigo/bin/python") as watcher,
-        trainer(running, "publish", nano_cpus=200_000_000) as publisher,
+        trainer(running, "publish", "--force", nano_cpus=200_000_000) as publisher,
     ):
         # A fifth of a core writes for a second or two, and the kill comes within that.
         assert ended(watcher) == (0, ["writing"])
@@ -133,7 +144,7 @@ def test_a_publisher_killed_midway_leaves_nothing_that_anybody_sees(
     assert listing(running, "-not", "-path", "*/.staging-*", "-type", "f") == before
     assert httpx.get(f"{running.url}/v2/health/ready", timeout=60).status_code == 200
     # The next one clears what is left and gets the number that was not taken.
-    with trainer(running, "publish") as publisher:
+    with trainer(running, "publish", "--force") as publisher:
         code, said = ended(publisher)
     assert code == 0, said
     assert "Published version 3" in said[-1]
@@ -168,7 +179,9 @@ def test_a_full_volume_is_one_line_and_the_service_goes_on(
         logged(service, "model in use", version=1)
         before = service.exec_run(["find", "/models"]).output
         other = {name: {"bind": "/full", "mode": "rw"}}
-        with trainer(running, "publish", "--models", "/full", volumes=other) as publisher:
+        with trainer(
+            running, "publish", "--force", "--models", "/full", volumes=other
+        ) as publisher:
             line = only_line(*ended(publisher), exit_code=1)
         assert "No space left on device" in line
         assert service.exec_run(["find", "/models"]).output == before
@@ -180,7 +193,7 @@ def test_a_full_volume_is_one_line_and_the_service_goes_on(
 def test_a_volume_that_may_not_be_written_is_one_line(running: Project, swap: Swap) -> None:
     assert swap.published.returncode == 0
     before = versions(running)
-    with trainer(running, "publish", "--models", "/elsewhere/models") as publisher:
+    with trainer(running, "publish", "--force", "--models", "/elsewhere/models") as publisher:
         line = only_line(*ended(publisher), exit_code=1)
     assert "/elsewhere" in line
     assert versions(running) == before

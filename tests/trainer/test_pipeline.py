@@ -14,6 +14,7 @@ from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
 from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION
+from lentigo_trainer.export.manifest import effective_limit
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
 from lentigo_trainer.pipeline import TUNING_SET, Trained, train
 from lentigo_trainer.reporting.model_card.card import model_card
@@ -99,6 +100,14 @@ def test_the_manifest_counts_originals_and_nothing_frozen(
     assert manifest.plan.rows == manifest.split.train == len(rows.used.train)
     assert manifest.parameters.total == 3_236_039
     assert manifest.recipe["name"] == "tried"
+
+
+@pytest.mark.parametrize(("limit", "recorded"), [(None, None), (50, 50), (84, None), (999, None)])
+def test_the_manifest_has_a_limit_that_left_images_out(
+    config: TrainingConfig, prepared: Prepared, limit: int | None, recorded: int | None
+) -> None:
+    quick = replace(config, limit=limit)
+    assert effective_limit(quick, choose_rows(quick, prepared)) == recorded
 
 
 def test_its_card_speaks_of_the_hold_out_and_then_of_the_validation_images(

@@ -28,6 +28,8 @@ def read(changed: Document) -> Manifest:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     manifest = made_manifest(
         version=3,
+        limit=300,
+        forced="It was trained with --limit 300.",
         agreement={"litert": made_agreement()},
         golden=made_golden(),
         files={"variables/variables.index": FileRecord(sha256="0" * 64, bytes=12)},
@@ -36,6 +38,13 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     path.write_text(manifest.to_json(), encoding="utf-8")
 
     assert Manifest.read(path) == manifest
+
+
+def test_a_manifest_of_an_older_release_is_of_no_quick_run_and_was_not_forced() -> None:
+    shipped = Path(__file__).parents[3] / "models" / "lentigo" / "3" / "manifest.json"
+    assert "forced" not in json.loads(shipped.read_text())
+    manifest = Manifest.read(shipped)
+    assert (manifest.limit, manifest.forced) == (None, None)
 
 
 def test_the_text_is_the_same_each_time_and_fit_for_version_control() -> None:
@@ -84,6 +93,9 @@ def test_a_manifest_does_not_change() -> None:
         {"seed": "101"},
         {"version": -1},
         {"version": True},
+        {"limit": -1},
+        {"limit": 300.0},
+        {"forced": True},
         {"metrics": {"accuracy": math.nan}},
         {"metrics": {"curve": [{"loss": math.inf}]}},
         {"parameters": {"total": 3, "trainable": 1, "frozen": 1}},

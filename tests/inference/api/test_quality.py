@@ -273,6 +273,7 @@ async def test_v1_models_lists_thresholds_and_limits(settings: Settings, store: 
             store,
             2,
             unlikeness=made_unlikeness(0.5),
+            forced="It was tried.",
             thresholds=Thresholds(
                 malignancy=0.3, source="a", abstention=0.4, abstention_source="made up"
             ),
@@ -282,6 +283,8 @@ async def test_v1_models_lists_thresholds_and_limits(settings: Settings, store: 
     assert before["abstention_threshold"] is None
     assert before["abstention_source"] == ""
     assert before["unlikeness"] is None
+    assert before["forced"] is None
+    assert after["forced"] == "It was tried."
     assert after["abstention_threshold"] == 0.4
     assert after["abstention_source"] == "made up"
     assert after["unlikeness"] == {"limit": 0.5, "method": "made up", "source": "code"}

@@ -125,6 +125,25 @@ def test_a_broken_version_is_logged_once_and_not_tried_again_until_its_folder_ch
     assert model_manager.states()[0].reason == ""
 
 
+def test_a_version_that_was_forced_is_used_and_says_so(
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    publish_plain(store, 2, forced="It was trained with --limit 300.")
+    with structlog.testing.capture_logs() as logs:
+        model_manager.check()
+    assert in_use(slot) == 2
+    (warned,) = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert warned["event"] == "forced model in use"
+    assert warned["version"] == 2
+    assert warned["reason"] == "It was trained with --limit 300."
+    reasons = {state.version: state.reason for state in model_manager.states()}
+    assert reasons == {
+        1: "Version 2 is in use.",
+        2: "In use, although its publication was forced: It was trained with --limit 300.",
+    }
+
+
 @pytest.mark.parametrize("kind", [EngineError, OSError])
 def test_a_version_that_the_runtime_refuses_is_not_tried_again(
     model_manager: ModelManager,

@@ -1,3 +1,4 @@
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,14 +9,16 @@ from typer.testing import CliRunner
 from lentigo_contract.errors import StorageError, TooLittleMemoryError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.cli import main
+from lentigo_trainer.export.publishing import candidate_files
 from lentigo_trainer.system.storage import locked
-from tests.fakes import synthetic_ham10000
+from tests.fakes import made_manifest, synthetic_ham10000
 from tests.trainer.data.dataverse_stub import StoredFile, dataverse
 
 COMMANDS = (
     "fetch",
     "import",
     "prepare",
+    "duplicates",
     "fit",
     "evaluate",
     "card",
@@ -155,8 +158,7 @@ def test_random_and_given_weights_exclude_each_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--by", "balanced_accuracy"], "need --best"),
-        (["--force"], "need --best"),
+        (["--by", "balanced_accuracy"], "needs --best"),
         (["--best", "--run", "cnn"], "not both"),
     ],
 )
@@ -171,6 +173,32 @@ def test_ways_to_choose_that_contradict_each_other_are_refused(
 def test_the_best_of_nothing_is_not_published(tmp_path: Path) -> None:
     line = failure("publish", "--best", "--work", tmp_path, "--models", tmp_path / "models")
     assert "no finished run to choose from" in line
+
+
+def quick_run(work: Path) -> Path:
+    """A finished run of 300 images, with a file in place of its network."""
+    files = candidate_files(work / "lentigo")
+    files.mkdir(parents=True)
+    (files / "saved_model.pb").write_bytes(b"graph")
+    (work / "lentigo" / "candidate.json").write_text(made_manifest(limit=300).to_json())
+    return work
+
+
+def test_a_quick_run_is_not_published_unless_it_is_forced(tmp_path: Path) -> None:
+    work, models = quick_run(tmp_path / "my work"), tmp_path / "models"
+    line = failure("publish", "--work", work, "--models", models)
+    assert (
+        f"{work / 'lentigo'} is kept, but not published. It was trained with --limit 300." in line
+    )
+    assert not models.exists()
+    # The line ends with the command that forces it.
+    program, *arguments = shlex.split(line.partition("all the same: ")[2])
+    assert program == "lentigo-train"
+    ended = lentigo_train(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert "Published version 1" in ended.stdout
+    assert "This was forced" in ended.stdout
+    assert ModelStore(models).open(1).manifest.forced == "It was trained with --limit 300."
 
 
 def test_a_benchmark_of_an_unknown_network_names_the_known_ones(tmp_path: Path) -> None:
@@ -234,6 +262,14 @@ def test_too_little_memory_is_told_before_anything_is_done(
     assert isinstance(failed.exception, TooLittleMemoryError)
     assert "this container may use 1,024" in str(failed.exception)
     assert not work.exists()
+
+
+@pytest.mark.parametrize("epochs", ["0", "-1", "1001", "2.5", "inf"])
+def test_an_impossible_number_of_epochs_is_refused(epochs: str, tmp_path: Path) -> None:
+    arguments = ["fit", "--source", str(tmp_path), "--epochs", epochs]
+    shown = CliRunner().invoke(main.app, arguments, env=WIDE)
+    assert shown.exit_code == 2
+    assert "--epochs" in shown.output
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.cli.options import recipe_from
-from lentigo_trainer.config.recipe import AugmentationConfig, FineTuning, Recipe, Restart
+from lentigo_trainer.config.recipe import AugmentationConfig, FineTuning, Recipe, Restart, Stage
 from lentigo_trainer.config.recipe_file import default_recipe, read_recipe
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.registry import ARCHITECTURES
@@ -82,6 +82,10 @@ def test_a_cooldown_longer_than_the_run_is_refused_with_its_line(tmp_path: Path)
 def test_the_default_cooldown_must_fit_too(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"optimizer: .*cooldown_epochs, 2,.*epochs, 1"):
         read_recipe(written(tmp_path, "epochs = 1\n"))
+
+
+def test_a_cooldown_that_fine_tuning_does_not_use_need_not_fit(tmp_path: Path) -> None:
+    assert read_recipe(written(tmp_path, "epochs = 1\n[fine_tuning]\n")).epochs == 1
 
 
 def test_a_quick_run_of_a_recipe_shortens_its_cooldown() -> None:
@@ -184,17 +188,99 @@ def test_each_stage_has_its_image_size_and_later_epochs_full_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "sides", "restart_after"), [(9, 2 * [128] + [160, 224], 5), (1, [], 0)]
+    ("epochs", "sides", "restarts", "warm_up"),
+    [
+        (1, [224], [], 0.04),
+        (2, [224, 224], [1], 0.08),
+        (9, 2 * [128] + [160] + 2 * [224] + [160] + 3 * [224], [5], 0.36),
+        (50, 12 * [128] + 10 * [160] + 8 * [224] + 8 * [160] + 12 * [224], [30], 2.0),
+    ],
 )
-def test_a_quick_run_shortens_stages_and_restarts_too(
-    epochs: int, sides: list[int], restart_after: int
+def test_other_epochs_scale_the_epochs_at_which_something_changes(
+    epochs: int, sides: list[int], restarts: list[int], warm_up: float
 ) -> None:
-    quick = read_recipe(PAPER.parent / "lentigo.toml").for_epochs(epochs).fine_tuning
-    assert quick is not None
-    assert [quick.side_of(epoch) for epoch in range(1, len(sides) + 1)] == sides
-    assert [restart.after_epoch for restart in quick.restarts] == [restart_after] * bool(
-        restart_after
-    )
+    scaled = default_recipe().for_epochs(epochs).fine_tuning
+    assert scaled is not None
+    assert [scaled.side_of(epoch) for epoch in range(1, epochs + 1)] == sides
+    assert [restart.after_epoch for restart in scaled.restarts] == restarts
+    assert scaled.warm_up_epochs == pytest.approx(warm_up)
+
+
+def test_the_same_epochs_change_nothing() -> None:
+    assert default_recipe().for_epochs(25) == default_recipe()
+
+
+SCHEDULES = {
+    "shipped": default_recipe(),
+    "full of stages": Recipe(
+        epochs=7,
+        fine_tuning=FineTuning(
+            warm_up_epochs=3.0,
+            stages=tuple(Stage(side=64, epochs=1) for _ in range(7)),
+            restarts=tuple(Restart(after_epoch=after) for after in range(3, 7)),
+        ),
+    ),
+    "an early restart": Recipe(
+        epochs=40, fine_tuning=FineTuning(restarts=(Restart(after_epoch=1),))
+    ),
+    "warm-up to the end": Recipe(epochs=5, fine_tuning=FineTuning(warm_up_epochs=5.0)),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_recipe_for_any_number_of_epochs_is_one_that_can_be_read(name: str) -> None:
+    for epochs in range(1, 61):
+        scaled = SCHEDULES[name].for_epochs(epochs)
+        assert Recipe.model_validate_json(scaled.model_dump_json()) == scaled
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "stages = [{ side = 64, epochs = 2 }, { side = 96, epochs = 2 }]",
+            "its stages have 4 epochs together, but the run has 3",
+        ),
+        ("restarts = [{ after_epoch = 3 }]", "a restart after epoch 3 comes too late for a run of"),
+        ("restarts = [{ after_epoch = 9 }]", "a restart after epoch 9 comes too late for a run of"),
+        ("warm_up_epochs = 3.5", "its warm_up_epochs, 3.5, go beyond the run's end, epoch 3"),
+        (
+            "warm_up_epochs = 1.5\nrestarts = [{ after_epoch = 1 }]",
+            "its warm_up_epochs, 1.5, go beyond the first restart, epoch 1",
+        ),
+    ],
+)
+def test_a_schedule_that_does_not_fit_into_the_epochs_is_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = written(tmp_path, f"epochs = 3\n\n[fine_tuning]\n{text}\n")
+    with pytest.raises(RecipeError, match=f"line 3, fine_tuning: {message}"):
+        read_recipe(path)
+
+
+def test_a_schedule_may_fill_the_epochs(tmp_path: Path) -> None:
+    text = "stages = [{ side = 64, epochs = 3 }]\nrestarts = [{ after_epoch = 2 }]\n"
+    path = written(tmp_path, f"epochs = 3\n\n[fine_tuning]\nwarm_up_epochs = 2.0\n{text}")
+    assert read_recipe(path).epochs == 3
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "+inf"])
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("fine_tuning", "warm_up_epochs"),
+        ("fine_tuning", "weight_decay"),
+        ("fine_tuning", "ema_decay"),
+        ("fine_tuning.augmentation", "zoom_out"),
+        ("optimizer", "learning_rate"),
+    ],
+)
+def test_a_number_that_is_not_finite_is_refused_with_its_line(
+    tmp_path: Path, table: str, key: str, value: str
+) -> None:
+    path = written(tmp_path, f"[{table}]\n{key} = {value}\n")
+    with pytest.raises(RecipeError, match=rf"line 2, {table}\.{key}: "):
+        read_recipe(path)
 
 
 @pytest.mark.parametrize("second", [2, 1])

@@ -2,8 +2,14 @@ import numpy as np
 import pytest
 
 from lentigo_trainer.errors import EvaluationReportError
-from lentigo_trainer.evaluation.comparison import COMPARED, paired_differences
+from lentigo_trainer.evaluation.comparison import (
+    COMPARED,
+    paired_balanced_accuracy,
+    paired_differences,
+)
+from lentigo_trainer.evaluation.image_predictions import groups_of, probabilities_of, truth_of
 from lentigo_trainer.evaluation.report import EvaluationReport
+from lentigo_trainer.metrics.bootstrap import Resampling
 from tests.trainer.evaluation.cards import made_card
 
 
@@ -28,6 +34,47 @@ def test_a_difference_is_that_of_the_metrics(
     assert theirs is not None
     assert found["balanced_accuracy"].value == pytest.approx(ours - theirs)
     assert found["melanoma_sensitivity"].n == better.evaluation.melanoma_sensitivity.n
+
+
+def test_the_difference_of_diagnoses_alone_is_that_of_the_reports(
+    better: EvaluationReport, worse: EvaluationReport
+) -> None:
+    expected = paired_differences(better, worse)
+    assert expected is not None
+    assert better.answers is not None
+    assert worse.answers is not None
+    ours, theirs = (
+        probabilities_of(answers).argmax(axis=1) for answers in (better.answers, worse.answers)
+    )
+    result = better.evaluation
+    found = paired_balanced_accuracy(
+        truth_of(better.answers),
+        ours,
+        theirs,
+        Resampling(groups_of(better.answers), result.seed, result.resamples),
+    )
+    figures = expected["balanced_accuracy"]
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (figures.value, figures.low, figures.high)
+    )
+
+
+def test_of_two_that_are_always_and_never_right_the_difference_is_certain() -> None:
+    truth = np.repeat(np.arange(7), 20)
+    found = paired_balanced_accuracy(
+        truth, (truth + 1) % 7, truth, Resampling(np.arange(truth.size), seed=0)
+    )
+    assert (found.value, found.low, found.high) == (-1.0, -1.0, -1.0)
+
+
+def test_of_too_few_lesions_there_is_a_difference_without_an_interval() -> None:
+    truth = np.arange(7)
+    found = paired_balanced_accuracy(
+        truth, np.zeros(7, np.int64), truth, Resampling(np.arange(7), seed=0)
+    )
+    assert found.value == pytest.approx(-6 / 7)
+    assert found.high is None
+    assert "too few lesions" in (found.reason or "")
 
 
 def test_paired_intervals_are_narrower_than_unpaired_ones(

@@ -1,13 +1,16 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lentigo_trainer.data.ham10000 import find_source
+from lentigo_trainer.data.splits import split
 from lentigo_trainer.errors import DamagedArchiveError, SourceNotFoundError, TruthError
 from lentigo_trainer.evaluation.image_sets import (
     HOLD_OUT,
     TUNING,
     VALIDATION,
+    ImageSet,
     open_held_back,
     open_isic_set,
 )
@@ -21,6 +24,7 @@ from tests.trainer.evaluation.isic import (
     write_table,
     write_truth,
 )
+from tests.trainer.published import published_records
 
 
 @pytest.fixture
@@ -142,3 +146,16 @@ def test_parts_that_were_held_back_share_no_lesion(tmp_path: Path) -> None:
             assert images.people is not None
             found += images.people["lesion_id"].unique().tolist()
     assert len(set(found)) == len(found) > 0
+
+
+def test_known_duplicates_are_told_only_outside_the_papers_training_images() -> None:
+    records = published_records()
+    halves = split(records)
+    validating, training = halves.validation[0], halves.train[-1]
+    records.loc[validating, "image_id"] = "ISIC_0027027"
+    records.loc[training, "image_id"] = "ISIC_0029036"
+    people = records.loc[[halves.validation[1], validating, training]]
+    images = ImageSet(
+        "made up", tuple(people["image_id"]), np.zeros(3, np.int64), (), people, records
+    )
+    assert images.duplicated.tolist() == [False, True, False]

@@ -1,10 +1,17 @@
+import csv
+import gzip
+import io
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from lentigo_contract.manifest.manifest import Manifest, SplitRecord
+from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source
@@ -15,6 +22,7 @@ from lentigo_trainer.evaluation.image_sets import ImageSet, open_held_back, open
 from lentigo_trainer.evaluation.leakage import require_no_leakage
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import made_manifest, synthetic_ham10000
+from tests.images import encoded
 from tests.trainer.evaluation.isic import one_hot, write_table
 
 SILENT = SilentProgress()
@@ -68,7 +76,8 @@ def test_a_set_of_other_images_passes(tmp_path: Path, source: Path, prepared: Pr
     with open_held_back(find_source(source)) as images:
         result = require_no_leakage(version, images, 2, SILENT)
     assert result.startswith("none: ")
-    assert "compared by the SHA-256 of their bytes and lesion" in result
+    compared = "compared by name, the SHA-256 of their bytes, perceptual hash and lesion"
+    assert compared in result
 
 
 def test_an_image_that_trained_is_refused_by_name(
@@ -99,14 +108,74 @@ def test_another_image_of_a_lesion_that_trained_is_refused_by_name(
     assert require_no_leakage(version, unknown, 2, SILENT).startswith("none: ")
 
 
-def test_the_name_of_a_training_image_with_other_bytes_is_noted(
+def test_the_isic_name_of_a_training_image_is_refused_whatever_its_bytes(
     tmp_path: Path, source: Path, prepared: Prepared
 ) -> None:
     version = publish(tmp_path / "models", prepared, np.array([0]))
     images = isic_set(tmp_path, source, prepared.records.iloc[[0]], metadata=False)
-    other = ImageSet(images.description, images.names, images.truth, (lambda: b"other",))
-    result = require_no_leakage(version, other, 1, SILENT)
-    assert f"1 have the name of a training image, with other bytes: {images.names[0]}" in result
+    other = replace(images, readers=((lambda: b"other"),))
+    message = f"1 of 1 images have the ISIC name of an image that trained.*{images.names[0]}"
+    with pytest.raises(LeakageError, match=message):
+        require_no_leakage(version, other, 1, SILENT)
+
+
+def test_another_name_that_a_training_image_has_too_is_only_noted(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    renamed = replace(prepared, records=prepared.records.assign(image_id="scan"))
+    version = publish(tmp_path / "models", renamed, np.array([0]))
+    images = isic_set(tmp_path, source, prepared.records.iloc[[1]], metadata=False)
+    result = require_no_leakage(version, replace(images, names=("scan",)), 1, SILENT)
+    assert result.startswith("none: ")
+    assert "1 have the name of a training image, which is not an ISIC name: scan" in result
+
+
+def altered(data: bytes) -> bytes:
+    """The same picture, turned, cropped by 3 % and larger."""
+    image = Image.open(io.BytesIO(data)).transpose(Image.Transpose.ROTATE_90)
+    width, height = image.size
+    box = (0.03 * width, 0.0, width, 0.97 * height)
+    return encoded(image.resize((200, 300), Image.Resampling.BICUBIC, box), "JPEG", quality=70)
+
+
+def test_an_altered_copy_under_another_name_is_refused_with_what_it_is_like(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    version = publish(tmp_path / "models", prepared, np.arange(20))
+    images = isic_set(tmp_path, source, prepared.records.iloc[[3, 30]], metadata=False)
+    copies = tuple(partial(altered, read()) for read in images.readers)
+    renamed = replace(images, names=("mine", "yours"), readers=copies)
+    message = f"1 of 2 images look like an image that trained.*mine \\(like {images.names[0]}\\)"
+    with pytest.raises(LeakageError, match=message) as caught:
+        require_no_leakage(version, renamed, 2, SILENT)
+    assert "yours" not in str(caught.value)
+    assert "--allow-overlap" in str(caught.value)
+
+
+def test_an_overlap_that_is_allowed_is_described(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    version = publish(tmp_path / "models", prepared, np.array([3, 4, 5]))
+    images = isic_set(tmp_path, source, prepared.records.iloc[:5], metadata=True)
+    result = require_no_leakage(version, images, 2, SILENT, allow_overlap=True)
+    assert result.startswith("allowed: 2 of 5 images trained this version")
+    assert "show lesions that trained this version" in result
+    assert images.names[3] in result
+
+
+def test_a_version_without_perceptual_hashes_says_so(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    version = publish(tmp_path / "models", prepared, np.array([3]))
+    path = version.path / TRAINING_SET_NAME
+    rows = csv.DictReader(gzip.decompress(path.read_bytes()).decode().splitlines())
+    old = [f"{row['sha256']},{row['lesion_id']},{row['image_id']}" for row in rows]
+    path.write_bytes(gzip.compress("\n".join(["sha256,lesion_id,image_id", *old]).encode()))
+    images = isic_set(tmp_path, source, prepared.records.iloc[[30]], metadata=False)
+    result = require_no_leakage(version, images, 1, SILENT)
+    assert result.startswith("none: ")
+    assert "compared by name and the SHA-256 of their bytes with" in result
+    assert "carries no perceptual hashes" in result
 
 
 def test_an_older_version_is_checked_by_the_digest_of_its_split(
@@ -120,7 +189,7 @@ def test_an_older_version_is_checked_by_the_digest_of_its_split(
     with open_held_back(find_source(source)) as images:
         result = require_no_leakage(version, images, 2, SILENT)
     assert result.startswith("none: ")
-    assert "compared by lesion" in result
+    assert "compared by name and lesion" in result
     trained = isic_set(tmp_path, source, prepared.records.iloc[whole.train[:1]], metadata=True)
     with pytest.raises(LeakageError, match=names[whole.train[0]]):
         require_no_leakage(version, trained, 2, SILENT)

@@ -69,3 +69,20 @@ def test_other_values_are_not_an_evaluation() -> None:
 def test_every_example_needs_a_lesion() -> None:
     with pytest.raises(MetricError, match="lesions for 2 examples"):
         evaluate(np.array([0, 1]), certain(0, 1), np.array(["a"]), seed=1)
+
+
+def test_metrics_without_known_duplicates_are_those_of_the_other_examples() -> None:
+    truth, probabilities, lesions = made_up_answers(4, n=120)
+    duplicated = np.arange(120) % 10 == 0
+    result = evaluate(truth, probabilities, lesions, 3, 50, duplicated)
+    alone = evaluate(truth[~duplicated], probabilities[~duplicated], lesions[~duplicated], 3, 50)
+    assert result.without_known_duplicates == alone
+    assert result.examples == 120
+    assert Evaluation.from_json(json.loads(json.dumps(result.to_json()))) == result
+
+
+def test_without_any_duplicate_there_is_no_second_evaluation() -> None:
+    truth, probabilities, lesions = made_up_answers(4, n=60)
+    result = evaluate(truth, probabilities, lesions, 3, 50, np.zeros(60, np.bool_))
+    assert result.without_known_duplicates is None
+    assert "without_known_duplicates" not in result.to_json()

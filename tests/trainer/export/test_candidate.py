@@ -68,6 +68,15 @@ def test_the_published_manifest_is_the_candidates(run: Path, tmp_path: Path) -> 
     assert candidate.model_copy(update=published) == stored.manifest
 
 
+def test_a_version_says_why_it_had_to_be_forced_and_the_candidate_does_not(
+    run: Path, tmp_path: Path
+) -> None:
+    stored = publish_candidate(run, tmp_path / "models", "It was trained with --limit 300.")
+    assert stored.manifest.forced == "It was trained with --limit 300."
+    assert ModelStore(tmp_path / "models").open(1).manifest == stored.manifest
+    assert publish_candidate(run, tmp_path / "models").manifest.forced is None
+
+
 def test_a_run_that_has_not_finished_is_not_published(run: Path, tmp_path: Path) -> None:
     (run / "candidate.json").unlink()
     with pytest.raises(WorkFolderError, match=r"no finished run. Run `lentigo-train fit`"):

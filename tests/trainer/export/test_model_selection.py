@@ -2,12 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.errors import PublishError
 from lentigo_contract.manifest.manifest import DatasetRecord, Manifest
-from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.config.training import SelectionMetric
 from lentigo_trainer.errors import WorkFolderError
-from lentigo_trainer.export.publishing import best_run, require_no_worse
+from lentigo_trainer.export.publishing import best_run
 from lentigo_trainer.metrics.bootstrap import Estimate
 from tests.fakes import made_manifest
 from tests.trainer.benchmark.made_up import made_evaluation
@@ -32,14 +30,6 @@ def finished(work: Path, name: str, content: Manifest) -> Path:
     return work / name
 
 
-def served(models: Path, content: Manifest) -> None:
-    def fill(folder: Path) -> Manifest:
-        (folder / "saved_model.pb").write_bytes(b"graph")
-        return content
-
-    ModelStore(models).publish(fill)
-
-
 def test_the_best_run_depends_on_the_metric(tmp_path: Path) -> None:
     finished(tmp_path, "cnn", manifest(accuracy=0.9, balanced=0.4))
     finished(tmp_path, "vgg16", manifest(accuracy=0.8, balanced=0.6))
@@ -61,42 +51,3 @@ def test_without_a_finished_run_choosing_is_an_error(tmp_path: Path, runs: list[
         finished(tmp_path, str(number), content)
     with pytest.raises(WorkFolderError, match="no finished run to choose from"):
         best_run(tmp_path, SelectionMetric.ACCURACY)
-
-
-def test_a_run_worse_than_the_served_version_is_refused(tmp_path: Path) -> None:
-    run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.9, balanced=0.3))
-    served(tmp_path / "models", manifest(accuracy=0.8, balanced=0.4))
-    require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
-    with pytest.raises(
-        PublishError, match=r"cnn has balanced accuracy 0\.3000, version 1 has 0\.4"
-    ):
-        require_no_worse(run, tmp_path / "models", SelectionMetric.BALANCED_ACCURACY)
-
-
-def test_a_run_is_compared_with_the_newest_version(tmp_path: Path) -> None:
-    run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.85))
-    served(tmp_path / "models", manifest(accuracy=0.8))
-    served(tmp_path / "models", manifest(accuracy=0.9))
-    with pytest.raises(PublishError, match="version 2 has"):
-        require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
-
-
-def test_an_equal_run_is_accepted(tmp_path: Path) -> None:
-    run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.8))
-    served(tmp_path / "models", manifest(accuracy=0.8))
-    require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
-
-
-def test_any_run_is_accepted_for_an_empty_repository(tmp_path: Path) -> None:
-    run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.1))
-    require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)
-
-
-@pytest.mark.parametrize(
-    "other", [manifest(accuracy=0.1, data="b"), manifest(accuracy=None), made_manifest(metrics={})]
-)
-def test_a_run_that_cannot_be_compared_is_refused(tmp_path: Path, other: Manifest) -> None:
-    run = finished(tmp_path / "work", "cnn", manifest(accuracy=0.9))
-    served(tmp_path / "models", other)
-    with pytest.raises(PublishError, match=r"cannot be compared.*--force"):
-        require_no_worse(run, tmp_path / "models", SelectionMetric.ACCURACY)

@@ -1,18 +1,32 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lentigo_trainer import __version__
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import default_recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.provenance import digest_of
 from lentigo_trainer.errors import WorkFolderError
-from lentigo_trainer.training.work_folder import EpochMetrics, adopt, identity_of, keep_history
+from lentigo_trainer.training.work_folder import (
+    Computation,
+    EpochMetrics,
+    adopt,
+    identity_of,
+    keep_history,
+)
+
+COMPUTATION = Computation(tensorflow="2.0", arithmetic="float32", code_version="1.0")
 
 
 def identity(
-    recipe: Recipe | None = None, seed: int = 0, limit: int | None = None, dataset: str = "d"
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    dataset: str = "d",
+    computation: Computation = COMPUTATION,
 ) -> dict[str, object]:
     config = TrainingConfig(
         work=WorkFolder(Path("work")),
@@ -22,7 +36,7 @@ def identity(
         limit=limit,
         cores=1,
     )
-    return identity_of(config, dataset, backbone="t")
+    return identity_of(config, dataset, "t", computation)
 
 
 def test_a_folder_is_adopted_once_and_recognised_after(tmp_path: Path) -> None:
@@ -30,15 +44,17 @@ def test_a_folder_is_adopted_once_and_recognised_after(tmp_path: Path) -> None:
     adopt(tmp_path / "run", identity())
 
 
-def test_a_folder_made_with_the_former_keys_of_a_recipe_resumes(tmp_path: Path) -> None:
+def test_a_folder_of_an_older_release_is_refused_and_says_what_can_be_done_with_it(
+    tmp_path: Path,
+) -> None:
     shipped = Path(__file__).parents[3] / "models" / "lentigo" / "3" / "manifest.json"
     recipe = json.loads(shipped.read_text())["recipe"]
-    assert "whole_network" in recipe
     made = {"recipe": recipe, "seed": 0, "limit": None, "dataset": "d", "trunk": "t"}
     (tmp_path / "run.json").write_text(json.dumps(made))
-    adopt(tmp_path, identity(default_recipe()))
-    with pytest.raises(WorkFolderError, match="made with another recipe"):
-        adopt(tmp_path, identity(default_recipe().for_epochs(24)))
+    with pytest.raises(WorkFolderError, match=r"older release.*publish.*another --work") as told:
+        adopt(tmp_path, identity(default_recipe()))
+    assert "\n" not in str(told.value)
+    assert json.loads((tmp_path / "run.json").read_text()) == made
 
 
 @pytest.mark.parametrize("recipe", [None, {"optimiser": 1}, []])
@@ -58,6 +74,18 @@ def test_a_folder_without_a_readable_recipe_is_of_another_run(
         (identity(limit=100), "limit"),
         (identity(dataset="other"), "dataset"),
         (identity(Recipe(batch_size=64), seed=1), "recipe, seed"),
+        (
+            identity(computation=replace(COMPUTATION, code_version="1.1")),
+            r"code version \(1\.0, now 1\.1\)",
+        ),
+        (
+            identity(seed=1, computation=replace(COMPUTATION, tensorflow="2.1")),
+            r"seed, TensorFlow \(2\.0, now 2\.1\)",
+        ),
+        (
+            identity(computation=replace(COMPUTATION, arithmetic="bfloat16")),
+            r"arithmetic \(float32, now bfloat16\)",
+        ),
     ],
 )
 def test_a_folder_of_another_run_is_refused_by_what_differs(
@@ -75,6 +103,10 @@ def test_a_damaged_identity_says_what_to_delete(tmp_path: Path, content: bytes) 
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(WorkFolderError, match=f"is damaged. Delete {tmp_path}"):
         adopt(tmp_path, identity())
+
+
+def test_a_run_is_of_this_release_unless_told_otherwise() -> None:
+    assert Computation("2.0", "float32").code_version == __version__
 
 
 def test_the_number_of_cores_does_not_make_another_run() -> None:

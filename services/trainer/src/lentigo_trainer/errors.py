@@ -15,6 +15,7 @@
     │   ├── WeightsError                unusable pretrained weights
     │   │   └── WeightsUnavailableError     missing, and the download failed
     │   ├── WorkFolderError             a work folder made by another recipe, or in use
+    │   ├── DivergedError               a loss that is not finite
     │   └── DamagedCacheError           features that no longer match their checksums
     ├── EvaluationError             evaluating a version or a service
     │   ├── TruthError                  ground truth that contradicts itself or its images
@@ -85,6 +86,10 @@ class WeightsUnavailableError(WeightsError):
 
 class WorkFolderError(TrainingError):
     """A work folder was made by another recipe, or another run is using it."""
+
+
+class DivergedError(TrainingError):
+    """A loss is not finite, so further training is in vain."""
 
 
 class DamagedCacheError(TrainingError):

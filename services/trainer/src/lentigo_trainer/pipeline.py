@@ -29,7 +29,7 @@ from lentigo_trainer.calibration.thresholds import (
 )
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
-from lentigo_trainer.data.duplicates.known import merged_lesions
+from lentigo_trainer.data.duplicates.known import merged_lesions, shown_elsewhere
 from lentigo_trainer.data.extra.training_images import open_extra_images
 from lentigo_trainer.data.provenance import write_training_set
 from lentigo_trainer.data.splits import Rows, TrainingRows, choose_rows
@@ -117,7 +117,7 @@ def train(
         files = candidate_files(folder)
         geometry = export_saved_model(network, files, calibration, detector)
         write_training_set(
-            files, prepared, rows.used.train, None if extra is None else extra.records
+            files, prepared, rows.used.train, None if extra is None else extra.training_set()
         )
 
         outside = rows.outside_training
@@ -200,7 +200,9 @@ def _evaluate_validation(prepared: Prepared, rows: TrainingRows, outputs: Predic
     validation = rows.whole.validation
     lesions = prepared.records["lesion_id"].to_numpy()[validation]
     truth = prepared.labels[validation]
-    return evaluate(truth, outputs.probabilities, lesions, EVALUATION_SEED)
+    rest = np.setdiff1d(np.arange(len(prepared.records), dtype=np.intp), validation)
+    duplicated = shown_elsewhere(prepared.records, validation, rest)
+    return evaluate(truth, outputs.probabilities, lesions, EVALUATION_SEED, duplicated=duplicated)
 
 
 def _threshold_basis(

@@ -142,14 +142,39 @@ class OodThreshold(Record):
     source: str
 
 
+class ImageFiles(Record):
+    """The image files, as they were before decoding.
+
+    Attributes:
+        width: pixels across, of the most frequent size.
+        height: pixels down, of the same size.
+        of_this_size: how many of the images have it.
+        jpeg_quality: median of the JPEG qualities, 1 to 100, as their quantisation tables tell;
+            None where no image is a JPEG.
+        digest: SHA-256 over the SHA-256 of every file, in order of the images' names.
+    """
+
+    width: Count
+    height: Count
+    of_this_size: Count
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None
+    digest: Sha256
+
+
 class DatasetRecord(Record):
-    """The images it learned from."""
+    """The images it learned from.
+
+    Attributes:
+        digest: SHA-256 over the names, diagnoses and files of all images.
+        files: what the files were; None in versions that do not tell.
+    """
 
     name: str
     source: str
     license: str
     images: Count
     digest: Sha256
+    files: ImageFiles | None = None
 
 
 class ExtraDatasetRecord(Record):
@@ -227,8 +252,12 @@ class Manifest(Record):
         extra_datasets: what it learned from besides `dataset`; None in versions that did not.
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
         recipe: the training recipe, as read.
+        limit: about how many images a quick run used in all; None for a version that learned from
+            all of them, and in versions of older releases.
         agreement: for each further engine, how far it agrees with the SavedModel.
         golden: each engine's predictions for images that a reader can draw again.
+        forced: why publishing would have been refused, had it not been forced; None for a version
+            against which nothing was found, and in versions of older releases.
         files: every other file of the version, by relative POSIX path; set by `publish`.
     """
 
@@ -253,10 +282,12 @@ class Manifest(Record):
     plan: PlanRecord
     recipe: JsonObject
     seed: int
+    limit: Count | None = None
     code_version: str
     license: str = "CC BY-NC 4.0"
     agreement: dict[EngineName, EngineAgreement] | None = None
     golden: Golden | None = None
+    forced: str | None = None
     files: dict[RelativePath, FileRecord] = Field(default_factory=dict)
 
     @classmethod

@@ -1,10 +1,16 @@
 import random
 
+import numpy as np
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lentigo_trainer.data.duplicates.known import COLUMNS, known_duplicates, merged_lesions
+from lentigo_trainer.data.duplicates.known import (
+    COLUMNS,
+    known_duplicates,
+    merged_lesions,
+    shown_elsewhere,
+)
 
 
 def metadata(**lesion_of: str) -> pd.DataFrame:
@@ -77,3 +83,10 @@ def test_the_shipped_list_has_the_pairs_that_others_found_too() -> None:
         ("ISIC_0033490", "ISIC_0033631"),
         ("ISIC_0025387", "ISIC_0029880"),
     } <= listed
+
+
+def test_images_whose_lesion_is_elsewhere_under_another_id_are_told() -> None:
+    table = metadata(ISIC_0027027="HAM_1", ISIC_0029036="HAM_2", other="HAM_2", lonely="HAM_3")
+    told = shown_elsewhere(table, np.array([0, 2, 3]), np.array([1]))
+    # The second shares its own lesion id, which is no duplicate.
+    assert [*told] == [True, False, False]

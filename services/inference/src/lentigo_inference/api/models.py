@@ -79,6 +79,7 @@ def _details(model: LoadedModel) -> ModelDetails:
         abstention_threshold=manifest.thresholds.abstention,
         abstention_source=manifest.thresholds.abstention_source,
         unlikeness=None if check is None else OutOfDistributionCheck(**check.model_dump()),
+        forced=manifest.forced,
         metrics=manifest.metrics,
         notice=RESEARCH_NOTICE,
     )

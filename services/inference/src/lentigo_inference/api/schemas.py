@@ -101,6 +101,7 @@ class ModelDetails(ModelReference):
             "method": "distance of the pooled features to the nearest training images",
             "source": "99% of 610 images that trained nothing are below",
         },
+        forced=None,
         metrics={"accuracy": 0.9},
         dataset={"name": "HAM10000", "images": 10015},
         parameters={"total": 4285639, "trainable": 2914823, "frozen": 1370816},
@@ -145,6 +146,10 @@ class ModelDetails(ModelReference):
     abstention_source: str = Field(description="How that was chosen; empty if there is none.")
     unlikeness: OutOfDistributionCheck | None = Field(
         description="Null if the version has no such check; then no image is refused for this."
+    )
+    forced: str | None = Field(
+        description="Why publishing it would have been refused, had it not been forced, such as "
+        "that another version is better; null if nothing spoke against it."
     )
     metrics: dict[str, JsonValue] = Field(description="As computed by `lentigo-train evaluate`.")
     dataset: dict[str, JsonValue]

@@ -188,14 +188,20 @@ class ModelManager:
     def _state(self, version: int, current: LoadedModel | None) -> VersionState:
         refusal = self._refusals.get(version)
         if current is not None and version == current.version:
-            gone = "" if version in self._seen else "In use; its folder is no longer there."
-            return VersionState(version, VersionStatus.READY, gone)
+            return VersionState(version, VersionStatus.READY, self._remark(current))
         if version == self._loading:
             return VersionState(version, VersionStatus.LOADING)
         if refusal is not None:
             return VersionState(version, VersionStatus.UNAVAILABLE, refusal.reason)
         reason = f"Version {current.version} is in use." if current else "Not loaded yet."
         return VersionState(version, VersionStatus.UNAVAILABLE, reason)
+
+    def _remark(self, current: LoadedModel) -> str:
+        """Say what is unusual about the version in use, if anything is."""
+        if current.version not in self._seen:
+            return "In use; its folder is no longer there."
+        forced = current.stored.manifest.forced
+        return f"In use, although its publication was forced: {forced}" if forced else ""
 
     def _try_version(self, version: int) -> bool:
         """Bring a version into use and return True, or refuse it and record why."""
@@ -230,6 +236,10 @@ class ModelManager:
             decided_by_reason=model.rule.reason,
             prevalence=model.rule.prevalence_source or "not declared",
         )
+        if model.stored.manifest.forced:
+            _log.warning(
+                "forced model in use", version=version, reason=model.stored.manifest.forced
+            )
         return True
 
     def _report_readability(self, reason: str | None) -> None:

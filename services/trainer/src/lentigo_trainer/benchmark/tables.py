@@ -7,7 +7,8 @@ from typing import Final
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.benchmark.records import Benchmark, BenchmarkResult, Entry, Machine
-from lentigo_trainer.reporting.text import NOT_MEASURED, share_text
+from lentigo_trainer.evaluation.summary import Evaluation
+from lentigo_trainer.reporting.text import NOT_MEASURED, WITHOUT_DUPLICATES, share_text
 
 MISSING: Final = "-"
 
@@ -67,10 +68,13 @@ def accuracy_rows(benchmark: Benchmark) -> Rows:
         published = f"{paper.validation_accuracy:.2f} %" if paper else MISSING
         result = entry.measured
         rows.append(
-            [row_name(benchmark, entry), *_overall(result), published]
+            [row_name(benchmark, entry), *_overall(result.evaluation), published]
             if result
             else [row_name(benchmark, entry), NOT_MEASURED, NOT_MEASURED, NOT_MEASURED, published]
         )
+        rest = None if result is None else result.evaluation.without_known_duplicates
+        if rest is not None:
+            rows.append([WITHOUT_DUPLICATES, *_overall(rest), MISSING])
     always = baselines(benchmark)
     rows.append(
         [
@@ -180,8 +184,7 @@ def results_of(benchmark: Benchmark) -> list[tuple[Entry, BenchmarkResult]]:
     return [(entry, entry.measured) for entry in benchmark.entries if entry.measured is not None]
 
 
-def _overall(result: BenchmarkResult) -> list[str]:
-    evaluation = result.evaluation
+def _overall(evaluation: Evaluation) -> list[str]:
     metrics = (
         evaluation.accuracy,
         evaluation.balanced_accuracy,

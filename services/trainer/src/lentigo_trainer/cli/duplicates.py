@@ -57,5 +57,6 @@ def _table(found: "Duplicates") -> Table:
         table.add_column(name, justify="right" if name == "Matching points" else "left")
     for row in shown.itertuples():
         points = f"{row.matching_points}{', mirrored' if row.mirrored else ''}"
-        table.add_row(row.image_a, row.image_b, row.lesion_a, row.lesion_b, points)
+        names = (row.image_a, row.image_b, row.lesion_a, row.lesion_b)
+        table.add_row(*map(str, names), points)
     return table

@@ -113,6 +113,14 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
             help="Also write a page with plots, index.html, into this folder.", show_default=False
         ),
     ] = None,
+    allow_overlap: Annotated[
+        bool,
+        typer.Option(
+            "--allow-overlap",
+            help="Evaluate even if images trained the version, by name, bytes, perceptual hash or "
+            "lesion; the report says so.",
+        ),
+    ] = False,
 ) -> None:
     """Evaluate a published version, or a running service, on images with a known diagnosis."""
     if model is None and url is None:
@@ -129,7 +137,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     )
 
     with _opened(source, imported, part, images, truth, metadata) as chosen:
-        card = _measured(model, url, chosen)
+        card = _measured(model, url, chosen, allow_overlap)
     console = Console()
     lesions_known = card.intervals_over == "lesions"
     for table in (*tables(card.evaluation, lesions_known), *map(laid_out, text_tables(card))):
@@ -207,7 +215,9 @@ def _open_held_back(source: Path, part: Part) -> "AbstractContextManager[ImageSe
     return open_held_back(find_source(source), parts[part])
 
 
-def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "EvaluationReport":
+def _measured(
+    model: Path | None, url: str | None, chosen: "ImageSet", allow_overlap: bool
+) -> "EvaluationReport":
     from lentigo_trainer.evaluation.evaluate import (  # noqa: PLC0415 - see cli
         EvaluationOptions,
         evaluate_service,
@@ -220,7 +230,7 @@ def _measured(model: Path | None, url: str | None, chosen: "ImageSet") -> "Evalu
         connected_to,
     )
 
-    how = EvaluationOptions(available_cores(), progress_for())
+    how = EvaluationOptions(available_cores(), progress_for(), allow_overlap=allow_overlap)
     version = None if model is None else open_version(model)
     if url is not None:
         with connected_to(url, os.environ.get(KEY_VARIABLE) or None) as connection:

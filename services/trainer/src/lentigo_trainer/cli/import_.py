@@ -73,7 +73,7 @@ def import_(  # noqa: PLR0913, PLR0917 - the command's options
     ] = 0.3,
 ) -> None:
     """Import images of other collections into a set beside HAM10000, to test on and train with."""
-    from lentigo_trainer.data.extra.duplicates import ExactIndex  # noqa: PLC0415 - see cli
+    from lentigo_trainer.data.extra.duplicates import NearIndex  # noqa: PLC0415 - see cli
     from lentigo_trainer.data.extra.imported_set import SET_NAME  # noqa: PLC0415 - see cli
     from lentigo_trainer.data.extra.importing import import_images  # noqa: PLC0415 - see cli
     from lentigo_trainer.data.extra.licenses import parse_license  # noqa: PLC0415 - see cli
@@ -90,7 +90,7 @@ def import_(  # noqa: PLR0913, PLR0917 - the command's options
             f'--license {license!r} is no Creative Commons licence. Write it like "CC BY-NC 4.0" '
             'or "CC0".'
         )
-    progress, known = progress_for(), ExactIndex()
+    progress, known = progress_for(), NearIndex()
     compared_with = _index_known(known, source, exclude or [], progress)
     options = ImportOptions(
         name=called,

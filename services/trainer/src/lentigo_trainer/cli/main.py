@@ -6,6 +6,7 @@ answers at once.
 
 import errno
 import os
+import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from lentigo_contract.errors import LentigoError
+from lentigo_contract.errors import LentigoError, PublishError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import available_cores, require_memory
 from lentigo_trainer.cli.benchmark import benchmark
@@ -25,6 +26,7 @@ from lentigo_trainer.cli.model_card import card
 from lentigo_trainer.cli.options import (
     EpochsOption,
     ExtraOption,
+    ForceOption,
     LimitOption,
     ModelsOption,
     RandomWeightsOption,
@@ -143,32 +145,28 @@ def publish(
         bool,
         typer.Option(
             "--best",
-            help="Publish the best of the work folder's finished runs, unless the served version, "
-            "the newest in --models, is better.",
+            help="Publish the best of the work folder's finished runs.",
         ),
     ] = False,
     by: Annotated[
         SelectionMetric, typer.Option(help="What makes a run the best, on the validation images.")
     ] = SelectionMetric.ACCURACY,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="With --best: publish even if the served version is better."),
-    ] = False,
+    force: ForceOption = False,
 ) -> None:
-    """Publish a finished run as the repository's next version."""
+    """Publish a finished run as the repository's next version.
+
+    A run that was trained with --limit, or that is worse than a version in --models, is refused.
+    """
     if best and finished is not None:
         raise typer.BadParameter("Give either --best or --run, not both.")
-    if (force or by is not SelectionMetric.ACCURACY) and not best:
-        raise typer.BadParameter("--by and --force say how to choose, so they need --best.")
-    if not best:
-        _publish(work / (finished or DEFAULT_RECIPE), models)
-        return
-    from lentigo_trainer.export.publishing import best_run, require_no_worse  # noqa: PLC0415 - see the module
+    if by is not SelectionMetric.ACCURACY and not best:
+        raise typer.BadParameter("--by says how to choose, so it needs --best.")
+    folder = work / (finished or DEFAULT_RECIPE)
+    if best:
+        from lentigo_trainer.export.publishing import best_run  # noqa: PLC0415 - see the module
 
-    folder = best_run(work, by)
-    if not force:
-        require_no_worse(folder, models, by)
-    _publish(folder, models)
+        folder = best_run(work, by)
+    _publish(folder, models, force)
 
 
 @app.command()
@@ -183,13 +181,20 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     limit: LimitOption = None,
     seed: SeedOption = 0,
     extra: ExtraOption = None,
+    force: ForceOption = False,
 ) -> None:
-    """Prepare, train, evaluate and publish; resumable at every step."""
+    """Prepare, train, evaluate and publish; resumable at every step.
+
+    A run that was trained with --limit, or that is worse than a version in --models, is not
+    published and ends with an error; it is kept in --work.
+    """
     weights = weights_from(weights_dir, random_weights)
+    if limit is not None and not force:
+        _say("Because of --limit this run will not be published, unless --force is given too.")
     chosen = recipe_from(recipe, epochs)
     trained = _train(source, work, weights, chosen, limit, seed, tuple(extra or ()))
     _show(trained.evaluation)
-    _publish(trained.folder, models)
+    _publish(trained.folder, models, force)
 
 
 app.command()(benchmark)
@@ -257,8 +262,25 @@ def _train(
     return train(config, prepared, lambda: datetime.now(UTC), progress)
 
 
-def _publish(folder: Path, models: Path) -> None:
-    from lentigo_trainer.export.publishing import publish_candidate  # noqa: PLC0415 - see the module
+def _publish(folder: Path, models: Path, force: bool) -> None:
+    """Publish a finished run, if nothing speaks against it or it is forced.
 
-    stored = publish_candidate(folder, models)
-    _say(f"Published version {stored.version} in {stored.path}")
+    Raises:
+        PublishError: something speaks against it; the run is kept.
+    """
+    with quiet_tensorflow():
+        from lentigo_trainer.export.publishing import publish_candidate  # noqa: PLC0415 - see the module
+        from lentigo_trainer.export.release_gate import find_objection  # noqa: PLC0415 - see the module
+
+    prepared = WorkFolder(folder.parent).prepared
+    objection = find_objection(folder, models, prepared, progress_for())
+    if objection and not force:
+        again = ["--work", folder.parent, "--run", folder.name, "--models", models, "--force"]
+        command = shlex.join(["lentigo-train", "publish", *map(str, again)])
+        raise PublishError(
+            f"{folder} is kept, but not published. {objection} To publish it all the same: "
+            f"{command}"
+        )
+    stored = publish_candidate(folder, models, objection)
+    forced = f". This was forced, and the manifest says why: {objection}" if objection else ""
+    _say(f"Published version {stored.version} in {stored.path}{forced}")

@@ -53,7 +53,8 @@ EpochsOption = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Epochs, in place of the recipe's; a longer cooldown shrinks to fit.",
+        max=1_000,
+        help="Epochs, in place of the recipe's; its stages, restarts and warm-up are scaled.",
         show_default="the recipe's",
     ),
 ]
@@ -62,7 +63,7 @@ LimitOption = Annotated[
     typer.Option(
         min=50,
         help="Train on about this many images, for a quick run through every step. "
-        "Such a model is worth nothing.",
+        "Such a model is worth nothing, and is published only with --force.",
         show_default="all",
     ),
 ]
@@ -72,6 +73,14 @@ ExtraOption = Annotated[
         help="Folder of an imported set, see `lentigo-train import`: also train with its training "
         "part; may be given several times.",
         show_default=False,
+    ),
+]
+ForceOption = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Publish even if the run was trained with --limit or a version in --models is "
+        "better. The version then says that it was forced, and why.",
     ),
 ]
 SeedOption = Annotated[

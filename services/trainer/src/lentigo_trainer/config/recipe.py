@@ -10,6 +10,7 @@ work folders hold them. A table with both names of a key is refused.
 """
 
 import hashlib
+from itertools import accumulate
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -31,9 +32,9 @@ from lentigo_trainer.models.registry import ARCHITECTURES
 
 
 class StrictModel(BaseModel):
-    """Base of every table of a recipe: frozen, strict types, no unknown keys."""
+    """Base of every table of a recipe: frozen, strict types, finite numbers, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -146,11 +147,14 @@ class FineTuning(StrictModel):
         backbone_learning_rate: highest learning rate of the backbone.
         head_learning_rate: highest learning rate of the head.
         weight_decay: of AdamW, on kernels only.
-        warm_up_epochs: over which the rates rise; after them they fall along a cosine.
+        warm_up_epochs: over which the rates rise; after them they fall along a cosine. They end
+            before the first restart.
         ema_decay: decay of the moving average of the weights, which is evaluated and exported.
         bfloat16: whether a step may compute in bfloat16; it does where that is faster.
-        stages: the first epochs, on smaller images; all others use full size.
-        restarts: warm restarts of the learning rates, in rising order of their epochs.
+        stages: the first epochs, on smaller images; all others use full size. They end with the
+            run or before.
+        restarts: warm restarts of the learning rates, in rising order of their epochs, each before
+            the last epoch.
         average_cycles: whether to export the mean of the networks at the end of each cycle, from
             one restart to the next; otherwise the network at the end of the last cycle.
         augmentation: how images are varied.
@@ -216,18 +220,51 @@ class FineTuning(StrictModel):
         ]
         return configs[-1] if configs else self.augmentation
 
-    def scaled(self, share: float) -> "FineTuning":
-        """Return a copy with stages and restarts scaled by a share of the run, rounded down."""
+    def contradiction(self, epochs: int) -> str | None:
+        """Say what does not fit into a run of so many epochs, or return None."""
+        staged = sum(stage.epochs for stage in self.stages)
+        if staged > epochs:
+            return f"its stages have {staged} epochs together, but the run has {epochs}"
+        last = max((restart.after_epoch for restart in self.restarts), default=0)
+        if last >= epochs:
+            return f"a restart after epoch {last} comes too late for a run of {epochs} epochs"
+        cycle = _first_cycle(self, epochs)
+        if self.warm_up_epochs > cycle:
+            ended = "the first restart" if self.restarts else "the run's end"
+            return f"its warm_up_epochs, {self.warm_up_epochs:g}, go beyond {ended}, epoch {cycle}"
+        return None
+
+    def scaled(self, epochs: int, former: int) -> "FineTuning":
+        """Return a copy for a run of another length.
+
+        What counts is the epoch at which a stage ends or a restart comes, from the start of the
+        run: that is scaled and rounded down. So a stage and a restart that meet still meet, and
+        what comes last, as a rule the images of full size, keeps at least one epoch.
+
+        Args:
+            epochs: of the other run.
+            former: epochs of the run that this table was written for.
+        """
+        ends = [end * epochs // former for end in accumulate(stage.epochs for stage in self.stages)]
         stages = tuple(
-            stage.model_copy(update={"epochs": int(stage.epochs * share)}) for stage in self.stages
+            stage.model_copy(update={"epochs": end - start})
+            for stage, start, end in zip(self.stages, [0, *ends], ends, strict=False)
+            if end > start
         )
         # Two restarts that fall on one epoch become one: the later.
         restarts = {
             after: restart.model_copy(update={"after_epoch": after})
             for restart in self.restarts
-            if (after := int(restart.after_epoch * share))
+            if (after := restart.after_epoch * epochs // former)
         }
-        return self.model_copy(update={"stages": stages, "restarts": tuple(restarts.values())})
+        scaled = self.model_copy(update={"stages": stages, "restarts": tuple(restarts.values())})
+        warm_up = min(self.warm_up_epochs * epochs / former, float(_first_cycle(scaled, epochs)))
+        return scaled.model_copy(update={"warm_up_epochs": warm_up})
+
+
+def _first_cycle(fine_tuning: FineTuning, epochs: int) -> int:
+    """Return the epoch at which the learning rates have fallen for the first time."""
+    return min((restart.after_epoch for restart in fine_tuning.restarts), default=epochs)
 
 
 class Optimizer(StrictModel):
@@ -258,9 +295,9 @@ class Recipe(StrictModel):
         epochs: passes over the training rows.
         batch_size: rows per step.
         class_target: number of images that every class but the largest is filled up to.
-        optimizer: how the weights are updated.
         fine_tuning: how to train all layers, in place of `class_target` and `optimizer`; None to
             train only the layers after the freeze boundary, from the rows of the plan.
+        optimizer: how the weights are updated.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
@@ -270,8 +307,8 @@ class Recipe(StrictModel):
     epochs: Annotated[int, Field(ge=1, le=1_000)] = 20
     batch_size: Annotated[int, Field(ge=2, le=4_096)] = 32
     class_target: Annotated[int, Field(ge=1, le=100_000)] = 6_000
-    optimizer: Annotated[Optimizer, Field(validate_default=True)] = Optimizer()
     fine_tuning: Annotated[FineTuning | None, _renamed("fine_tuning", "whole_network")] = None
+    optimizer: Annotated[Optimizer, Field(validate_default=True)] = Optimizer()
 
     @field_validator("name")
     @classmethod
@@ -300,13 +337,25 @@ class Recipe(StrictModel):
     @classmethod
     def _cooldown_fits_the_run(cls, optimizer: Optimizer, info: ValidationInfo) -> Optimizer:
         epochs = info.data.get("epochs")
-        if epochs is not None and optimizer.cooldown_epochs > epochs:
+        used = info.data.get("fine_tuning") is None
+        if used and epochs is not None and optimizer.cooldown_epochs > epochs:
             raise PydanticCustomError(
                 "cooldown",
                 "its cooldown_epochs, {cooldown}, must not be above epochs, {epochs}",
                 {"cooldown": optimizer.cooldown_epochs, "epochs": epochs},
             )
         return optimizer
+
+    @field_validator("fine_tuning")
+    @classmethod
+    def _schedule_fits_the_run(
+        cls, fine_tuning: FineTuning | None, info: ValidationInfo
+    ) -> FineTuning | None:
+        epochs = info.data.get("epochs")
+        fault = fine_tuning and epochs and fine_tuning.contradiction(epochs)
+        if fault:
+            raise PydanticCustomError("schedule", "{fault}", {"fault": fault})
+        return fine_tuning
 
     @model_validator(mode="after")
     def _has_one_way_to_train(self) -> Self:
@@ -360,13 +409,17 @@ class Recipe(StrictModel):
         return values
 
     def for_epochs(self, epochs: int) -> "Recipe":
-        """Return a copy for another number of epochs; cooldown, stages and restarts adapt."""
+        """Return a copy for another number of epochs.
+
+        Stages, restarts and warm-up are scaled; a cooldown keeps its length, or all of a shorter
+        run.
+        """
+        if self.fine_tuning:
+            fine_tuning = self.fine_tuning.scaled(epochs, self.epochs)
+            return self.model_copy(update={"epochs": epochs, "fine_tuning": fine_tuning})
         cooldown = min(self.optimizer.cooldown_epochs, epochs)
         optimizer = self.optimizer.model_copy(update={"cooldown_epochs": cooldown})
-        fine_tuning = self.fine_tuning and self.fine_tuning.scaled(epochs / self.epochs)
-        return self.model_copy(
-            update={"epochs": epochs, "optimizer": optimizer, "fine_tuning": fine_tuning}
-        )
+        return self.model_copy(update={"epochs": epochs, "optimizer": optimizer})
 
     def digest(self) -> str:
         """SHA-256 of the recipe's values, as hex."""

@@ -31,6 +31,7 @@ from lentigo_trainer.data.ham10000 import (
     read_metadata,
     require_images,
 )
+from lentigo_trainer.data.image_files import describe_files
 from lentigo_trainer.errors import DamagedImagesError, WorkFolderError
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked, require_space, write_whole
@@ -111,7 +112,8 @@ def prepare(source: Source, folder: Path, workers: int, progress: Progress) -> P
         chosen = [(name, readers[name]) for name in records["image_id"]]
         digests = _write_images(folder / _IMAGES, chosen, workers, progress)
         _warn_of_copies(records, digests, progress)
-        records = records.assign(sha256=digests)
+        files = describe_files([reader for _, reader in chosen], workers)
+        records = pd.concat([records.assign(sha256=digests), files], axis="columns")
         write_whole(folder / _RECORDS, lambda file: records.to_csv(file, index=False))
         summary = {"source": stamp, "images": len(records), "digest": _digest(records)}
         write_whole(folder / _SUMMARY, lambda file: file.write(json.dumps(summary).encode()))

@@ -1,7 +1,8 @@
 """Which images a version was trained on, kept with it so that an evaluation can exclude them.
 
 `training-set.csv.gz` has one row per image, sorted by name: the SHA-256 of the encoded bytes, the
-lesion, and the name. The manifest has its checksum, as for every file.
+perceptual hash, the lesion, and the name. Older versions have no perceptual hash. The manifest
+has the file's checksum, as for every file.
 """
 
 import csv
@@ -10,19 +11,24 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.perceptual_hash import HASH_BYTES, Hashes, image_hash
 from lentigo_trainer.data.splits import Rows
 from lentigo_trainer.system.storage import write_whole
 
 _COLUMNS: Final = ("sha256", "lesion_id", "image_id")
+
+HASH_COLUMN: Final = "perceptual_hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +39,15 @@ class TrainingSet:
         digests: SHA-256 of each image's encoded bytes, hex; empty if only names are known.
         lesions: the lesions they show.
         names: their names, without suffix.
+        hashes: see `perceptual_hash.image_hash`, [n, 32]; n is 0 if they are not known.
+        hashed: the name of the image of each of the hashes.
     """
 
     digests: frozenset[str]
     lesions: frozenset[str]
     names: frozenset[str]
+    hashes: Hashes = field(default_factory=lambda: np.zeros((0, HASH_BYTES), np.uint8))
+    hashed: tuple[str, ...] = ()
 
 
 def write_training_set(
@@ -49,18 +59,29 @@ def write_training_set(
         folder: the version's files.
         prepared: the data set.
         rows: which of its images were trained on.
-        extra: records of the images of imported sets that were trained on besides.
+        extra: the same columns of the images of imported sets that were trained on besides.
 
     Raises:
         StorageError: the disk is full or not writable.
     """
-    table = prepared.records.iloc[rows].assign(sha256=[prepared.digests[row] for row in rows])
+    table = prepared.records.iloc[rows].assign(
+        **{
+            "sha256": [prepared.digests[row] for row in rows],
+            HASH_COLUMN: [hash_text(prepared.images[row]) for row in rows],
+        }
+    )
+    columns = ["sha256", HASH_COLUMN, "lesion_id", "image_id"]
     if extra is not None:
-        table = pd.concat([table[list(_COLUMNS)], extra[list(_COLUMNS)]])
-    text = table.sort_values("image_id").to_csv(columns=list(_COLUMNS), index=False)
+        table = pd.concat([table[columns], extra[columns]])
+    text = table.sort_values("image_id").to_csv(columns=columns, index=False)
     # Without the time of writing, so that the bytes are reproducible.
     packed = gzip.compress(text.encode(), mtime=0)
     write_whole(folder / TRAINING_SET_NAME, lambda file: file.write(packed))
+
+
+def hash_text(pixels: npt.NDArray[np.uint8]) -> str:
+    """Return the perceptual hash of an image, uint8 [224, 224, 3], as hex."""
+    return image_hash(pixels).tobytes().hex()
 
 
 def read_training_set(folder: Path) -> TrainingSet | None:
@@ -75,13 +96,18 @@ def read_training_set(folder: Path) -> TrainingSet | None:
             rows = list(csv.DictReader(io.StringIO(packed.read().decode())))
         columns = zip(*([row[name] for name in _COLUMNS] for row in rows), strict=True)
         digests, lesions, names = map(frozenset, columns)
+        hashed = [
+            (row["image_id"], bytes.fromhex(row[HASH_COLUMN])) for row in rows if HASH_COLUMN in row
+        ]
+        hashes = np.frombuffer(b"".join(one for _, one in hashed), np.uint8)
+        hashes = hashes.reshape(len(hashed), HASH_BYTES)
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, csv.Error) as error:
         raise DamagedVersionError(
             f"{path} cannot be read as a list of training images. Publish the version again."
         ) from error
-    return TrainingSet(digests=digests, lesions=lesions, names=names)
+    return TrainingSet(digests, lesions, names, hashes, tuple(name for name, _ in hashed))
 
 
 def digest_of(lines: Iterator[str]) -> str:

@@ -47,11 +47,13 @@ class EvaluationOptions:
         workers: threads that read and decode.
         progress: receives how far each step is.
         seed: of the intervals.
+        allow_overlap: whether to go on, and say so in the report, where images trained the version.
     """
 
     workers: int
     progress: Progress
     seed: int = EVALUATION_SEED
+    allow_overlap: bool = False
 
 
 def evaluate_version(
@@ -67,7 +69,9 @@ def evaluate_version(
     with quiet_tensorflow():
         from lentigo_trainer.evaluation.exported_model import predict_locally  # noqa: PLC0415 - a service needs no TensorFlow
 
-    leakage = require_no_leakage(version, images, options.workers, options.progress)
+    leakage = require_no_leakage(
+        version, images, options.workers, options.progress, options.allow_overlap
+    )
     outputs, flawed = predict_locally(version.path, images, options.workers, options.progress)
     manifest = version.manifest
     model = evaluated_model(manifest, version.version)
@@ -98,7 +102,9 @@ def evaluate_service(
     served = service.served()
     if version is not None:
         _require_served(version, served)
-    leakage = require_no_leakage(version, images, options.workers, options.progress)
+    leakage = require_no_leakage(
+        version, images, options.workers, options.progress, options.allow_overlap
+    )
     predictions = service.predict(images, options.progress)
     model = EvaluatedModel(
         name=served.name,

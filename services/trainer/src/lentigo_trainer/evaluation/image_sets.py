@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.data.duplicates.known import shown_elsewhere
 from lentigo_trainer.data.ham10000 import (
     ImageReader,
     Source,
@@ -26,7 +27,7 @@ from lentigo_trainer.data.ham10000 import (
 )
 from lentigo_trainer.data.provenance import digest_of
 from lentigo_trainer.data.splits import Parts, Rows, parts_of, split
-from lentigo_trainer.errors import SourceNotFoundError, TruthError
+from lentigo_trainer.errors import MetadataError, SourceNotFoundError, TruthError
 from lentigo_trainer.evaluation.ground_truth import read_ground_truth
 from lentigo_trainer.metrics.arrays import LabelArray
 
@@ -61,6 +62,22 @@ class ImageSet:
         if self.people is None:
             return np.array(self.names)
         return self.people["lesion_id"].to_numpy()
+
+    @property
+    def duplicated(self) -> NDArray[np.bool_]:
+        """Which images outside the paper's training images show one of its lesions all the same.
+
+        Known duplicates tell, so it takes the metadata; without them it is none.
+        """
+        none = np.zeros(len(self.names), np.bool_)
+        if self.people is None or self.metadata is None:
+            return none
+        try:
+            train = split(self.metadata).train
+        except MetadataError:
+            return none
+        rows = pd.Index(self.metadata["image_id"]).get_indexer(list(self.names))
+        return shown_elsewhere(self.metadata, rows, train)
 
     @property
     def digest(self) -> str:

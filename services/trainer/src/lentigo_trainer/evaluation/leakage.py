@@ -1,15 +1,20 @@
 """Check that no image or lesion of an evaluation was in the version's training set."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
 
+from lentigo_contract.errors import ImageError
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.repository.store import StoredVersion
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, join_names
+from lentigo_trainer.data.perceptual_hash import LIMIT, Hashes, hashes_to_compare, nearest
 from lentigo_trainer.data.provenance import TrainingSet, read_training_set, split_digest
 from lentigo_trainer.data.splits import split
 from lentigo_trainer.errors import LeakageError, MetadataError
@@ -18,9 +23,18 @@ from lentigo_trainer.system.progress import Progress
 
 NOT_CHECKED: Final = "not checked"
 
+ALLOWED: Final = "allowed"
+
+_ISIC_NAME: Final = re.compile(r"ISIC_\d{7}", re.IGNORECASE)
+"""Names that the ISIC Archive gives; any other may be given twice."""
+
 
 def require_no_leakage(
-    version: StoredVersion | None, images: ImageSet, workers: int, progress: Progress
+    version: StoredVersion | None,
+    images: ImageSet,
+    workers: int,
+    progress: Progress,
+    allow_overlap: bool = False,
 ) -> str:
     """Check that no image or lesion of an evaluation trained the version.
 
@@ -29,9 +43,10 @@ def require_no_leakage(
         images: what it is evaluated on.
         workers: threads that read.
         progress: receives how many images are done.
+        allow_overlap: whether to describe an overlap where it would be refused.
 
     Returns:
-        What was compared, in one sentence that begins with "none: " or "not checked: ".
+        What was compared, in sentences that begin with "none: ", "allowed: " or "not checked: ".
 
     Raises:
         LeakageError: images or lesions that trained it; the message names them.
@@ -49,24 +64,89 @@ def require_no_leakage(
             f"{NOT_CHECKED}: version {version.version} does not carry a list of its training "
             "images, as older releases published it."
         )
-    compared = []
-    if trained.digests:
-        _refuse_images(trained, images, _digests(images.readers, workers, progress))
-        compared.append("the SHA-256 of their bytes")
-    if images.people is not None:
-        _refuse_lesions(trained, images, images.people)
-        compared.append("lesion")
+    found = _compare(trained, images, workers, progress)
+    compared = (
+        f"{len(images.names):,} images were compared by {_listed(found.compared)} with the "
+        f"{len(trained.names):,} that trained version {version.version}.{''.join(found.notes)}"
+    )
+    if not found.faults:
+        return f"none: {compared}"
+    faults = " ".join(found.faults)
+    if allow_overlap:
+        return f"{ALLOWED}: {faults} {compared}"
+    raise LeakageError(
+        f"{faults} Remove them from the evaluation, or evaluate them all the same with "
+        "--allow-overlap, and the report will say so."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """How an evaluation was compared with a training set.
+
+    Attributes:
+        compared: by what.
+        faults: what must not be, one sentence each, naming the images.
+        notes: what else is worth saying, each with a space before it.
+    """
+
+    compared: tuple[str, ...]
+    faults: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def _compare(
+    trained: TrainingSet, images: ImageSet, workers: int, progress: Progress
+) -> _Comparison:
+    compared, faults, notes = ["name"], [], []
     same_names = sorted(trained.names & set(images.names))
-    note = (
-        f" Note: {len(same_names):,} have the name of a training image, with other bytes: "
-        f"{join_names(same_names)}."
-        if same_names
-        else ""
-    )
-    return (
-        f"none: {len(images.names):,} images were compared by {' and '.join(compared)} with the "
-        f"{len(trained.names):,} that trained version {version.version}.{note}"
-    )
+    known = [name for name in same_names if _ISIC_NAME.fullmatch(name)]
+    others = [name for name in same_names if name not in known]
+    if trained.digests:
+        compared.append("the SHA-256 of their bytes")
+        copies = _copies(trained, images, workers, progress)
+        identical = [name for name, copy in copies.items() if copy is None]
+        faults += _fault(identical, images, "trained this version")
+        if len(trained.hashes):
+            compared.append("perceptual hash")
+            alike = [
+                f"{name} (like {copy})"
+                for name, copy in copies.items()
+                if copy is not None and name not in known
+            ]
+            faults += _fault(alike, images, "look like an image that trained this version")
+        else:
+            notes.append(
+                " It carries no perceptual hashes, as older releases published it, so copies with "
+                "another size or quality were recognised by their names alone."
+            )
+        known = [name for name in known if name not in identical]
+    faults += _fault(known, images, "have the ISIC name of an image that trained this version")
+    if images.people is not None:
+        compared.append("lesion")
+        shared = images.people[images.people["lesion_id"].isin(trained.lesions)]
+        pairs = zip(shared["image_id"], shared["lesion_id"], strict=True)
+        lesions = [f"{image} ({lesion})" for image, lesion in pairs]
+        faults += _fault(lesions, images, "show lesions that trained this version")
+    if others:
+        notes.append(
+            f" Note: {len(others):,} have the name of a training image, which is not an ISIC name: "
+            f"{join_names(others)}."
+        )
+    return _Comparison(tuple(compared), tuple(faults), tuple(notes))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Join names: "name", "name and lesion", "name, perceptual hash and lesion"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _fault(names: Sequence[str], images: ImageSet, what: str) -> list[str]:
+    """Say what is wrong with some of the images; nothing if there are none."""
+    count = f"{len(names):,} of {len(images.names):,} images"
+    proves = "so its predictions for them prove nothing"
+    return [f"{count} {what}, {proves}: {join_names(names)}."] if names else []
 
 
 def _from_metadata(version: StoredVersion, metadata: pd.DataFrame | None) -> TrainingSet | None:
@@ -90,49 +170,50 @@ def _from_metadata(version: StoredVersion, metadata: pd.DataFrame | None) -> Tra
     )
 
 
-def _refuse_images(trained: TrainingSet, images: ImageSet, digests: Sequence[str | None]) -> None:
-    shared = [
-        name
-        for name, digest in zip(images.names, digests, strict=True)
-        if digest in trained.digests
-    ]
-    if shared:
-        raise LeakageError(
-            f"{len(shared):,} of {len(images.names):,} images trained this version, so its "
-            f"predictions for them prove nothing: {join_names(shared)}. Remove them from the "
-            "evaluation."
-        )
+def _copies(
+    trained: TrainingSet, images: ImageSet, workers: int, progress: Progress
+) -> dict[str, str | None]:
+    """Find copies of training images by their bytes and by perceptual hash.
 
+    Known duplicates may look alike: a report has its metrics without them too.
 
-def _refuse_lesions(trained: TrainingSet, images: ImageSet, people: pd.DataFrame) -> None:
-    shared = people[people["lesion_id"].isin(trained.lesions)]
-    if len(shared):
-        names = [
-            f"{image} ({lesion})"
-            for image, lesion in zip(shared["image_id"], shared["lesion_id"], strict=True)
-        ]
-        raise LeakageError(
-            f"{len(shared):,} of {len(images.names):,} images show lesions that trained this "
-            f"version, so its predictions for them prove nothing: {join_names(names)}. Remove them "
-            "from the evaluation."
-        )
+    Returns:
+        Of each image that is a copy, the name of the training image that it looks like; None where
+        the bytes are equal.
+    """
+    copies: dict[str, str | None] = {}
+    duplicated = images.duplicated
 
+    def compare(number: int) -> tuple[bool, str | None]:
+        hashes = None if duplicated[number] else trained.hashes
+        return _compare_one(images.readers[number], trained, hashes)
 
-def _digests(readers: Sequence[ImageReader], workers: int, progress: Progress) -> list[str | None]:
-    """Return the SHA-256 of each image's bytes; None if unreadable, which decoding reports."""
-    found: list[str | None] = []
     with (
         ThreadPoolExecutor(workers) as pool,
-        progress.track("Comparing", total=len(readers), unit="images") as step,
+        progress.track("Comparing", total=len(images.readers), unit="images") as step,
     ):
-        for digest in pool.map(_digest, readers):
-            found.append(digest)
+        numbers = range(len(images.readers))
+        for name, (identical, alike) in zip(images.names, pool.map(compare, numbers), strict=True):
+            if identical or alike is not None:
+                copies[name] = None if identical else alike
             step.advance()
-    return found
+    return copies
 
 
-def _digest(read: ImageReader) -> str | None:
+def _compare_one(
+    read: ImageReader, trained: TrainingSet, hashes: Hashes | None
+) -> tuple[bool, str | None]:
+    """Return whether the bytes trained, and which training image this one looks like.
+
+    An image that cannot be read is no copy; decoding reports it.
+    """
     try:
-        return hashlib.sha256(read()).hexdigest()
-    except UNREADABLE:
-        return None
+        data = read()
+        if hashlib.sha256(data).hexdigest() in trained.digests:
+            return True, None
+        if hashes is None or not len(hashes):
+            return False, None
+        row, bits = nearest(hashes_to_compare(read_image(data).pixels), hashes)
+    except (*UNREADABLE, ImageError):
+        return False, None
+    return False, trained.hashed[row] if bits <= LIMIT else None

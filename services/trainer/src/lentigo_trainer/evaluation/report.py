@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
@@ -92,6 +93,8 @@ class EvaluationReport(BaseModel):
             All other metrics include these images.
         intervals_over: what the bootstrap drew: whole lesions, or images if lesions are unknown.
         overlap: how it was checked that no image trained the version, or why it was not.
+        known_duplicates: names of the images that show a lesion of a training image under another
+            lesion id; `evaluation` has the metrics without them too.
         evaluation: see there.
         diagnoses: each of the seven against the rest, by code.
         melanoma_specificity: at a sensitivity of "0.90" and "0.95".
@@ -115,6 +118,7 @@ class EvaluationReport(BaseModel):
     refused: Estimate | None
     intervals_over: Literal["lesions", "images"]
     overlap: str
+    known_duplicates: tuple[str, ...] = ()
     evaluation: Evaluation
     diagnoses: dict[str, DiagnosisMetrics]
     melanoma_specificity: dict[str, Estimate]
@@ -188,7 +192,8 @@ def score(  # noqa: PLR0913, PLR0917 - what is known of the answers, and how to 
     truth, probabilities = validate_predictions(images.truth, probabilities)
     resampling = Resampling(images.groups, seed, resamples)
     if evaluation is None:
-        evaluation = evaluate(truth, probabilities, images.groups, seed, resamples)
+        how = (images.groups, seed, resamples)
+        evaluation = evaluate(truth, probabilities, *how, images.duplicated)
     people = images.people
     return EvaluationReport(
         subject=subject,
@@ -198,6 +203,7 @@ def score(  # noqa: PLR0913, PLR0917 - what is known of the answers, and how to 
         refused=None if refused is None else refused_share(refused, resampling),
         intervals_over="images" if people is None else "lesions",
         overlap=overlap,
+        known_duplicates=tuple(np.array(images.names)[images.duplicated]),
         evaluation=evaluation,
         diagnoses={
             code: diagnosis_metrics(code, truth, probabilities, resampling) for code in CODES

@@ -43,6 +43,8 @@ class Evaluation(BaseModel):
         classes: per code, in label order.
         confusion: 7 rows of 7 counts, truth by prediction, in label order.
         reliability: the bars of the reliability diagram.
+        without_known_duplicates: the same, for the images whose lesion trained under no other
+            lesion id; None where all images are such, or where that is not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,10 +67,15 @@ class Evaluation(BaseModel):
     classes: dict[str, ClassMetrics]
     confusion: tuple[tuple[int, ...], ...]
     reliability: tuple[ReliabilityBin, ...]
+    without_known_duplicates: "Evaluation | None" = None
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return everything as plain values for `json.dumps` and the manifest."""
-        return self.model_dump(mode="json")
+        values: dict[str, JsonValue] = self.model_dump(
+            mode="json", exclude={"without_known_duplicates"}
+        )
+        rest = self.without_known_duplicates
+        return values if rest is None else values | {"without_known_duplicates": rest.to_json()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, JsonValue]) -> "Evaluation":
@@ -89,6 +96,7 @@ def evaluate(
     groups: NDArray[Any],
     seed: int,
     resamples: int = RESAMPLES,
+    duplicated: NDArray[np.bool_] | None = None,
 ) -> Evaluation:
     """Compute every metric, with 95 % intervals by bootstrap over lesions.
 
@@ -98,6 +106,8 @@ def evaluate(
         groups: the lesion of each example, shape [n].
         seed: the same seed gives the same intervals.
         resamples: how many resamples.
+        duplicated: which examples show a lesion that trained under another lesion id, shape [n];
+            the metrics without them are added if there are any, and any are left.
 
     Raises:
         MetricError: arrays of another shape or range, or no examples.
@@ -107,6 +117,10 @@ def evaluate(
         raise MetricError(f"There are {groups.shape} lesions for {metrics.truth.size} examples.")
     found = estimates(metrics.statistics, metrics.bases, Resampling(groups, seed, resamples))
     both = (metrics.truth, metrics.probabilities)
+    rest = None
+    if duplicated is not None and duplicated.any() and not duplicated.all():
+        kept = ~duplicated
+        rest = evaluate(both[0][kept], both[1][kept], groups[kept], seed, resamples)
     return Evaluation(
         examples=metrics.truth.size,
         lesions=int(np.unique(groups).size),
@@ -133,4 +147,5 @@ def evaluate(
         },
         confusion=tuple(tuple(row) for row in confusion_matrix(*both).tolist()),
         reliability=reliability_diagram(*both),
+        without_known_duplicates=rest,
     )

@@ -19,7 +19,8 @@ from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.extra.imported_set import ImportedSet
 from lentigo_trainer.data.extra.licenses import parse_license, strictest
 from lentigo_trainer.data.extra.training_images import ExtraImages
-from lentigo_trainer.data.provenance import split_digest
+from lentigo_trainer.data.image_files import summarize_files
+from lentigo_trainer.data.provenance import digest_of, split_digest
 from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.models.registry import Totals
@@ -68,6 +69,7 @@ def describe(
             license=HAM10000_LICENSE,
             images=len(prepared.records),
             digest=prepared.digest,
+            files=summarize_files(prepared.records, _files_digest(prepared)),
         ),
         split=SplitRecord(
             train=len(rows.used.train),
@@ -81,6 +83,7 @@ def describe(
         ),
         recipe=config.recipe.model_dump(mode="json"),
         seed=config.seed,
+        limit=effective_limit(config, rows),
         code_version=__version__,
         license=_license(extra),
         extra_datasets=None if extra is None else tuple(map(_extra_dataset, extra.parts)),
@@ -108,3 +111,13 @@ def _extra_dataset(part: ImportedSet) -> ExtraDatasetRecord:
         compared_with=found.compared_with,
         digest=found.digest,
     )
+
+
+def effective_limit(config: TrainingConfig, rows: TrainingRows) -> int | None:
+    """Return the run's limit; None if it left out no image that would have trained."""
+    return config.limit if len(rows.used.train) < len(rows.whole.train) else None
+
+
+def _files_digest(prepared: Prepared) -> str:
+    named = zip(prepared.records["image_id"], prepared.digests, strict=True)
+    return digest_of(digest for _, digest in sorted(named))

@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from lentigo_contract.errors import PublishError
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.config.training import SelectionMetric
@@ -66,14 +65,21 @@ def discard_candidate(run: Path) -> None:
     shutil.rmtree(run / _FILES, ignore_errors=True)
 
 
-def publish_candidate(run: Path, models: Path) -> StoredVersion:
+def publish_candidate(run: Path, models: Path, forced: str | None = None) -> StoredVersion:
     """Copy a finished candidate into a model repository under its next number.
+
+    Whether it should be published is for `release_gate.find_objection` to say.
+
+    Args:
+        run: the run's folder.
+        models: the model repository.
+        forced: the objection in spite of which it is published; it goes into the manifest.
 
     Raises:
         WorkFolderError: the run has not finished.
         StorageError: the repository's disk is full or not writable; the repository is unchanged.
     """
-    manifest = candidate_manifest(run)
+    manifest = candidate_manifest(run).model_copy(update={"forced": forced})
 
     def fill(staging: Path) -> Manifest:
         _copy(run / _FILES, staging)
@@ -100,7 +106,7 @@ def best_run(work: Path, by: SelectionMetric) -> Path:
         DamagedVersionError: a finished run's manifest cannot be read.
     """
     runs = sorted(folder for folder in work.glob("*/") if has_candidate(folder))
-    values = {folder: _value(candidate_manifest(folder), by) for folder in runs}
+    values = {folder: _figure(candidate_manifest(folder), by) for folder in runs}
     known = {folder: value for folder, value in values.items() if value is not None}
     if not known:
         raise WorkFolderError(
@@ -110,37 +116,7 @@ def best_run(work: Path, by: SelectionMetric) -> Path:
     return max(known, key=known.__getitem__)
 
 
-def require_no_worse(run: Path, models: Path, by: SelectionMetric) -> None:
-    """Check that publishing a run would not replace the served version by a worse one.
-
-    Args:
-        run: the finished run.
-        models: the model repository; its newest version is the one that is served.
-        by: the metric to compare.
-
-    Raises:
-        PublishError: the served version is better, or the two cannot be compared.
-    """
-    store = ModelStore(models)
-    served = store.latest()
-    if served is None:
-        return
-    candidate, manifest = candidate_manifest(run), store.open(served).manifest
-    ours, theirs = _value(candidate, by), _value(manifest, by)
-    name = by.replace("_", " ")
-    if candidate.dataset.digest != manifest.dataset.digest or ours is None or theirs is None:
-        raise PublishError(
-            f"The {name} of {run.name} cannot be compared with that of version {served}, which "
-            "was not measured on the same images. Publish it anyway with --force."
-        )
-    if ours < theirs:
-        raise PublishError(
-            f"{run.name} has {name} {ours:.4f}, version {served} has {theirs:.4f}. Publish the "
-            "worse one anyway with --force."
-        )
-
-
-def _value(manifest: Manifest, by: SelectionMetric) -> float | None:
+def _figure(manifest: Manifest, by: SelectionMetric) -> float | None:
     try:
         evaluation = Evaluation.from_json(manifest.metrics)
     except MetricError:

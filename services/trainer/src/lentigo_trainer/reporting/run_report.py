@@ -9,7 +9,7 @@ from rich.table import Table
 
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.reporting import plots
-from lentigo_trainer.reporting.text import class_rows, overall_rows, reasons
+from lentigo_trainer.reporting.text import class_rows, reasons, rows_with_rest
 from lentigo_trainer.system.storage import write_whole
 from lentigo_trainer.training.work_folder import EpochMetrics
 
@@ -56,7 +56,7 @@ def tables(result: Evaluation, lesions_known: bool = True) -> tuple[Table, Table
         ("Figure", "Value (95 % interval)", "n", f"Always {result.majority}"),
         title=f"{result.examples:,} images{lesions}",
     )
-    for row in overall_rows(result):
+    for row in rows_with_rest(result):
         overall.add_row(*row)
     by_class = _table(("Class", "n", "Recall", "Precision", "Answers", "AUC"))
     by_class.caption = "\n".join(reasons(result))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from lentigo_contract.labels import CODES
+from lentigo_trainer.data.ham10000 import join_names
 from lentigo_trainer.evaluation.external_test import ExternalTest
 from lentigo_trainer.evaluation.referral import Referral
 from lentigo_trainer.evaluation.report import EvaluationReport
@@ -13,8 +14,8 @@ from lentigo_trainer.evaluation.subgroups import Subgroup
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.text import (
     number_text,
-    overall_rows,
     reasons,
+    rows_with_rest,
     share_text,
     temperatures_text,
     threshold_text,
@@ -113,6 +114,8 @@ def sentences(report: EvaluationReport) -> Iterator[str]:
         f"({result.resamples:,} resamples)."
     )
     yield overlap_text(report)
+    if report.known_duplicates:
+        yield duplicates_text(report)
     if report.unlisted:
         yield f"{report.unlisted:,} further images without a truth were left out."
     if report.refused is not None:
@@ -127,7 +130,19 @@ def overlap_text(report: EvaluationReport) -> str:
     verdict, _, how = report.overlap.partition(": ")
     if verdict == "none":
         return f"None of them trained it: {how}"
+    if verdict == "allowed":
+        return f"SOME OF THEM TRAINED IT, which was allowed: {how}"
     return f"Whether any of them trained it was {verdict}: {how}"
+
+
+def duplicates_text(report: EvaluationReport) -> str:
+    """Describe which images show a lesion that trained, under another lesion id."""
+    names = report.known_duplicates
+    return (
+        f"Known duplicates: {len(names):,} of the images show a lesion that is also among the "
+        f"training images, under another lesion id: {join_names(names)}. The rows without known "
+        "duplicates leave them out."
+    )
 
 
 def overall_table(report: EvaluationReport) -> TextTable:
@@ -136,7 +151,7 @@ def overall_table(report: EvaluationReport) -> TextTable:
     return TextTable(
         "All diagnoses",
         ("Figure", "Value (95 % interval)", "n", f"Always {result.majority}"),
-        tuple(overall_rows(result)),
+        tuple(rows_with_rest(result)),
         "\n".join(reasons(result)),
     )
 

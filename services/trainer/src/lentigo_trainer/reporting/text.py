@@ -11,6 +11,8 @@ from lentigo_trainer.metrics.bootstrap import Estimate
 
 NOT_MEASURED: Final = "not measured"
 
+WITHOUT_DUPLICATES: Final = "- without known duplicates"
+
 Row = tuple[str, str, str, str]
 """Name of a metric, its estimate with the 95 % interval, n, and the value of always answering the
 most frequent class ("-" where there is none)."""
@@ -81,6 +83,19 @@ def overall_rows(result: Evaluation) -> list[Row]:
             (name, number_text(estimate), f"{estimate.n:,}", base)
             for name, estimate, base in numbers
         ),
+    ]
+
+
+def rows_with_rest(result: Evaluation) -> list[Row]:
+    """Return `overall_rows`, each followed by the same without known duplicates, if any."""
+    rest = result.without_known_duplicates
+    if rest is None:
+        return overall_rows(result)
+    pairs = zip(overall_rows(result), overall_rows(rest), strict=True)
+    return [
+        row
+        for whole, (_, value, n, baseline) in pairs
+        for row in (whole, (WITHOUT_DUPLICATES, value, n, baseline))
     ]
 
 

@@ -90,6 +90,7 @@ def fine_tune(
 
     Raises:
         RecipeError: the recipe has no table `fine_tuning`.
+        DivergedError: a loss is not finite; the last finished epoch is kept.
         DamagedCacheError: the checkpoint cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """

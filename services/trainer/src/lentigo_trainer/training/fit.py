@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.augmentation import AugmentedImages, augmented_images
@@ -32,8 +33,8 @@ from lentigo_trainer.training.fine_tuning import fine_tune
 from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone, backbone_digest
 from lentigo_trainer.training.head import train_head
 from lentigo_trainer.training.loop import Examples, Labels, finished_epochs, logits_of
-from lentigo_trainer.training.precision import in_bfloat16
-from lentigo_trainer.training.work_folder import EpochMetrics, adopt, identity_of
+from lentigo_trainer.training.precision import arithmetic, in_bfloat16
+from lentigo_trainer.training.work_folder import Computation, EpochMetrics, adopt, identity_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,10 @@ def train_network(
 
     Raises:
         WeightsError: the initial weights are unusable or unavailable.
-        WorkFolderError: the folder was made by another recipe.
+        WorkFolderError: the folder was made by another recipe or computation.
         RecipeError: the recipe cannot train with imported sets.
         ImportedSetError: an imported set cannot be used.
+        DivergedError: a loss is not finite; the last finished epoch is kept.
         DamagedCacheError: the checkpoint or the features on disk cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
@@ -92,7 +94,11 @@ def train_network(
     start = network.whole if fine_tuning else network.backbone
     extra = open_extra_images(config, prepared)
     sets = [] if extra is None else [part.digest for part in extra.summaries]
-    adopt(folder, identity_of(config, prepared.digest, backbone_digest(start), sets))
+    # For fine-tuning, the recipe decides on bfloat16.
+    allowed = fine_tuning.bfloat16 if fine_tuning else chosen.plain
+    computation = Computation(tf.__version__, arithmetic(allowed))
+    start_digest = backbone_digest(start)
+    adopt(folder, identity_of(config, prepared.digest, start_digest, computation, sets))
     validation_plan = originals(rows.watched, prepared.labels)
     if network.learns_from_images:
         training, validation = (
@@ -105,7 +111,6 @@ def train_network(
         training = _examples("train", backbone, prepared, rows.plan, folder, progress)
         validation = _examples("validation", backbone, prepared, validation_plan, folder, progress)
     checkpoint = folder / "checkpoint.npz"
-    # For fine-tuning, the recipe decides on bfloat16.
     with in_bfloat16(chosen.plain and network.learns_from_images and not fine_tuning):
         history = (fine_tune if fine_tuning else train_head)(
             network.head,

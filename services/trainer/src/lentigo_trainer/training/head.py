@@ -53,6 +53,7 @@ def train_head(
         The metrics of every epoch, including those of earlier runs.
 
     Raises:
+        DivergedError: a loss is not finite; the last finished epoch is kept.
         DamagedCacheError: the checkpoint cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """

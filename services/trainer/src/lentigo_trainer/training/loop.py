@@ -8,6 +8,7 @@ last finished epoch, with the same result.
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_trainer.data.extra.training_images import ExtraImages
-from lentigo_trainer.errors import DamagedCacheError
+from lentigo_trainer.errors import DamagedCacheError, DivergedError
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
 from lentigo_trainer.training.work_folder import EpochMetrics
@@ -79,6 +80,7 @@ def run_epochs(
         The metrics of every epoch, including those of earlier runs.
 
     Raises:
+        DivergedError: a loss is not finite; the last finished epoch is kept.
         DamagedCacheError: the checkpoint cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
@@ -87,6 +89,9 @@ def run_epochs(
         progress.say(f"Resuming after epoch {history[-1].epoch} of {last}")
     for number in range(len(history) + 1, last + 1):
         metrics = epoch(number)
+        if not math.isfinite(metrics.validation_loss):
+            where = f"Epoch {number} of {last}, after its last batch"
+            raise _diverged(where, "validation loss", metrics.validation_loss)
         history = (*history, metrics)
         save_checkpoint(checkpoint, state, history)
         if finished is not None:
@@ -108,20 +113,34 @@ def train_epoch(
         batches: inputs and labels.
         step: updates the weights from a batch.
         rows: number of rows in all batches together.
-        title: what the progress display calls the pass.
+        title: what the progress display calls the pass, such as "Epoch 3 of 25".
         progress: shows the number of finished rows, and the loss.
+
+    Raises:
+        DivergedError: the loss of a batch is not finite.
     """
     total_loss, hits, seen = 0.0, 0, 0
     with progress.track(title, total=rows, unit="rows") as shown:
-        for inputs, labels in batches:
-            loss, hit = step(inputs, labels)
+        for number, (inputs, labels) in enumerate(batches, 1):
+            batch_loss, hit = step(inputs, labels)
+            loss = float(batch_loss)
+            if not math.isfinite(loss):
+                raise _diverged(f"{title}, batch {number}", "loss", loss)
             size = len(labels)
-            total_loss += float(loss) * size
+            total_loss += loss * size
             hits += int(hit)
             seen += size
             shown.advance(size)
             shown.note(f"loss {total_loss / seen:.4f}")
     return total_loss / rows, hits / rows
+
+
+def _diverged(where: str, name: str, value: float) -> DivergedError:
+    # The same command would do the same again: an epoch is a function of its number and the state.
+    return DivergedError(
+        f"{where}: the {name} is {value}, so the training has diverged. The epochs before it are "
+        "kept. Lower the learning rates in the recipe, and train into another --work."
+    )
 
 
 def reseed_dropout(network: keras.Model, seed: int, number: int) -> None:

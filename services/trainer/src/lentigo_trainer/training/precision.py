@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import keras
 import tensorflow as tf
@@ -37,7 +37,7 @@ def in_bfloat16(wanted: bool) -> Iterator[None]:
     stays in float32. The option is global, so it is switched off at the end: an exported model must
     not be rounded.
     """
-    if not (wanted and bfloat16_is_faster()):
+    if arithmetic(wanted) == "float32":
         yield
         return
     tf.config.optimizer.set_experimental_options({_REWRITE: True})
@@ -45,6 +45,11 @@ def in_bfloat16(wanted: bool) -> Iterator[None]:
         yield
     finally:
         tf.config.optimizer.set_experimental_options({_REWRITE: False})
+
+
+def arithmetic(allowed: bool) -> Literal["float32", "bfloat16"]:
+    """Name the arithmetic in which `in_bfloat16(allowed)` computes on this machine."""
+    return "bfloat16" if allowed and bfloat16_is_faster() else "float32"
 
 
 @cache

@@ -1,24 +1,26 @@
 """The folder of one run: who made it, and the metrics of its epochs.
 
 A run keeps its features, checkpoint and results in a folder of its own. `run.json` says which
-recipe, seed and data they come from, so that a run resumes only what is its own.
+recipe, seed, data, code and arithmetic they come from, so that a run resumes only what is its own.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-from pydantic import ValidationError
-
-from lentigo_trainer.config.recipe import Recipe
+from lentigo_trainer import __version__
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.system.storage import write_whole
 
 _IDENTITY: Final = "run.json"
 _HISTORY: Final = "history.json"
+
+_NAMES: Final = {"tensorflow": "TensorFlow", "code_version": "code version"}
+
+_CHOOSE_ANOTHER: Final = "Choose another --work, or delete that folder to start again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,28 @@ class EpochMetrics:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """What computes a run: other code, another runtime or coarser numbers give other results.
+
+    Attributes:
+        tensorflow: its version.
+        arithmetic: in which the training and the pass through frozen layers compute on this
+            machine, whatever the recipe allows.
+        code_version: of this package.
+    """
+
+    tensorflow: str
+    arithmetic: Literal["float32", "bfloat16"]
+    code_version: str = __version__
+
+
 def identity_of(
-    config: TrainingConfig, dataset: str, backbone: str, extra: Sequence[str] = ()
+    config: TrainingConfig,
+    dataset: str,
+    backbone: str,
+    computation: Computation,
+    extra: Sequence[str] = (),
 ) -> dict[str, object]:
     """Return what a run's results depend on; another identity needs another folder.
 
@@ -70,6 +92,7 @@ def identity_of(
         config: how to train.
         dataset: digest of the prepared images.
         backbone: digest of the layers that the run starts from, and their values.
+        computation: what computes it.
         extra: digests of the imported sets that it trains with.
     """
     return {
@@ -77,19 +100,22 @@ def identity_of(
         "seed": config.seed,
         "limit": config.limit,
         "dataset": dataset,
-        # The key of older versions, so that their runs resume.
-        "trunk": backbone,
-        # None without any, as in the folders of older versions, which lack the key.
+        "backbone": backbone,
+        # None without any, as in folders that lack the key.
         "extra": list(extra) or None,
+        **asdict(computation),
     }
 
 
 def adopt(folder: Path, identity: dict[str, object]) -> None:
     """Write a run's identity into its folder, or check the one that is there.
 
+    Folders of releases that did not write down what computes a run are refused as well: it cannot
+    be told whether their epochs and features are the same as this machine's.
+
     Raises:
-        WorkFolderError: the folder was made by another recipe, seed or limit, or from other images
-            or weights; the message names which.
+        WorkFolderError: the folder was made by another recipe, seed or limit, from other images or
+            weights, or by another computation; the message names which.
     """
     path = folder / _IDENTITY
     try:
@@ -101,13 +127,28 @@ def adopt(folder: Path, identity: dict[str, object]) -> None:
         raise _damaged(path) from error
     if not isinstance(found, dict):
         raise _damaged(path)
-    found["recipe"] = _with_current_keys(found.get("recipe"))
-    differing = [key for key, value in identity.items() if found.get(key) != value]
+    if "code_version" not in found:
+        raise WorkFolderError(
+            f"{folder} was made by an older release, which did not write down its code version, "
+            "TensorFlow version and arithmetic. `lentigo-train publish` still publishes what has "
+            f"finished there. {_CHOOSE_ANOTHER}"
+        )
+    differing = [
+        _difference(key, found.get(key), value)
+        for key, value in identity.items()
+        if found.get(key) != value
+    ]
     if differing:
         raise WorkFolderError(
-            f"{folder} was made with another {', '.join(differing)}. Choose another --work, "
-            "or delete that folder to start again."
+            f"{folder} was made with another {', '.join(differing)}. {_CHOOSE_ANOTHER}"
         )
+
+
+def _difference(key: str, found: object, wanted: object) -> str:
+    """Name what differs, and both values of what is no more than a word."""
+    if key not in Computation.__dataclass_fields__:
+        return key
+    return f"{_NAMES.get(key, key)} ({found}, now {wanted})"
 
 
 def keep_history(folder: Path, history: tuple[EpochMetrics, ...]) -> None:
@@ -118,14 +159,6 @@ def keep_history(folder: Path, history: tuple[EpochMetrics, ...]) -> None:
     """
     rows = [epoch.row() for epoch in history]
     write_whole(folder / _HISTORY, lambda file: file.write(json.dumps(rows, indent=2).encode()))
-
-
-def _with_current_keys(recipe: object) -> object:
-    """Return a kept recipe with today's names of its keys; anything else as it is."""
-    try:
-        return Recipe.model_validate_json(json.dumps(recipe)).model_dump(mode="json")
-    except ValidationError:
-        return recipe
 
 
 def _damaged(path: Path) -> WorkFolderError:

@@ -1,5 +1,7 @@
 """Which pairs of images are worth matching: neighbours by an embedding of their local features.
 
+Most duplicates are of the same diagnosis, sex and age, so more neighbours are taken among those.
+
 The embedding is VLAD (Jegou et al. 2010): each feature is assigned to the nearest of 64 visual
 words, and its residuals are added up by word. It has no trained network, does not change when an
 image is turned, and its mirror image is embedded from the mirrored features.
@@ -11,6 +13,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.cluster import MiniBatchKMeans
 
 from lentigo_trainer.data.duplicates.local_features import SIZE, LocalFeatures
@@ -23,6 +26,11 @@ _SEED: Final = 0
 
 # Images whose similarities to all others are computed at a time.
 _BLOCK: Final = 500
+
+# Years by which ages may differ: HAM10000 rounds them to five.
+_SAME_AGE: Final = 5
+
+_UNKNOWN_AGE: Final = -100
 
 Embedding = npt.NDArray[np.float32]
 
@@ -42,19 +50,30 @@ class Candidate:
     mirrored: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """How many images of other lesions to take for each image.
+
+    Attributes:
+        nearest: of all images.
+        mirrored: of all images, for its mirror image.
+        alike: of those with the same diagnosis and sex, and an age within five years.
+    """
+
+    nearest: int
+    mirrored: int
+    alike: int
+
+
 def choose_candidates(
-    features: Sequence[LocalFeatures],
-    lesions: npt.NDArray[np.str_],
-    neighbours: int,
-    mirrored_neighbours: int,
+    features: Sequence[LocalFeatures], table: pd.DataFrame, count: Neighbours
 ) -> list[Candidate]:
     """Return the pairs of images of different lesions that resemble each other most.
 
     Args:
         features: of each image, [n].
-        lesions: of each image, [n].
-        neighbours: how many images of other lesions to take for each image.
-        mirrored_neighbours: how many for its mirror image.
+        table: the metadata, n rows in the same order.
+        count: how many neighbours to take.
 
     Returns:
         Each pair once, the lower row number first, sorted.
@@ -62,17 +81,22 @@ def choose_candidates(
     words = visual_words(features)
     embeddings = np.stack([embed(image, words) for image in features])
     mirrored = np.stack([embed(image.mirrored(), words) for image in features])
-    _, lesion_numbers = np.unique(lesions, return_inverse=True)
-    return sorted(
-        {
-            Candidate(min(pair), max(pair), is_mirrored)
-            for queries, count, is_mirrored in (
-                (embeddings, neighbours, False),
-                (mirrored, mirrored_neighbours, True),
-            )
-            for pair in _nearest(queries, embeddings, lesion_numbers, count)
-        }
-    )
+    people = _People.of(table)
+    found: set[Candidate] = set()
+    for start in range(0, len(features), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        others, alike = people.others(rows), people.alike(rows)
+        straight = embeddings[rows] @ embeddings.T
+        turned_over = mirrored[rows] @ embeddings.T
+        for similarities, allowed, wanted, is_mirrored in (
+            (straight, others, count.nearest, False),
+            (straight, others & alike, count.alike, False),
+            (turned_over, others, count.mirrored, True),
+        ):
+            for row, other in _highest(similarities, allowed, wanted):
+                pair = (start + row, other)
+                found.add(Candidate(min(pair), max(pair), is_mirrored))
+    return sorted(found)
 
 
 def visual_words(features: Sequence[LocalFeatures]) -> Embedding:
@@ -113,14 +137,40 @@ def _root(descriptors: npt.NDArray[np.uint8]) -> Embedding:
     return rooted
 
 
-def _nearest(
-    queries: Embedding, embeddings: Embedding, lesions: npt.NDArray[np.intp], count: int
+@dataclass(frozen=True, slots=True)
+class _People:
+    """What the metadata tell of each image, as numbers, each [n]."""
+
+    lesions: npt.NDArray[np.intp]
+    kinds: npt.NDArray[np.intp]
+    ages: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> "_People":
+        lesions, _ = pd.factorize(table["lesion_id"])
+        kinds, _ = pd.factorize(table["dx"].str.cat(table["sex"], sep=" "))
+        # Unknown ages are alike, and no known age is near them.
+        ages = table["age"].fillna(_UNKNOWN_AGE).to_numpy(np.float64)
+        return cls(lesions, kinds, ages)
+
+    def others(self, rows: slice) -> npt.NDArray[np.bool_]:
+        """Whether each of all images is of another lesion than each of some, [some, all]."""
+        different: npt.NDArray[np.bool_] = self.lesions[rows, None] != self.lesions
+        return different
+
+    def alike(self, rows: slice) -> npt.NDArray[np.bool_]:
+        """Whether each of all images is of the same kind of patient as each of some."""
+        near = np.abs(self.ages[rows, None] - self.ages) <= _SAME_AGE
+        alike: npt.NDArray[np.bool_] = near & (self.kinds[rows, None] == self.kinds)
+        return alike
+
+
+def _highest(
+    similarities: Embedding, allowed: npt.NDArray[np.bool_], count: int
 ) -> Iterator[tuple[int, int]]:
-    for start in range(0, len(queries), _BLOCK):
-        similarities = queries[start : start + _BLOCK] @ embeddings.T
-        similarities[lesions[start : start + _BLOCK, None] == lesions] = -np.inf
-        order = np.argsort(-similarities, axis=1, kind="stable")[:, :count]
-        for row, others in enumerate(order, start):
-            for other in others:
-                if lesions[other] != lesions[row]:
-                    yield row, int(other)
+    """Yield row and column of the highest similarities of each row that are allowed."""
+    ranked = np.where(allowed, similarities, -np.inf)
+    order = np.argsort(-ranked, axis=1, kind="stable")[:, :count]
+    for row, others in enumerate(order):
+        for other in others[allowed[row, others]]:
+            yield row, int(other)

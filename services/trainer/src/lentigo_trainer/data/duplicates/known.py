@@ -57,6 +57,24 @@ def merged_lesions(
     return np.array([first[groups.root(lesion)] for lesion in lesions], dtype=np.str_)
 
 
+def shown_elsewhere(
+    table: pd.DataFrame, rows: npt.NDArray[np.intp], others: npt.NDArray[np.intp]
+) -> npt.NDArray[np.bool_]:
+    """Return which images show a lesion that other images show under another lesion id.
+
+    Args:
+        table: metadata with the columns `image_id` and `lesion_id`.
+        rows: the images in question, row numbers, [n].
+        others: the other images, row numbers.
+
+    Returns:
+        One value for each of `rows`, [n].
+    """
+    merged = merged_lesions(table)
+    own = table["lesion_id"].to_numpy(str)
+    return np.isin(merged[rows], merged[others]) & ~np.isin(own[rows], own[others])
+
+
 _Node = tuple[str, str]
 
 

@@ -47,7 +47,9 @@ class LocalFeatures:
 
     def mirrored(self) -> "LocalFeatures":
         """Return the features of the mirror image, x pointing left."""
-        return LocalFeatures(self.points * np.float32([-1, 1]), self.descriptors[:, _MIRRORED])
+        return LocalFeatures(
+            self.points * np.array([-1, 1], np.float32), self.descriptors[:, _MIRRORED]
+        )
 
 
 def local_features(
@@ -92,7 +94,7 @@ def features_of(grey: npt.NDArray[np.uint8]) -> LocalFeatures:
     points, descriptors = detector.detectAndCompute(grey, None)
     return LocalFeatures(
         np.array([point.pt for point in points], np.float32).reshape(-1, 2),
-        np.zeros((0, SIZE), np.uint8) if descriptors is None else descriptors.astype(np.uint8),
+        descriptors.astype(np.uint8) if points else np.zeros((0, SIZE), np.uint8),
     )
 
 
@@ -106,7 +108,9 @@ def _read(read: ImageReader) -> LocalFeatures | None:
         return None
     scale = LONGER_SIDE / max(grey.size)
     if scale < 1:
-        grey = grey.resize((round(grey.width * scale), round(grey.height * scale)), Image.BOX)
+        grey = grey.resize(
+            (round(grey.width * scale), round(grey.height * scale)), Image.Resampling.BOX
+        )
     return features_of(np.asarray(grey))
 
 

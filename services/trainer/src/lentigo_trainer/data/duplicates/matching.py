@@ -36,7 +36,8 @@ def matching_points(one: LocalFeatures, other: LocalFeatures) -> int:
         maxIters=2000,
         confidence=0.999,
     )
-    return 0 if agreeing is None else int(agreeing.sum())
+    # Without a transformation that fits, OpenCV returns None.
+    return int(np.count_nonzero(agreeing))
 
 
 def _matches(

@@ -10,7 +10,7 @@ from typing import Final
 import cv2
 import pandas as pd
 
-from lentigo_trainer.data.duplicates.candidates import Candidate, choose_candidates
+from lentigo_trainer.data.duplicates.candidates import Candidate, Neighbours, choose_candidates
 from lentigo_trainer.data.duplicates.known import COLUMNS, merged_lesions
 from lentigo_trainer.data.duplicates.local_features import LocalFeatures, local_features
 from lentigo_trainer.data.duplicates.matching import matching_points
@@ -21,9 +21,7 @@ from lentigo_trainer.system.storage import write_whole
 FEWEST_POINTS: Final = 10
 """Matching points from which two images are of one lesion; decision 21 says why."""
 
-NEIGHBOURS: Final = 30
-
-MIRRORED_NEIGHBOURS: Final = 10
+NEIGHBOURS: Final = Neighbours(nearest=5, mirrored=2, alike=50)
 
 # Pairs that are matched between two reports of progress.
 _BATCH: Final = 200
@@ -67,8 +65,7 @@ def find_duplicates(source: Source, workers: int, progress: Progress) -> Duplica
         images = [(name, readers[name]) for name in table["image_id"]]
         features = local_features(images, workers, progress)
     progress.say("Choosing the pairs to match")
-    lesions = table["lesion_id"].to_numpy(str)
-    candidates = choose_candidates(features, lesions, NEIGHBOURS, MIRRORED_NEIGHBOURS)
+    candidates = choose_candidates(features, table, NEIGHBOURS)
     points = match(features, candidates, workers, progress)
     pairs = _pairs(table, candidates, points)
     return Duplicates(
@@ -119,10 +116,11 @@ def write_duplicates(path: Path, found: Duplicates, now: datetime) -> None:
         f"# {len(found.pairs)} pairs of images that show one lesion under two lesion ids, found "
         f"{now:%Y-%m-%d} by `lentigo-train duplicates`\n"
         f"# among {found.images:,} images of {found.lesions:,} lesion ids, which are "
-        f"{found.merged:,} lesions. For each image, the {NEIGHBOURS} nearest images of other\n"
-        f"# lesions by VLAD, and the {MIRRORED_NEIGHBOURS} nearest to its mirror image, were "
-        f"matched: {found.matched:,} pairs. SIFT, ratio test, and RANSAC over\n"
-        f"# similarity transformations; {FEWEST_POINTS} matching points or more make a pair.\n"
+        f"{found.merged:,} lesions. Of each image {NEIGHBOURS.nearest} neighbours of other\n"
+        f"# lesions by VLAD were matched, {NEIGHBOURS.mirrored} of its mirror image, and "
+        f"{NEIGHBOURS.alike} of the same diagnosis, sex and age: {found.matched:,} pairs.\n"
+        f"# SIFT, ratio test, RANSAC over similarity transformations; {FEWEST_POINTS} matching "
+        "points or more make a pair.\n"
     )
     text = header + found.pairs.to_csv(index=False, lineterminator="\n")
     write_whole(path, lambda file: file.write(text.encode()))

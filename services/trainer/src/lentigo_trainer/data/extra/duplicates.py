@@ -1,9 +1,9 @@
 """Images that are known already: those of HAM10000, of evaluation sets, or of the set itself.
 
-`DuplicateIndex` is the place for other ways to recognise an image: whoever has its two methods can
-be passed to `importing.import_images`. `ExactIndex` knows an image by its name in the ISIC Archive,
-by its bytes, and by its decoded pixels. It does not recognise an image that was scaled or
-compressed again under another name.
+`ExactIndex` knows an image by its name in the ISIC Archive, its bytes, and its decoded pixels.
+`NearIndex` also knows one that was scaled, compressed again, turned, mirrored or slightly cropped
+under another name, by its perceptual hash. Whatever has the two methods of `DuplicateIndex` can be
+passed to `importing.import_images`.
 """
 
 import hashlib
@@ -13,6 +13,15 @@ from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from lentigo_trainer.data.perceptual_hash import (
+    HASH_BYTES,
+    LIMIT,
+    Hashes,
+    hashes_to_compare,
+    image_hash,
+    nearest,
+)
 
 _ISIC_NAME: Final = re.compile(r"ISIC_\d{7}")
 
@@ -56,6 +65,32 @@ class ExactIndex:
     def find(self, image: DecodedImage) -> str | None:
         """Return how the same image was described, if it was added."""
         return next((self.described[key] for key in _keys(image) if key in self.described), None)
+
+
+@dataclass(slots=True)
+class NearIndex:
+    """Recognises images as `ExactIndex` does, and by their perceptual hash."""
+
+    exact: ExactIndex = field(default_factory=ExactIndex)
+    described: list[str] = field(default_factory=list)
+    _hashes: list[Hashes] = field(default_factory=list)
+    _stacked: Hashes = field(default_factory=lambda: np.zeros((0, HASH_BYTES), np.uint8))
+
+    def add(self, image: DecodedImage, described: str) -> None:
+        """Add an image."""
+        self.exact.add(image, described)
+        self.described.append(described)
+        self._hashes.append(image_hash(image.pixels))
+
+    def find(self, image: DecodedImage) -> str | None:
+        """Return how the same image was described, if it was added."""
+        found = self.exact.find(image)
+        if found is not None or not self._hashes:
+            return found
+        if len(self._stacked) != len(self._hashes):
+            self._stacked = np.stack(self._hashes)
+        row, distance = nearest(hashes_to_compare(image.pixels), self._stacked)
+        return self.described[row] if distance <= LIMIT else None
 
 
 def archive_name(name: str) -> str | None:

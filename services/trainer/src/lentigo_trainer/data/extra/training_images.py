@@ -12,6 +12,7 @@ from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.extra.duplicates import archive_name
 from lentigo_trainer.data.extra.imported_set import ImportedSet, SetSummary, open_set
 from lentigo_trainer.data.ham10000 import join_names
+from lentigo_trainer.data.provenance import HASH_COLUMN, hash_text
 from lentigo_trainer.errors import ImportedSetError, RecipeError
 
 _AGAIN: Final = "Import the set again, under another --to, with"
@@ -39,6 +40,14 @@ class ExtraImages:
     def records(self) -> pd.DataFrame:
         """What is known of each image, n rows."""
         return pd.concat([part.records for part in self.parts], ignore_index=True)
+
+    def training_set(self) -> pd.DataFrame:
+        """Return what a version says of the images that trained it; see `provenance`."""
+        hashes = []
+        for part in self.parts:
+            pixels = part.pixels()
+            hashes += [hash_text(pixels[row]) for row in part.rows]
+        return self.records.assign(**{HASH_COLUMN: hashes})
 
     @property
     def summaries(self) -> tuple[SetSummary, ...]:

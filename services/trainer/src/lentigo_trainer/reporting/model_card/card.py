@@ -13,8 +13,13 @@ from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.model_card.evidence import Evidence
 from lentigo_trainer.reporting.model_card.results import comparison, known_failures
 from lentigo_trainer.reporting.rendering import render_markdown
-from lentigo_trainer.reporting.tables import metric_tables, overlap_text, subgroup_tables
-from lentigo_trainer.reporting.text import count_of, count_text, overall_rows, reasons, share_text
+from lentigo_trainer.reporting.tables import (
+    duplicates_text,
+    metric_tables,
+    overlap_text,
+    subgroup_tables,
+)
+from lentigo_trainer.reporting.text import count_of, count_text, reasons, rows_with_rest, share_text
 
 Plot = tuple[str, str]
 """A plot's address, as seen from the card, and what it shows, in words."""
@@ -47,9 +52,10 @@ def model_card(evidence: Evidence, plots: Sequence[Plot] = ()) -> str:
             for other in evidence.beside(report)
         ],
         count_of=count_of,
+        duplicates_text=duplicates_text,
         metric_tables=metric_tables,
         named=_named,
-        overall_rows=overall_rows,
+        overall_rows=rows_with_rest,
         overlap_text=overlap_text,
         reasons=reasons,
         subgroup_tables=subgroup_tables,

@@ -11,11 +11,13 @@ from lentigo_contract.labels import CODES, DIAGNOSES
 from lentigo_trainer.evaluation.comparison import COMPARED, paired_differences
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.subgroups import Subgroup
+from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.model_card.evidence import Other
 from lentigo_trainer.reporting.tables import overlap_text
 from lentigo_trainer.reporting.text import (
     NOT_MEASURED,
+    WITHOUT_DUPLICATES,
     change_text,
     overall_rows,
     points_text,
@@ -206,21 +208,35 @@ def comparison(ours: EvaluationReport, other: Other) -> Comparison:
     """
     theirs = other.figures
     differences = paired_differences(ours, theirs)
-    both_rows = zip(
-        COMPARED, overall_rows(ours.evaluation), overall_rows(theirs.evaluation), strict=True
-    )
+    rows = _metric_rows(ours.evaluation, theirs.evaluation, differences)
+    ours_rest = ours.evaluation.without_known_duplicates
+    theirs_rest = theirs.evaluation.without_known_duplicates
+    if ours_rest is not None and theirs_rest is not None:
+        left = paired_differences(ours, theirs, ours.known_duplicates)
+        rest = _metric_rows(ours_rest, theirs_rest, left)
+        pairs = zip(rows, rest, strict=True)
+        rows = [
+            row for whole, (_, *cells) in pairs for row in (whole, (WITHOUT_DUPLICATES, *cells))
+        ]
     return Comparison(
         label=other.label,
         report=theirs,
         overlap=overlap_text(theirs),
         majority=ours.evaluation.majority,
         paired=differences is not None,
-        metrics=tuple(
-            (name, mine, others, _difference(differences, key), n, baseline)
-            for key, (name, mine, n, baseline), (_, others, _, _) in both_rows
-        ),
+        metrics=tuple(rows),
         sensitivities=tuple(_sensitivities(ours, theirs)),
     )
+
+
+def _metric_rows(
+    ours: Evaluation, theirs: Evaluation, differences: dict[str, Estimate] | None
+) -> list[tuple[str, ...]]:
+    both_rows = zip(COMPARED, overall_rows(ours), overall_rows(theirs), strict=True)
+    return [
+        (name, mine, others, _difference(differences, key), n, baseline)
+        for key, (name, mine, n, baseline), (_, others, _, _) in both_rows
+    ]
 
 
 def _difference(differences: dict[str, Estimate] | None, key: str) -> str:
