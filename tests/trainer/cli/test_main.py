@@ -16,6 +16,7 @@ from tests.trainer.data.dataverse_stub import StoredFile, dataverse
 
 COMMANDS = (
     "fetch",
+    "import",
     "prepare",
     "duplicates",
     "fit",

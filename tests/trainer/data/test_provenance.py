@@ -9,11 +9,13 @@ from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.data.dataset import Prepared, prepare
+from lentigo_trainer.data.extra.training_images import open_extra_images
 from lentigo_trainer.data.ham10000 import find_source, open_images
 from lentigo_trainer.data.perceptual_hash import image_hash
 from lentigo_trainer.data.provenance import read_training_set, write_training_set
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import made_manifest, synthetic_ham10000
+from tests.trainer.data.extra.made_up_set import config_with, made_up_set
 
 SILENT = SilentProgress()
 ROWS = np.array([5, 0, 3])
@@ -42,6 +44,21 @@ def test_a_version_says_which_images_and_lesions_trained_it(
         assert found.digests == {
             hashlib.sha256(readers[name]()).hexdigest() for name in records["image_id"]
         }
+
+
+def test_images_of_imported_sets_are_listed_with_their_groups(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    extra = open_extra_images(config_with(made_up_set(tmp_path, {"nv": 3})), prepared)
+    assert extra is not None
+    write_training_set(tmp_path, prepared, ROWS, extra.training_set())
+    found = read_training_set(tmp_path)
+    assert found is not None
+    assert found.names == {*prepared.records["image_id"].iloc[ROWS], *extra.records["image_id"]}
+    assert {f"others:image-{number}" for number in range(3)} < found.lesions
+    assert set(extra.records["sha256"]) < found.digests
+    first = found.hashes[found.hashed.index("image-0")]
+    assert np.array_equal(first, image_hash(extra.parts[0].pixels()[0]))
 
 
 def test_a_version_has_the_perceptual_hash_of_each_image(

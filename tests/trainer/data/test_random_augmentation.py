@@ -119,6 +119,19 @@ def test_contrast_and_brightness_act_about_the_mean() -> None:
     assert after.std(axis=(1, 2)) == pytest.approx(before.std(axis=(1, 2)) / 2, rel=1e-3)
 
 
+def test_each_image_is_turned_in_the_proportions_of_its_original() -> None:
+    limits = AugmentationConfig(zoom_in=1, zoom_out=1, stretch=0, shift=0)
+    aspects = np.array([4 / 3, 1, 2], np.float32)
+    maps = draw_augmentations(limits, 3, 224, 0, aspects).maps
+    alike = draw_augmentations(limits, 3, 224, 0).maps
+    assert maps[0] == pytest.approx(alike[0], abs=1e-4)
+    assert np.abs(maps[2] - alike[2]).max() > 0.1
+    for (a0, a1, _, b0, b1, *_), aspect in zip(maps, aspects, strict=True):
+        # With the squash undone it is a rotation: it keeps lengths.
+        turned = np.array([[a0 * aspect, a1 * aspect], [b0, b1]]) @ np.diag([1 / aspect, 1])
+        assert turned @ turned.T == pytest.approx(np.eye(2), abs=1e-4)
+
+
 def changed(**limits: float) -> NDArray[np.float32]:
     """Difference that some limits make, in images of a smooth pattern."""
     return done(STILL.model_copy(update=limits)) - done(STILL)

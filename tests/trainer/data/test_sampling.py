@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lentigo_trainer.data.sampling import class_shares, epoch_rows
+from lentigo_trainer.data.sampling import class_shares, epoch_rows, extra_count
 
 LABELS = np.repeat(np.arange(7), [4, 9, 16, 1, 25, 100, 2])
 
@@ -37,3 +37,8 @@ def test_the_seed_decides_what_is_drawn() -> None:
     shares = class_shares(LABELS, 0.5)
     first, again, other = (epoch_rows(LABELS, shares, 50, seed).tolist() for seed in (1, 1, 2))
     assert first == again != other
+
+
+@pytest.mark.parametrize(("share", "extra"), [(0.0, 0), (0.25, 100), (0.5, 300)])
+def test_extra_images_on_top_make_up_their_share_of_the_whole(share: float, extra: int) -> None:
+    assert extra_count(300, share) == extra

@@ -1,4 +1,5 @@
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -15,6 +16,7 @@ from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.fine_tuning import ResizedRows, at_side, fine_tune
 from lentigo_trainer.training.loop import Examples, logits_of
 from lentigo_trainer.training.work_folder import EpochMetrics
+from tests.trainer.data.extra.made_up_set import extra_images
 from tests.trainer.networks import lively_mobilenet
 
 SETTINGS = FineTuning(
@@ -198,3 +200,26 @@ def test_fine_tuning_freezes_no_layer_of_mobilenet() -> None:
     counted = totals(network)
     # What does not learn by gradient are the statistics of 27 normalisations.
     assert (counted.total, counted.frozen) == (3_236_039, 21_888)
+
+
+def test_a_killed_run_with_an_imported_set_ends_with_the_same_numbers(tmp_path: Path) -> None:
+    extra = extra_images(tmp_path / "sets", {"nv": 6, "mel": 3})
+    mixing = SETTINGS.model_copy(
+        update={"restarts": (Restart(after_epoch=1, mixup=0.5),), "extra_share": 0.3}
+    )
+    recipe = Recipe(epochs=2, batch_size=8, fine_tuning=mixing)
+
+    def run(name: str, stop_after: int = 99) -> tuple[EpochMetrics, ...]:
+        def stop(metrics: EpochMetrics) -> None:
+            if metrics.epoch == stop_after:
+                raise KilledError
+
+        sides = (replace(examples(1), extra=extra), examples(2, rows=14))
+        silent = SilentProgress()
+        return fine_tune(small(), *sides, recipe, 0, tmp_path / name, silent, stop)
+
+    before = run("whole.npz")
+    with pytest.raises(KilledError):
+        run("killed.npz", stop_after=1)
+    assert without_time(before) == without_time(run("killed.npz"))
+    assert all(np.isfinite(metrics.loss) for metrics in before)

@@ -129,3 +129,15 @@ def test_the_history_has_every_epoch(tmp_path: Path) -> None:
 
 def test_a_digest_depends_on_where_lines_end() -> None:
     assert digest_of(iter(["ab", "c"])) != digest_of(iter(["a", "bc"]))
+
+
+def test_a_folder_of_a_run_with_other_sets_is_refused(tmp_path: Path) -> None:
+    with_set = {**identity(), "extra": ["digest of a set"]}
+    adopt(tmp_path / "with", with_set)
+    adopt(tmp_path / "with", with_set)
+    for other in (identity(), {**identity(), "extra": ["digest of another"]}):
+        with pytest.raises(WorkFolderError, match="made with another extra"):
+            adopt(tmp_path / "with", other)
+    adopt(tmp_path / "without", identity())
+    with pytest.raises(WorkFolderError, match="made with another extra"):
+        adopt(tmp_path / "without", with_set)

@@ -6,6 +6,9 @@
     │   ├── DamagedArchiveError         an archive is cut off or not an archive
     │   ├── MetadataError               the metadata contradicts itself or the images
     │   ├── DamagedImagesError          images that cannot be decoded, all named
+    │   ├── UnsafeArchiveError          an archive that leads out of itself, or a zip bomb
+    │   ├── LicenseError                images under an unknown or unsuitable licence
+    │   ├── ImportedSetError            an imported set that is missing, damaged or in the way
     │   └── DownloadError               a download failed or has the wrong content
     ├── TrainingError               a training run
     │   ├── RecipeError                 an unknown key or an impossible value
@@ -47,6 +50,18 @@ class MetadataError(DatasetError):
 
 class DamagedImagesError(DatasetError):
     """Images that cannot be decoded; the message names all of them."""
+
+
+class UnsafeArchiveError(DatasetError):
+    """An archive has paths that lead out of it, or unpacks to far more than it holds."""
+
+
+class LicenseError(DatasetError):
+    """The licence of images is not stated, or cannot be read."""
+
+
+class ImportedSetError(DatasetError):
+    """An imported set is missing or damaged, or is in the way of another."""
 
 
 class DownloadError(DatasetError):

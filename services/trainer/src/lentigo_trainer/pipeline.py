@@ -30,6 +30,7 @@ from lentigo_trainer.calibration.thresholds import (
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.duplicates.known import merged_lesions, shown_elsewhere
+from lentigo_trainer.data.extra.training_images import open_extra_images
 from lentigo_trainer.data.provenance import write_training_set
 from lentigo_trainer.data.splits import Rows, TrainingRows, choose_rows
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
@@ -99,6 +100,7 @@ def train(
     """
     make_reproducible(config.seed)
     folder = config.work.run(config.recipe)
+    extra = open_extra_images(config, prepared)
     with locked(folder):
         rows = choose_rows(config, prepared)
         sisters = cross_fit(config, prepared, rows, folder, progress) if rows.folds.count else None
@@ -115,7 +117,9 @@ def train(
 
         files = candidate_files(folder)
         geometry = export_saved_model(network, files, calibration, detector)
-        write_training_set(files, prepared, rows.used.train)
+        write_training_set(
+            files, prepared, rows.used.train, None if extra is None else extra.training_set()
+        )
 
         outside = rows.outside_training
         outputs = predict_with("savedmodel", files, prepared.images[outside], progress)
@@ -143,7 +147,9 @@ def train(
         basis = _threshold_basis(prepared, rows, engines, sister_answers)
         thresholds = choose_thresholds(geometry, meaning, detector.method(), basis)
 
-        manifest = describe(config, prepared, rows, totals(network), evaluation, thresholds, ended)
+        manifest = describe(
+            config, prepared, rows, totals(network), evaluation, thresholds, ended, extra
+        )
         if parity is not None:
             point, malignancy = thresholds.point, meaning.malignancy_calibration
             manifest = parity.with_referrals(point.threshold, malignancy).on_record(manifest)

@@ -177,6 +177,37 @@ class DatasetRecord(Record):
     files: ImageFiles | None = None
 
 
+class ExtraDatasetRecord(Record):
+    """Images of other collections that it learned from besides.
+
+    Attributes:
+        name: of the imported set.
+        license: with every condition of every image.
+        licenses: how many images of the set are under each.
+        attributions: whom to credit, and for how many images of the set.
+        images: how many of them trained.
+        kept_out: images of the set that never train, to test on.
+        classes: images of each diagnosis in the set, by code.
+        knows: the diagnoses that an image could have been given; the loss of its images speaks of
+            these alone.
+        left_out: images of the collection that were not imported, by reason.
+        compared_with: what was searched for duplicates, in words.
+        digest: of the set.
+    """
+
+    name: str
+    license: str
+    licenses: dict[str, Count]
+    attributions: dict[str, Count]
+    images: Count
+    kept_out: Count
+    classes: dict[str, Count]
+    knows: Annotated[tuple[str, ...], Field(strict=False)]
+    left_out: dict[str, Count]
+    compared_with: Annotated[tuple[str, ...], Field(strict=False)]
+    digest: Sha256
+
+
 class SplitRecord(Record):
     """Images that trained and images that were held back.
 
@@ -218,6 +249,7 @@ class Manifest(Record):
             diagnosis is the most probable one.
         malignancy_calibration: None where P(malignant) is the sum over the malignant diagnoses.
         unlikeness: None in versions whose network does not tell.
+        extra_datasets: what it learned from besides `dataset`; None in versions that did not.
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
         recipe: the training recipe, as read.
         limit: about how many images a quick run used in all; None for a version that learned from
@@ -245,6 +277,7 @@ class Manifest(Record):
     unlikeness: OodThreshold | None = None
     metrics: JsonObject
     dataset: DatasetRecord
+    extra_datasets: Annotated[tuple[ExtraDatasetRecord, ...] | None, Field(strict=False)] = None
     split: SplitRecord
     plan: PlanRecord
     recipe: JsonObject

@@ -4,6 +4,7 @@ import pytest
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE, index_of
 from lentigo_contract.manifest.manifest import (
     DatasetRecord,
+    ExtraDatasetRecord,
     ImageFiles,
     OodThreshold,
     SplitRecord,
@@ -282,3 +283,29 @@ def test_the_card_speaks_of_both_decisions_and_of_the_prevalence() -> None:
 def test_a_card_of_a_version_without_a_prevalence_says_so(text: str) -> None:
     assert line_of(text, "- Prevalence: not declared.")
     assert "Most probable diagnosis: accuracy" not in text
+
+
+def test_sets_that_it_learned_from_besides_are_named_with_licence_and_credit(
+    text: str, main: EvaluationReport
+) -> None:
+    extra = ExtraDatasetRecord(
+        name="clinic",
+        license="CC BY-NC-SA 4.0",
+        licenses={"CC BY-NC-SA 4.0": 1_200},
+        attributions={"A clinic": 1_000, "Another": 200},
+        images=840,
+        kept_out=360,
+        classes={"mel": 300, "nv": 900},
+        knows=("mel", "nv"),
+        left_out={},
+        compared_with=(),
+        digest="0" * 64,
+    )
+    license_text = "CC BY-NC-SA 4.0"
+    manifest = made_manifest(version=3, license=license_text, extra_datasets=(extra,))
+    card = " ".join(model_card(validate_evidence(manifest, main)).split())
+    assert "840 images of clinic, licence CC BY-NC-SA 4.0, which knows mel, nv" in card
+    assert "360 further images of it never trained" in card
+    assert "Credit: A clinic; Another." in card
+    assert "so they are under CC BY-NC-SA 4.0" in card
+    assert "It also learned from" not in text

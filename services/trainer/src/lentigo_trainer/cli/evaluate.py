@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from lentigo_trainer.evaluation.report import EvaluationReport
 
 
-class HeldBack(StrEnum):
-    """Images of HAM10000 that train nobody, or not every recipe."""
+class Part(StrEnum):
+    """A part of HAM10000 that trains nobody, or not every recipe, or a part of an imported set."""
 
     VALIDATION = "validation"
     TUNING = "tuning"
     HOLD_OUT = "hold-out"
+    KEPT_OUT = "kept-out"
+    TRAINING = "training"
+    ALL = "all"
 
 
 def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
@@ -51,13 +54,24 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
             show_default=False,
         ),
     ] = None,
-    part: Annotated[
-        HeldBack,
+    imported: Annotated[
+        Path | None,
         typer.Option(
-            help="Which images of --source: the paper's 938, or lesions that recipes with "
-            "hold_out keep from training."
+            "--set",
+            help="Folder of an imported set, see `lentigo-train import`: evaluate on images of "
+            "other clinics.",
+            show_default=False,
         ),
-    ] = HeldBack.VALIDATION,
+    ] = None,
+    part: Annotated[
+        Part | None,
+        typer.Option(
+            help="Which images. Of --source: the paper's 938 (validation), or lesions that recipes "
+            "with hold_out keep from training (tuning, hold-out). Of --set: those that never train "
+            "(kept-out), those that `run --extra` trains with (training), or all.",
+            show_default="validation, or kept-out of --set",
+        ),
+    ] = None,
     images: Annotated[
         list[Path] | None,
         typer.Option(
@@ -122,7 +136,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
         text_tables,
     )
 
-    with _opened(source, part, images, truth, metadata) as chosen:
+    with _opened(source, imported, part, images, truth, metadata) as chosen:
         card = _measured(model, url, chosen, allow_overlap)
     console = Console()
     lesions_known = card.intervals_over == "lesions"
@@ -138,33 +152,66 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
 
 def _opened(
     source: Path | None,
-    part: HeldBack,
+    imported: Path | None,
+    part: Part | None,
     images: list[Path] | None,
     truth: Path | None,
     metadata: Path | None,
 ) -> "AbstractContextManager[ImageSet]":
+    from lentigo_trainer.evaluation.image_sets import open_isic_set  # noqa: PLC0415 - see cli
+
+    _require_one_place(source, imported, images, truth)
+    if metadata is not None and not images:
+        raise typer.BadParameter("--metadata goes with --images; --source has its own.")
+    if imported is not None:
+        return _open_imported(imported, part or Part.KEPT_OUT)
+    if source is not None:
+        return _open_held_back(source, part or Part.VALIDATION)
+    if part is not None:
+        raise typer.BadParameter("--part chooses images of HAM10000 or of a set: give --source.")
+    if not images or truth is None:
+        raise _no_images()
+    return open_isic_set(images, truth, metadata)
+
+
+def _require_one_place(
+    source: Path | None, imported: Path | None, images: list[Path] | None, truth: Path | None
+) -> None:
+    places = [source is not None, imported is not None, bool(images) or truth is not None]
+    if sum(places) != 1:
+        raise _no_images()
+
+
+def _no_images() -> typer.BadParameter:
+    return typer.BadParameter("Give either --source, --set, or both --images and --truth.")
+
+
+def _open_imported(folder: Path, part: Part) -> "AbstractContextManager[ImageSet]":
+    from lentigo_trainer.evaluation.external_test import open_external_set  # noqa: PLC0415
+
+    if part is Part.KEPT_OUT:
+        return open_external_set(folder, "kept-out")
+    if part is Part.TRAINING:
+        return open_external_set(folder, "training")
+    if part is Part.ALL:
+        return open_external_set(folder, "all")
+    raise typer.BadParameter(f"--set has no part {part}; choose kept-out, training or all.")
+
+
+def _open_held_back(source: Path, part: Part) -> "AbstractContextManager[ImageSet]":
     from lentigo_trainer.data.ham10000 import find_source  # noqa: PLC0415 - pandas takes a second
     from lentigo_trainer.evaluation.image_sets import (  # noqa: PLC0415 - see cli
         HOLD_OUT,
         TUNING,
         VALIDATION,
         open_held_back,
-        open_isic_set,
     )
 
-    if source is None and part is not HeldBack.VALIDATION:
-        raise typer.BadParameter("--part chooses images of HAM10000: give --source too.")
-    if source is None and images and truth is not None:
-        return open_isic_set(images, truth, metadata)
-    if source is None or images or truth is not None:
-        raise typer.BadParameter("Give either --source, or both --images and --truth.")
-    if metadata is not None:
-        raise typer.BadParameter("--metadata goes with --images; --source has its own.")
-    parts = {
-        HeldBack.VALIDATION: VALIDATION,
-        HeldBack.TUNING: TUNING,
-        HeldBack.HOLD_OUT: HOLD_OUT,
-    }
+    parts = {Part.VALIDATION: VALIDATION, Part.TUNING: TUNING, Part.HOLD_OUT: HOLD_OUT}
+    if part not in parts:
+        raise typer.BadParameter(
+            f"--source has no part {part}; choose validation, tuning or hold-out."
+        )
     return open_held_back(find_source(source), parts[part])
 
 

@@ -21,9 +21,11 @@ from lentigo_contract.system.resources import available_cores, require_memory
 from lentigo_trainer.cli.benchmark import benchmark
 from lentigo_trainer.cli.duplicates import duplicates
 from lentigo_trainer.cli.evaluate import evaluate
+from lentigo_trainer.cli.import_ import import_
 from lentigo_trainer.cli.model_card import card
 from lentigo_trainer.cli.options import (
     EpochsOption,
+    ExtraOption,
     ForceOption,
     LimitOption,
     ModelsOption,
@@ -88,6 +90,9 @@ def fetch(
     _say(f"{len(files)} files are in {to}. Next: lentigo-train run --source {to}")
 
 
+app.command("import")(import_)
+
+
 @app.command()
 def prepare(source: SourceOption, work: WorkOption = _WORK) -> None:
     """Check the data set and decode every image once, to one array in --work."""
@@ -99,7 +104,7 @@ app.command()(duplicates)
 
 
 @app.command()
-def fit(
+def fit(  # noqa: PLR0913, PLR0917 - the command's options
     source: SourceOption,
     work: WorkOption = _WORK,
     weights_dir: WeightsOption = None,
@@ -108,10 +113,12 @@ def fit(
     epochs: EpochsOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 0,
+    extra: ExtraOption = None,
 ) -> None:
     """Train by a recipe and evaluate the result; a killed run resumes where it stopped."""
     weights = weights_from(weights_dir, random_weights)
-    trained = _train(source, work, weights, recipe_from(recipe, epochs), limit, seed)
+    chosen = recipe_from(recipe, epochs)
+    trained = _train(source, work, weights, chosen, limit, seed, tuple(extra or ()))
     _show(trained.evaluation)
     _say(f"Curves, confusion matrix and metrics: {trained.folder / 'report'}")
 
@@ -173,6 +180,7 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     epochs: EpochsOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 0,
+    extra: ExtraOption = None,
     force: ForceOption = False,
 ) -> None:
     """Prepare, train, evaluate and publish; resumable at every step.
@@ -183,7 +191,8 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     weights = weights_from(weights_dir, random_weights)
     if limit is not None and not force:
         _say("Because of --limit this run will not be published, unless --force is given too.")
-    trained = _train(source, work, weights, recipe_from(recipe, epochs), limit, seed)
+    chosen = recipe_from(recipe, epochs)
+    trained = _train(source, work, weights, chosen, limit, seed, tuple(extra or ()))
     _show(trained.evaluation)
     _publish(trained.folder, models, force)
 
@@ -226,7 +235,13 @@ def _show(evaluation: "Evaluation") -> None:
 
 
 def _train(
-    source: Path, work: Path, weights: Weights, recipe: Recipe, limit: int | None, seed: int
+    source: Path,
+    work: Path,
+    weights: Weights,
+    recipe: Recipe,
+    limit: int | None,
+    seed: int,
+    extra: tuple[Path, ...],
 ) -> "Trained":
     require_memory(NEEDED_MEMORY, "Training")
     progress = progress_for()
@@ -242,6 +257,7 @@ def _train(
         seed=seed,
         limit=limit,
         cores=available_cores(),
+        extra=extra,
     )
     return train(config, prepared, lambda: datetime.now(UTC), progress)
 

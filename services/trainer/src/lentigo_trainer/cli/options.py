@@ -67,6 +67,14 @@ LimitOption = Annotated[
         show_default="all",
     ),
 ]
+ExtraOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Folder of an imported set, see `lentigo-train import`: also train with its training "
+        "part; may be given several times.",
+        show_default=False,
+    ),
+]
 ForceOption = Annotated[
     bool,
     typer.Option(

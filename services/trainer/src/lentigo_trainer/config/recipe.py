@@ -158,6 +158,8 @@ class FineTuning(StrictModel):
         average_cycles: whether to export the mean of the networks at the end of each cycle, from
             one restart to the next; otherwise the network at the end of the last cycle.
         augmentation: how images are varied.
+        extra_share: share of an epoch that the images of imported sets make up, if there are any.
+            They come on top: as many images of HAM10000 are drawn as without them.
     """
 
     images_per_epoch: Annotated[
@@ -185,6 +187,7 @@ class FineTuning(StrictModel):
     augmentation: Annotated[AugmentationConfig, _renamed("augmentation", "variation")] = (
         AugmentationConfig()
     )
+    extra_share: Share = 0.25
 
     @field_validator("restarts")
     @classmethod

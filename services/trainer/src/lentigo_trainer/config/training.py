@@ -35,6 +35,7 @@ class TrainingConfig:
         seed: of the plan, random initial weights, shuffling, augmentation and dropout.
         limit: about how many images to use in all; None for all of them.
         cores: number of processor cores to use.
+        extra: folders of imported sets to train with besides.
     """
 
     work: WorkFolder
@@ -43,6 +44,7 @@ class TrainingConfig:
     seed: int
     limit: int | None
     cores: int
+    extra: tuple[Path, ...] = ()
 
 
 class SelectionMetric(StrEnum):

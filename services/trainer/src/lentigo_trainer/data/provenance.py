@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.repository.layout import TRAINING_SET_NAME
@@ -26,7 +28,7 @@ from lentigo_trainer.system.storage import write_whole
 
 _COLUMNS: Final = ("sha256", "lesion_id", "image_id")
 
-_HASH: Final = "perceptual_hash"
+HASH_COLUMN: Final = "perceptual_hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,16 @@ class TrainingSet:
     hashed: tuple[str, ...] = ()
 
 
-def write_training_set(folder: Path, prepared: Prepared, rows: Rows) -> None:
+def write_training_set(
+    folder: Path, prepared: Prepared, rows: Rows, extra: pd.DataFrame | None = None
+) -> None:
     """Write which images a version was trained on; the same images give the same bytes.
 
     Args:
         folder: the version's files.
         prepared: the data set.
         rows: which of its images were trained on.
+        extra: the same columns of the images of imported sets that were trained on besides.
 
     Raises:
         StorageError: the disk is full or not writable.
@@ -62,15 +67,21 @@ def write_training_set(folder: Path, prepared: Prepared, rows: Rows) -> None:
     table = prepared.records.iloc[rows].assign(
         **{
             "sha256": [prepared.digests[row] for row in rows],
-            _HASH: [image_hash(prepared.images[row]).tobytes().hex() for row in rows],
+            HASH_COLUMN: [hash_text(prepared.images[row]) for row in rows],
         }
     )
-    text = table.sort_values("image_id").to_csv(
-        columns=["sha256", _HASH, "lesion_id", "image_id"], index=False
-    )
+    columns = ["sha256", HASH_COLUMN, "lesion_id", "image_id"]
+    if extra is not None:
+        table = pd.concat([table[columns], extra[columns]])
+    text = table.sort_values("image_id").to_csv(columns=columns, index=False)
     # Without the time of writing, so that the bytes are reproducible.
     packed = gzip.compress(text.encode(), mtime=0)
     write_whole(folder / TRAINING_SET_NAME, lambda file: file.write(packed))
+
+
+def hash_text(pixels: npt.NDArray[np.uint8]) -> str:
+    """Return the perceptual hash of an image, uint8 [224, 224, 3], as hex."""
+    return image_hash(pixels).tobytes().hex()
 
 
 def read_training_set(folder: Path) -> TrainingSet | None:
@@ -85,7 +96,9 @@ def read_training_set(folder: Path) -> TrainingSet | None:
             rows = list(csv.DictReader(io.StringIO(packed.read().decode())))
         columns = zip(*([row[name] for name in _COLUMNS] for row in rows), strict=True)
         digests, lesions, names = map(frozenset, columns)
-        hashed = [(row["image_id"], bytes.fromhex(row[_HASH])) for row in rows if _HASH in row]
+        hashed = [
+            (row["image_id"], bytes.fromhex(row[HASH_COLUMN])) for row in rows if HASH_COLUMN in row
+        ]
         hashes = np.frombuffer(b"".join(one for _, one in hashed), np.uint8)
         hashes = hashes.reshape(len(hashed), HASH_BYTES)
     except FileNotFoundError:

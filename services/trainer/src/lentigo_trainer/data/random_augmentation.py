@@ -67,7 +67,11 @@ class DrawnAugmentations:
 
 
 def draw_augmentations(
-    limits: AugmentationConfig, count: int, side: int, seed: int
+    limits: AugmentationConfig,
+    count: int,
+    side: int,
+    seed: int,
+    aspects: float | Floats = ASPECT,
 ) -> DrawnAugmentations:
     """Draw the augmentations of an epoch's images.
 
@@ -76,6 +80,7 @@ def draw_augmentations(
         count: number of images.
         side: of the result, in pixels.
         seed: use another for every epoch.
+        aspects: width over height of the images before they were squashed, [count] or one for all.
     """
     draw = np.random.default_rng(seed)
 
@@ -87,7 +92,7 @@ def draw_augmentations(
     stretch = np.exp(between(-1, 1) * np.log1p(limits.stretch) / 2)
     flips = draw.integers(0, 2, (count, 2)) * 2 - 1
     shift = between(-limits.shift, limits.shift, 2) * MODEL_SIDE
-    maps = _maps(angle, zoom, stretch, flips, shift, side)
+    maps = _maps(angle, zoom, stretch, flips, shift, side, aspects)
     grey = np.tile(np.array(_GREY)[:, None], (1, 3))
     saturation = 1 + between(-limits.saturation, limits.saturation, 1, 1)
     mix = saturation * np.eye(3) + (1 - saturation) * grey
@@ -182,12 +187,13 @@ def _maps(
     flips: npt.NDArray[np.int64],
     shift: npt.NDArray[np.float64],
     side: int,
+    aspects: float | Floats,
 ) -> Floats:
     cosine, sine = np.cos(angle), np.sin(angle)
     across = zoom * stretch * flips[:, 0] * MODEL_SIDE / side
     down = zoom / stretch * flips[:, 1] * MODEL_SIDE / side
-    a0, a1 = cosine * across, -sine * down / ASPECT
-    b0, b1 = sine * across * ASPECT, cosine * down
+    a0, a1 = cosine * across, -sine * down / aspects
+    b0, b1 = sine * across * aspects, cosine * down
     # The centre of the result shows the centre of the original, apart from the shift.
     here, there = (side - 1) / 2, (MODEL_SIDE - 1) / 2
     a2 = there - (a0 + a1) * here + shift[:, 0]

@@ -25,6 +25,16 @@ def class_shares(labels: npt.NDArray[np.int64], power: float) -> Shares:
     return shares
 
 
+def extra_count(count: int, share: float) -> int:
+    """Return how many images come on top of an epoch, so that they make up a share of it.
+
+    Args:
+        count: images of the epoch without them.
+        share: 0 to 1, below 1.
+    """
+    return round(count * share / (1 - share))
+
+
 def epoch_rows(
     labels: npt.NDArray[np.int64], shares: Shares, count: int, seed: int
 ) -> npt.NDArray[np.int64]:

@@ -44,6 +44,7 @@ class ImageSet:
         people: HAM10000's metadata of these images, n rows in the same order; None if unknown.
         metadata: all of HAM10000's metadata, as read; None if unknown.
         unlisted: how many further images were found that the ground truth does not list.
+        imported_set: the name of the imported set that they are of; None for other images.
     """
 
     description: str
@@ -53,6 +54,7 @@ class ImageSet:
     people: pd.DataFrame | None = None
     metadata: pd.DataFrame | None = None
     unlisted: int = 0
+    imported_set: str | None = None
 
     @property
     def groups(self) -> NDArray[Any]:

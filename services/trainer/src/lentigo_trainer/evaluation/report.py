@@ -13,6 +13,7 @@ from lentigo_contract.labels import CODES, RESEARCH_NOTICE
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.errors import EvaluationReportError, MetricError
 from lentigo_trainer.evaluation.calibration_report import CalibrationReport, calibration_report
+from lentigo_trainer.evaluation.external_test import ExternalTest, external_test
 from lentigo_trainer.evaluation.image_predictions import ImagePrediction, image_predictions
 from lentigo_trainer.evaluation.image_sets import ImageSet
 from lentigo_trainer.evaluation.per_diagnosis import (
@@ -105,6 +106,7 @@ class EvaluationReport(BaseModel):
         calibration: before and after.
         risk_coverage: how often the most confident predictions are wrong.
         referral: what its thresholds do; None where they are unknown.
+        external: what an imported set tells besides; None for other images.
         subgroups: by sex, age, site and confirmation; None where those are unknown.
         subgroups_reason: why there are none.
         answers: the prediction for every image; None where they were not kept.
@@ -128,6 +130,7 @@ class EvaluationReport(BaseModel):
     calibration: CalibrationReport
     risk_coverage: RiskCoverage
     referral: Referral | None = None
+    external: ExternalTest | None = None
     subgroups: Subgroups | None
     subgroups_reason: str | None = None
     answers: tuple[ImagePrediction, ...] | None = None
@@ -138,7 +141,8 @@ class EvaluationReport(BaseModel):
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return everything as plain values for `json.dumps`."""
-        left_out = {"evaluation"} if self.answers else {"evaluation", "answers"}
+        left_out = {"evaluation"}
+        left_out |= {name for name in ("answers", "external") if not getattr(self, name)}
         values: dict[str, JsonValue] = self.model_dump(mode="json", exclude=left_out)
         metrics = self.evaluation.to_json()
         if self.intervals_over == "images":
@@ -227,6 +231,13 @@ def score(  # noqa: PLR0913, PLR0917 - what is known of the answers, and how to 
         referral=None
         if manifest is None
         else referral(manifest.thresholds, truth, probabilities, resampling, decided),
+        external=external_test(
+            images,
+            truth,
+            probabilities,
+            None if manifest is None else manifest.malignancy_calibration,
+            resampling,
+        ),
         subgroups=None
         if people is None
         else subgroups(people, truth, probabilities, resampling, decided),

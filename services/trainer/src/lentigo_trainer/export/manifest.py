@@ -1,9 +1,11 @@
 """Describe a trained version: the manifest of a candidate."""
 
 from datetime import datetime
+from typing import Final
 
 from lentigo_contract.manifest.manifest import (
     DatasetRecord,
+    ExtraDatasetRecord,
     Manifest,
     Parameters,
     PlanRecord,
@@ -14,11 +16,16 @@ from lentigo_trainer import __version__
 from lentigo_trainer.calibration.thresholds import ChosenThresholds
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.extra.imported_set import ImportedSet
+from lentigo_trainer.data.extra.licenses import parse_license, strictest
+from lentigo_trainer.data.extra.training_images import ExtraImages
 from lentigo_trainer.data.image_files import summarize_files
 from lentigo_trainer.data.provenance import digest_of, split_digest
 from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.models.registry import Totals
+
+HAM10000_LICENSE: Final = "CC BY-NC 4.0"
 
 
 def describe(
@@ -29,6 +36,7 @@ def describe(
     evaluation: Evaluation,
     thresholds: ChosenThresholds,
     created: datetime,
+    extra: ExtraImages | None = None,
 ) -> Manifest:
     """Return the manifest of a candidate; `store` adds its number and its checksums."""
     point, abstention = thresholds.point, thresholds.abstention
@@ -58,7 +66,7 @@ def describe(
         dataset=DatasetRecord(
             name="HAM10000",
             source="doi:10.7910/DVN/DBW86T",
-            license="CC BY-NC 4.0",
+            license=HAM10000_LICENSE,
             images=len(prepared.records),
             digest=prepared.digest,
             files=summarize_files(prepared.records, _files_digest(prepared)),
@@ -77,6 +85,31 @@ def describe(
         seed=config.seed,
         limit=effective_limit(config, rows),
         code_version=__version__,
+        license=_license(extra),
+        extra_datasets=None if extra is None else tuple(map(_extra_dataset, extra.parts)),
+    )
+
+
+def _license(extra: ExtraImages | None) -> str:
+    """Return the licence with every condition of every image that trained."""
+    texts = [HAM10000_LICENSE, *(part.license for part in (extra.summaries if extra else ()))]
+    return str(strictest(each for each in map(parse_license, texts) if each))
+
+
+def _extra_dataset(part: ImportedSet) -> ExtraDatasetRecord:
+    found = part.summary
+    return ExtraDatasetRecord(
+        name=found.name,
+        license=found.license,
+        licenses=found.licenses,
+        attributions=found.attributions,
+        images=len(part.rows),
+        kept_out=found.images - len(part.rows),
+        classes=found.classes,
+        knows=found.knows,
+        left_out=found.left_out,
+        compared_with=found.compared_with,
+        digest=found.digest,
     )
 
 

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.data.ham10000 import join_names
+from lentigo_trainer.evaluation.external_test import ExternalTest
 from lentigo_trainer.evaluation.referral import Referral
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.subgroups import Subgroup
@@ -179,7 +180,27 @@ def metric_tables(report: EvaluationReport) -> list[TextTable]:
         _calibration(report),
         _coverage(report),
     ]
+    if report.external is not None:
+        tables.insert(0, _external(report, report.external))
     return tables if report.referral is None else [*tables, _referral(report.referral)]
+
+
+def _external(report: EvaluationReport, found: ExternalTest) -> TextTable:
+    rows = [
+        ("AUC, melanoma against the rest", report.diagnoses["mel"].auc, number_text),
+        ("calibration error of P(malignant)", found.malignancy_calibration_error, number_text),
+    ]
+    if report.referral is not None:
+        rows += [
+            ("malignant images referred", report.referral.sensitivity, share_text),
+            ("benign images not referred", report.referral.specificity, share_text),
+        ]
+    return TextTable(
+        f"External test on {found.set_name}, which knows {', '.join(found.classes)}",
+        ("Figure", "n", "Value"),
+        tuple((name, f"{estimate.n:,}", write(estimate)) for name, estimate, write in rows),
+        join_notes([estimate.reason for _, estimate, _ in rows if estimate.reason]),
+    )
 
 
 def _diagnoses(report: EvaluationReport) -> TextTable:

@@ -20,6 +20,7 @@ from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_trainer.config.recipe import FineTuning, Recipe
 from lentigo_trainer.data.random_augmentation import (
+    ASPECT,
     DrawnAugmentations,
     augment,
     draw_augmentations,
@@ -30,6 +31,7 @@ from lentigo_trainer.data.sampling import class_shares, epoch_rows
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.metrics.classification import balanced_accuracy
 from lentigo_trainer.system.progress import Progress
+from lentigo_trainer.training.extra_examples import ExtraSampling, JoinedRows, packed_targets
 from lentigo_trainer.training.loop import (
     Examples,
     FeatureRows,
@@ -40,7 +42,12 @@ from lentigo_trainer.training.loop import (
     run_epochs,
     train_epoch,
 )
-from lentigo_trainer.training.losses import Loss, adjusted_cross_entropy, restore_frequencies
+from lentigo_trainer.training.losses import (
+    Loss,
+    adjusted_cross_entropy,
+    label_of,
+    restore_frequencies,
+)
 from lentigo_trainer.training.precision import in_bfloat16
 from lentigo_trainer.training.schedules import WarmRestarts, WarmupCosine
 from lentigo_trainer.training.weight_averaging import WeightAverage, moving_average, uniform_mean
@@ -68,7 +75,7 @@ def fine_tune(
         network: images [n, 224, 224, 3] -> logits [n, 7]; changed in place. It ends with the
             average of its weights, and with the class frequencies added to its biases as the
             recipe says.
-        training: original images to train on.
+        training: original images to train on, and those of imported sets if there are any.
         validation: images to evaluate after every epoch, in the size of that epoch; never trained
             on.
         recipe: epochs, batch size and a table `fine_tuning`.
@@ -94,8 +101,17 @@ def fine_tune(
     shares = class_shares(labels, settings.class_power)
     loss = adjusted_cross_entropy(shares, settings.logit_adjustment, settings.label_smoothing)
     count = min(settings.images_per_epoch, len(labels))
+    extra = None
+    if training.extra is not None:
+        extra = ExtraSampling.of(len(labels), training.extra, settings)
+        loss = extra.loss(shares, settings)
+
+    def draw_rows(row_seed: int) -> npt.NDArray[np.int64]:
+        drawn = epoch_rows(labels, shares, count, row_seed)
+        return extra.add_to(drawn, row_seed) if extra else drawn
+
     # The number of drawn images depends only on the shares, so it is the same in every epoch.
-    steps = max(1, len(epoch_rows(labels, shares, count, seed)) // batch_size)
+    steps = max(1, len(draw_rows(seed)) // batch_size)
     optimizers = _optimizers(network, settings, steps, epochs)
     average = WeightAverage(network.weights, moving_average(settings.ema_decay))
     cycles = WeightAverage(network.weights, uniform_mean)
@@ -110,13 +126,17 @@ def fine_tune(
             step_at[side] = _training_step(at_side(network, side), optimizers, average, loss)
         seeds = np.random.SeedSequence([seed, number]).generate_state(3, np.uint64)
         row_seed, augmentation_seed, mixup_seed = map(int, seeds)
-        drawn = epoch_rows(labels, shares, count, row_seed)[: steps * batch_size]
+        drawn = draw_rows(row_seed)[: steps * batch_size]
         augmentations = draw_augmentations(
-            settings.augmentation_of(number), len(drawn), side, augmentation_seed
+            settings.augmentation_of(number),
+            len(drawn),
+            side,
+            augmentation_seed,
+            extra.aspects(drawn) if extra else ASPECT,
         )
         weights = draw_weights(settings.mixup_of(number), len(drawn), mixup_seed)
         training_loss, accuracy = train_epoch(
-            _batches(training, drawn, augmentations, weights, side, batch_size),
+            _batches(training, extra, drawn, augmentations, weights, side, batch_size),
             step_at[side],
             len(drawn),
             f"Epoch {number} of {epochs} at {side} pixels",
@@ -250,7 +270,7 @@ def _training_step(
         ):
             optimizer.apply_gradients(zip(group, variables, strict=True))
         average.update()
-        correct = tf.argmax(logits, 1) == tf.argmax(targets, 1)
+        correct = tf.argmax(logits, 1, tf.int32) == tf.cast(label_of(targets), tf.int32)
         hits = tf.reduce_sum(tf.cast(correct, tf.int32))
         return loss, hits
 
@@ -260,21 +280,33 @@ def _training_step(
 
 def _batches(
     training: Examples,
+    extra: ExtraSampling | None,
     drawn: npt.NDArray[np.int64],
     augmentations: DrawnAugmentations,
     weights: npt.NDArray[np.float32],
     side: int,
     batch_size: int,
 ) -> tf.data.Dataset:
+    features, labels = training.features, training.labels
+    if extra:
+        features = JoinedRows(features, extra.extra, extra.first)
+        labels = np.concatenate([labels, extra.extra.labels])
+
     def read(
-        rows: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *columns: tf.Tensor
+        rows: tf.Tensor,
+        labels: tf.Tensor,
+        spaces: tf.Tensor,
+        weights: tf.Tensor,
+        *columns: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        images = tf.numpy_function(training.features.take, [rows], tf.float32, stateful=False)
+        images = tf.numpy_function(features.take, [rows], tf.float32, stateful=False)
         images.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
         varied = augment(images, DrawnAugmentations(*columns), side)
-        return mix(varied, tf.one_hot(labels, len(CODES)), weights)
+        blended, targets = mix(varied, tf.one_hot(labels, len(CODES)), weights)
+        return blended, packed_targets(labels, spaces, weights) if extra else targets
 
-    columns = (drawn, training.labels[drawn], weights, *augmentations.columns)
+    spaces = extra.spaces(drawn) if extra else np.zeros(len(drawn), np.int64)
+    columns = (drawn, labels[drawn], spaces, weights, *augmentations.columns)
     return (
         tf.data.Dataset.from_tensor_slices(columns)
         .batch(min(batch_size, len(drawn)), drop_remainder=True)

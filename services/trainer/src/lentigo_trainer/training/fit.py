@@ -11,7 +11,7 @@ Both run their epochs through `loop.run_epochs`, which saves a checkpoint after 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ import tensorflow as tf
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.augmentation import AugmentedImages, augmented_images
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.extra.training_images import open_extra_images
 from lentigo_trainer.data.oversampling import Plan, originals
 from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.models.classifier import Network, build
@@ -69,7 +70,7 @@ def train_network(
     """Build a run's network and train it, from the last finished epoch on.
 
     Args:
-        config: how to train.
+        config: how to train, and with which imported sets besides.
         prepared: the data set.
         rows: which images train and validate.
         folder: the run's folder.
@@ -78,6 +79,8 @@ def train_network(
     Raises:
         WeightsError: the initial weights are unusable or unavailable.
         WorkFolderError: the folder was made by another recipe or computation.
+        RecipeError: the recipe cannot train with imported sets.
+        ImportedSetError: an imported set cannot be used.
         DivergedError: a loss is not finite; the last finished epoch is kept.
         DamagedCacheError: the checkpoint or the features on disk cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
@@ -89,16 +92,20 @@ def train_network(
     network = build(chosen, config.weights, config.seed)
     # With fine-tuning, the result depends on the initial weights of all layers.
     start = network.whole if fine_tuning else network.backbone
+    extra = open_extra_images(config, prepared)
+    sets = [] if extra is None else [part.digest for part in extra.summaries]
     # For fine-tuning, the recipe decides on bfloat16.
     allowed = fine_tuning.bfloat16 if fine_tuning else chosen.plain
     computation = Computation(tf.__version__, arithmetic(allowed))
-    adopt(folder, identity_of(config, prepared.digest, backbone_digest(start), computation))
+    start_digest = backbone_digest(start)
+    adopt(folder, identity_of(config, prepared.digest, start_digest, computation, sets))
     validation_plan = originals(rows.watched, prepared.labels)
     if network.learns_from_images:
         training, validation = (
             Examples(AugmentedImages(prepared.images, plan), plan.label)
             for plan in (rows.plan, validation_plan)
         )
+        training = replace(training, extra=extra)
     else:
         backbone = FrozenBackbone(network.backbone, config.cores, chosen.plain)
         training = _examples("train", backbone, prepared, rows.plan, folder, progress)

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from lentigo_trainer.data.extra.training_images import ExtraImages
 from lentigo_trainer.errors import DamagedCacheError, DivergedError
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
@@ -49,10 +50,12 @@ class Examples:
     Attributes:
         features: the output of the frozen backbone for every row; its image if nothing is frozen.
         labels: int64 [n], indices into `labels.CODES`.
+        extra: images of imported sets to train with besides; only `fine_tuning` can.
     """
 
     features: FeatureRows
     labels: Labels
+    extra: ExtraImages | None = None
 
 
 def run_epochs(

@@ -5,6 +5,7 @@ recipe, seed, data, code and arithmetic they come from, so that a run resumes on
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -79,7 +80,11 @@ class Computation:
 
 
 def identity_of(
-    config: TrainingConfig, dataset: str, backbone: str, computation: Computation
+    config: TrainingConfig,
+    dataset: str,
+    backbone: str,
+    computation: Computation,
+    extra: Sequence[str] = (),
 ) -> dict[str, object]:
     """Return what a run's results depend on; another identity needs another folder.
 
@@ -88,6 +93,7 @@ def identity_of(
         dataset: digest of the prepared images.
         backbone: digest of the layers that the run starts from, and their values.
         computation: what computes it.
+        extra: digests of the imported sets that it trains with.
     """
     return {
         "recipe": config.recipe.model_dump(mode="json"),
@@ -95,6 +101,8 @@ def identity_of(
         "limit": config.limit,
         "dataset": dataset,
         "backbone": backbone,
+        # None without any, as in folders that lack the key.
+        "extra": list(extra) or None,
         **asdict(computation),
     }
 
