@@ -218,7 +218,7 @@ def test_a_benchmark_of_nothing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("epoch = 3\n", "line 1, epoch: no such key; there are name, hold_out, architecture"),
+        ("epoch = 3\n", "line 1, epoch: no such key; there are name, hold_out, folds, architecture"),
         ('architecture = "vgg16"\nepochs = 0\n', "line 2, epochs: "),
         (
             'architecture = "vgg"\n',
@@ -276,7 +276,7 @@ def test_an_impossible_number_of_epochs_is_refused(epochs: str, tmp_path: Path) 
     ("options", "told"),
     [
         ([], "what is to be measured?"),
-        (["--model", "models"], "either --source, or both --images and --truth"),
+        (["--model", "models"], "either --source, --set, or both"),
         (["--model", "models", "--images", "a.zip"], "both --images and --truth"),
         (["--url", "http://x", "--truth", "a.csv"], "both --images and --truth"),
         (["--model", "m", "--source", "a", "--images", "a", "--truth", "b"], "either --source"),
