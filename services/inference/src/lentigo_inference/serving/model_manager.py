@@ -15,6 +15,7 @@ import structlog
 
 from lentigo_contract.errors import EngineError, RepositoryError, StorageError, VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
+from lentigo_engines.base import first_line
 from lentigo_inference.engines.in_turn import InTurn, at_once
 from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.errors import ServiceBusyError, VersionRefusedError
@@ -204,8 +205,11 @@ class ModelManager:
             model = load_version(self._store, version, self._load, self._batch_sizes, self._in_turn)
             succeeded = True
         except (RepositoryError, EngineError, OSError) as error:
-            self._refusals[version] = _Refusal(folder, str(error))
-            _log.error("model refused", version=version, reason=str(error))
+            self._refuse(version, folder, str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - it concerns this version, and others may be sound
+            reason = f"Loading it failed with {type(error).__name__}: {first_line(error)}"
+            self._refuse(version, folder, reason, unexpected=error)
             return False
         finally:
             self._loading = None
@@ -215,6 +219,16 @@ class ModelManager:
         self._slot.swap(model)
         _log.info("model in use", version=version, engine=model.engine.name, seconds=round(took, 3))
         return True
+
+    def _refuse(
+        self,
+        version: int,
+        folder: FolderFingerprint,
+        reason: str,
+        unexpected: Exception | None = None,
+    ) -> None:
+        self._refusals[version] = _Refusal(folder, reason)
+        _log.error("model refused", version=version, reason=reason, exc_info=unexpected)
 
     def _report_readability(self, reason: str | None) -> None:
         """Log when the repository becomes unreadable or readable again, not at every check."""
