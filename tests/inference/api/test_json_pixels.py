@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lentigo_inference.api import tensors
 from lentigo_inference.api.json_pixels import MAX_DEPTH, cut_data, parse_pixels
 from lentigo_inference.api.open_inference_schemas import InferRequest
 from lentigo_inference.api.tensors import IMAGE_BYTES, MAX_PARSED_BYTES, parse_request
@@ -130,7 +129,7 @@ def test_no_body_makes_a_parser_hold_up_the_service(
         parsed.append(len(content))
         return validate(content)
 
-    monkeypatch.setattr(tensors.InferRequest, "model_validate_json", measured)
+    monkeypatch.setattr(InferRequest, "model_validate_json", measured)
     body = ATTACKS[attack]()
     assert len(body) > 2_000_000
 

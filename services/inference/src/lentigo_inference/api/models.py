@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
+from lentigo_engines.base import Engine
 from lentigo_inference.api.dependencies import CurrentState
 from lentigo_inference.api.openapi import problem_responses
 from lentigo_inference.api.schemas import (
@@ -12,6 +13,7 @@ from lentigo_inference.api.schemas import (
     ModelReference,
     OutOfDistributionCheck,
 )
+from lentigo_inference.engines.measured import MeasuredEngine
 from lentigo_inference.serving.model_slot import LoadedModel
 
 router = APIRouter(tags=["models"])
@@ -35,6 +37,12 @@ def model_reference(model: LoadedModel) -> ModelReference:
     )
 
 
+def _speeds(engine: Engine) -> dict[str, float] | None:
+    if not isinstance(engine, MeasuredEngine):
+        return None
+    return {name: round(speed, 1) for name, speed in engine.images_per_second.items()}
+
+
 def _details(model: LoadedModel) -> ModelDetails:
     manifest = model.stored.manifest
     check = manifest.unlikeness
@@ -43,6 +51,7 @@ def _details(model: LoadedModel) -> ModelDetails:
         **model_reference(model).model_dump(),
         **copied,
         engine=model.engine.name,
+        engine_speeds=_speeds(model.engine),
         license=manifest.license,
         labels=[
             Label(

@@ -38,8 +38,9 @@ def open_engine(engine: EngineName, folder: Path) -> Engine:
     try:
         if engine == "savedmodel":
             return SavedModelEngine(folder)
-        return LiteRTEngine(engine, folder / LITERT_FILES[engine], os.cpu_count() or 1)
-    except EngineError as error:
+        model = (folder / LITERT_FILES[engine]).read_bytes()
+        return LiteRTEngine(engine, model, os.cpu_count() or 1)
+    except (EngineError, OSError) as error:
         raise DamagedVersionError(f"{folder}: {error}") from error
 
 

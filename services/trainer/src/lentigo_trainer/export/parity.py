@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from lentigo_contract.manifest.engines import (
     GOLDEN_IMAGES,
     GOLDEN_SEED,
+    GOLDEN_TOLERANCES,
     LITERT_FILES,
     EngineAgreement,
     EngineName,
@@ -22,14 +22,6 @@ from lentigo_trainer.evaluation.exported_model import predict_with, probabilitie
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, validate_predictions
 from lentigo_trainer.metrics.classification import accuracy, balanced_accuracy, present_codes
 from lentigo_trainer.system.progress import Progress
-
-GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
-    # Another processor adds up in another order.
-    "savedmodel": 1e-3,
-    "litert": 1e-3,
-    # Another processor's kernels may round a half the other way, and steps of int8 are coarse.
-    "litert-int8": 0.05,
-}
 
 
 @dataclass(frozen=True, slots=True)
