@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_contract.manifest.engines import EngineName
+from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
 from lentigo_engines.base import SIGNATURE, Images, Prediction, first_line, outputs_among
 
 # Each lane holds weights arranged for XNNPACK, 5 MB in int8 and 17 MB in float32.
@@ -28,23 +27,23 @@ class LiteRTEngine:
     platform = "litert_tflite"
 
     def __init__(
-        self, name: EngineName, file: Path, threads: int, outputs: Sequence[str] | None = None
+        self, name: EngineName, model: bytes, threads: int, outputs: Sequence[str] | None = None
     ) -> None:
-        """Load a model file.
+        """Load a model.
 
         Args:
             name: the engine's name in manifests.
-            file: the model; not needed once it is loaded.
+            model: content of the model's file.
             threads: number of threads that XNNPACK computes with.
             outputs: the outputs to read, see `outputs_of`; by default all that the model has.
 
         Raises:
             EngineError: the model cannot be loaded, or has a different signature.
         """
+        file = LITERT_FILES[name]
         self.name = name
         self.lanes = min(threads, _MAX_LANES)
         try:
-            model = file.read_bytes()
             self._alone = _Lane(model, threads)
             self._lanes = (
                 [_Lane(model, threads // self.lanes) for _ in range(self.lanes)]
@@ -52,8 +51,8 @@ class LiteRTEngine:
                 else [self._alone]
             )
         except Exception as error:
-            raise EngineError(f"LiteRT cannot load {file.name}: {first_line(error)}") from error
-        self._outputs = _checked_outputs(self._alone.run, file.name, outputs)
+            raise EngineError(f"LiteRT cannot load {file}: {first_line(error)}") from error
+        self._outputs = _checked_outputs(self._alone.run, file, outputs)
         self._threads = ThreadPoolExecutor(self.lanes, thread_name_prefix="lentigo-lane")
 
     def predict(self, images: Images) -> Prediction:

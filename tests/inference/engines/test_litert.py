@@ -2,16 +2,16 @@ import gc
 import subprocess
 import sys
 import weakref
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lentigo_contract.errors import EngineError
-from lentigo_contract.manifest.engines import EngineName
+from lentigo_contract.errors import DamagedVersionError, EngineError
+from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine, Images, Prediction, warm_up
+from lentigo_engines.litert import LiteRTEngine
 from lentigo_inference.engines.selection import engine_loader
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
@@ -54,16 +54,16 @@ def test_a_flawed_model_is_refused_with_the_reason(
         warm_up(engine_loader(1, "litert")(stored), stored.manifest)
 
 
-def test_what_is_no_model_or_not_there_is_refused(
-    store: ModelStore, saved_models: SavedModels
-) -> None:
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(EngineError, match=r"cannot load litert/float32\.tflite"):
+        LiteRTEngine("litert", b"not a model", 1)
+
+
+def test_a_file_that_is_not_there_is_refused(store: ModelStore, saved_models: SavedModels) -> None:
     stored = saved_models.publish(store, 1, litert=True)
-    file: Path = stored.path / "litert/float32.tflite"
-    file.write_bytes(b"not a model")
-    with pytest.raises(EngineError, match="cannot load float32"):
-        engine_loader(1, "litert")(stored)
-    file.unlink()
-    with pytest.raises(EngineError, match="cannot load float32"):
+    (stored.path / LITERT_FILES["litert"]).unlink()
+
+    with pytest.raises(DamagedVersionError, match="cannot be read"):
         engine_loader(1, "litert")(stored)
 
 
@@ -156,3 +156,18 @@ def test_reloading_frees_every_interpreter_but_the_one_in_use(
         assert all(each() is None for each in interpreters)
     finally:
         gc.enable()
+
+
+def test_weights_that_change_between_the_check_and_the_load_are_refused(
+    store: ModelStore, saved_models: SavedModels
+) -> None:
+    stored = saved_models.publish(store, seed=1, litert=True)
+    opened = store.open(stored.version)
+    file = stored.path / LITERT_FILES["litert"]
+    content = bytearray(file.read_bytes())
+    content[-40:] = bytes(40)
+    file.write_bytes(content)
+
+    for engine in ("litert", "auto"):
+        with pytest.raises(DamagedVersionError, match="has changed"):
+            engine_loader(1, engine)(opened)

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import structlog
 
-from lentigo_contract.errors import EngineError
+from lentigo_contract.errors import DamagedVersionError, EngineError
 from lentigo_contract.manifest.engines import EngineName, Golden, GoldenAnswer, golden_images
 from lentigo_contract.manifest.manifest import FileRecord, Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine, Images, Prediction
+from lentigo_inference.engines.measured import MeasuredEngine
 from lentigo_inference.engines.selection import check_golden, choose, engine_loader
 from lentigo_inference.settings import EngineSetting
 from tests.fakes import made_agreement, made_manifest
@@ -70,13 +71,35 @@ def test_every_engine_that_is_passed_over_has_a_reason() -> None:
 class Named(PlainEngine):
     """An engine in numpy under another name, with an answer of its own."""
 
-    def __init__(self, name: str, alter: Callable[[Prediction], Prediction]) -> None:
+    def __init__(
+        self,
+        name: str,
+        alter: Callable[[Prediction], Prediction],
+        clock: "MadeUpClock | None" = None,
+        seconds: float = 1.0,
+    ) -> None:
         super().__init__(seed=1)
         self.name = name
         self.alter = alter
+        self.clock = clock or MadeUpClock()
+        self.seconds = seconds
+        self.delays: list[float] = []
 
     def predict(self, images: Images) -> Prediction:
+        self.clock.now += self.seconds * len(images)
+        if self.delays and len(images) > 1:
+            self.clock.now += self.delays.pop()
         return self.alter(super().predict(images))
+
+
+class MadeUpClock:
+    """Goes on only while an engine computes."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def same(prediction: Prediction) -> Prediction:
@@ -97,12 +120,19 @@ class Openers:
     def __init__(self, **alter: Callable[[Prediction], Prediction]) -> None:
         self.alter = {name.replace("_", "-"): change for name, change in alter.items()}
         self.opened: list[Named] = []
+        self.clock = MadeUpClock()
+        # That an image takes; by default int8 is twice as fast as float32.
+        self.seconds = {"litert-int8": 0.5, "litert": 1.0}
+        # That batches take beyond that, the last one first.
+        self.delays: dict[str, list[float]] = {}
 
     def __call__(self, engine: EngineName, stored: StoredVersion, threads: int) -> Engine:
         assert stored.version == threads == 1
         if engine not in self.alter:
             raise EngineError(f"{engine} is not installed here.")
-        self.opened.append(Named(engine, self.alter[engine]))
+        seconds = self.seconds.get(engine, 2.0)
+        self.opened.append(Named(engine, self.alter[engine], self.clock, seconds))
+        self.opened[-1].delays = self.delays.get(engine, [])
         return self.opened[-1]
 
 
@@ -141,12 +171,87 @@ def test_an_engine_that_fails_gives_way_to_the_next(
     stored: StoredVersion, openers: Openers, engine: str
 ) -> None:
     with structlog.testing.capture_logs() as log:
-        loaded = engine_loader(1, open_engine=openers)(stored)
+        loaded = engine_loader(1, open_engine=openers, clock=openers.clock)(stored)
     assert loaded.name == engine
-    assert all(opened.closed for opened in openers.opened if opened is not loaded)
+    assert [opened.name for opened in openers.opened if not opened.closed] == [engine]
     failed: list[dict[str, Any]] = [dict(e) for e in log if e["event"] == "engine failed"]
     assert all(entry["reason"] for entry in failed)
     assert engine not in [entry["engine"] for entry in failed]
+
+
+@pytest.mark.parametrize(
+    ("int8", "float32", "engine"),
+    [(0.5, 1.0, "litert-int8"), (1.0, 0.5, "litert"), (0.98, 1.0, "litert"), (1.0, 1.0, "litert")],
+    ids=["int8 is faster", "int8 is slower", "int8 is hardly faster", "they are equal"],
+)
+def test_auto_measures_the_engines_that_agree_and_takes_the_faster(
+    stored: StoredVersion, int8: float, float32: float, engine: str
+) -> None:
+    openers = Openers(litert_int8=same, litert=same, savedmodel=same)
+    openers.seconds = {"litert-int8": int8, "litert": float32}
+
+    with structlog.testing.capture_logs() as log:
+        loaded = engine_loader(1, open_engine=openers, clock=openers.clock)(stored)
+
+    assert loaded.name == engine
+    assert isinstance(loaded, MeasuredEngine)
+    speeds = dict(loaded.images_per_second)
+    assert speeds == pytest.approx({"litert-int8": 1 / int8, "litert": 1 / float32})
+    assert [opened.name for opened in openers.opened if not opened.closed] == [engine]
+    (told,) = (entry for entry in log if entry["event"] == "engine chosen")
+    assert told["engine"] == engine
+    assert set(told["images_per_second"]) == {"litert-int8", "litert"}
+
+
+def test_neither_one_slow_batch_nor_waiting_for_a_turn_decides(stored: StoredVersion) -> None:
+    openers = Openers(litert_int8=same, litert=same)
+    openers.delays["litert-int8"] = [50.0, 0.0]
+
+    def wait_for_int8(run: Callable[[], Prediction]) -> Prediction:
+        openers.clock.now += 100 if openers.opened[-1].name == "litert-int8" else 0
+        return run()
+
+    load = engine_loader(1, open_engine=openers, in_turn=wait_for_int8, clock=openers.clock)
+
+    assert load(stored).name == "litert-int8"
+
+
+def test_an_engine_that_does_not_agree_is_not_even_measured(stored: StoredVersion) -> None:
+    changed = {"agreement": {"litert": GOOD, "litert-int8": POOR}}
+    disagreeing = StoredVersion(stored.path, 1, stored.manifest.model_copy(update=changed))
+    openers = Openers(litert_int8=same, litert=same, savedmodel=same)
+
+    loaded = engine_loader(1, open_engine=openers, clock=openers.clock)(disagreeing)
+
+    assert loaded is openers.opened[0]
+    assert [opened.name for opened in openers.opened] == ["litert"]
+
+
+def test_any_failure_of_an_engine_gives_way_and_closes_what_was_opened(
+    stored: StoredVersion,
+) -> None:
+    def out_of_memory(_prediction: Prediction) -> Prediction:
+        raise MemoryError
+
+    openers = Openers(litert_int8=out_of_memory, litert=same)
+
+    assert engine_loader(1, open_engine=openers, clock=openers.clock)(stored).name == "litert"
+    assert [opened.name for opened in openers.opened if not opened.closed] == ["litert"]
+
+
+def test_a_changed_file_refuses_the_version_and_closes_what_was_opened(
+    stored: StoredVersion,
+) -> None:
+    openers = Openers(litert_int8=same, litert=same)
+
+    def tampered(engine: EngineName, stored: StoredVersion, threads: int) -> Engine:
+        if engine == "litert":
+            raise DamagedVersionError("changed")
+        return openers(engine, stored, threads)
+
+    with pytest.raises(DamagedVersionError):
+        engine_loader(1, open_engine=tampered)(stored)
+    assert all(opened.closed for opened in openers.opened)
 
 
 def test_an_engine_that_was_asked_for_does_not_give_way(stored: StoredVersion) -> None:
@@ -166,3 +271,15 @@ def test_the_golden_answer_is_held_to_its_tolerance() -> None:
     for alter in (reversed_labels, nan):
         with pytest.raises(EngineError, match="golden answer"):
             check_golden(Named("litert", alter), Golden(seed=5, answers={"litert": answer}))
+
+
+def test_no_manifest_allows_an_engine_more_than_the_contract_does() -> None:
+    def a_little_off(prediction: Prediction) -> Prediction:
+        off = np.zeros_like(prediction.probabilities)
+        off[:, 0], off[:, 1] = 5e-4, -5e-4
+        return Prediction(prediction.probabilities + off, prediction.activation_map)
+
+    answer = golden("litert").answers["litert"].model_copy(update={"tolerance": 1.0})
+
+    with pytest.raises(EngineError, match=r"allowed is 0\.0001"):
+        check_golden(Named("litert", a_little_off), Golden(seed=5, answers={"litert": answer}))

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine
 from lentigo_inference.serving.model_manager import ModelManager, VersionStatus
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
+from tests.fakes import made_golden
 from tests.models import load_plain, publish_plain
 
 
@@ -226,3 +228,53 @@ def test_an_incomplete_version_is_ignored(
     assert loads.versions == []
     assert model_manager.states() == []
     assert in_use(slot) is None
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [MemoryError(), RecursionError("maximum depth"), ValueError("odd"), KeyError("name")],
+    ids=repr,
+)
+def test_whatever_goes_wrong_concerns_that_version_alone(
+    model_manager: ModelManager,
+    slot: ModelSlot,
+    store: ModelStore,
+    loads: Loads,
+    failure: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publish_plain(store, 1)
+    publish_plain(store, 2)
+    opened = ModelStore.open
+
+    def open_all_but_the_newest(self: ModelStore, version: int) -> StoredVersion:
+        if version == 2:
+            raise failure
+        return opened(self, version)
+
+    monkeypatch.setattr(ModelStore, "open", open_all_but_the_newest)
+
+    model_manager.check()
+    model_manager.check()
+
+    assert in_use(slot) == 1
+    assert loads.versions == [1]
+    refused = model_manager.states()[-1]
+    assert refused.status is VersionStatus.UNAVAILABLE
+    assert type(failure).__name__ in refused.reason
+
+
+def test_a_version_with_endless_golden_answers_gives_way_to_an_older_sound_one(
+    model_manager: ModelManager, slot: ModelSlot, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    stored = publish_plain(store, 2, golden=made_golden())
+    manifest = json.loads((stored.path / "manifest.json").read_text())
+    row = manifest["golden"]["answers"]["litert"]["probabilities"][0]
+    manifest["golden"]["answers"]["litert"]["probabilities"] = [row] * 10_000
+    (stored.path / "manifest.json").write_text(json.dumps(manifest))
+
+    model_manager.check()
+
+    assert in_use(slot) == 1
+    assert "golden" in model_manager.states()[-1].reason

@@ -218,7 +218,10 @@ def test_a_benchmark_of_nothing_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("epoch = 3\n", "line 1, epoch: no such key; there are name, hold_out, folds, architecture"),
+        (
+            "epoch = 3\n",
+            "line 1, epoch: no such key; there are name, hold_out, folds, architecture",
+        ),
         ('architecture = "vgg16"\nepochs = 0\n', "line 2, epochs: "),
         (
             'architecture = "vgg"\n',

@@ -39,7 +39,7 @@ from lentigo_inference.server.request_log import RequestLogMiddleware
 from lentigo_inference.serving.admission import Admission, Shutdown
 from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
 from lentigo_inference.serving.decision import DecisionPolicy
-from lentigo_inference.serving.decoding import DecodePool
+from lentigo_inference.serving.decoding import DecodeLimits, DecodePool
 from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.gauges import ServingGauges
 from lentigo_inference.serving.model_manager import ModelManager
@@ -178,7 +178,8 @@ def _lifespan(
         authenticator = Authenticator(settings.key_file)
         store = ModelStore(settings.model_repository)
         engine_thread = EngineThread()
-        decoding = DecodePool(settings.decode_threads, settings.image_limits(), metrics.decoded)
+        decode_limits = DecodeLimits(settings.decode_threads, settings.decode_memory)
+        decoding = DecodePool(decode_limits, settings.image_limits(), metrics.decoded)
         slot = ModelSlot(engine_thread.retire, retry_after_s=settings.reload_interval_s)
         throughput = Throughput()
         batch_limits = BatchLimits(

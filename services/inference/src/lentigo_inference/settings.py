@@ -6,9 +6,9 @@ Built once, at start, and passed in. `docs/reference/settings.md` lists them all
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lentigo_contract.decision import DecidedBy
@@ -19,6 +19,15 @@ PREFIX: Final = "LENTIGO_"
 
 EngineSetting = Literal["auto", "savedmodel", "litert", "litert-int8"]
 """Values of `LENTIGO_ENGINE`."""
+
+
+_MEMORY_A_DECODE_THREAD: Final = 16 * 2**20
+_MEMORY_FOR_LARGE_IMAGES: Final = 288 * 2**20
+
+
+def _default_decode_memory(fields: dict[str, Any]) -> int:
+    """Return the default for as many threads as the settings have."""
+    return _MEMORY_FOR_LARGE_IMAGES + _MEMORY_A_DECODE_THREAD * int(fields.get("decode_threads", 1))
 
 
 class Settings(BaseSettings):
@@ -103,6 +112,20 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = Field(
         ImageLimits().max_bytes, ge=1024, le=2**31, description="Largest image accepted, in bytes."
+    )
+    max_pixels: int = Field(
+        ImageLimits().max_pixels,
+        ge=1_000_000,
+        le=178_000_000,
+        description="Most pixels of an image, width times height.",
+    )
+    decode_memory: int = Field(
+        default_factory=_default_decode_memory,
+        ge=64 * 2**20,
+        le=2**40,
+        description="Bytes that all images may take together while they are decoded, at least "
+        "16 MiB for each decode thread; a large image waits for its share, and one that needs more "
+        "is refused. By default 288 MiB, and 16 MiB for each decode thread.",
     )
     upload_timeout_s: float = Field(
         30.0,
@@ -200,8 +223,18 @@ class Settings(BaseSettings):
         return value
 
     def image_limits(self) -> ImageLimits:
-        """Return the limits for decoding, with this service's limit of bytes."""
-        return ImageLimits(max_bytes=self.max_upload_bytes)
+        """Return the limits for an image, with this service's limits of bytes and pixels."""
+        return ImageLimits(max_bytes=self.max_upload_bytes, max_pixels=self.max_pixels)
+
+    @model_validator(mode="after")
+    def _has_memory_for_its_threads(self) -> Self:
+        needed = self.decode_threads * _MEMORY_A_DECODE_THREAD
+        if self.decode_memory < needed:
+            raise ValueError(
+                f"{self.decode_threads} decode threads need a decode memory of {needed:,} bytes or "
+                "more; allow more memory, or fewer threads"
+            )
+        return self
 
 
 def environment_name(field: str) -> str:

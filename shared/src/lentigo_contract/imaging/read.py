@@ -1,14 +1,16 @@
 """Untrusted bytes -> RGB array of the network's input size.
 
-Training and serving both call `read_image`, so there is no skew between them. Pure and
-thread-safe: Pillow releases the interpreter lock while it decodes and resizes.
+Training and serving both call this, so there is no skew between them. Pure and thread-safe: Pillow
+releases the interpreter lock while it decodes and resizes.
 
-    bytes -> limits -> containers.screening -> bounds -> decode -> orient -> resize -> color
+    bytes -> limits -> containers.screening -> bounds -> decode -> shrink (orient, resize) -> color
 
 Whatever an image is stored in -> eight-bit sRGB without alpha, as a viewer would show it.
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,44 +26,15 @@ from lentigo_contract.errors import (
     UndecodableImageError,
     UnsupportedImageError,
 )
+from lentigo_contract.imaging.containers import webp
 from lentigo_contract.imaging.containers.screening import ScreenedImage, screen
+from lentigo_contract.imaging.memory import decoding_memory, webp_memory
+from lentigo_contract.imaging.shrink import require_eight_bits, shrink, upright_size
 
 # A display's profile has a few kilobytes, a printer's at most some hundred.
 MAX_PROFILE_BYTES: Final = 4 * 2**20
 
 _WHITE: Final = (255, 255, 255, 255)
-
-# What Pillow resizes and littleCMS converts as it is. RGBA is resized with its colours weighted by
-# alpha, so that what is hidden does not bleed into what is shown.
-_KEPT: Final = ("L", "RGB", "RGBA", "CMYK", "LAB")
-
-
-def in_eight_bits(image: Image.Image) -> Image.Image:
-    """Bring any mode to `L`, `RGB`, `RGBA`, `CMYK` or `LAB`.
-
-    Raises:
-        UnsupportedImageError: 32-bit samples, whose black and white nobody states.
-    """
-    if image.mode in ("I", "F"):
-        raise UnsupportedImageError(
-            "The image has 32-bit or signed samples. Send eight or sixteen bits a channel."
-        )
-    if image.mode.startswith("I;16"):
-        return _narrowed(image)
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    return image if image.mode in _KEPT else image.convert("RGB")
-
-
-def _narrowed(image: Image.Image) -> Image.Image:
-    """Bring 16-bit grey to 8 bits, exactly where software has widened it by 257."""
-    wide = np.asarray(image, dtype=np.uint16)
-    grey = Image.fromarray(((np.minimum(wide, 65535 - 128) + 128) // 257).astype(np.uint8))
-    hidden = image.info.get("transparency")
-    if hidden is None:
-        return grey
-    grey.putalpha(Image.fromarray(np.where(wide == hidden, 0, 255).astype(np.uint8)))
-    return grey.convert("RGBA")
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -106,12 +79,14 @@ class ImageLimits:
         max_pixels: width times height.
         max_side: longer side, in pixels.
         min_side: shorter side, in pixels.
+        max_memory: bytes that decoding may take beyond the file's own; None is no limit.
     """
 
     max_bytes: int = 20 * 2**20
     max_pixels: int = 64_000_000
     max_side: int = 16_384
     min_side: int = 32
+    max_memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +106,25 @@ class ModelImage:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedImage:
+    """An image whose header was read and accepted; its pixels are not decoded yet.
+
+    Attributes:
+        memory: bytes that decoding and resizing will take at most, beyond those of the file.
+    """
+
+    memory: int
+    _image: Image.Image
+    _screened: ScreenedImage
+    _size: tuple[int, int]
+
+    def read(self) -> ModelImage:
+        """Decode the pixels, once; raises UndecodableImageError."""
+        with _damage(self._screened.kind), self._image as image:
+            return _model_image(image, self._screened, self._size)
+
+
 def read_image(data: bytes, limits: ImageLimits | None = None) -> ModelImage:
     """Decode, orient, convert to sRGB and resize an image to the network's input.
 
@@ -146,9 +140,14 @@ def read_image(data: bytes, limits: ImageLimits | None = None) -> ModelImage:
         EmptyImageError: no bytes.
         ImageTooLargeError: more bytes than the limit.
         UnsupportedImageError: not JPEG, PNG, WebP, BMP or TIFF, or with several frames.
-        ImageBoundsError: pixels or sides out of bounds.
+        ImageBoundsError: pixels, sides or memory out of bounds.
         UndecodableImageError: damaged or cut off.
     """
+    return open_image(data, limits).read()
+
+
+def open_image(data: bytes, limits: ImageLimits | None = None) -> OpenedImage:
+    """Read the header of an image, as the first half of `read_image`, and raise what it raises."""
     limits = limits or ImageLimits()
     if not data:
         raise EmptyImageError("The image is empty. Send a JPEG, PNG, WebP, BMP or TIFF.")
@@ -157,10 +156,32 @@ def read_image(data: bytes, limits: ImageLimits | None = None) -> ModelImage:
             f"The image has {len(data):,} bytes; at most {limits.max_bytes:,} are accepted."
         )
     screened = screen(data)
+    with _damage(screened.kind):
+        if screened.kind == "WEBP" and (canvas := webp.size(screened.data)):
+            # Opening it already makes room for the canvas.
+            _check_bounds(canvas, limits)
+            _check_memory(canvas, webp_memory(*canvas), limits)
+        image = _open(screened)
+        try:
+            _check_bounds(image.size, limits)
+            require_eight_bits(image)
+            # As a viewer shows it, and before a JPEG is decoded smaller.
+            size = upright_size(image, screened.orientation)
+            # Only a JPEG can do this; for the others it does nothing.
+            image.draft(None, (MODEL_SIDE, MODEL_SIDE))
+            memory = decoding_memory(image, screened, MODEL_SIDE)
+            _check_memory(size, memory, limits)
+        except BaseException:
+            image.close()
+            raise
+        return OpenedImage(memory, image, screened, size)
+
+
+@contextmanager
+def _damage(kind: str) -> Iterator[None]:
+    """Turn every failure of a decoder into an error about the image."""
     try:
-        with _open(screened) as image:
-            _check_bounds(image, limits)
-            return _model_image(image, screened)
+        yield
     except (ImageError, MemoryError):
         # Too little memory is our trouble and not the sender's.
         raise
@@ -168,8 +189,7 @@ def read_image(data: bytes, limits: ImageLimits | None = None) -> ModelImage:
         # Decoders meet hostile bytes here and fail in every way there is: OSError, SyntaxError,
         # struct.error, ValueError, KeyError... All of them mean one thing to the sender.
         raise UndecodableImageError(
-            f"The {screened.kind} cannot be decoded: it is damaged or cut off. "
-            "Send the original file."
+            f"The {kind} cannot be decoded: it is damaged or cut off. Send the original file."
         ) from error
 
 
@@ -184,8 +204,8 @@ def _open(screened: ScreenedImage) -> Image.Image:
     return image
 
 
-def _check_bounds(image: Image.Image, limits: ImageLimits) -> None:
-    width, height = image.size
+def _check_bounds(size: tuple[int, int], limits: ImageLimits) -> None:
+    width, height = size
     if width * height > limits.max_pixels or max(width, height) > limits.max_side:
         raise ImageBoundsError(
             f"The image is {width} x {height}; at most {limits.max_pixels:,} pixels and "
@@ -197,36 +217,22 @@ def _check_bounds(image: Image.Image, limits: ImageLimits) -> None:
         )
 
 
-def _model_image(image: Image.Image, screened: ScreenedImage) -> ModelImage:
-    width, height = image.size
+def _check_memory(size: tuple[int, int], memory: int, limits: ImageLimits) -> None:
+    if limits.max_memory is not None and memory > limits.max_memory:
+        width, height = size
+        raise ImageBoundsError(
+            f"The image is {width} x {height} and would take {memory / 2**20:,.0f} MiB to decode "
+            f"as it is stored; at most {limits.max_memory / 2**20:,.0f} are accepted. Send a "
+            "smaller one, or a JPEG that is not progressive."
+        )
+
+
+def _model_image(image: Image.Image, screened: ScreenedImage, size: tuple[int, int]) -> ModelImage:
     profile = image.info.get("icc_profile")
-    # Only a JPEG can do this; for the others it does nothing.
-    image.draft(None, (MODEL_SIDE, MODEL_SIDE))
+    width, height = size
     image.load()
-    upright = _oriented(in_eight_bits(image), screened.orientation)
-    if screened.orientation >= _FIRST_SIDEWAYS:
-        width, height = height, width
     # Resizing comes before alpha and the colour conversion: 50,176 pixels are cheaper to convert
     # than twelve million, and at eight bits the order makes no visible difference.
-    small = upright.resize((MODEL_SIDE, MODEL_SIDE), Image.Resampling.BILINEAR)
+    small = shrink(image, screened.orientation, MODEL_SIDE)
     pixels = np.asarray(to_srgb(on_white(small), profile), dtype=np.uint8)
     return ModelImage(pixels=pixels, format=screened.kind, width=width, height=height)
-
-
-# EXIF orientation, CIPA DC-008: what undoes it. Values 5 to 8 swap the sides.
-_FIRST_SIDEWAYS: Final = 5
-_TRANSPOSITIONS: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-
-def _oriented(image: Image.Image, orientation: int) -> Image.Image:
-    if orientation not in _TRANSPOSITIONS:
-        return image
-    return image.transpose(_TRANSPOSITIONS[orientation])

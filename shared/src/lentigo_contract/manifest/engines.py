@@ -81,6 +81,18 @@ class EngineAgreement(Record):
 GOLDEN_SEED: Final = 1
 GOLDEN_IMAGES: Final = 3
 
+# A reader runs every one of them at each load, and draws and keeps them all.
+MAX_GOLDEN_IMAGES: Final = 32
+
+GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
+    # Another processor adds up in another order. The two runtimes differ by less than 1e-6.
+    "savedmodel": 1e-4,
+    "litert": 1e-4,
+    # Another processor's kernels may round a half the other way, and steps of int8 are coarse.
+    "litert-int8": 0.05,
+}
+"""Largest difference of a probability that another machine may show, whatever a manifest allows."""
+
 _Row = Annotated[
     tuple[Fraction, ...], Field(strict=False, min_length=len(CODES), max_length=len(CODES))
 ]
@@ -94,14 +106,16 @@ class GoldenAnswer(Record):
         tolerance: largest difference of a probability that another machine may show.
     """
 
-    probabilities: Annotated[tuple[_Row, ...], Field(strict=False, min_length=1)]
+    probabilities: Annotated[
+        tuple[_Row, ...], Field(strict=False, min_length=1, max_length=MAX_GOLDEN_IMAGES)
+    ]
     tolerance: Fraction
 
 
 class Golden(Record):
     """The golden answers of a version, by engine, to `golden_images(seed, n)`."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Count
     answers: dict[EngineName, GoldenAnswer]
 
 

@@ -16,12 +16,16 @@ from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import EngineAgreement, EngineName, Golden
 from lentigo_contract.manifest.fields import (
+    MAX_ENTRIES,
     Count,
     Fraction,
     JsonObject,
+    Name,
     Record,
     RelativePath,
+    Seed,
     Sha256,
+    Text,
     UtcDatetime,
 )
 from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
@@ -30,7 +34,17 @@ from lentigo_contract.system.files import open_plain
 SCHEMA_VERSION: Final = 1
 
 # Ours has some twenty kilobytes. A writer to the volume must not be able to fill our memory.
-MAX_MANIFEST_BYTES: Final = 4 * 2**20
+# Parsed, it takes up to sixty times as much.
+MAX_MANIFEST_BYTES: Final = 2**20
+
+# A cell of the activation map covers at least one pixel.
+_MAX_CELLS: Final = MODEL_SIDE
+
+# Other versions of this code may have others.
+_MAX_LABELS: Final = 100
+
+# How much of a manifest's own words a message repeats.
+_QUOTED: Final = 200
 
 
 Temperature = Annotated[float, Field(gt=0)]
@@ -53,19 +67,19 @@ class Parameters(Record):
 class InputGeometry(Record):
     """What `serving_default` takes; what `images.read_image` gives."""
 
-    height: int = MODEL_SIDE
-    width: int = MODEL_SIDE
-    channels: int = 3
-    dtype: str = "uint8"
-    color: str = "RGB"
-    resize: str = "bilinear-squash"
+    height: Count = MODEL_SIDE
+    width: Count = MODEL_SIDE
+    channels: Count = 3
+    dtype: Name = "uint8"
+    color: Name = "RGB"
+    resize: Name = "bilinear-squash"
 
 
 class MapGeometry(Record):
     """Cells of the activation map, down and across."""
 
-    height: int = Field(gt=0)
-    width: int = Field(gt=0)
+    height: int = Field(gt=0, le=_MAX_CELLS)
+    width: int = Field(gt=0, le=_MAX_CELLS)
 
 
 class Calibration(Record):
@@ -96,7 +110,7 @@ class Calibration(Record):
         tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None,
         Field(strict=False, min_length=len(CODES), max_length=len(CODES)),
     ] = None
-    note: str = ""
+    note: Text = ""
 
     @model_validator(mode="after")
     def _has_what_its_method_takes(self) -> Self:
@@ -121,9 +135,9 @@ class Thresholds(Record):
     """
 
     malignancy: Fraction
-    source: str
+    source: Text
     abstention: Fraction | None = None
-    abstention_source: str = ""
+    abstention_source: Text = ""
 
 
 class OodThreshold(Record):
@@ -138,8 +152,8 @@ class OodThreshold(Record):
     """
 
     limit: Annotated[float, Field(gt=0)]
-    method: str
-    source: str
+    method: Text
+    source: Text
 
 
 class ImageFiles(Record):
@@ -169,9 +183,9 @@ class DatasetRecord(Record):
         files: what the files were; None in versions that do not tell.
     """
 
-    name: str
-    source: str
-    license: str
+    name: Name
+    source: Text
+    license: Text
     images: Count
     digest: Sha256
     files: ImageFiles | None = None
@@ -227,7 +241,7 @@ class PlanRecord(Record):
     """The augmentation plan: training rows, altogether and by diagnosis code."""
 
     rows: Count
-    per_class: dict[str, Count]
+    per_class: Annotated[dict[Name, Count], Field(max_length=MAX_ENTRIES)]
     digest: Sha256
 
 
@@ -262,12 +276,12 @@ class Manifest(Record):
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    name: str = "lentigo"
+    name: Name = "lentigo"
     version: Count = 0
     created: UtcDatetime
-    architecture: str
+    architecture: Name
     parameters: Parameters
-    labels: Annotated[tuple[str, ...], Field(strict=False)] = CODES
+    labels: Annotated[tuple[Name, ...], Field(strict=False, max_length=_MAX_LABELS)] = CODES
     input: InputGeometry = InputGeometry()
     activation_map: MapGeometry
     calibration: Calibration
@@ -281,14 +295,14 @@ class Manifest(Record):
     split: SplitRecord
     plan: PlanRecord
     recipe: JsonObject
-    seed: int
+    seed: Seed
     limit: Count | None = None
-    code_version: str
-    license: str = "CC BY-NC 4.0"
+    code_version: Name
+    license: Text = "CC BY-NC 4.0"
     agreement: dict[EngineName, EngineAgreement] | None = None
     golden: Golden | None = None
-    forced: str | None = None
-    files: dict[RelativePath, FileRecord] = Field(default_factory=dict)
+    forced: Text | None = None
+    files: dict[RelativePath, FileRecord] = Field(default_factory=dict, max_length=MAX_ENTRIES)
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -321,7 +335,7 @@ class Manifest(Record):
             manifest = cls.model_validate_json(text)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the whole"
+            place = ".".join(str(part)[:_QUOTED] for part in first["loc"])[:_QUOTED] or "the whole"
             raise DamagedVersionError(
                 f"{where} is not a valid manifest ({place}: {first['msg']}). "
                 "Remove the version or publish it again."
@@ -337,7 +351,7 @@ class Manifest(Record):
         """
         if self.labels != CODES:
             raise IncompatibleVersionError(
-                f"{where} lists the labels {', '.join(self.labels)}; this code expects "
+                f"{where} lists the labels {', '.join(self.labels)[:_QUOTED]}; this code expects "
                 f"{', '.join(CODES)}, in this order. Train and publish with this release of "
                 "Lentigo, or run the release that published it."
             )

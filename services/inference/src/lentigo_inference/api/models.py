@@ -5,6 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
+from lentigo_engines.base import Engine
 from lentigo_inference.api.dependencies import CurrentState
 from lentigo_inference.api.openapi import problem_responses
 from lentigo_inference.api.schemas import (
@@ -14,6 +15,7 @@ from lentigo_inference.api.schemas import (
     ModelReference,
     OutOfDistributionCheck,
 )
+from lentigo_inference.engines.measured import MeasuredEngine
 from lentigo_inference.serving.decision import DecisionRule
 from lentigo_inference.serving.model_slot import LoadedModel
 
@@ -54,6 +56,12 @@ def _threshold_source(rule: DecisionRule) -> str:
     )
 
 
+def _speeds(engine: Engine) -> dict[str, float] | None:
+    if not isinstance(engine, MeasuredEngine):
+        return None
+    return {name: round(speed, 1) for name, speed in engine.images_per_second.items()}
+
+
 def _details(model: LoadedModel) -> ModelDetails:
     manifest, rule = model.stored.manifest, model.rule
     check = manifest.unlikeness
@@ -61,6 +69,7 @@ def _details(model: LoadedModel) -> ModelDetails:
     return ModelDetails(
         **model_reference(model).model_dump(),
         **copied,
+        engine_speeds=_speeds(model.engine),
         license=manifest.license,
         labels=[
             Label(

@@ -81,6 +81,7 @@ class ModelDetails(ModelReference):
         version="1",
         architecture="mobilenet",
         engine="litert",
+        engine_speeds={"litert-int8": 120.6, "litert": 122.5},
         created="2026-11-23T10:00:00Z",
         license="CC BY-NC 4.0",
         labels=[
@@ -107,6 +108,10 @@ class ModelDetails(ModelReference):
         notice="Research use only. Not a medical device.",
     )
 
+    engine_speeds: dict[str, float] | None = Field(
+        description="Images a second of the engines that `auto` chose from, measured on this "
+        "machine when it loaded the version; null if there was no choice."
+    )
     created: str = Field(description="When training ended, UTC.", examples=["2026-11-23T10:00:00Z"])
     license: str
     labels: list[Label] = Field(description="In the order of the network's output.")

@@ -5,16 +5,17 @@ The binary extension is Triton's (protocol/extension_binary_data). The JSON come
 of the inputs that carry `binary_data_size`.
 """
 
-import itertools
 import math
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import ValidationError
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_engines.base import OUTPUTS, UNLIKENESS, Floats, Images, Prediction, outputs_of
+from lentigo_inference.api.json_pixels import cut_data, parse_pixels
 from lentigo_inference.api.open_inference_schemas import InferRequest, InputTensor
 from lentigo_inference.errors import MalformedRequestError
 
@@ -24,8 +25,8 @@ INPUT: Final = "image"
 
 MAX_IMAGES: Final = 32
 
-# Parsing numbers as text is slow and blocks the service; four images take about ten milliseconds.
-# Each number has three digits, a comma and perhaps a space or a bracket.
+# Numbers as text take up to six times the bytes: three digits, a comma and perhaps a space or a
+# bracket.
 MAX_JSON_IMAGES: Final = 4
 # Of Triton's classification and shared-memory extensions.
 _UNSUPPORTED: Final = frozenset(
@@ -38,8 +39,10 @@ _UNSUPPORTED: Final = frozenset(
 )
 _SHAPE: Final = (MODEL_SIDE, MODEL_SIDE, 3)
 IMAGE_BYTES: Final = math.prod(_SHAPE)
-MAX_JSON_BYTES: Final = MAX_JSON_IMAGES * IMAGE_BYTES * 6 + 64 * 2**10
-MAX_BODY_BYTES: Final = 64 * 2**10 + MAX_IMAGES * IMAGE_BYTES
+# What is parsed as JSON: everything but the pixels.
+MAX_PARSED_BYTES: Final = 64 * 2**10
+MAX_JSON_BYTES: Final = MAX_JSON_IMAGES * IMAGE_BYTES * 6 + MAX_PARSED_BYTES
+MAX_BODY_BYTES: Final = MAX_PARSED_BYTES + MAX_IMAGES * IMAGE_BYTES
 
 
 def body_limit(header_length: str | None) -> int:
@@ -61,8 +64,14 @@ def parse_request(body: bytes, header_length: str | None) -> tuple[InferRequest,
         MalformedRequestError: not an inference request, or not the tensor that the model expects.
     """
     split = _header_bytes(header_length, len(body))
+    parsed, numbers = cut_data(body[:split])
+    if len(parsed) > MAX_PARSED_BYTES:
+        raise MalformedRequestError(
+            f"The JSON has more than {MAX_PARSED_BYTES:,} bytes beside its data, which must be "
+            "whole numbers from 0 to 255, flat or nested as the shape says."
+        )
     try:
-        request = InferRequest.model_validate_json(body[:split])
+        request = InferRequest.model_validate_json(parsed)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "body"
@@ -74,7 +83,7 @@ def parse_request(body: bytes, header_length: str | None) -> tuple[InferRequest,
     _check_outputs(request)
     _refuse_extensions(request)
     count = _image_count(request.inputs[0])
-    pixels = _pixels(request.inputs[0], body[split:], count)
+    pixels = _pixels(request.inputs[0], numbers, body[split:], count)
     images = np.frombuffer(pixels, np.uint8).reshape(count, *_SHAPE)
     return request, list(images)
 
@@ -173,7 +182,9 @@ def _image_count(tensor: InputTensor) -> int:
     return count
 
 
-def _pixels(tensor: InputTensor, binary: bytes, count: int) -> bytes:
+def _pixels(
+    tensor: InputTensor, numbers: bytes | None, binary: bytes, count: int
+) -> bytes | npt.NDArray[np.uint8]:
     """Return the bytes of the tensor, from after the JSON or out of it."""
     size = tensor.parameters.get("binary_data_size")
     expected = count * IMAGE_BYTES
@@ -192,24 +203,8 @@ def _pixels(tensor: InputTensor, binary: bytes, count: int) -> bytes:
         raise MalformedRequestError(
             f"As JSON, send at most {MAX_JSON_IMAGES} images. In binary, send at most {MAX_IMAGES}."
         )
-    return _flatten(tensor.data, expected)
-
-
-def _flatten(data: list[Any], expected: int) -> bytes:
-    """Flatten nested lists into bytes; only whole numbers from 0 to 255 are allowed."""
-    try:
-        for _ in range(len(_SHAPE)):
-            if data and isinstance(data[0], list):
-                data = list(itertools.chain.from_iterable(data))
-        if len(data) != expected:
-            raise MalformedRequestError(
-                f"The data have {len(data):,} numbers; the shape needs {expected:,}."
-            )
-        # Python counts true as 1, but a client that sends it means something else.
-        if set(map(type, data)) != {int}:
-            raise TypeError
-        return bytes(data)
-    except (TypeError, ValueError) as error:
+    if numbers is None or tensor.data:
         raise MalformedRequestError(
             "The data must be whole numbers from 0 to 255, flat or nested as the shape says."
-        ) from error
+        )
+    return parse_pixels(numbers, expected)

@@ -15,6 +15,7 @@ import structlog
 
 from lentigo_contract.errors import EngineError, RepositoryError, StorageError, VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
+from lentigo_engines.base import first_line
 from lentigo_inference.engines.in_turn import InTurn, at_once
 from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.errors import ServiceBusyError, VersionRefusedError
@@ -218,8 +219,11 @@ class ModelManager:
             )
             succeeded = True
         except (RepositoryError, EngineError, OSError) as error:
-            self._refusals[version] = _Refusal(folder, str(error))
-            _log.error("model refused", version=version, reason=str(error))
+            self._refuse(version, folder, str(error))
+            return False
+        except Exception as error:  # noqa: BLE001 - it concerns this version, and others may be sound
+            reason = f"Loading it failed with {type(error).__name__}: {first_line(error)}"
+            self._refuse(version, folder, reason, unexpected=error)
             return False
         finally:
             self._loading = None
@@ -241,6 +245,16 @@ class ModelManager:
                 "forced model in use", version=version, reason=model.stored.manifest.forced
             )
         return True
+
+    def _refuse(
+        self,
+        version: int,
+        folder: FolderFingerprint,
+        reason: str,
+        unexpected: Exception | None = None,
+    ) -> None:
+        self._refusals[version] = _Refusal(folder, reason)
+        _log.error("model refused", version=version, reason=reason, exc_info=unexpected)
 
     def _report_readability(self, reason: str | None) -> None:
         """Log when the repository becomes unreadable or readable again, not at every check."""

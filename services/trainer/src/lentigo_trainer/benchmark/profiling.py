@@ -9,7 +9,6 @@ from contextlib import closing
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Final
 
@@ -62,10 +61,8 @@ def saved_model_latency(folder: Path) -> Latency:
 
 def litert_latency(model: bytes, threads: int) -> Latency:
     """Measure a LiteRT model on one image, activation map included, as the service runs it."""
-    with TemporaryDirectory() as folder, held_back():
-        file = Path(folder) / "float32.tflite"
-        file.write_bytes(model)
-        engine = LiteRTEngine("litert", file, threads)
+    with held_back():
+        engine = LiteRTEngine("litert", model, threads)
     with closing(engine):
         return measure_latency(partial(engine.predict, _noise_image()))
 

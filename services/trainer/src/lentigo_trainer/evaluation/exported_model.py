@@ -41,8 +41,9 @@ def open_engine(engine: EngineName, folder: Path) -> Engine:
         if engine == "savedmodel":
             with held_back():
                 return SavedModelEngine(folder)
-        return LiteRTEngine(engine, folder / LITERT_FILES[engine], os.cpu_count() or 1)
-    except EngineError as error:
+        model = (folder / LITERT_FILES[engine]).read_bytes()
+        return LiteRTEngine(engine, model, os.cpu_count() or 1)
+    except (EngineError, OSError) as error:
         raise DamagedVersionError(f"{folder}: {error}") from error
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import (
     GOLDEN_IMAGES,
     GOLDEN_SEED,
+    GOLDEN_TOLERANCES,
     LITERT_FILES,
     EngineAgreement,
     EngineName,
@@ -26,14 +26,6 @@ from lentigo_trainer.evaluation.exported_model import predict_with, probabilitie
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, validate_predictions
 from lentigo_trainer.metrics.classification import balanced_accuracy, present_codes
 from lentigo_trainer.system.progress import Progress
-
-GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
-    # Another processor adds in another order.
-    "savedmodel": 1e-3,
-    "litert": 1e-3,
-    # Kernels of another processor may round a half the other way, and the steps of int8 are coarse.
-    "litert-int8": 0.05,
-}
 
 
 @dataclass(frozen=True, slots=True)

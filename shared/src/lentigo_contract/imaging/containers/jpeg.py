@@ -21,6 +21,12 @@ _TEMPORARY: Final = 0x01
 _APP: Final = range(0xE0, 0xF0)
 _JFIF, _EXIF, _PROFILE, _ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
 
+# Start of frame: sequential, progressive, and both with arithmetic coding.
+_FRAMES: Final = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+_PROGRESSIVE: Final = (0xC2, 0xCA)
+_BLOCK: Final = 8
+_COEFFICIENT_BYTES: Final = 2
+
 
 def screen(data: bytes) -> tuple[bytes, int]:
     """Return what the decoder needs, the first image alone, and the orientation.
@@ -49,6 +55,41 @@ def screen(data: bytes) -> tuple[bytes, int]:
     raise UndecodableImageError(
         f"The JPEG has more than {MAX_SEGMENTS} segments before its image. Save it anew."
     )
+
+
+def coefficient_bytes(screened: bytes) -> int:
+    """Return the bytes of coefficients that a decoder keeps of an image that comes in parts.
+
+    A progressive image, and one whose components have a scan each, is put together in memory at
+    full size before any of it can be shown, also where it is then shown at an eighth of its size.
+    Of one that comes row by row nothing is kept.
+
+    Args:
+        screened: what `screen` returns.
+    """
+    position, frame, marker = 2, b"", 0
+    for _ in range(MAX_SEGMENTS):
+        found, start, end = _segment(screened, position)
+        if found in _FRAMES:
+            frame, marker = screened[start + 4 : end], found
+        if found == _START_OF_SCAN:
+            # Behind the length stands the number of components in the scan.
+            in_parts = marker in _PROGRESSIVE or screened[start + 4] < frame[5]
+            return _coefficients(frame) if in_parts else 0
+        position = end
+    return 0
+
+
+def _coefficients(frame: bytes) -> int:
+    """Count them by a frame's content: depth, height, width, and three bytes for a component."""
+    height, width = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big")
+    sampling = [(byte >> 4 or 1, byte & 15 or 1) for byte in frame[7 : 7 + 3 * frame[5] : 3]]
+    most_across = max(across for across, _down in sampling)
+    most_down = max(down for _across, down in sampling)
+    blocks_across = -(-width // (_BLOCK * most_across))
+    blocks_down = -(-height // (_BLOCK * most_down))
+    blocks = sum(blocks_across * across * blocks_down * down for across, down in sampling)
+    return blocks * _BLOCK * _BLOCK * _COEFFICIENT_BYTES
 
 
 def _colours_need(marker: int, segment: bytes) -> bool:

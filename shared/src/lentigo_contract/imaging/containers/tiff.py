@@ -26,7 +26,7 @@ _MAX_ENTRIES: Final = 1000
 _MAX_VALUES: Final = 1_000_000
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 277, 278, 279
+_STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 274, 277, 278, 279
 _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 284, 322, 323, 324, 325
 
 # The field types that sizes and places may be written in: byte, short and long.
@@ -76,6 +76,25 @@ def screen(data: bytes) -> tuple[bytes, int]:
     return data, exif.UPRIGHT
 
 
+def is_upright(data: bytes) -> bool:
+    """Return whether the decoder leaves the pixels where they are stored."""
+    return _read_directory(data).value(_ORIENTATION, exif.UPRIGHT) == exif.UPRIGHT
+
+
+def piece_bytes(data: bytes) -> int:
+    """Return the bytes of one strip or tile as its decoder unpacks it; 0 if none is unpacked.
+
+    Whatever the samples, four more bytes a pixel are counted, for the conversion of other colours.
+    """
+    directory = _read_directory(data)
+    if directory.value(_COMPRESSION, 1) == 1:
+        return 0
+    _, _, across, down = _pieces(directory)
+    samples = directory.value(_SAMPLES, 1)
+    bits = max(directory.values(_BITS, (1,)))
+    return across * down * (-(-samples * bits // 8) + 4)
+
+
 def _read_directory(data: bytes) -> _Directory:
     order = "<" if data.startswith(b"II") else ">"
     (start,) = struct.unpack_from(f"{order}I", data, 4)
@@ -112,12 +131,7 @@ def _require_supported(directory: _Directory) -> None:
 
 def _require_plausible(directory: _Directory) -> None:
     width, height = directory.value(_WIDTH, 0), directory.value(_HEIGHT, 0)
-    if _STRIP_OFFSETS in directory.entries:
-        offsets, sizes = _STRIP_OFFSETS, _STRIP_BYTES
-        across, down = width, min(directory.value(_ROWS_PER_STRIP, height), height)
-    else:
-        offsets, sizes = _TILE_OFFSETS, _TILE_BYTES
-        across, down = directory.value(_TILE_WIDTH, 0), directory.value(_TILE_HEIGHT, 0)
+    offsets, sizes, across, down = _pieces(directory)
     if not (width and height and across and down):
         raise _damaged()
     pieces = math.ceil(width / across) * math.ceil(height / down)
@@ -130,6 +144,16 @@ def _require_plausible(directory: _Directory) -> None:
     # Pieces do not overlap, so together they cannot be more than the file.
     if sum(directory.values(sizes)) > len(directory.data):
         raise _damaged()
+
+
+def _pieces(directory: _Directory) -> tuple[int, int, int, int]:
+    """Return the tags of the pieces' places and sizes, and a piece's width and height in pixels."""
+    if _STRIP_OFFSETS in directory.entries:
+        height = directory.value(_HEIGHT, 0)
+        rows = min(directory.value(_ROWS_PER_STRIP, height), height)
+        return _STRIP_OFFSETS, _STRIP_BYTES, directory.value(_WIDTH, 0), rows
+    across, down = directory.value(_TILE_WIDTH, 0), directory.value(_TILE_HEIGHT, 0)
+    return _TILE_OFFSETS, _TILE_BYTES, across, down
 
 
 def _damaged() -> UndecodableImageError:
