@@ -61,3 +61,18 @@ def test_a_misspelt_variable_is_found() -> None:
 
 def test_the_upload_limit_is_passed_to_decoding() -> None:
     assert Settings(max_upload_bytes=2048).image_limits().max_bytes == 2048
+
+
+def test_the_limits_of_pixels_are_passed_to_decoding() -> None:
+    assert Settings(max_pixels=2_000_000).image_limits().max_pixels == 2_000_000
+
+
+@pytest.mark.parametrize("threads", [1, 2, 64])
+def test_the_memory_for_decoding_grows_with_the_threads(threads: int) -> None:
+    assert Settings(decode_threads=threads).decode_memory == (288 + 16 * threads) * 2**20
+
+
+def test_too_little_memory_for_so_many_threads_is_refused() -> None:
+    assert Settings(decode_threads=8, decode_memory=128 * 2**20).decode_memory == 128 * 2**20
+    with pytest.raises(ValidationError, match="9 decode threads need"):
+        Settings(decode_threads=9, decode_memory=128 * 2**20)

@@ -3,17 +3,29 @@
 import base64
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lentigo_contract.errors import ImageBoundsError
+from lentigo_contract.errors import ImageBoundsError, UndecodableImageError
 from lentigo_contract.imaging.read import ImageLimits, open_image, read_image
+from tests.fakes import lesion_image
 from tests.images import Tags, encoded, exif_block, png_chunk, png_file, png_header, tiff_file
 
 MIB = 2**20
+
+LESION = lesion_image(1, "nv", (200, 160))
+SMALL: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
+    "PNG RGBA": (LESION.convert("RGBA"), "PNG", {}),
+    "PNG P": (LESION.quantize(16), "PNG", {}),
+    "WebP": (LESION, "WEBP", {}),
+    "TIFF RGBA": (LESION.convert("RGBA"), "TIFF", {"compression": "tiff_lzw"}),
+    "JPEG": (LESION, "JPEG", {"progressive": True}),
+}
 
 # Measured in a process of its own, as the highest that its resident set rises above the start.
 MEASURE = """
@@ -108,6 +120,46 @@ def test_no_image_takes_more_than_its_header_says(kind: str) -> None:
     assert taken <= expected + MIB
     # Nor is far too much expected, which would refuse what could be read.
     assert expected <= 1.5 * taken + 12 * MIB
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_whole"),
+    [*((kind, True) for kind in SMALL), *((kind, False) for kind in ("PNG P", "PNG RGBA", "JPEG"))],
+)
+def test_nothing_is_left_in_memory_once_an_image_is_read(
+    kind: str, is_whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened_images: list[weakref.ref[Image.Image]] = []
+    open_with_pillow = Image.open
+
+    def remembered(*arguments: Any, **options: Any) -> Image.Image:
+        image = open_with_pillow(*arguments, **options)
+        opened_images.append(weakref.ref(image))
+        return image
+
+    monkeypatch.setattr(Image, "open", remembered)
+    data = encoded(*SMALL[kind][:2], **SMALL[kind][2])
+    opened = open_image(data if is_whole else data[: len(data) * 3 // 4])
+
+    # The error and what was opened are still held, as a service does that answers with them.
+    try:
+        opened.read()
+    except UndecodableImageError as error:
+        held: Exception | None = error
+    else:
+        held = None
+
+    assert (held is None) == is_whole
+    assert opened.memory > 0
+    assert [reference() for reference in opened_images] == [None]
+
+
+def test_an_image_is_read_once() -> None:
+    opened = open_image(encoded(Image.new("RGB", (64, 64)), "PNG"))
+    opened.read()
+
+    with pytest.raises(UndecodableImageError):
+        opened.read()
 
 
 # 38 bytes, 8000 x 8000 pixels; two of these at once took 2.7 GB.

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lentigo_contract.errors import EngineError
+from lentigo_contract.errors import DamagedVersionError, EngineError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.base import warm_up
+from lentigo_engines.savedmodel import SavedModelEngine
 from lentigo_inference.engines.selection import engine_loader
 from tests.fakes import made_unlikeness
 from tests.models import QualityIssue, SavedModels, expected
@@ -56,13 +57,23 @@ def test_a_flawed_model_is_refused_with_the_reason(
         warm_up(load(stored), stored.manifest)
 
 
-def test_a_folder_without_a_model_is_refused(store: ModelStore, saved_models: SavedModels) -> None:
-    stored = saved_models.publish(store, 1)
-    (stored.path / "saved_model.pb").write_bytes(b"not a graph")
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="cannot load"):
-        load(stored)
-    (stored.path / "saved_model.pb").unlink()
+        SavedModelEngine(tmp_path, 1)
+    (tmp_path / "saved_model.pb").write_bytes(b"not a graph")
     with pytest.raises(EngineError, match="cannot load"):
+        SavedModelEngine(tmp_path, 1)
+
+
+def test_weights_that_change_between_the_check_and_the_load_are_refused(
+    store: ModelStore, saved_models: SavedModels
+) -> None:
+    saved_models.publish(store, 1)
+    stored = store.open(1)
+    weights = stored.path / "variables/variables.data-00000-of-00001"
+    weights.write_bytes(bytes(weights.stat().st_size))
+
+    with pytest.raises(DamagedVersionError, match="has changed"):
         load(stored)
 
 

@@ -12,6 +12,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from traceback import clear_frames
 from typing import Final
 
 import numpy as np
@@ -106,23 +107,43 @@ class ModelImage:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
 class OpenedImage:
-    """An image whose header was read and accepted; its pixels are not decoded yet.
+    """An image whose header was read and accepted; its pixels are not decoded yet."""
 
-    Attributes:
-        memory: bytes that decoding and resizing will take at most, beyond those of the file.
-    """
+    __slots__ = ("_image", "_screened", "_size", "memory")
 
-    memory: int
-    _image: Image.Image
-    _screened: ScreenedImage
-    _size: tuple[int, int]
+    def __init__(
+        self, image: Image.Image, screened: ScreenedImage, size: tuple[int, int], memory: int
+    ) -> None:
+        """Keep an image to be read.
+
+        Args:
+            image: its header.
+            screened: its file.
+            size: width and height as a viewer shows them, in pixels.
+            memory: bytes that decoding and resizing will take at most, beyond those of the file.
+        """
+        self.memory = memory
+        self._image: Image.Image | None = image
+        self._screened = screened
+        self._size = size
 
     def read(self) -> ModelImage:
-        """Decode the pixels, once; raises UndecodableImageError."""
-        with _damage(self._screened.kind), self._image as image:
-            return _model_image(image, self._screened, self._size)
+        """Decode the pixels, once; nothing of them is in memory afterwards.
+
+        Raises:
+            UndecodableImageError: damaged or cut off, or read before.
+        """
+        image, self._image = self._image, None
+        with _damage(self._screened.kind):
+            if image is None:
+                raise ValueError("the image was read before")
+            try:
+                return _model_image(image, self._screened, self._size)
+            finally:
+                # An error keeps what its frames hold alive, and a decoder holds more than an image.
+                image.close()
+                del image
 
 
 def read_image(data: bytes, limits: ImageLimits | None = None) -> ModelImage:
@@ -174,7 +195,7 @@ def open_image(data: bytes, limits: ImageLimits | None = None) -> OpenedImage:
         except BaseException:
             image.close()
             raise
-        return OpenedImage(memory, image, screened, size)
+        return OpenedImage(image, screened, size, memory)
 
 
 @contextmanager
@@ -182,15 +203,26 @@ def _damage(kind: str) -> Iterator[None]:
     """Turn every failure of a decoder into an error about the image."""
     try:
         yield
-    except (ImageError, MemoryError):
-        # Too little memory is our trouble and not the sender's.
+    except ImageError:
+        raise
+    except MemoryError as error:
+        # Our trouble, and not the sender's.
+        _let_go(error)
         raise
     except Exception as error:
         # Decoders meet hostile bytes here and fail in every way there is: OSError, SyntaxError,
         # struct.error, ValueError, KeyError... All of them mean one thing to the sender.
+        _let_go(error)
         raise UndecodableImageError(
             f"The {kind} cannot be decoded: it is damaged or cut off. Send the original file."
         ) from error
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames of an error and of its causes hold: decoders, with all their memory."""
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _open(screened: ScreenedImage) -> Image.Image:
