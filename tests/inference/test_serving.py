@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from lentigo_contract.imaging.read import read_image
+from lentigo_contract.imaging.read import ImageLimits, OpenedImage, open_image, read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine, Images, Prediction
@@ -70,11 +70,11 @@ async def test_a_request_keeps_the_model_it_began_with_and_the_old_one_is_then_r
     def load(stored: StoredVersion) -> Engine:
         return first if stored.version == 1 else load_plain(stored)
 
-    def held_read(*arguments: object) -> object:
+    def held_open(data: bytes, limits: ImageLimits) -> OpenedImage:
         gate.hold()
-        return read_image(*arguments)  # type: ignore[arg-type]
+        return open_image(data, limits)
 
-    monkeypatch.setattr(decoding, "read_image", held_read)
+    monkeypatch.setattr(decoding, "open_image", held_open)
     async with running(settings, load) as service:
         held = asyncio.create_task(service.predict())
         await gate.until_reached()
@@ -126,11 +126,11 @@ async def test_the_loop_answers_while_an_image_is_decoded(
 ) -> None:
     publish_plain(store, 1)
 
-    def held_read(*arguments: object) -> object:
+    def held_open(data: bytes, limits: ImageLimits) -> OpenedImage:
         gate.hold()
-        return read_image(*arguments)  # type: ignore[arg-type]
+        return open_image(data, limits)
 
-    monkeypatch.setattr(decoding, "read_image", held_read)
+    monkeypatch.setattr(decoding, "open_image", held_open)
     async with running(settings) as service:
         held = asyncio.create_task(service.predict())
         await gate.until_reached()
@@ -174,7 +174,7 @@ async def test_no_memory_for_an_image_is_busy(
 
     async with running(settings) as service:
         with monkeypatch.context() as patch:
-            patch.setattr(decoding, "read_image", exhausted)
+            patch.setattr(decoding, "open_image", exhausted)
             refused = await service.predict()
         assert refused.status_code == 503
         assert refused.headers["retry-after"]

@@ -261,8 +261,7 @@ async def test_a_load_with_an_unexpected_error_counts_as_a_failure(
     publish_plain(store, 1)
     async with running(settings, load) as service:
         publish_plain(store, 2)
-        with pytest.raises(MemoryError):
-            await service.look()
+        await service.look()
         seen = await scrape(service.client)
     assert seen.value("lentigo_model_loads_total", outcome="failure") == 1
 

@@ -164,11 +164,14 @@ class _Decoding:
         self._record = record
         self._observe = observe
         self._submitted = time.monotonic()
+        # Several images of a batch share one record, so its digest may be another image's.
+        self._digest = ""
 
     def begin(self, limits: ImageLimits, small: int) -> DecodedUpload | OpenedImage:
         """Decode a small image, and read the header of a large one."""
         started = time.monotonic()
-        self._record.image_sha256 = hashlib.sha256(self._data).hexdigest()
+        self._digest = hashlib.sha256(self._data).hexdigest()
+        self._record.image_sha256 = self._digest
         opened: OpenedImage | None = None
         try:
             opened = open_image(self._data, limits)
@@ -196,7 +199,7 @@ class _Decoding:
             raise ServiceBusyError(_NO_MEMORY) from error
         finally:
             self._note(started)
-        return DecodedUpload(image, self._record.image_sha256 or "", issues)
+        return DecodedUpload(image, self._digest, issues)
 
     def _note(self, started: float) -> None:
         step = Step("decode", started, time.monotonic())
