@@ -1,6 +1,7 @@
 """Decoding in bounded memory: what waits for it, and what does not."""
 
 import asyncio
+import hashlib
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -136,6 +137,20 @@ async def test_the_record_of_a_large_image_has_its_digest_and_its_time_once() ->
     assert record.image_sha256 == decoded.sha256
     assert [step.name for step in record.steps] == ["decode"]
     assert len(times) == 1
+    pool.close()
+
+
+async def test_images_that_share_a_record_keep_their_own_digests(held: Held) -> None:
+    pool = DecodePool(SERVICE, ImageLimits(), lambda _times: None)
+    record, small = RequestRecord(), jpeg_bytes()
+
+    large = asyncio.create_task(pool.decode(large_png(), record))
+    await held.hold(1)
+    decoded = await pool.decode(small, record)
+    held.release.set()
+
+    assert decoded.sha256 == hashlib.sha256(small).hexdigest()
+    assert (await large).sha256 == hashlib.sha256(large_png()).hexdigest()
     pool.close()
 
 
