@@ -19,6 +19,7 @@ COMMANDS = (
     "import",
     "prepare",
     "duplicates",
+    "compare",
     "fit",
     "evaluate",
     "card",

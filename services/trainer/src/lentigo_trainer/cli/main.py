@@ -19,6 +19,7 @@ from lentigo_contract.errors import LentigoError, PublishError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import available_cores, require_memory
 from lentigo_trainer.cli.benchmark import benchmark
+from lentigo_trainer.cli.compare import compare
 from lentigo_trainer.cli.duplicates import duplicates
 from lentigo_trainer.cli.evaluate import evaluate
 from lentigo_trainer.cli.import_ import import_
@@ -101,6 +102,9 @@ def prepare(source: SourceOption, work: WorkOption = _WORK) -> None:
 
 
 app.command()(duplicates)
+
+
+app.command()(compare)
 
 
 @app.command()
