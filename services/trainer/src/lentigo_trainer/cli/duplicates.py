@@ -25,7 +25,7 @@ def duplicates(
         typer.Option(help="Also write the whole list to this file.", show_default=False),
     ] = None,
 ) -> None:
-    """Find images that show one lesion under two lesion ids; all of HAM10000 takes minutes."""
+    """Find images that show one lesion under two lesion ids; all of HAM10000 takes many minutes."""
     from lentigo_trainer.data.duplicates.known import known_duplicates  # noqa: PLC0415 - see cli
     from lentigo_trainer.data.duplicates.search import (  # noqa: PLC0415
         find_duplicates,

@@ -27,7 +27,7 @@ HASH_BYTES: Final = SIDE * SIDE // 8
 MARGIN: Final = 0.05
 """Share of the width and of the height that a copy may lack at each side."""
 
-LIMIT: Final = 48
+LIMIT: Final = 36
 """Bits of 256 in which a copy may differ."""
 
 # What may be missing at the two ends of an axis, as a share of it.

@@ -1,7 +1,7 @@
 """The duplicates of HAM10000 that are known, and the lesions that they join.
 
-`ham10000.csv` beside this module is what `lentigo-train duplicates` found; its first lines say
-when and how. A pair is one lesion photographed, or only copied, under two lesion ids.
+`ham10000.csv` beside this module was found by the method of `lentigo-train duplicates`; its first
+lines say when and how. A pair is one lesion photographed, or only copied, under two lesion ids.
 """
 
 from functools import cache
