@@ -30,8 +30,9 @@ _MOST_FOR_SMALL: Final = 16 * 2**20
 # All small images together need at most this part of the memory.
 _SMALL_PART: Final = 2
 
-# Large images that may wait. Each holds one of the places for predictions that small ones need too.
-_MAX_LARGE_WAITING: Final = 8
+# Large images that may wait, at least. Each holds one of the places for predictions that small ones
+# need too.
+_LARGE_WAITING: Final = 8
 
 # A large image gets a third of a core beside a busy thread, and all of an idle one.
 _LARGE_NICENESS: Final = 5
@@ -83,6 +84,11 @@ class DecodeLimits:
         """Large images decoded at the same time."""
         return max(1, self.threads // 2)
 
+    @property
+    def large_waiting(self) -> int:
+        """Large images that may wait: as many as one batch request decodes at a time, or more."""
+        return max(_LARGE_WAITING, self.threads)
+
 
 class DecodePool:
     """Threads for work on images that would block the event loop.
@@ -106,7 +112,7 @@ class DecodePool:
         self._limits = limits
         self._image_limits = replace(image_limits, max_memory=limits.large)
         self._observe = observe
-        self._budget = MemoryBudget(limits.large, _MAX_LARGE_WAITING)
+        self._budget = MemoryBudget(limits.large, limits.large_waiting)
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="lentigo-decode")
         self._large_threads = ThreadPoolExecutor(
             limits.large_threads,
