@@ -1,16 +1,20 @@
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_trainer.calibration.out_of_fold import read_answers
 from lentigo_trainer.config.recipe import FineTuning, Recipe, Stage
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.splits import choose_rows
+from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
-from lentigo_trainer.pipeline import Trained, train
+from lentigo_trainer.pipeline import Trained, train, train_folds
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import synthetic_ham10000
 
@@ -19,7 +23,7 @@ RECIPE = Recipe(
     folds=2,
     epochs=2,
     batch_size=8,
-    fine_tuning=FineTuning(images_per_epoch=16, stages=(Stage(side=32, epochs=2),)),
+    fine_tuning=FineTuning(images_per_epoch=16, stages=(Stage(side=32, epochs=1),)),
 )
 
 
@@ -82,6 +86,28 @@ def test_the_probabilities_hold_at_the_prevalence_of_the_training_images(
     assert list(manifest.prevalence.values()) == pytest.approx(
         (np.bincount(labels, minlength=7) / len(labels)).tolist()
     )
+
+
+def test_folds_alone_leave_their_answers_and_no_candidate(
+    config: TrainingConfig, prepared: Prepared, tmp_path: Path
+) -> None:
+    small = FineTuning(images_per_epoch=16, stages=(Stage(side=32, epochs=2),))
+    recipe = RECIPE.model_copy(update={"fine_tuning": small})
+    alone = replace(config, work=WorkFolder(tmp_path), recipe=recipe)
+    file = train_folds(alone, prepared, SilentProgress())
+    answers = read_answers(file, prepared.records["image_id"].to_numpy(str))
+    assert (answers.rows == choose_rows(config, prepared).used.train).all()
+    assert not candidate_files(file.parent).exists()
+    with pytest.raises(RecipeError, match="--folds-only"):
+        train(alone, prepared, lambda: datetime(2026, 11, 29, tzinfo=UTC), SilentProgress())
+
+
+def test_a_recipe_without_folds_has_no_folds_to_train(
+    config: TrainingConfig, prepared: Prepared
+) -> None:
+    recipe = RECIPE.model_copy(update={"folds": 0})
+    with pytest.raises(RecipeError, match="Add `folds = 5`"):
+        train_folds(replace(config, recipe=recipe), prepared, SilentProgress())
 
 
 def test_its_card_does_not_claim_a_hold_out(trained: Trained) -> None:

@@ -22,6 +22,7 @@ from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.splits import TrainingRows, choose_rows
 from lentigo_trainer.errors import DamagedCacheError, EvaluationReportError
 from lentigo_trainer.system.progress import SilentProgress
+from lentigo_trainer.training.fit import TrainedNetwork
 from tests.fakes import synthetic_ham10000
 
 RECIPE = Recipe(
@@ -69,6 +70,25 @@ def test_every_training_image_is_answered_once(
     assert np.isfinite(answers.logits).all()
     assert (answers.unlikeness >= 0).all()
     assert set(answers.fold) == {1, 2}
+
+
+def test_a_network_answers_at_the_size_that_it_learnt_last(
+    config: TrainingConfig,
+    prepared: Prepared,
+    rows: TrainingRows,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sides = []
+    whole = TrainedNetwork.validation_logits
+
+    def noted(trained: TrainedNetwork, side: int) -> object:
+        sides.append(side)
+        return whole(trained, side)
+
+    monkeypatch.setattr(TrainedNetwork, "validation_logits", noted)
+    fit_fold(config, prepared, rows, tmp_path, 1, SilentProgress())
+    assert sides == [32]
 
 
 def test_finished_folds_are_not_trained_again(
@@ -171,7 +191,11 @@ def test_a_file_of_anything_else_is_refused(tmp_path: Path, text: str, message: 
         read_answers(written(tmp_path, text), np.array(["first"]))
 
 
-@pytest.mark.parametrize("content", [b"", b"image_id", gzip.compress(HEAD.encode())[:-9]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"image_id", gzip.compress(HEAD.encode(), mtime=0)[:-9]],
+    ids=["empty", "text", "cut"],
+)
 def test_a_file_that_is_not_gzip_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / ANSWERS_NAME
     file.write_bytes(content)

@@ -15,6 +15,7 @@ from lentigo_contract.manifest.engines import EngineName
 from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector, fit_detector
 from lentigo_trainer.calibration.out_of_fold import (
+    ANSWERS_NAME,
     OutOfFold,
     OutOfFoldAnswers,
     calibrate_out_of_fold,
@@ -27,12 +28,14 @@ from lentigo_trainer.calibration.thresholds import (
     ThresholdBasis,
     choose_thresholds,
 )
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.duplicates.known import merged_lesions, shown_elsewhere
 from lentigo_trainer.data.extra.training_images import open_extra_images
 from lentigo_trainer.data.provenance import write_training_set
 from lentigo_trainer.data.splits import Rows, TrainingRows, choose_rows
+from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
 from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
@@ -75,6 +78,30 @@ class Trained:
     feature_seconds: float | None
 
 
+def train_folds(config: TrainingConfig, prepared: Prepared, progress: Progress) -> Path:
+    """Train only the networks of the folds, to compare a recipe with others.
+
+    Args:
+        config: how to train; its recipe has `folds`. Its epochs may all use smaller images.
+        prepared: the data set.
+        progress: receives the progress of each step.
+
+    Returns:
+        The file with the out-of-fold answers.
+
+    Raises:
+        RecipeError: the recipe has no folds.
+        LentigoError: as `cross_fit`.
+    """
+    if not config.recipe.folds:
+        raise RecipeError("The recipe has no folds. Add `folds = 5`, or leave --folds-only out.")
+    folder = config.work.run(config.recipe)
+    with locked(folder):
+        rows = choose_rows(config, prepared)
+        cross_fit(config, prepared, rows, folder, progress)
+    return folder / ANSWERS_NAME
+
+
 def train(
     config: TrainingConfig,
     prepared: Prepared,
@@ -98,6 +125,7 @@ def train(
     Raises:
         LentigoError: see the steps; each message says what to do.
     """
+    _require_full_size(config.recipe)
     make_reproducible(config.seed)
     folder = config.work.run(config.recipe)
     extra = open_extra_images(config, prepared)
@@ -158,6 +186,19 @@ def train(
         )
         finish_candidate(folder, manifest, model_card(evidence))
     return Trained(folder, trained.history, evaluation, trained.feature_seconds)
+
+
+def _require_full_size(recipe: Recipe) -> None:
+    """Check that out-of-fold answers speak of the image size that the exported network gets."""
+    if (
+        recipe.folds
+        and recipe.fine_tuning
+        and not recipe.fine_tuning.ends_at_full_size(recipe.epochs)
+    ):
+        raise RecipeError(
+            "The recipe's last epochs use smaller images than a published network gets. Add epochs "
+            "after its stages, or compare it with others by `lentigo-train fit --folds-only`."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,13 @@ import numpy.typing as npt
 import pandas as pd
 import tensorflow as tf
 
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_trainer.calibration.malignancy import fit_malignancy
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.calibration.temperature import calibrated, calibration_on
 from lentigo_trainer.calibration.thresholds import Meaning
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import Folds, TrainingRows, rows_without_fold
@@ -165,7 +167,7 @@ def fit_fold(
         others = rows_without_fold(rows, prepared.labels, number)
         trained = train_network(config, prepared, others, own.parent, progress)
         keep_history(own.parent, trained.history)
-        logits, _ = trained.validation_logits()
+        logits, _ = trained.validation_logits(_last_side(config.recipe))
         network = trained.network
         detector = fit_detector(network, prepared.images, others.used.train, config.seed, progress)
         features = feature_extractor(network.whole, [detector.layer])
@@ -240,6 +242,11 @@ def read_answers(file: Path, names: npt.NDArray[np.str_]) -> OutOfFold:
         logits=table[list(CODES)].to_numpy(np.float32)[order],
         unlikeness=table["unlikeness"].to_numpy(np.float32)[order],
     )
+
+
+def _last_side(recipe: Recipe) -> int:
+    """Return the size that a network learnt last, which it also answers best."""
+    return recipe.fine_tuning.side_of(recipe.epochs) if recipe.fine_tuning else MODEL_SIDE
 
 
 def _answers_of(folder: Path, number: int) -> Path:

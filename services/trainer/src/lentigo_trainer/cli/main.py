@@ -118,11 +118,21 @@ def fit(  # noqa: PLR0913, PLR0917 - the command's options
     limit: LimitOption = None,
     seed: SeedOption = 0,
     extra: ExtraOption = None,
+    folds_only: Annotated[
+        bool,
+        typer.Option(
+            "--folds-only",
+            help="Train only the networks of the recipe's folds, to compare it with others.",
+        ),
+    ] = False,
 ) -> None:
     """Train by a recipe and evaluate the result; a killed run resumes where it stopped."""
     weights = weights_from(weights_dir, random_weights)
-    chosen = recipe_from(recipe, epochs)
-    trained = _train(source, work, weights, chosen, limit, seed, tuple(extra or ()))
+    config = _config(work, weights, recipe_from(recipe, epochs), limit, seed, extra)
+    if folds_only:
+        _train_folds(config, source)
+        return
+    trained = _train(config, source)
     _show(trained.evaluation)
     _say(f"Curves, confusion matrix and metrics: {trained.folder / 'report'}")
 
@@ -195,8 +205,8 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     weights = weights_from(weights_dir, random_weights)
     if limit is not None and not force:
         _say("Because of --limit this run will not be published, unless --force is given too.")
-    chosen = recipe_from(recipe, epochs)
-    trained = _train(source, work, weights, chosen, limit, seed, tuple(extra or ()))
+    config = _config(work, weights, recipe_from(recipe, epochs), limit, seed, extra)
+    trained = _train(config, source)
     _show(trained.evaluation)
     _publish(trained.folder, models, force)
 
@@ -238,32 +248,45 @@ def _show(evaluation: "Evaluation") -> None:
     console.print(RESEARCH_NOTICE)
 
 
-def _train(
-    source: Path,
+def _train(config: TrainingConfig, source: Path) -> "Trained":
+    require_memory(NEEDED_MEMORY, "Training")
+    progress = progress_for()
+    prepared = prepared_from(source, config.work.root, progress)
+
+    with quiet_tensorflow():
+        from lentigo_trainer.pipeline import train  # noqa: PLC0415 - see the module
+
+    return train(config, prepared, lambda: datetime.now(UTC), progress)
+
+
+def _train_folds(config: TrainingConfig, source: Path) -> None:
+    require_memory(NEEDED_MEMORY, "Training")
+    progress = progress_for()
+    prepared = prepared_from(source, config.work.root, progress)
+
+    with quiet_tensorflow():
+        from lentigo_trainer.pipeline import train_folds  # noqa: PLC0415 - see the module
+
+    _say(f"Out-of-fold answers: {train_folds(config, prepared, progress)}")
+
+
+def _config(
     work: Path,
     weights: Weights,
     recipe: Recipe,
     limit: int | None,
     seed: int,
-    extra: tuple[Path, ...],
-) -> "Trained":
-    require_memory(NEEDED_MEMORY, "Training")
-    progress = progress_for()
-    prepared = prepared_from(source, work, progress)
-
-    with quiet_tensorflow():
-        from lentigo_trainer.pipeline import train  # noqa: PLC0415 - see the module
-
-    config = TrainingConfig(
+    extra: list[Path] | None,
+) -> TrainingConfig:
+    return TrainingConfig(
         work=WorkFolder(work),
         recipe=recipe,
         weights=weights,
         seed=seed,
         limit=limit,
         cores=available_cores(),
-        extra=extra,
+        extra=tuple(extra or ()),
     )
-    return train(config, prepared, lambda: datetime.now(UTC), progress)
 
 
 def _publish(folder: Path, models: Path, force: bool) -> None:

@@ -206,6 +206,10 @@ class FineTuning(StrictModel):
                 return stage.side
         return MODEL_SIDE
 
+    def ends_at_full_size(self, epochs: int) -> bool:
+        """Check whether the last of some epochs uses the size that an exported network gets."""
+        return self.side_of(epochs) == MODEL_SIDE
+
     def mixup_of(self, epoch: int) -> float:
         """Return how strongly the images of an epoch are blended; epochs count from 1."""
         earlier = [restart.mixup for restart in self.restarts if restart.after_epoch < epoch]

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.augmentation import AugmentedImages, augmented_images
 from lentigo_trainer.data.dataset import Prepared
@@ -29,7 +30,7 @@ from lentigo_trainer.models.registry import architecture, with_all_layers_traina
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.epoch_log import EpochLog
 from lentigo_trainer.training.feature_cache import FeatureKey, compute_features, pass_seconds, timed
-from lentigo_trainer.training.fine_tuning import fine_tune
+from lentigo_trainer.training.fine_tuning import ResizedRows, at_side, fine_tune
 from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone, backbone_digest
 from lentigo_trainer.training.head import train_head
 from lentigo_trainer.training.loop import Examples, Labels, finished_epochs, logits_of
@@ -54,10 +55,17 @@ class TrainedNetwork:
     validation: Examples
     feature_seconds: float | None
 
-    def validation_logits(self) -> tuple[npt.NDArray[np.float32], Labels]:
-        """Return the logits [n, 7] of the validation examples, and their labels."""
-        labels = self.validation.labels
-        return logits_of(self.network.head, self.validation.features, len(labels)), labels
+    def validation_logits(self, side: int = MODEL_SIDE) -> tuple[npt.NDArray[np.float32], Labels]:
+        """Return the logits [n, 7] of the validation examples, and their labels.
+
+        Args:
+            side: of the images, in pixels; another than the full one only if nothing is frozen.
+        """
+        features, labels = self.validation.features, self.validation.labels
+        head = self.network.head
+        if side != MODEL_SIDE:
+            head, features = at_side(head, side), ResizedRows(features, side)
+        return logits_of(head, features, len(labels)), labels
 
 
 def train_network(
