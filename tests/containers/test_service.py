@@ -47,7 +47,9 @@ def test_it_can_change_nothing(running: Project) -> None:
     assert told["Memory"] == 2 * 2**30
     assert told["NanoCpus"] == 2 * 10**9
     assert told["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "5"}
-    for folder in ("/models", "/opt/lentigo", "/tmp"):  # noqa: S108 - the container's
+    # In memory, for the copy of a SavedModel while it is loaded.
+    assert told["Tmpfs"] == {"/tmp": "size=64m,mode=1777"}  # noqa: S108 - the container's
+    for folder in ("/models", "/opt/lentigo", "/var/tmp"):  # noqa: S108 - the container's
         script = f"open('{folder}/x', 'w')"
         code, _ = running.container().exec_run(["/opt/lentigo/bin/python", "-c", script])
         assert code == 1, folder
