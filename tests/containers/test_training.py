@@ -119,9 +119,8 @@ def test_the_volume_holds_both_versions_whole(running: Project, swap: Swap) -> N
 def test_a_quick_run_does_not_replace_the_model_in_use(running: Project, swap: Swap) -> None:
     assert swap.published.returncode == 0
     before = versions(running)
-    refused = running.trainer("publish")
-    assert refused.returncode == 1
-    (line,) = told_by_the_trainer(refused)
+    with trainer(running, "publish") as refused:
+        line = only_line(*ended(refused), exit_code=1)
     assert "It was trained with --limit 50." in line
     assert "--force" in line
     assert versions(running) == before
