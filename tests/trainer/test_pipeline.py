@@ -13,7 +13,7 @@ from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
-from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION
+from lentigo_trainer.evaluation.images.image_sets import HOLD_OUT, VALIDATION
 from lentigo_trainer.export.manifest import effective_limit
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
 from lentigo_trainer.pipeline import TUNING_SET, Trained, train

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import FloatArray
 from tests.fakes import made_manifest

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from lentigo_contract.labels import index_of
-from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from tests.trainer.evaluation.isic import SEVEN, Shown, pictures
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.evaluation.summary import evaluate
 from lentigo_trainer.reporting.model_card.card import model_card

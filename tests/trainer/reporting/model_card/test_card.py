@@ -11,7 +11,7 @@ from lentigo_contract.manifest.manifest import (
     Thresholds,
 )
 from lentigo_contract.manifest.probabilities import MalignancyCalibration
-from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import LabelArray
 from lentigo_trainer.reporting.model_card.card import model_card

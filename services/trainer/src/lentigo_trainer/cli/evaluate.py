@@ -14,7 +14,7 @@ from lentigo_contract.system.resources import available_cores
 from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:
-    from lentigo_trainer.evaluation.image_sets import ImageSet
+    from lentigo_trainer.evaluation.images.image_sets import ImageSet
     from lentigo_trainer.evaluation.report import EvaluationReport
 
 
@@ -158,7 +158,7 @@ def _opened(
     truth: Path | None,
     metadata: Path | None,
 ) -> "AbstractContextManager[ImageSet]":
-    from lentigo_trainer.evaluation.image_sets import open_isic_set  # noqa: PLC0415 - see cli
+    from lentigo_trainer.evaluation.images.image_sets import open_isic_set  # noqa: PLC0415 - see cli
 
     _require_one_place(source, imported, images, truth)
     if metadata is not None and not images:
@@ -200,7 +200,7 @@ def _open_imported(folder: Path, part: Part) -> "AbstractContextManager[ImageSet
 
 def _open_held_back(source: Path, part: Part) -> "AbstractContextManager[ImageSet]":
     from lentigo_trainer.data.ham10000 import find_source  # noqa: PLC0415 - pandas takes a second
-    from lentigo_trainer.evaluation.image_sets import (  # noqa: PLC0415 - see cli
+    from lentigo_trainer.evaluation.images.image_sets import (  # noqa: PLC0415 - see cli
         HOLD_OUT,
         TUNING,
         VALIDATION,

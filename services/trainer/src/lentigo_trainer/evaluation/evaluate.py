@@ -9,8 +9,8 @@ import numpy as np
 from lentigo_contract.repository.layout import MANIFEST_NAME
 from lentigo_contract.repository.store import ModelStore, StoredVersion, open_version_folder
 from lentigo_trainer.errors import RemoteServiceError
-from lentigo_trainer.evaluation.image_sets import ImageSet
-from lentigo_trainer.evaluation.leakage import require_no_leakage
+from lentigo_trainer.evaluation.images.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.leakage import require_no_leakage
 from lentigo_trainer.evaluation.referral import refused_by
 from lentigo_trainer.evaluation.remote import RemoteService, ServedVersion
 from lentigo_trainer.evaluation.report import (

@@ -13,7 +13,7 @@ from lentigo_contract.imaging.quality import quality_issues
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
 from lentigo_engines.base import Engine, Floats, Images, Prediction
 from lentigo_trainer.data.dataset import decode
-from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.system.native_output import held_back, quiet_tensorflow
 from lentigo_trainer.system.progress import Progress
 

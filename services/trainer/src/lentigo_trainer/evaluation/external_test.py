@@ -16,7 +16,7 @@ from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.probabilities import MalignancyCalibration
 from lentigo_trainer.data.extra.imported_set import SetPart, open_set
 from lentigo_trainer.errors import ImportedSetError
-from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, is_malignant
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.reliability import calibration_error

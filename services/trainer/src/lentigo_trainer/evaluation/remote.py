@@ -12,7 +12,7 @@ from lentigo_contract.labels import CODES, index_of
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, join_names
 from lentigo_trainer.errors import DamagedImagesError, RemoteServiceError
-from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.metrics.decisions import Decisions
 from lentigo_trainer.system.connection import Connection, detail_of

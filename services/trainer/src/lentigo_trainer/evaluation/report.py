@@ -15,7 +15,7 @@ from lentigo_trainer.errors import EvaluationReportError, MetricError
 from lentigo_trainer.evaluation.calibration_report import CalibrationReport, calibration_report
 from lentigo_trainer.evaluation.external_test import ExternalTest, external_test
 from lentigo_trainer.evaluation.image_predictions import ImagePrediction, image_predictions
-from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.per_diagnosis import (
     DiagnosisMetrics,
     diagnosis_metrics,

@@ -16,7 +16,7 @@ from lentigo_trainer.data.splits import Rows, TrainingRows
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
 from lentigo_trainer.evaluation.exported_model import predict_with
-from lentigo_trainer.evaluation.image_sets import HOLD_OUT, VALIDATION, ImageSet
+from lentigo_trainer.evaluation.images.image_sets import HOLD_OUT, VALIDATION, ImageSet
 from lentigo_trainer.evaluation.referral import Refused, refused_by
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.evaluation.summary import Evaluation

@@ -18,7 +18,7 @@ from lentigo_trainer.data.perceptual_hash import LIMIT, Hashes, hashes_to_compar
 from lentigo_trainer.data.provenance import TrainingSet, read_training_set, split_digest
 from lentigo_trainer.data.splits import split
 from lentigo_trainer.errors import LeakageError, MetadataError
-from lentigo_trainer.evaluation.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.system.progress import Progress
 
 NOT_CHECKED: Final = "not checked"

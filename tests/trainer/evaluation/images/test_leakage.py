@@ -18,8 +18,8 @@ from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.provenance import split_digest, write_training_set
 from lentigo_trainer.data.splits import Rows, split
 from lentigo_trainer.errors import LeakageError
-from lentigo_trainer.evaluation.image_sets import ImageSet, open_held_back, open_isic_set
-from lentigo_trainer.evaluation.leakage import require_no_leakage
+from lentigo_trainer.evaluation.images.image_sets import ImageSet, open_held_back, open_isic_set
+from lentigo_trainer.evaluation.images.leakage import require_no_leakage
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import made_manifest, synthetic_ham10000
 from tests.images import encoded

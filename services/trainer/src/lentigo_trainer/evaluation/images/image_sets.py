@@ -28,7 +28,7 @@ from lentigo_trainer.data.ham10000 import (
 from lentigo_trainer.data.provenance import digest_of
 from lentigo_trainer.data.splits import Parts, Rows, parts_of, split
 from lentigo_trainer.errors import MetadataError, SourceNotFoundError, TruthError
-from lentigo_trainer.evaluation.ground_truth import read_ground_truth
+from lentigo_trainer.evaluation.images.ground_truth import read_ground_truth
 from lentigo_trainer.metrics.arrays import LabelArray
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.errors import TruthError
-from lentigo_trainer.evaluation.ground_truth import read_ground_truth
+from lentigo_trainer.evaluation.images.ground_truth import read_ground_truth
 from tests.trainer.evaluation.isic import HEAD, SEVEN, one_hot, write_table, write_truth
 
 GOOD = [one_hot(name, code) for name, code in SEVEN.items()]

@@ -6,7 +6,7 @@ import pytest
 from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.data.splits import split
 from lentigo_trainer.errors import DamagedArchiveError, SourceNotFoundError, TruthError
-from lentigo_trainer.evaluation.image_sets import (
+from lentigo_trainer.evaluation.images.image_sets import (
     HOLD_OUT,
     TUNING,
     VALIDATION,
