@@ -13,14 +13,10 @@ from starlette.middleware import Middleware
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
-from lentigo_inference.api import (
-    models,
-    open_inference,
-    operations,
-    predictions,
-    repository,
-)
+from lentigo_inference.api import models, operations, predictions
 from lentigo_inference.api.dependencies import AppState, LifespanState, authorize
+from lentigo_inference.api.open_inference import repository
+from lentigo_inference.api.open_inference import routes as open_inference
 from lentigo_inference.api.openapi import PREDICTIONS, describe
 from lentigo_inference.api.problems import install_problem_handlers
 from lentigo_inference.engines.selection import EngineLoader, engine_loader

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_inference.api.dependencies import scope_for
-from lentigo_inference.api.open_inference_schemas import (
+from lentigo_inference.api.open_inference.schemas import (
     InferRequest,
     LoadRequest,
     RepositoryIndexRequest,

@@ -9,7 +9,7 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_inference.api.tensors import HEADER, IMAGE_BYTES, MAX_JSON_BYTES
+from lentigo_inference.api.open_inference.tensors import HEADER, IMAGE_BYTES, MAX_JSON_BYTES
 from lentigo_inference.settings import Settings
 from tests.fakes import made_unlikeness
 from tests.inference.live_app import Running, problem_of, running

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_engines.base import OUTPUTS, UNLIKENESS, Floats, Images, Prediction, outputs_of
-from lentigo_inference.api.json_pixels import cut_data, parse_pixels
-from lentigo_inference.api.open_inference_schemas import InferRequest, InputTensor
+from lentigo_inference.api.open_inference.json_pixels import cut_data, parse_pixels
+from lentigo_inference.api.open_inference.schemas import InferRequest, InputTensor
 from lentigo_inference.errors import MalformedRequestError
 
 HEADER: Final = "Inference-Header-Content-Length"

@@ -17,7 +17,7 @@ from lentigo_engines.base import UNLIKENESS, outputs_of
 from lentigo_inference import __version__
 from lentigo_inference.api.dependencies import AppState, CurrentState
 from lentigo_inference.api.disconnect import cancel_on_disconnect
-from lentigo_inference.api.open_inference_schemas import (
+from lentigo_inference.api.open_inference.schemas import (
     InferRequest,
     InferResponse,
     ModelMetadata,
@@ -27,14 +27,14 @@ from lentigo_inference.api.open_inference_schemas import (
     ServerReady,
     TensorMetadata,
 )
-from lentigo_inference.api.openapi import PREDICTIONS, Responses, json_body, problem_responses
-from lentigo_inference.api.tensors import (
+from lentigo_inference.api.open_inference.tensors import (
     HEADER,
     body_limit,
     format_response,
     parse_request,
     require_outputs,
 )
+from lentigo_inference.api.openapi import PREDICTIONS, Responses, json_body, problem_responses
 from lentigo_inference.api.uploads import read_body
 from lentigo_inference.errors import NotReadyError
 from lentigo_inference.serving.model_slot import LoadedModel

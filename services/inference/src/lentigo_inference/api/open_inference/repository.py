@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from lentigo_contract.repository.layout import is_version_name
 from lentigo_inference.api.dependencies import CurrentState
-from lentigo_inference.api.open_inference import require_model_name
-from lentigo_inference.api.open_inference_schemas import (
+from lentigo_inference.api.open_inference.routes import require_model_name
+from lentigo_inference.api.open_inference.schemas import (
     LoadedVersion,
     LoadRequest,
     RepositoryIndexEntry,

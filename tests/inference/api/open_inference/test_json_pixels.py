@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lentigo_inference.api.json_pixels import MAX_DEPTH, cut_data, parse_pixels
-from lentigo_inference.api.open_inference_schemas import InferRequest
-from lentigo_inference.api.tensors import IMAGE_BYTES, MAX_PARSED_BYTES, parse_request
+from lentigo_inference.api.open_inference.json_pixels import MAX_DEPTH, cut_data, parse_pixels
+from lentigo_inference.api.open_inference.schemas import InferRequest
+from lentigo_inference.api.open_inference.tensors import (
+    IMAGE_BYTES,
+    MAX_PARSED_BYTES,
+    parse_request,
+)
 from lentigo_inference.errors import MalformedRequestError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 224, 224, 3), dtype=np.uint8)

@@ -1,0 +1,1 @@
+"""The Open Inference Protocol, version 2: metadata, `infer`, and the model repository."""
