@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from lentigo_contract.labels import index_of
 from lentigo_contract.manifest.engines import GOLDEN_SEED, EngineName, Golden
 from lentigo_engines.base import Prediction
-from lentigo_trainer.calibration.thresholds import (
+from lentigo_trainer.calibration.operating_point import (
     OperatingPoint,
     choose_operating_point,
     lower_bound,

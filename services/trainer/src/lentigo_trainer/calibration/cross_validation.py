@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from lentigo_contract.decision import decide, malignant_probability
 from lentigo_contract.labels import CODES
+from lentigo_trainer.calibration.operating_point import choose_operating_point
 from lentigo_trainer.calibration.out_of_fold import OutOfFold, calibrate_out_of_fold
 from lentigo_trainer.calibration.temperature import calibrated
-from lentigo_trainer.calibration.thresholds import choose_operating_point
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.metrics.arrays import BoolArray, FloatArray, LabelArray, is_malignant
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
@@ -148,7 +148,7 @@ def common_rows(ours: CrossValidated, theirs: CrossValidated) -> npt.NDArray[np.
     """Return the rows that both have answers for.
 
     Raises:
-        EvaluationReportError: none.
+        EvaluationReportError: there are no such rows.
     """
     rows = np.intersect1d(ours.rows, theirs.rows)
     if not rows.size:
