@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lentigo_engines.base import Engine, Images, Prediction
+from lentigo_engines.base import Images, Prediction
+from lentigo_inference.engines.wrapped import WrappedEngine
 
 InTurn = Callable[[Callable[[], Prediction]], Prediction]
 """Runs a prediction between the batches of requests, and returns it."""
@@ -15,35 +16,15 @@ def at_once(run: Callable[[], Prediction]) -> Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineInTurn:
+class EngineInTurn(WrappedEngine):
     """An engine under test while another one answers requests.
 
     A network uses every core it is given, so two that compute at the same time slow each other
     down. Each run of this engine waits for its turn.
     """
 
-    engine: Engine
     in_turn: InTurn
-
-    @property
-    def name(self) -> str:
-        """See `Engine`."""
-        return self.engine.name
-
-    @property
-    def platform(self) -> str:
-        """See `Engine`."""
-        return self.engine.platform
-
-    @property
-    def lanes(self) -> int:
-        """See `Engine`."""
-        return self.engine.lanes
 
     def predict(self, images: Images) -> Prediction:
         """Run the network when it is its turn; see `Engine`."""
         return self.in_turn(lambda: self.engine.predict(images))
-
-    def close(self) -> None:
-        """Close the engine."""
-        self.engine.close()

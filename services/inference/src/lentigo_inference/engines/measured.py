@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lentigo_engines.base import Engine, Images, Prediction
+from lentigo_inference.engines.wrapped import WrappedEngine
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredEngine:
+class MeasuredEngine(WrappedEngine):
     """The engine, and what was measured of all that were to choose from.
 
     Attributes:
@@ -15,28 +15,4 @@ class MeasuredEngine:
         images_per_second: throughput by name, the chosen one included.
     """
 
-    engine: Engine
     images_per_second: Mapping[str, float]
-
-    @property
-    def name(self) -> str:
-        """See `Engine`."""
-        return self.engine.name
-
-    @property
-    def platform(self) -> str:
-        """See `Engine`."""
-        return self.engine.platform
-
-    @property
-    def lanes(self) -> int:
-        """See `Engine`."""
-        return self.engine.lanes
-
-    def predict(self, images: Images) -> Prediction:
-        """Run the network; see `Engine`."""
-        return self.engine.predict(images)
-
-    def close(self) -> None:
-        """Close the engine."""
-        self.engine.close()
