@@ -8,9 +8,8 @@ from lentigo_contract.manifest.manifest import Manifest
 from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.temperature import best_temperature
 from lentigo_trainer.config.recipe import FineTuning, Recipe, Stage
-from lentigo_trainer.config.training import TrainingConfig, WorkFolder
-from lentigo_trainer.data.dataset import Prepared, prepare
-from lentigo_trainer.data.ham10000 import find_source
+from lentigo_trainer.config.training import TrainingConfig
+from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
 from lentigo_trainer.evaluation.images.image_sets import HOLD_OUT, VALIDATION
@@ -20,7 +19,7 @@ from lentigo_trainer.pipeline import TUNING_SET, Trained, train
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import evaluate_candidate
 from lentigo_trainer.system.progress import SilentProgress
-from tests.fakes import synthetic_ham10000
+from tests.trainer.made_up_runs import prepared_images, run_of
 
 FINE_TUNING = FineTuning(images_per_epoch=24, stages=(Stage(side=64, epochs=1),))
 RECIPE = Recipe(name="tried", hold_out=True, epochs=2, batch_size=8, fine_tuning=FINE_TUNING)
@@ -28,15 +27,12 @@ RECIPE = Recipe(name="tried", hold_out=True, epochs=2, batch_size=8, fine_tuning
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    folder = tmp_path_factory.mktemp("data")
-    source = synthetic_ham10000(folder / "ham", 12, "folders", size=(64, 48))
-    return prepare(find_source(source), folder / "prepared", 1, SilentProgress())
+    return prepared_images(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
-    work = WorkFolder(tmp_path_factory.mktemp("work"))
-    return TrainingConfig(work, RECIPE, "random", seed=0, limit=None, cores=1)
+    return run_of(RECIPE, tmp_path_factory.mktemp("work"))
 
 
 @pytest.fixture(scope="module")

@@ -15,36 +15,25 @@ from lentigo_trainer.calibration.out_of_fold import (
     fit_fold,
     read_answers,
 )
-from lentigo_trainer.config.recipe import FineTuning, Recipe, Stage
-from lentigo_trainer.config.training import TrainingConfig, WorkFolder
-from lentigo_trainer.data.dataset import Prepared, prepare
-from lentigo_trainer.data.ham10000 import find_source
+from lentigo_trainer.config.training import TrainingConfig
+from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import TrainingRows, choose_rows
 from lentigo_trainer.errors import DamagedCacheError, EvaluationReportError
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.fit import TrainedNetwork
-from tests.fakes import synthetic_ham10000
+from tests.trainer.made_up_runs import folded, prepared_images, run_of
 
-RECIPE = Recipe(
-    name="folded",
-    folds=2,
-    epochs=2,
-    batch_size=8,
-    fine_tuning=FineTuning(images_per_epoch=16, stages=(Stage(side=32, epochs=2),)),
-)
+RECIPE = folded(small_epochs=2)
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    folder = tmp_path_factory.mktemp("data")
-    source = synthetic_ham10000(folder / "ham", 12, "folders", size=(64, 48))
-    return prepare(find_source(source), folder / "prepared", 1, SilentProgress())
+    return prepared_images(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
-    work = WorkFolder(tmp_path_factory.mktemp("work"))
-    return TrainingConfig(work, RECIPE, "random", seed=0, limit=None, cores=1)
+    return run_of(RECIPE, tmp_path_factory.mktemp("work"))
 
 
 @pytest.fixture(scope="module")
