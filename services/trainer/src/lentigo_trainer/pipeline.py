@@ -17,13 +17,11 @@ from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector,
 from lentigo_trainer.calibration.out_of_fold import (
     ANSWERS_NAME,
     OutOfFold,
-    OutOfFoldAnswers,
     calibrate_out_of_fold,
     cross_fit,
 )
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibration_on
 from lentigo_trainer.calibration.thresholds import (
-    Answers,
     Meaning,
     ThresholdBasis,
     choose_thresholds,
@@ -137,7 +135,7 @@ def train(
         keep_history(folder, trained.history)
         discard_candidate(folder)
 
-        meaning, sister_answers = _calibrate(trained, prepared, rows, sisters)
+        meaning, sister_basis = _calibrate(trained, prepared, rows, sisters)
         calibration = meaning.calibration
         detector = _fit_detector(network, config, prepared, rows, progress)
         # Training has read the whole data set, 1.5 GB, and rounding to int8 needs as much again.
@@ -172,7 +170,7 @@ def train(
             )
             engines |= parity.standing_in()
 
-        basis = _threshold_basis(prepared, rows, engines, sister_answers)
+        basis = sister_basis or _threshold_basis(prepared, rows, engines)
         thresholds = choose_thresholds(geometry, meaning, detector.method(), basis)
 
         manifest = describe(
@@ -201,19 +199,15 @@ def _require_full_size(recipe: Recipe) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _SisterAnswers:
-    """Calibrated out-of-fold answers, and the images that they are for."""
-
-    description: str
-    rows: Rows
-    answers: OutOfFoldAnswers
-
-
 def _calibrate(
     trained: TrainedNetwork, prepared: Prepared, rows: TrainingRows, sisters: OutOfFold | None
-) -> tuple[Meaning, _SisterAnswers | None]:
-    """Calibrate on the out-of-fold answers or the tuning images; without any, not at all."""
+) -> tuple[Meaning, ThresholdBasis | None]:
+    """Calibrate on the out-of-fold answers or the tuning images; without any, not at all.
+
+    Returns:
+        What the probabilities mean; and the out-of-fold answers as a basis of thresholds, if the
+        recipe has folds.
+    """
     if sisters is not None:
         description = (
             f"the answers of {rows.folds.count} sister networks for HAM10000's training images, "
@@ -221,7 +215,8 @@ def _calibrate(
         )
         labels = prepared.labels[sisters.rows]
         meaning, answers = calibrate_out_of_fold(sisters, labels, description)
-        return meaning, _SisterAnswers(description, sisters.rows, answers)
+        lesions = merged_lesions(prepared.records)[sisters.rows]
+        return meaning, ThresholdBasis(description, labels, lesions, {"savedmodel": answers})
     if len(rows.tuning):
         return Meaning(calibration_on(*trained.validation_logits(), TUNING_SET)), None
     return Meaning(UNCALIBRATED), None
@@ -263,24 +258,18 @@ def _threshold_basis(
     prepared: Prepared,
     rows: TrainingRows,
     engines: Mapping[EngineName, Prediction],
-    sisters: _SisterAnswers | None,
 ) -> ThresholdBasis:
-    """Take the out-of-fold answers or the tuning images; without either, the validation images.
+    """Take the outputs for the tuning images; without any, those for the validation images.
 
     Args:
         prepared: the data set.
         rows: which images trained the network and which did not.
         engines: outputs of each engine for the images outside training.
-        sisters: the out-of-fold answers, if the recipe has folds.
     """
-    lesions = merged_lesions(prepared.records)
-    if sisters is not None:
-        of_engines: dict[EngineName, Answers] = {"savedmodel": sisters.answers}
-        chosen, description = sisters.rows, sisters.description
-        return ThresholdBasis(description, prepared.labels[chosen], lesions[chosen], of_engines)
     chosen, description = rows.whole.validation, VALIDATION_SET
     if len(rows.tuning):
         chosen, description = rows.tuning, TUNING_SET
     places = np.searchsorted(rows.outside_training, chosen)
     outputs = {engine: each.take(places) for engine, each in engines.items()}
-    return ThresholdBasis(description, prepared.labels[chosen], lesions[chosen], outputs)
+    lesions = merged_lesions(prepared.records)[chosen]
+    return ThresholdBasis(description, prepared.labels[chosen], lesions, outputs)

@@ -10,6 +10,7 @@ the training *lesions*, with all their images, out of training to compare recipe
 8 % of the remaining lesions for tuning: temperatures, thresholds and the metrics after each epoch.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -180,11 +181,8 @@ def folds_of(train: Rows, table: pd.DataFrame, count: int) -> Folds:
         MetadataError: a diagnosis has fewer lesions than there are folds.
     """
     lesions = merged_lesions(table)[train]
-    diagnosis_of = pd.Series(table["dx"].to_numpy()[train], index=lesions).groupby(level=0).min()
-    draw = np.random.default_rng(FOLD_SEED)
     fold_of: dict[str, int] = {}
-    for code, of_class in sorted(diagnosis_of.groupby(diagnosis_of)):
-        names = draw.permutation(np.sort(of_class.index.to_numpy(str)))
+    for code, names in _shuffled_lesions(lesions, table["dx"].to_numpy()[train], FOLD_SEED):
         if len(names) < count:
             raise MetadataError(
                 f"{count} folds need at least {count} lesions of {code} among the training images, "
@@ -236,13 +234,9 @@ def parts_of(train: Rows, table: pd.DataFrame) -> Parts:
         MetadataError: a diagnosis has too few lesions for all three parts.
     """
     lesions = merged_lesions(table)[train]
-    # A lesion has one diagnosis in HAM10000; otherwise the first by name counts.
-    diagnosis_of = pd.Series(table["dx"].to_numpy()[train], index=lesions).groupby(level=0).min()
-    draw = np.random.default_rng(HOLD_OUT_SEED)
     held_out: set[str] = set()
     tuning: set[str] = set()
-    for code, of_class in sorted(diagnosis_of.groupby(diagnosis_of)):
-        names = draw.permutation(np.sort(of_class.index.to_numpy(str)))
+    for code, names in _shuffled_lesions(lesions, table["dx"].to_numpy()[train], HOLD_OUT_SEED):
         first = max(1, round(HOLD_OUT_SHARE * len(names)))
         second = first + max(1, round(TUNING_SHARE * (len(names) - first)))
         if second >= len(names):
@@ -259,6 +253,17 @@ def parts_of(train: Rows, table: pd.DataFrame) -> Parts:
         tuning=train[in_tuning],
         hold_out=train[in_hold_out],
     )
+
+
+def _shuffled_lesions(
+    lesions: npt.NDArray[np.str_], diagnoses: npt.NDArray[np.object_], seed: int
+) -> Iterator[tuple[str, npt.NDArray[np.str_]]]:
+    """Yield each diagnosis and the names of its lesions, shuffled, from those of the images."""
+    # A lesion has one diagnosis in HAM10000; otherwise the first by name counts.
+    diagnosis_of = pd.Series(diagnoses, index=lesions).groupby(level=0).min()
+    draw = np.random.default_rng(seed)
+    for code, of_class in sorted(diagnosis_of.groupby(diagnosis_of)):
+        yield code, draw.permutation(np.sort(of_class.index.to_numpy(str)))
 
 
 def limited(whole: Split, table: pd.DataFrame, limit: int, seed: int) -> Split:
