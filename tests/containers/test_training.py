@@ -14,16 +14,23 @@ from docker.models.containers import Container
 from tests.containers.compose import Project, Run
 from tests.containers.conftest import SLIM, TRAINER
 from tests.containers.steady_load import Answers, steady_load
-from tests.containers.watching import ended, logged, only_line
+from tests.containers.watching import ended, logged, only_line, wait_for_line
 
 TRAIN = ("--source", "/data", "--limit", "50", "--epochs", "1", "--random-weights")
 
-# Runs in a container, and ends when a publisher has begun to write.
-WAIT_FOR_STAGING = """
-import os, select
-while not any(name.startswith(".staging-") for name in os.listdir("/models/lentigo")):
-    select.select([], [], [], 0.005)
-print("writing", flush=True)
+# Publishes, and halts halfway through the files of the version until it is killed.
+HALT_HALFWAY = """
+import signal, sys
+from lentigo_trainer.cli.main import main
+
+def halt(event, arguments):
+    if event == "open" and "/.staging-" in str(arguments[0]) and "saved_model" in str(arguments[0]):
+        print("halfway", flush=True)
+        signal.pause()
+
+sys.addaudithook(halt)
+sys.argv = ["lentigo-train", "publish", "--force"]
+main()
 """
 
 
@@ -131,12 +138,9 @@ def test_a_publisher_killed_midway_leaves_nothing_that_anybody_sees(
 ) -> None:
     assert swap.published.returncode == 0
     before = listing(running, "-not", "-path", "*/.staging-*", "-type", "f")
-    with (
-        trainer(running, "-c", WAIT_FOR_STAGING, entrypoint="/opt/lentigo/bin/python") as watcher,
-        trainer(running, "publish", "--force", nano_cpus=200_000_000) as publisher,
-    ):
-        # A fifth of a core writes for a second or two, and the kill comes within that.
-        assert ended(watcher) == (0, ["writing"])
+    python = "/opt/lentigo/bin/python"
+    with trainer(running, "-c", HALT_HALFWAY, entrypoint=python) as publisher:
+        wait_for_line(publisher, "halfway")
         publisher.kill("SIGKILL")
         assert publisher.wait()["StatusCode"] == 137
     assert ".staging-" in listing(running)

@@ -36,6 +36,15 @@ def logged(
     raise AssertionError(f"ended without {wanted}:\n" + "\n".join(lines[-20:]))
 
 
+def wait_for_line(container: Container, line: str) -> None:
+    """Wait until a container has said a line that is no log entry."""
+    ends_at = time.monotonic() + DEADLINE_S
+    while line not in (lines := container.logs().decode(errors="replace").splitlines()):
+        container.reload()
+        assert container.status == "running", lines
+        assert time.monotonic() < ends_at, f"no {line!r} in {DEADLINE_S:.0f} s: {lines}"
+
+
 def ended(container: Container) -> tuple[int, list[str]]:
     """Wait for the end; give the exit code and what was said, line by line."""
     code: int = container.wait(timeout=DEADLINE_S)["StatusCode"]

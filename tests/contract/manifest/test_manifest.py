@@ -12,6 +12,7 @@ from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionErro
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import MAX_MANIFEST_BYTES, FileRecord, Manifest
 from tests.fakes import made_agreement, made_golden, made_manifest
+from tests.older_release import MANIFEST
 
 Document = dict[str, Any]
 
@@ -41,9 +42,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 def test_a_manifest_of_an_older_release_is_of_no_quick_run_and_was_not_forced() -> None:
-    shipped = Path(__file__).parents[3] / "models" / "lentigo" / "3" / "manifest.json"
-    assert "forced" not in json.loads(shipped.read_text())
-    manifest = Manifest.read(shipped)
+    assert "forced" not in json.loads(MANIFEST.read_text())
+    manifest = Manifest.read(MANIFEST)
     assert (manifest.limit, manifest.forced) == (None, None)
 
 

@@ -9,8 +9,10 @@ from lentigo_trainer.config.recipe import AugmentationConfig, FineTuning, Recipe
 from lentigo_trainer.config.recipe_file import default_recipe, read_recipe
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.registry import ARCHITECTURES
+from tests.older_release import MANIFEST
 
 PAPER = Path(__file__).parents[3] / "recipes" / "paper.toml"
+TWO_CYCLES = read_recipe(PAPER.parent / "version_3.toml")
 
 
 def written(folder: Path, text: str) -> Path:
@@ -127,7 +129,7 @@ def test_the_papers_recipe_with_a_hold_out_differs_only_in_that_and_its_name() -
 
 def test_the_default_recipe_can_be_read_back_from_json() -> None:
     recipe = read_recipe(PAPER.parent / "lentigo.toml")
-    assert recipe.hold_out
+    assert recipe.folds == 5
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
 
 
@@ -182,7 +184,7 @@ def test_a_fault_in_a_table_of_fine_tuning_is_found(
 
 
 def test_each_stage_has_its_image_size_and_later_epochs_full_size() -> None:
-    settings = read_recipe(PAPER.parent / "lentigo.toml").fine_tuning or FineTuning()
+    settings = TWO_CYCLES.fine_tuning or FineTuning()
     sides = [settings.side_of(epoch) for epoch in range(1, 26)]
     assert sides == [128] * 6 + [160] * 5 + [224] * 4 + [160] * 4 + [224] * 6
 
@@ -199,7 +201,7 @@ def test_each_stage_has_its_image_size_and_later_epochs_full_size() -> None:
 def test_other_epochs_scale_the_epochs_at_which_something_changes(
     epochs: int, sides: list[int], restarts: list[int], warm_up: float
 ) -> None:
-    scaled = default_recipe().for_epochs(epochs).fine_tuning
+    scaled = TWO_CYCLES.for_epochs(epochs).fine_tuning
     assert scaled is not None
     assert [scaled.side_of(epoch) for epoch in range(1, epochs + 1)] == sides
     assert [restart.after_epoch for restart in scaled.restarts] == restarts
@@ -207,11 +209,12 @@ def test_other_epochs_scale_the_epochs_at_which_something_changes(
 
 
 def test_the_same_epochs_change_nothing() -> None:
-    assert default_recipe().for_epochs(25) == default_recipe()
+    assert TWO_CYCLES.for_epochs(25) == TWO_CYCLES
 
 
 SCHEDULES = {
     "shipped": default_recipe(),
+    "two cycles": TWO_CYCLES,
     "full of stages": Recipe(
         epochs=7,
         fine_tuning=FineTuning(
@@ -368,8 +371,9 @@ def test_a_key_after_an_array_over_several_lines_has_the_right_line(tmp_path: Pa
         read_recipe(written(tmp_path, stages.replace("128", "8")))
 
 
-def test_the_recipe_of_the_shipped_model_still_loads() -> None:
-    manifest = PAPER.parents[1] / "models" / "lentigo" / "3" / "manifest.json"
-    recipe = json.loads(manifest.read_text())["recipe"]
+def test_the_recipe_of_an_older_release_still_loads() -> None:
+    recipe = json.loads(MANIFEST.read_text())["recipe"]
     assert "whole_network" in recipe
-    assert Recipe.model_validate_json(json.dumps(recipe)) == default_recipe()
+    assert Recipe.model_validate_json(json.dumps(recipe)) == TWO_CYCLES.model_copy(
+        update={"name": "lentigo"}
+    )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.data.ham10000 import read_metadata
-from lentigo_trainer.data.splits import limited, split
+from lentigo_trainer.data.splits import Split, limited, split
 from lentigo_trainer.errors import MetadataError
 from tests.trainer.published import IMAGES, VALIDATION, published_records
 
@@ -88,3 +88,13 @@ def test_a_limit_above_the_data_set_takes_all_of_it() -> None:
     table = published_records()
     whole = split(table)
     assert np.array_equal(limited(whole, table, 99_999, seed=1).train, whole.train)
+
+
+def test_a_limit_takes_images_of_different_lesions_first() -> None:
+    table = pd.DataFrame(
+        {"lesion_id": ["a", "a", "a", "b", "c"], "image_id": list("12345"), "dx": ["nv"] * 5}
+    )
+    whole = Split(train=np.arange(5), validation=np.array([], np.intp))
+    for seed in range(20):
+        chosen = limited(whole, table, 3, seed).train
+        assert set(table["lesion_id"][chosen]) == {"a", "b", "c"}

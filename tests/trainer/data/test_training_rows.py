@@ -57,6 +57,12 @@ def test_fine_tuning_trains_on_originals_only(prepared: Prepared) -> None:
     assert not rows.plan.replica.any()
 
 
+def test_a_limit_leaves_two_folds(prepared: Prepared) -> None:
+    recipe = Recipe(folds=5, fine_tuning=FineTuning())
+    assert chosen(prepared, recipe).folds.count == 5
+    assert chosen(prepared, recipe, limit=50).folds.count == 2
+
+
 def test_a_limit_keeps_held_out_images_out_of_training(prepared: Prepared) -> None:
     rows = chosen(prepared, Recipe(hold_out=True), limit=500)
     assert not set(rows.used.train) & (set(rows.tuning) | set(rows.hold_out))

@@ -17,6 +17,7 @@ from lentigo_trainer.training.work_folder import (
     identity_of,
     keep_history,
 )
+from tests.older_release import MANIFEST
 
 COMPUTATION = Computation(tensorflow="2.0", arithmetic="float32", code_version="1.0")
 
@@ -47,8 +48,7 @@ def test_a_folder_is_adopted_once_and_recognised_after(tmp_path: Path) -> None:
 def test_a_folder_of_an_older_release_is_refused_and_says_what_can_be_done_with_it(
     tmp_path: Path,
 ) -> None:
-    shipped = Path(__file__).parents[3] / "models" / "lentigo" / "3" / "manifest.json"
-    recipe = json.loads(shipped.read_text())["recipe"]
+    recipe = json.loads(MANIFEST.read_text())["recipe"]
     made = {"recipe": recipe, "seed": 0, "limit": None, "dataset": "d", "trunk": "t"}
     (tmp_path / "run.json").write_text(json.dumps(made))
     with pytest.raises(WorkFolderError, match=r"older release.*publish.*another --work") as told:

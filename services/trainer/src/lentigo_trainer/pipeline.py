@@ -32,7 +32,7 @@ from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.duplicates.known import merged_lesions, shown_elsewhere
 from lentigo_trainer.data.extra.training_images import open_extra_images
 from lentigo_trainer.data.provenance import write_training_set
-from lentigo_trainer.data.splits import Rows, TrainingRows, choose_rows
+from lentigo_trainer.data.splits import TrainingRows, choose_rows
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
 from lentigo_trainer.evaluation.exported_model import predict_with

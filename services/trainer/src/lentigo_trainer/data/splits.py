@@ -38,6 +38,9 @@ HOLD_OUT_SEED: Final = 707
 
 FOLD_SEED: Final = 505
 
+_FOLDS_OF_QUICK_RUN: Final = 2
+"""A run with `--limit` shows every step, and has few lesions of each class."""
+
 Rows = npt.NDArray[np.intp]
 
 
@@ -140,9 +143,10 @@ def choose_rows(config: TrainingConfig, prepared: Prepared) -> TrainingRows:
         plan = originals(used.train, prepared.labels)
     else:
         plan = augmented(used.train, prepared.labels, config.seed, target)
-    folds = NO_FOLDS
-    if config.recipe.folds:
-        folds = folds_of(used.train, prepared.records, config.recipe.folds)
+    count = config.recipe.folds
+    if config.limit is not None:
+        count = min(count, _FOLDS_OF_QUICK_RUN)
+    folds = folds_of(used.train, prepared.records, count) if count else NO_FOLDS
     return TrainingRows(whole, used, plan, parts.tuning, parts.hold_out, folds)
 
 
@@ -270,7 +274,8 @@ def limited(whole: Split, table: pd.DataFrame, limit: int, seed: int) -> Split:
     """Return about `limit` images of a split, for a quick run through every step.
 
     Both sides keep their share of the images, and every class its share of its side, but at least
-    two images of each class to train and one to validate if the split has them.
+    two images of each class to train and one to validate if the split has them. Images of different
+    lesions come first, so that there are enough lesions for folds.
 
     Args:
         whole: the full split.
@@ -281,13 +286,16 @@ def limited(whole: Split, table: pd.DataFrame, limit: int, seed: int) -> Split:
     draw = np.random.default_rng(seed)
     share = min(1.0, limit / len(table))
     diagnoses = table["dx"].to_numpy()
+    lesions = pd.Series(merged_lesions(table))
 
     def take(rows: Rows, least: int) -> Rows:
         taken = []
         for code in CODES:
             of_class = rows[diagnoses[rows] == code]
             count = min(len(of_class), max(least, round(share * len(of_class))))
-            taken.append(draw.permutation(of_class)[:count])
+            shuffled = draw.permutation(of_class)
+            earlier = lesions[shuffled].groupby(lesions[shuffled]).cumcount().to_numpy()
+            taken.append(shuffled[np.argsort(earlier, kind="stable")][:count])
         return np.sort(np.concatenate(taken))
 
     return Split(train=take(whole.train, 2), validation=take(whole.validation, 1))
