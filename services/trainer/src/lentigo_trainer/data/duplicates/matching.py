@@ -47,9 +47,10 @@ def _matches(
         return np.array([], np.intp), np.array([], np.intp)
     first, second = one.astype(np.float32), other.astype(np.float32)
     distances = (first**2).sum(1)[:, None] + (second**2).sum(1) - 2 * (first @ second.T)
-    nearest = distances.argmin(1)
-    two_nearest = np.partition(distances, 1, axis=1)[:, :2]
-    distinct = two_nearest[:, 0] < RATIO**2 * two_nearest[:, 1]
-    mutual = distances.argmin(0)[nearest] == np.arange(len(first))
-    rows = np.flatnonzero(distinct & mutual)
-    return rows, nearest[rows]
+    rows, nearest = np.arange(len(first)), distances.argmin(1)
+    mutual = distances.argmin(0)[nearest] == rows
+    smallest = distances[rows, nearest]
+    # Without the nearest, the smallest distance of a row is that of the second nearest.
+    distances[rows, nearest] = np.inf
+    chosen = np.flatnonzero(mutual & (smallest < RATIO**2 * distances.min(1)))
+    return chosen, nearest[chosen]
