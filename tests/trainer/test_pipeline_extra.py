@@ -14,6 +14,7 @@ from lentigo_trainer.data.ham10000 import find_source
 from lentigo_trainer.errors import LeakageError
 from lentigo_trainer.evaluation.evaluate import EvaluationOptions, evaluate_version
 from lentigo_trainer.evaluation.external_test import open_external_set
+from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest, publish_candidate
 from lentigo_trainer.pipeline import Trained, train
 from lentigo_trainer.system.progress import SilentProgress
@@ -68,10 +69,13 @@ def test_the_part_that_trained_is_refused_and_the_part_kept_out_is_measured(
     trained: Trained, extra: Path, tmp_path: Path
 ) -> None:
     version = ModelStore(tmp_path).open(publish_candidate(trained.folder, tmp_path).version)
-    options = EvaluationOptions(1, SILENT)
+    options = EvaluationOptions(1, SILENT, turned=True)
     with open_external_set(extra, "training") as images, pytest.raises(LeakageError):
         evaluate_version(version, images, options)
     with open_external_set(extra, "kept-out") as images:
         report = evaluate_version(version, images, options)
     assert report.overlap.startswith("none: ")
     assert report.external is not None
+    assert report.unchanged_when_turned is not None
+    assert 0 <= (report.unchanged_when_turned.value or 0) <= 1
+    assert EvaluationReport.from_json(report.to_json()).unchanged_when_turned is not None

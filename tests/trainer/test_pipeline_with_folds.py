@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.calibration.out_of_fold import read_answers
+from lentigo_trainer.calibration.cross_validation import OutOfFoldMetrics, measure_out_of_fold
+from lentigo_trainer.calibration.out_of_fold import ANSWERS_NAME, read_answers
 from lentigo_trainer.config.recipe import FineTuning, Stage
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.duplicates.known import merged_lesions
 from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
@@ -75,6 +77,28 @@ def test_the_probabilities_hold_at_the_prevalence_of_the_training_images(
     assert manifest.prevalence is not None
     assert list(manifest.prevalence.values()) == pytest.approx(
         (np.bincount(labels, minlength=7) / len(labels)).tolist()
+    )
+
+
+def test_the_manifest_and_the_card_have_the_out_of_fold_metrics(
+    manifest: Manifest, trained: Trained, config: TrainingConfig, prepared: Prepared
+) -> None:
+    assert manifest.out_of_fold is not None
+    found = OutOfFoldMetrics.model_validate(manifest.out_of_fold)
+    rows = choose_rows(config, prepared).folds.rows
+    assert (found.folds, found.images) == (2, len(rows))
+    again = measure_out_of_fold(
+        read_answers(trained.folder / ANSWERS_NAME, prepared.records["image_id"].to_numpy(str)),
+        prepared.labels,
+        merged_lesions(prepared.records),
+    )
+    value = again.metrics["balanced_accuracy"].value
+    assert found.metrics["balanced_accuracy"].value == pytest.approx(value, abs=0.02)
+    card = (candidate_files(trained.folder) / "model-card.md").read_text()
+    assert "These are not its own answers" in card
+    assert (
+        f"| Balanced accuracy | {100 * (found.metrics['balanced_accuracy'].value or 0):.1f} %"
+        in card
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_engines.base import Prediction
+from lentigo_trainer.calibration.cross_validation import measure_out_of_fold
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector, fit_detector
 from lentigo_trainer.calibration.out_of_fold import (
     ANSWERS_NAME,
@@ -176,6 +177,11 @@ def train(
         manifest = describe(
             config, prepared, rows, totals(network), evaluation, thresholds, ended, extra
         )
+        if sisters is not None:
+            found = measure_out_of_fold(
+                sisters, prepared.labels, merged_lesions(prepared.records)
+            ).model_dump(mode="json")
+            manifest = manifest.model_copy(update={"out_of_fold": found})
         if parity is not None:
             point, malignancy = thresholds.point, meaning.malignancy_calibration
             manifest = parity.with_referrals(point.threshold, malignancy).on_record(manifest)

@@ -265,6 +265,8 @@ class Manifest(Record):
         unlikeness: None in versions whose network does not tell.
         extra_datasets: what it learned from besides `dataset`; None in versions that did not.
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
+        out_of_fold: the figures of the sister networks for the images that each never saw; None
+            for a recipe without folds.
         recipe: the training recipe, as read.
         limit: about how many images a quick run used in all; None for a version that learned from
             all of them, and in versions of older releases.
@@ -290,6 +292,7 @@ class Manifest(Record):
     thresholds: Thresholds
     unlikeness: OodThreshold | None = None
     metrics: JsonObject
+    out_of_fold: JsonObject | None = None
     dataset: DatasetRecord
     extra_datasets: Annotated[tuple[ExtraDatasetRecord, ...] | None, Field(strict=False)] = None
     split: SplitRecord

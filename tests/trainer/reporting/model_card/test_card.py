@@ -11,9 +11,11 @@ from lentigo_contract.manifest.manifest import (
     Thresholds,
 )
 from lentigo_contract.manifest.probabilities import MalignancyCalibration
+from lentigo_trainer.calibration.cross_validation import OutOfFoldMetrics
 from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import LabelArray
+from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import Other, validate_evidence
 from tests.fakes import made_manifest
@@ -210,6 +212,39 @@ def test_a_version_without_a_hold_out_says_so(text: str, main: EvaluationReport)
     kept = model_card(validate_evidence(made_manifest(version=3, split=split), main))
     assert "No hold-out was kept" not in kept
     assert "3 are the hold-out" in kept
+
+
+def test_out_of_fold_metrics_are_said_to_be_those_of_sister_networks(
+    text: str, main: EvaluationReport
+) -> None:
+    assert "Out of fold" not in text
+    share = Estimate(value=0.7712, low=0.75, high=0.79, n=9077)
+    area = Estimate(value=0.9312, low=0.92, high=0.94, n=9077)
+    found = OutOfFoldMetrics(
+        folds=5,
+        images=9077,
+        lesions=6532,
+        metrics={"balanced_accuracy": share, "malignant_auc": area, "recall df": share},
+    )
+    manifest = MANIFEST.model_copy(update={"out_of_fold": found.model_dump(mode="json")})
+    card = model_card(validate_evidence(manifest, main))
+    words = " ".join(card.split())
+    assert "9,077 images of 6,532 lesions" in words
+    assert "**These are not its own answers**: 5 sister networks" in words
+    assert "Calibration and thresholds were chosen on the answers of 5 sister networks" in words
+    assert "| Balanced accuracy | 77.1 % (75.0 to 79.0) | 9,077 |" in card
+    assert "| AUC, malignant against benign | 0.931 (0.920 to 0.940) | 9,077 |" in card
+    assert "| Recall df | 77.1 % (75.0 to 79.0) | 9,077 |" in card
+
+
+def test_whether_turning_changes_the_diagnosis_is_told_or_said_to_be_unmeasured(
+    text: str, main: EvaluationReport
+) -> None:
+    assert "when an image is turned or mirrored: not measured" in " ".join(text.split())
+    share = Estimate(value=0.9, low=0.85, high=0.95, n=100)
+    turned = main.model_copy(update={"unchanged_when_turned": share})
+    card = model_card(validate_evidence(MANIFEST, turned))
+    assert "90.0 % (85.0 to 95.0) of them get the same diagnosis" in " ".join(card.split())
 
 
 def test_thresholds_chosen_on_the_very_images_are_said_to_flatter(

@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.decision import decide, malignant_probability
 from lentigo_contract.labels import CODES
@@ -33,8 +34,27 @@ MEASURED: Final = (
     "log_loss",
     "referral sensitivity",
     "referral specificity",
+    *(f"recall {code}" for code in CODES),
 )
 """Metrics of out-of-fold answers; those without "probable" are of the decision for balance."""
+
+
+class OutOfFoldMetrics(BaseModel):
+    """What a version's sister networks reach on the images that each of them never saw.
+
+    Attributes:
+        folds: number of sister networks.
+        images: how many have an answer.
+        lesions: how many lesions they show, known duplicates merged.
+        metrics: those of `MEASURED`, with intervals by lesion.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folds: int
+    images: int
+    lesions: int
+    metrics: dict[str, Estimate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +130,27 @@ def cross_validate(
     return CrossValidated(answers.rows, probabilities, diagnoses, malignancy, referred)
 
 
+def measure_out_of_fold(
+    answers: OutOfFold, labels: npt.NDArray[np.int64], lesions: npt.NDArray[np.str_]
+) -> OutOfFoldMetrics:
+    """Measure a run's out-of-fold answers, with what is fitted to them cross-validated.
+
+    Args:
+        answers: of at least two folds.
+        labels: class of every image of the data set.
+        lesions: the lesion of every image of the data set.
+
+    Raises:
+        LentigoError: as `cross_validate`.
+    """
+    return OutOfFoldMetrics(
+        folds=len(np.unique(answers.fold)),
+        images=len(answers.rows),
+        lesions=len(np.unique(lesions[answers.rows])),
+        metrics=measure(cross_validate(answers, labels, lesions), None, labels, lesions),
+    )
+
+
 def measure(
     ours: CrossValidated,
     theirs: CrossValidated | None,
@@ -138,6 +179,7 @@ def measure(
 
     malignant = is_malignant(truth)
     counts = {"referral sensitivity": malignant.sum(), "referral specificity": (~malignant).sum()}
+    counts |= {f"recall {code}": (truth == index).sum() for index, code in enumerate(CODES)}
     bases = {
         name: Basis(int(counts.get(name, len(truth))), "a class has no image") for name in MEASURED
     }

@@ -121,10 +121,20 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
             "lesion; the report says so.",
         ),
     ] = False,
+    turned: Annotated[
+        bool,
+        typer.Option(
+            "--turned",
+            help="Also ask for every image in eight positions, turned and mirrored, and report how "
+            "often the diagnosis stays the same; takes eight times as long. With --model alone.",
+        ),
+    ] = False,
 ) -> None:
     """Evaluate a published version, or a running service, on images with a known diagnosis."""
     if model is None and url is None:
         raise _nothing_to_measure()
+    if turned and url is not None:
+        raise typer.BadParameter("--turned is measured in process: leave --url out.")
     if answers and json is None:
         raise typer.BadParameter("--answers are kept in the file that --json names; give it too.")
     from lentigo_trainer.evaluation.report import write_evaluation_report  # noqa: PLC0415
@@ -137,7 +147,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     )
 
     with _opened(source, imported, part, images, truth, metadata) as chosen:
-        card = _measured(model, url, chosen, allow_overlap)
+        card = _measured(model, url, chosen, allow_overlap, turned)
     console = Console()
     lesions_known = card.intervals_over == "lesions"
     for table in (*tables(card.evaluation, lesions_known), *map(laid_out, text_tables(card))):
@@ -216,7 +226,7 @@ def _open_held_back(source: Path, part: Part) -> "AbstractContextManager[ImageSe
 
 
 def _measured(
-    model: Path | None, url: str | None, chosen: "ImageSet", allow_overlap: bool
+    model: Path | None, url: str | None, chosen: "ImageSet", allow_overlap: bool, turned: bool
 ) -> "EvaluationReport":
     from lentigo_trainer.evaluation.evaluate import (  # noqa: PLC0415 - see cli
         EvaluationOptions,
@@ -227,7 +237,9 @@ def _measured(
     from lentigo_trainer.evaluation.remote import RemoteService  # noqa: PLC0415
     from lentigo_trainer.system.connection import KEY_VARIABLE, connected_to  # noqa: PLC0415
 
-    how = EvaluationOptions(available_cores(), progress_for(), allow_overlap=allow_overlap)
+    how = EvaluationOptions(
+        available_cores(), progress_for(), allow_overlap=allow_overlap, turned=turned
+    )
     version = None if model is None else open_version(model)
     if url is not None:
         with connected_to(url, os.environ.get(KEY_VARIABLE) or None) as connection:

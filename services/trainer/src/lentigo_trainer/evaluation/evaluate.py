@@ -19,6 +19,9 @@ from lentigo_trainer.evaluation.report import (
     evaluated_model,
     score,
 )
+from lentigo_trainer.evaluation.turning import other_positions, unchanged_share
+from lentigo_trainer.metrics.bootstrap import Resampling
+from lentigo_trainer.metrics.decisions import decisions_by
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import Progress
 
@@ -48,12 +51,14 @@ class EvaluationOptions:
         progress: receives how far each step is.
         seed: of the intervals.
         allow_overlap: whether to go on, and say so in the report, where images trained the version.
+        turned: whether to ask for every image in eight positions.
     """
 
     workers: int
     progress: Progress
     seed: int = EVALUATION_SEED
     allow_overlap: bool = False
+    turned: bool = False
 
 
 def evaluate_version(
@@ -76,7 +81,18 @@ def evaluate_version(
     manifest = version.manifest
     model = evaluated_model(manifest, version.version)
     refused = refused_by(manifest.unlikeness, outputs, flawed)
-    return score(model, images, leakage, outputs.probabilities, manifest, options.seed, refused)
+    report = score(model, images, leakage, outputs.probabilities, manifest, options.seed, refused)
+    if not options.turned:
+        return report
+    further = [
+        predict_locally(version.path, images, options.workers, options.progress, turn)[0]
+        for turn in other_positions()
+    ]
+    diagnoses, *others = (
+        decisions_by(manifest, each.probabilities).classes for each in (outputs, *further)
+    )
+    share = unchanged_share(diagnoses, others, Resampling(images.groups, options.seed))
+    return report.model_copy(update={"unchanged_when_turned": share})
 
 
 def evaluate_service(

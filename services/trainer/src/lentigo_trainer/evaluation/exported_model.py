@@ -1,6 +1,7 @@
 """Run an exported model over images in this process, with the engines that the service runs."""
 
 import os
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -80,7 +81,11 @@ def probabilities_of(folder: Path, images: Images, progress: Progress) -> Floats
 
 
 def predict_locally(
-    version: Path, images: ImageSet, workers: int, progress: Progress
+    version: Path,
+    images: ImageSet,
+    workers: int,
+    progress: Progress,
+    turn: Callable[[Images], Images] | None = None,
 ) -> tuple[Prediction, npt.NDArray[np.bool_]]:
     """Decode and predict in batches, so that no more than a few hundred images are in memory.
 
@@ -89,6 +94,7 @@ def predict_locally(
         images: the images to predict.
         workers: threads that decode.
         progress: shows how many images are done.
+        turn: changes each batch, uint8 [n, 224, 224, 3], before the version sees it.
 
     Returns:
         The prediction, in the order of the images, and for each image, bool [n], whether it has a
@@ -104,12 +110,17 @@ def predict_locally(
     waiting: list[npt.NDArray[np.uint8]] = []
     sources = list(zip(images.names, images.readers, strict=True))
     with closing(open_engine("savedmodel", version)) as engine:
+
+        def predict_waiting() -> None:
+            batch = np.stack(waiting)
+            blocks.append(engine.predict(batch if turn is None else turn(batch)))
+            waiting.clear()
+
         for _, image in decode(sources, workers, progress):
             waiting.append(image.pixels)
             with_issues.append(bool(quality_issues(image.pixels, image.width, image.height)))
             if len(waiting) == BATCH:
-                blocks.append(engine.predict(np.stack(waiting)))
-                waiting.clear()
+                predict_waiting()
         if waiting:
-            blocks.append(engine.predict(np.stack(waiting)))
+            predict_waiting()
     return Prediction.concatenate(blocks), np.array(with_issues)

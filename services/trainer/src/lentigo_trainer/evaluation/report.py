@@ -96,6 +96,8 @@ class EvaluationReport(BaseModel):
         refused: share of the images that get a diagnosis only when it is forced, because they are
             too far from the training images or unusable; None for a version that refuses nothing.
             All other metrics include these images.
+        unchanged_when_turned: share of the images that get the same diagnosis in eight positions,
+            turned and mirrored; None where it was not measured.
         intervals_over: what the bootstrap drew: whole lesions, or images if lesions are unknown.
         overlap: how it was checked that no image trained the version, or why it was not.
         known_duplicates: names of the images that show a lesion of a training image under another
@@ -121,6 +123,7 @@ class EvaluationReport(BaseModel):
     image_set: str
     unlisted: int
     refused: Estimate | None
+    unchanged_when_turned: Estimate | None = None
     intervals_over: Literal["lesions", "images"]
     overlap: str
     known_duplicates: tuple[str, ...] = ()
@@ -142,7 +145,11 @@ class EvaluationReport(BaseModel):
     def to_json(self) -> dict[str, JsonValue]:
         """Return everything as plain values for `json.dumps`."""
         left_out = {"evaluation"}
-        left_out |= {name for name in ("answers", "external") if not getattr(self, name)}
+        left_out |= {
+            name
+            for name in ("answers", "external", "unchanged_when_turned")
+            if not getattr(self, name)
+        }
         values: dict[str, JsonValue] = self.model_dump(mode="json", exclude=left_out)
         metrics = self.evaluation.to_json()
         if self.intervals_over == "images":

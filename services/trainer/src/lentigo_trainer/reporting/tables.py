@@ -133,6 +133,11 @@ def sentences(report: EvaluationReport) -> Iterator[str]:
             f"Refused as unfit, and judged anyway: {share_text(report.refused)} of "
             f"{report.refused.n:,} images."
         )
+    if (unchanged := report.unchanged_when_turned) is not None:
+        yield (
+            "The same diagnosis in eight positions, turned and mirrored: "
+            f"{share_text(unchanged)} of {unchanged.n:,} images."
+        )
 
 
 def overlap_text(report: EvaluationReport) -> str:

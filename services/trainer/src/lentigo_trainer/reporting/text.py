@@ -6,12 +6,36 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.labels import CODES
+from lentigo_trainer.calibration.cross_validation import OutOfFoldMetrics
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.metrics.bootstrap import Estimate
 
 NOT_MEASURED: Final = "not measured"
 
 WITHOUT_DUPLICATES: Final = "- without known duplicates"
+
+_NUMBERS: Final = frozenset(
+    {
+        "malignant_auc",
+        "malignant_calibration_error",
+        "expected_calibration_error",
+        "log_loss",
+    }
+)
+"""Out-of-fold metrics that are no shares."""
+
+_OUT_OF_FOLD: Final = {
+    "balanced_accuracy": "Balanced accuracy",
+    "accuracy": "Accuracy",
+    "probable balanced_accuracy": "Most probable diagnosis: balanced accuracy",
+    "probable accuracy": "Most probable diagnosis: accuracy",
+    "malignant_auc": "AUC, malignant against benign",
+    "malignant_calibration_error": "Calibration error of malignancy",
+    "expected_calibration_error": "Expected calibration error",
+    "log_loss": "Log loss, nats",
+    "referral sensitivity": "Referral: malignant images referred",
+    "referral specificity": "Referral: benign images not referred",
+}
 
 Row = tuple[str, str, str, str]
 """Name of a metric, its estimate with the 95 % interval, n, and the value of always answering the
@@ -144,6 +168,16 @@ def class_rows(result: Evaluation) -> list[tuple[str, str, str, str, str, str]]:
         )
         for code, metrics in result.classes.items()
     ]
+
+
+def out_of_fold_rows(found: OutOfFoldMetrics) -> list[tuple[str, str, str]]:
+    """Return the name, the estimate and n of every out-of-fold metric."""
+    rows = []
+    for name, estimate in found.metrics.items():
+        words = _OUT_OF_FOLD.get(name, name.capitalize())
+        text = number_text if name in _NUMBERS else share_text
+        rows.append((words, text(estimate), f"{estimate.n:,}"))
+    return rows
 
 
 def reasons(result: Evaluation) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_trainer.calibration.cross_validation import OutOfFoldMetrics
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.model_card.evidence import Evidence
@@ -19,7 +20,14 @@ from lentigo_trainer.reporting.tables import (
     overlap_text,
     subgroup_tables,
 )
-from lentigo_trainer.reporting.text import count_of, count_text, reasons, rows_with_rest, share_text
+from lentigo_trainer.reporting.text import (
+    count_of,
+    count_text,
+    out_of_fold_rows,
+    reasons,
+    rows_with_rest,
+    share_text,
+)
 
 Plot = tuple[str, str]
 """A plot's address, as seen from the card, and what it shows, in words."""
@@ -33,6 +41,7 @@ def model_card(evidence: Evidence, plots: Sequence[Plot] = ()) -> str:
         plots: to show beside the metrics.
     """
     manifest, main = evidence.manifest, evidence.main
+    found = manifest.out_of_fold
     return render_markdown(
         "model-card/card.md.j2",
         notice=RESEARCH_NOTICE,
@@ -45,6 +54,7 @@ def model_card(evidence: Evidence, plots: Sequence[Plot] = ()) -> str:
         reports=evidence.sets,
         failures=known_failures(main),
         flattered=chosen_on(manifest, main),
+        found=None if found is None else OutOfFoldMetrics.model_validate(found),
         plots=plots,
         comparisons=[
             comparison(report, other)
@@ -56,6 +66,7 @@ def model_card(evidence: Evidence, plots: Sequence[Plot] = ()) -> str:
         metric_tables=metric_tables,
         named=_named,
         all_rows=rows_with_rest,
+        out_of_fold_rows=out_of_fold_rows,
         overlap_text=overlap_text,
         reasons=reasons,
         subgroup_tables=subgroup_tables,
