@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from lentigo_trainer.config.recipe import FineTuning, Recipe, Stage
+from lentigo_trainer.config.fine_tuning import FineTuning, Stage
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source

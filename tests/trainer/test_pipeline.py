@@ -7,7 +7,8 @@ import pytest
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.temperature import best_temperature
-from lentigo_trainer.config.recipe import FineTuning, Recipe, Stage
+from lentigo_trainer.config.fine_tuning import FineTuning, Stage
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import choose_rows

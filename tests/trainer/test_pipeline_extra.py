@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from lentigo_contract.repository.store import ModelStore
-from lentigo_trainer.config.recipe import FineTuning, Recipe, Stage
+from lentigo_trainer.config.fine_tuning import FineTuning, Stage
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.extra.imported_set import open_set

@@ -8,7 +8,7 @@ import pytest
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.calibration.cross_validation import OutOfFoldMetrics, measure_out_of_fold
 from lentigo_trainer.calibration.out_of_fold import ANSWERS_NAME, read_answers
-from lentigo_trainer.config.recipe import FineTuning, Stage
+from lentigo_trainer.config.fine_tuning import FineTuning, Stage
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.duplicates.known import merged_lesions

@@ -5,7 +5,8 @@ import pytest
 
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.cli.options import recipe_from
-from lentigo_trainer.config.recipe import AugmentationConfig, FineTuning, Recipe, Restart, Stage
+from lentigo_trainer.config.fine_tuning import AugmentationConfig, FineTuning, Restart, Stage
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import default_recipe, read_recipe
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.registry import ARCHITECTURES

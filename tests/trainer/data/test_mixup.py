@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lentigo_trainer.config.recipe import AugmentationConfig, FineTuning, Restart
+from lentigo_trainer.config.fine_tuning import AugmentationConfig, FineTuning, Restart
 from lentigo_trainer.data.random_augmentation import draw_weights, mix
 
 PICTURES = np.arange(3 * 2 * 2 * 3, dtype=np.float32).reshape(3, 2, 2, 3)

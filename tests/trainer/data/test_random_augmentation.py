@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lentigo_trainer.config.recipe import AugmentationConfig
+from lentigo_trainer.config.fine_tuning import AugmentationConfig
 from lentigo_trainer.data.random_augmentation import augment, draw_augmentations
 
 STILL = AugmentationConfig(

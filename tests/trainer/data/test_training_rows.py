@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import index_of
-from lentigo_trainer.config.recipe import FineTuning, Recipe
+from lentigo_trainer.config.fine_tuning import FineTuning
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import TrainingRows, choose_rows

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lentigo_contract.labels import CODES, index_of
-from lentigo_trainer.config.recipe import FineTuning
+from lentigo_trainer.config.fine_tuning import FineTuning
 from lentigo_trainer.data.extra.training_images import ExtraImages
 from lentigo_trainer.data.random_augmentation import mix
 from lentigo_trainer.data.sampling import class_shares, epoch_rows

@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lentigo_trainer.config.recipe import FineTuning, Recipe, Restart, Stage
+from lentigo_trainer.config.fine_tuning import FineTuning, Restart, Stage
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.classifier import build, totals
 from lentigo_trainer.models.registry import architecture, with_all_layers_trainable

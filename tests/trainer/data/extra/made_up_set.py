@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lentigo_trainer.config.recipe import FineTuning, Recipe
+from lentigo_trainer.config.fine_tuning import FineTuning
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.extra.training_images import ExtraImages, open_extra_images

@@ -12,15 +12,9 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lentigo_trainer.config.recipe import (
-    AugmentationConfig,
-    FineTuning,
-    Optimizer,
-    Recipe,
-    Restart,
-    Stage,
-    StrictModel,
-)
+from lentigo_trainer.config.fine_tuning import AugmentationConfig, FineTuning, Restart, Stage
+from lentigo_trainer.config.recipe import Optimizer, Recipe
+from lentigo_trainer.config.tables import StrictModel
 from lentigo_trainer.errors import RecipeError
 
 DEFAULT_RECIPE: Final = "lentigo"

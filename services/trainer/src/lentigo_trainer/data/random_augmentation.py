@@ -21,7 +21,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_trainer.config.recipe import AugmentationConfig
+from lentigo_trainer.config.fine_tuning import AugmentationConfig
 
 Floats = npt.NDArray[np.float32]
 

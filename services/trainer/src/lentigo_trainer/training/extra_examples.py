@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.config.recipe import FineTuning
+from lentigo_trainer.config.fine_tuning import FineTuning
 from lentigo_trainer.data.extra.training_images import ExtraImages
 from lentigo_trainer.data.random_augmentation import ASPECT
 from lentigo_trainer.data.sampling import Shares, class_shares, epoch_rows, extra_count

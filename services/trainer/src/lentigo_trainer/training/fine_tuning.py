@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
-from lentigo_trainer.config.recipe import FineTuning, Recipe
+from lentigo_trainer.config.fine_tuning import FineTuning
+from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.data.random_augmentation import (
     ASPECT,
     DrawnAugmentations,
