@@ -14,6 +14,7 @@ from lentigo_trainer.calibration.out_of_fold import (
     cross_fit,
     fit_fold,
     read_answers,
+    write_answers,
 )
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
@@ -156,6 +157,42 @@ def written(tmp_path: Path, text: str) -> Path:
 
 HEAD = "image_id,fold,akiec,bcc,bkl,df,mel,nv,vasc,unlikeness\n"
 ROW = "first,1,0,0,0,0,0,0,0,1\n"
+
+
+def test_given_answers_stand_in_for_the_folds(
+    config: TrainingConfig,
+    prepared: Prepared,
+    rows: TrainingRows,
+    finished: tuple[Path, OutOfFold],
+    tmp_path: Path,
+) -> None:
+    folder, answers = finished
+    given = replace(config, out_of_fold=folder / ANSWERS_NAME)
+    found = cross_fit(given, prepared, rows, tmp_path, SilentProgress())
+    assert [path.name for path in tmp_path.iterdir()] == [ANSWERS_NAME]
+    assert (tmp_path / ANSWERS_NAME).read_bytes() == (folder / ANSWERS_NAME).read_bytes()
+    assert (found.fold == answers.fold).all()
+    assert found.logits == pytest.approx(answers.logits, abs=1e-4)
+
+
+def test_given_answers_of_other_folds_are_refused(
+    config: TrainingConfig,
+    prepared: Prepared,
+    rows: TrainingRows,
+    finished: tuple[Path, OutOfFold],
+    tmp_path: Path,
+) -> None:
+    _, answers = finished
+    names = prepared.records["image_id"].to_numpy(str)
+    others = (
+        replace(answers, fold=3 - answers.fold),
+        OutOfFold(answers.rows[1:], answers.fold[1:], answers.logits[1:], answers.unlikeness[1:]),
+    )
+    for number, other in enumerate(others):
+        file = tmp_path / f"{number}.csv.gz"
+        write_answers(file, other, names)
+        with pytest.raises(EvaluationReportError, match="other images or other folds"):
+            cross_fit(replace(config, out_of_fold=file), prepared, rows, tmp_path, SilentProgress())
 
 
 def test_answers_in_another_order_are_sorted_as_the_data_set(tmp_path: Path) -> None:

@@ -202,6 +202,23 @@ def test_a_quick_run_is_not_published_unless_it_is_forced(tmp_path: Path) -> Non
     assert ModelStore(models).open(1).manifest.forced == "It was trained with --limit 300."
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--folds-only"], "either --folds-only or --out-of-fold"),
+        (["--recipe", "recipes/paper.toml"], "this one has none"),
+    ],
+)
+def test_out_of_fold_answers_need_folds_that_are_not_trained(
+    options: list[str], told: str, tmp_path: Path
+) -> None:
+    given = ["fit", "--source", str(tmp_path), "--work", str(tmp_path), "--random-weights"]
+    given += ["--out-of-fold", str(tmp_path / "answers.csv.gz"), *options]
+    shown = CliRunner().invoke(main.app, given, env=WIDE)
+    assert shown.exit_code == 2
+    assert told in shown.output
+
+
 def test_a_benchmark_of_an_unknown_network_names_the_known_ones(tmp_path: Path) -> None:
     work = tmp_path / "work"
     line = failure("benchmark", "--source", tmp_path, "--work", work, "--only", "cnn,alexnet")

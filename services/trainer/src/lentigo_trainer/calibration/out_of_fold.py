@@ -113,7 +113,8 @@ def cross_fit(
 ) -> OutOfFold:
     """Train a network for each fold and collect the answers, also in a file of the folder.
 
-    Finished folds are not trained again.
+    Finished folds are not trained again. With `config.out_of_fold` none is trained: its answers
+    are taken.
 
     Args:
         config: how to train; its recipe has `folds`.
@@ -123,16 +124,21 @@ def cross_fit(
         progress: shows how far each step is.
 
     Raises:
+        EvaluationReportError: the given answers are of other images or other folds.
         LentigoError: as `train_network` and `fit_detector`.
     """
-    for number in range(1, rows.folds.count + 1):
-        fit_fold(config, prepared, rows, folder, number, progress)
-    answers = [
-        _read(_answers_of(folder, number), int(np.count_nonzero(rows.folds.fold == number)))
-        for number in range(1, rows.folds.count + 1)
-    ]
-    whole = _in_order(rows.folds, answers)
-    write_answers(folder / ANSWERS_NAME, whole, prepared.records["image_id"].to_numpy(str))
+    names = prepared.records["image_id"].to_numpy(str)
+    if config.out_of_fold is not None:
+        whole = _given(config.out_of_fold, names, rows.folds)
+    else:
+        for number in range(1, rows.folds.count + 1):
+            fit_fold(config, prepared, rows, folder, number, progress)
+        answers = [
+            _read(_answers_of(folder, number), int(np.count_nonzero(rows.folds.fold == number)))
+            for number in range(1, rows.folds.count + 1)
+        ]
+        whole = _in_order(rows.folds, answers)
+    write_answers(folder / ANSWERS_NAME, whole, names)
     return whole
 
 
@@ -242,6 +248,17 @@ def read_answers(file: Path, names: npt.NDArray[np.str_]) -> OutOfFold:
         logits=table[list(CODES)].to_numpy(np.float32)[order],
         unlikeness=table["unlikeness"].to_numpy(np.float32)[order],
     )
+
+
+def _given(file: Path, names: npt.NDArray[np.str_], folds: Folds) -> OutOfFold:
+    found = read_answers(file, names)
+    if not (np.array_equal(found.rows, folds.rows) and np.array_equal(found.fold, folds.fold)):
+        raise EvaluationReportError(
+            f"{file} has answers for other images or other folds than this run. Take the "
+            f"{ANSWERS_NAME} of `lentigo-train fit --folds-only` by the same recipe on the same "
+            "data, without --limit if this run has none."
+        )
+    return found
 
 
 def _last_side(recipe: Recipe) -> int:

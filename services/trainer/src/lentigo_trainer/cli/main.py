@@ -30,6 +30,7 @@ from lentigo_trainer.cli.options import (
     ForceOption,
     LimitOption,
     ModelsOption,
+    OutOfFoldOption,
     RandomWeightsOption,
     RecipeOption,
     SeedOption,
@@ -118,6 +119,7 @@ def fit(  # noqa: PLR0913, PLR0917 - the command's options
     limit: LimitOption = None,
     seed: SeedOption = 0,
     extra: ExtraOption = None,
+    out_of_fold: OutOfFoldOption = None,
     folds_only: Annotated[
         bool,
         typer.Option(
@@ -128,8 +130,11 @@ def fit(  # noqa: PLR0913, PLR0917 - the command's options
 ) -> None:
     """Train by a recipe and evaluate the result; a killed run resumes where it stopped."""
     weights = weights_from(weights_dir, random_weights)
-    config = _config(work, weights, recipe_from(recipe, epochs), limit, seed, extra)
+    chosen = recipe_from(recipe, epochs)
+    config = _config(work, weights, chosen, limit, seed, extra, out_of_fold)
     if folds_only:
+        if out_of_fold is not None:
+            raise typer.BadParameter("Give either --folds-only or --out-of-fold, not both.")
         _train_folds(config, source)
         return
     trained = _train(config, source)
@@ -195,6 +200,7 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     limit: LimitOption = None,
     seed: SeedOption = 0,
     extra: ExtraOption = None,
+    out_of_fold: OutOfFoldOption = None,
     force: ForceOption = False,
 ) -> None:
     """Prepare, train, evaluate and publish; resumable at every step.
@@ -205,7 +211,8 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     weights = weights_from(weights_dir, random_weights)
     if limit is not None and not force:
         _say("Because of --limit this run will not be published, unless --force is given too.")
-    config = _config(work, weights, recipe_from(recipe, epochs), limit, seed, extra)
+    chosen = recipe_from(recipe, epochs)
+    config = _config(work, weights, chosen, limit, seed, extra, out_of_fold)
     trained = _train(config, source)
     _show(trained.evaluation)
     _publish(trained.folder, models, force)
@@ -277,7 +284,10 @@ def _config(
     limit: int | None,
     seed: int,
     extra: list[Path] | None,
+    out_of_fold: Path | None,
 ) -> TrainingConfig:
+    if out_of_fold is not None and not recipe.folds:
+        raise typer.BadParameter("--out-of-fold is for a recipe with folds; this one has none.")
     return TrainingConfig(
         work=WorkFolder(work),
         recipe=recipe,
@@ -286,6 +296,7 @@ def _config(
         limit=limit,
         cores=available_cores(),
         extra=tuple(extra or ()),
+        out_of_fold=out_of_fold,
     )
 
 

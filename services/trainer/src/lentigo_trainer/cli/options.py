@@ -75,6 +75,14 @@ ExtraOption = Annotated[
         show_default=False,
     ),
 ]
+OutOfFoldOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of out-of-fold answers, from `fit --folds-only` by the same recipe: use them "
+        "and train no fold.",
+        show_default=False,
+    ),
+]
 ForceOption = Annotated[
     bool,
     typer.Option(

@@ -36,6 +36,8 @@ class TrainingConfig:
         limit: about how many images to use in all; None for all of them.
         cores: number of processor cores to use.
         extra: folders of imported sets to train with besides.
+        out_of_fold: a file of out-of-fold answers to use in place of training the folds; None to
+            train them.
     """
 
     work: WorkFolder
@@ -45,6 +47,7 @@ class TrainingConfig:
     limit: int | None
     cores: int
     extra: tuple[Path, ...] = ()
+    out_of_fold: Path | None = None
 
 
 class SelectionMetric(StrEnum):
