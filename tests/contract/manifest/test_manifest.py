@@ -45,6 +45,9 @@ def test_a_manifest_of_an_older_release_is_of_no_quick_run_and_was_not_forced() 
     assert "forced" not in json.loads(MANIFEST.read_text())
     manifest = Manifest.read(MANIFEST)
     assert (manifest.limit, manifest.forced) == (None, None)
+    # What is read keeps its schema, so that it is not taken for what a newer release wrote.
+    assert manifest.schema_version == 1
+    assert made_manifest().schema_version == 2
 
 
 def test_the_text_is_the_same_each_time_and_fit_for_version_control() -> None:
@@ -141,9 +144,9 @@ def test_a_file_inside_the_version_can_be_listed(path: str) -> None:
 
 
 def test_a_newer_schema_is_told_from_damage() -> None:
-    changed = document(schema_version=2, novelty={"of": "schema 2"})
+    changed = document(schema_version=3, novelty={"of": "schema 3"})
 
-    with pytest.raises(IncompatibleVersionError, match=r"schema version 2.*Update Lentigo"):
+    with pytest.raises(IncompatibleVersionError, match=r"schema version 3.*Update Lentigo"):
         read(changed)
 
 

@@ -285,7 +285,7 @@ def test_an_empty_folder_does_no_harm(store: ModelStore, version: Path) -> None:
 
 def test_a_version_of_a_newer_schema_is_incompatible(store: ModelStore, version: Path) -> None:
     path = version / "manifest.json"
-    path.write_text(json.dumps({"schema_version": 2, "anything": "else"}))
+    path.write_text(json.dumps({"schema_version": 3, "anything": "else"}))
 
     with pytest.raises(IncompatibleVersionError, match="Update Lentigo"):
         store.open(1)

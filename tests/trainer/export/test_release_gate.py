@@ -223,11 +223,11 @@ def test_a_version_of_a_newer_schema_cannot_be_compared(
     finish: Finish, publish: Publish, objection: Find, answers: Answers
 ) -> None:
     path = publish(answers(2)).path / MANIFEST_NAME
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 2}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 3}))
     finish(answers(1))
     found = objection() or ""
     assert found.startswith("It cannot be compared with lentigo 1: ")
-    assert "schema version 2" in found
+    assert "schema version 3" in found
 
 
 def test_a_version_whose_runtime_fails_cannot_be_compared(

@@ -31,7 +31,11 @@ from lentigo_contract.manifest.fields import (
 from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
 from lentigo_contract.system.files import open_plain
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""What new manifests are written in. 2 added the prevalence and whatever else 1 has no fields for;
+a reader of 1 tells such a version from a damaged one, and asks to be updated."""
+
+_KNOWN_SCHEMAS: Final = (1, SCHEMA_VERSION)
 
 # Ours has some twenty kilobytes. A writer to the volume must not be able to fill our memory.
 # Parsed, it takes up to sixty times as much.
@@ -277,7 +281,7 @@ class Manifest(Record):
         files: every other file of the version, by relative POSIX path; set by `publish`.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     name: Name = "lentigo"
     version: Count = 0
     created: UtcDatetime
@@ -379,8 +383,8 @@ def _require_known_schema(text: bytes, where: str) -> None:
             f"{where} is not JSON. Remove the version or publish it again."
         ) from error
     schema = document.get("schema_version") if isinstance(document, dict) else None
-    if type(schema) is int and schema != SCHEMA_VERSION:
+    if type(schema) is int and schema not in _KNOWN_SCHEMAS:
         raise IncompatibleVersionError(
-            f"{where} has schema version {schema}; this code reads {SCHEMA_VERSION}. "
+            f"{where} has schema version {schema}; this code reads up to {SCHEMA_VERSION}. "
             "Update Lentigo here, or publish the model again with this release."
         )
