@@ -48,6 +48,9 @@ class AugmentationConfig(StrictModel):
         dark_corners: chance of a dark surround of a round field of view, as in some dermatoscopes.
         erase: chance that a rectangle of up to a fifth of the image is filled with its mean colour
             (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020).
+        hairs: chance of hairs drawn over it.
+        ruler: chance of the ticks of a ruler along an edge.
+        jpeg: chance of traces of JPEG, at a quality of 30 to 95.
     """
 
     rotation: Annotated[float, Field(ge=0, le=180)] = 180.0
@@ -65,6 +68,9 @@ class AugmentationConfig(StrictModel):
     gamma: Annotated[float, Field(ge=0, le=3)] = 0.0
     dark_corners: Annotated[float, Field(ge=0, le=1)] = 0.0
     erase: Annotated[float, Field(ge=0, le=1)] = 0.0
+    hairs: Annotated[float, Field(ge=0, le=1)] = 0.0
+    ruler: Annotated[float, Field(ge=0, le=1)] = 0.0
+    jpeg: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class Restart(StrictModel):

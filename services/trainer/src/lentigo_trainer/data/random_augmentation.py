@@ -13,7 +13,7 @@ Mixup blends each image with another of its batch, and their labels in the same 
 "mixup: Beyond Empirical Risk Minimization", ICLR 2018).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.config.fine_tuning import AugmentationConfig
+from lentigo_trainer.data.overlays import draw_overlays, lay_over, through_jpeg
 
 Floats = npt.NDArray[np.float32]
 
@@ -49,6 +50,10 @@ class DrawnAugmentations:
             halves of the result's side from its centre, and the share of light around it.
         erased: float32 [n, 4], left, right, top and bottom of the erased rectangle, as shares of
             the result's side; empty for none.
+        hairs: see `overlays.Overlays`, as the next three.
+        hair_colour: float32 [n].
+        ruler: float32 [n, 6].
+        quality: float32 [n], of JPEG.
     """
 
     maps: Floats
@@ -59,6 +64,10 @@ class DrawnAugmentations:
     gamma: Floats
     view: Floats
     erased: Floats
+    hairs: Floats
+    hair_colour: Floats
+    ruler: Floats
+    quality: Floats
 
     @property
     def columns(self) -> tuple[Floats, ...]:
@@ -106,6 +115,8 @@ def draw_augmentations(
         gamma=np.exp(between(-1, 1) * np.log1p(limits.gamma)).astype(np.float32),
         view=_draw_views(limits.dark_corners, count, draw),
         erased=_draw_rectangles(limits.erase, count, draw),
+        # Drawn last, so that recipes without them draw the rest as before.
+        **asdict(draw_overlays(limits, count, draw)),
     )
 
 
@@ -139,9 +150,12 @@ def augment(images: tf.Tensor, augmentations: DrawnAugmentations, side: int) -> 
     factors = tf.reshape(contrast, (-1, 1, 1)) * augmentations.colours
     mix = tf.matmul(flat, factors) + tf.matmul(offset, augmentations.colours)
     coloured = tf.reshape(tf.clip_by_value(mix, 0.0, 255.0), (-1, side, side, 3))
+    overlaid = lay_over(
+        coloured, augmentations.hairs, augmentations.hair_colour, augmentations.ruler
+    )
     erased = _inside(augmentations.erased, side)
-    filled = coloured + erased * (tf.reduce_mean(coloured, axis=(1, 2), keepdims=True) - coloured)
-    return filled * _light(augmentations.view, side)
+    filled = overlaid + erased * (tf.reduce_mean(overlaid, axis=(1, 2), keepdims=True) - overlaid)
+    return through_jpeg(filled * _light(augmentations.view, side), augmentations.quality)
 
 
 def draw_weights(alpha: float, count: int, seed: int) -> npt.NDArray[np.float32]:
