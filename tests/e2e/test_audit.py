@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.audit.export import records_in
 from lentigo_inference.audit.signing import Verifier, make_key
 from lentigo_inference.audit.verification import verify
@@ -23,24 +22,27 @@ from tests.e2e.service_process import (
     service_process,
 )
 from tests.fakes import jpeg_bytes
-from tests.models import SavedModels
 
+SHIPPED = Path(__file__).parents[2] / "models"
 KILLS = 3
 CLIENTS = 4
 
 
-def test_a_kill_loses_no_answer_that_left(tmp_path: Path, saved_models: SavedModels) -> None:
-    store, folder, key = ModelStore(tmp_path / "models"), tmp_path / "audit", tmp_path / "a.key"
-    saved_models.publish(store, 1)
+def test_a_kill_loses_no_answer_that_left(tmp_path: Path) -> None:
+    folder, key = tmp_path / "audit", tmp_path / "a.key"
     folder.mkdir()
     make_key(key)
-    settings = {"LENTIGO_AUDIT_DIR": str(folder), "LENTIGO_AUDIT_KEY": str(key)}
+    settings = {
+        "LENTIGO_AUDIT_DIR": str(folder),
+        "LENTIGO_AUDIT_KEY": str(key),
+        "LENTIGO_ENGINE": "litert",
+    }
     dice, answered = random.Random(7), set[str]()
     for _ in range(KILLS):
-        with service_process(store.root, **settings) as service:
+        with service_process(SHIPPED, **settings) as service:
             service.logged("model in use")
             answered |= answers_until_killed(service, dice.randint(5, 25))
-    with service_process(store.root, **settings) as service:
+    with service_process(SHIPPED, **settings) as service:
         service.logged("model in use")
         assert service.stop() == 0
     recorded = {record["id"] for record in records_in(folder) if record["kind"] == "answer"}
