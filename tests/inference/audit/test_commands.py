@@ -13,6 +13,8 @@ from lentigo_inference.audit.export import ANSWER_COLUMNS
 from lentigo_inference.audit.signing import read_signer
 from lentigo_inference.cli import main
 from lentigo_inference.errors import AuditFileError
+from lentigo_trainer.data.extra.archives import TableFile
+from lentigo_trainer.data.extra.metadata import read_metadata_tables
 from tests.inference.audit.trails import NOON, Trail, id_at
 
 Captured = pytest.CaptureFixture[str]
@@ -207,3 +209,14 @@ def test_the_isic_table_is_by_image_and_in_the_words_of_isic(
         "confocal microscopy with consensus dermoscopy"
     }
     assert {(row["said"], row["version"]) for row in table} == {("nv", "3")}
+
+
+def test_the_importer_reads_the_isic_table(trail: Trail, capsys: Captured) -> None:
+    answered = trail.answer(image="a" * 64)
+    writer = trail.writer()
+    writer.write([answered, trail.feedback(answered, "mel", "histopathology")])
+    writer.close()
+    assert main(["audit", "export", str(trail.folder), "--format", "isic"]) == 0
+    content = capsys.readouterr().out.encode()
+    (row,) = read_metadata_tables([TableFile("confirmed.csv", lambda: content)]).rows
+    assert (row.image, row.words, row.confirmation) == ("a" * 64, ("mel",), "histopathology")

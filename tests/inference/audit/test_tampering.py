@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from lentigo_inference.audit.chain import Link, add_record, signed_part
 from lentigo_inference.audit.signing import make_key
+from lentigo_inference.errors import AuditFileError
 from tests.inference.audit.trails import Trail, made_trail
 
 # The records of a trail: 1 opens the file, 2 to 11 are answers, 12 closes it.
@@ -104,7 +106,7 @@ def test_an_earlier_head_shows_that_whole_files_were_cut_off(trail: Trail) -> No
     trail.files()[-1].unlink()
     assert trail.found() == []
     assert trail.found(report.head.digest) == []
-    assert trail.missing == {report.head.digest}
+    assert trail.verified.missing_heads == {report.head.digest}
 
 
 def test_an_earlier_head_that_is_still_there_is_found(trail: Trail) -> None:
@@ -112,7 +114,7 @@ def test_an_earlier_head_that_is_still_there_is_found(trail: Trail) -> None:
     (report,) = trail.verify()
     trail.write(ANSWERS)
     assert trail.found(report.head.digest) == []
-    assert trail.missing == set()
+    assert trail.verified.sound
 
 
 @pytest.mark.parametrize("file", [0, 1])
@@ -121,6 +123,29 @@ def test_a_removed_file_is_named_by_its_records(trail: Trail, file: int) -> None
         trail.write(ANSWERS)
     trail.files()[file].unlink()
     assert trail.found() == [("removed", 1 + CLOSED * file)]
+
+
+def test_a_series_without_files_is_found(trail: Trail) -> None:
+    trail.write(ANSWERS)
+    trail.files()[0].unlink()
+    assert trail.found() == [("truncated", 0)]
+
+
+def test_a_series_that_is_gone_is_found(trail: Trail) -> None:
+    first, second = trail.writer(), trail.writer()
+    first.write([trail.answer()])
+    second.write([trail.answer()])
+    first.close()
+    second.close()
+    shutil.rmtree(trail.folder / "1")
+    assert trail.found() == []
+    assert trail.verified.missing_series == (1,)
+    assert not trail.verified.sound
+
+
+def test_a_folder_without_a_trail_is_not_called_sound(trail: Trail) -> None:
+    with pytest.raises(AuditFileError, match="nothing to verify"):
+        trail.verify()
 
 
 def test_a_renamed_file_is_found(trail: Trail) -> None:

@@ -90,9 +90,9 @@ class Trail:
         changed = change(lines)
         path.write_bytes(b"".join(lines if changed is None else changed))
 
-    def verify(self, *heads: str, keys: Sequence[Path] = ()) -> list[SeriesReport]:
-        reports, self.missing = verify(self.folder, Verifier(keys or [self.public]), heads)
-        return reports
+    def verify(self, *heads: str, keys: Sequence[Path] = ()) -> tuple[SeriesReport, ...]:
+        self.verified = verify(self.folder, Verifier(keys or [self.public]), heads)
+        return self.verified.series
 
     def found(self, *heads: str) -> list[tuple[str, int]]:
         """What verifying finds: the flaw, and the number of the record."""

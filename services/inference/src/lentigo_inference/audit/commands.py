@@ -89,14 +89,14 @@ def verify_command(
 
     Exit code 0: all is as it was written. 3: something is wrong.
     """
-    reports, missing = verify(folder, Verifier(key), head or ())
-    for report in reports:
+    found = verify(folder, Verifier(key), head or ())
+    for report in found.series:
         _print_report(report)
-    for digest in sorted(missing):
+    for number in found.missing_series:
+        typer.echo(f"removed: series {number} is gone as a whole")
+    for digest in sorted(found.missing_heads):
         typer.echo(f"truncated: no series has the record {digest} any more: it was cut off")
-    if not reports:
-        typer.echo(f"{folder} has no records.")
-    if missing or any(report.findings for report in reports):
+    if not found.sound:
         raise typer.Exit(TAMPERED)
 
 

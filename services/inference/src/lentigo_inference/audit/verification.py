@@ -11,6 +11,7 @@ from lentigo_inference.audit.chain import CHECKPOINT, Link
 from lentigo_inference.audit.checks import ChainCheck, Finding
 from lentigo_inference.audit.folder import AuditFile, files_of, is_held, series_folders
 from lentigo_inference.audit.signing import Verifier
+from lentigo_inference.errors import AuditFileError
 
 _NUMBER: Final = re.compile(rb'\{"seq":(\d{1,18}),')
 
@@ -45,9 +46,28 @@ class SeriesReport:
     unlisted: int
 
 
-def verify(
-    folder: Path, verifier: Verifier, heads: Collection[str] = ()
-) -> tuple[list[SeriesReport], set[str]]:
+@dataclass(frozen=True, slots=True)
+class TrailReport:
+    """What verifying a folder found.
+
+    Attributes:
+        series: the report of each series.
+        missing_series: numbers of series that must have been there: a lower one is begun first.
+        missing_heads: those of the given heads that no series has.
+    """
+
+    series: tuple[SeriesReport, ...]
+    missing_series: tuple[int, ...]
+    missing_heads: frozenset[str]
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything is as it was written."""
+        tampered = any(report.findings for report in self.series)
+        return not (tampered or self.missing_series or self.missing_heads)
+
+
+def verify(folder: Path, verifier: Verifier, heads: Collection[str] = ()) -> TrailReport:
     """Verify every series of a folder.
 
     Args:
@@ -55,18 +75,20 @@ def verify(
         verifier: has the trusted keys.
         heads: digests of records that were the last ones once, kept elsewhere.
 
-    Returns:
-        The report of each series, and those of the heads that no series has.
-
     Raises:
-        AuditFileError: the folder or a file cannot be read.
+        AuditFileError: the folder or a file cannot be read, or there is no series.
     """
-    missing = set(heads)
-    reports = [
-        _verify_series(number, series, verifier, missing)
-        for number, series in series_folders(folder)
-    ]
-    return reports, missing
+    found = series_folders(folder)
+    if not found:
+        raise AuditFileError(
+            f"{folder} has no series, so there is nothing to verify. Name the folder of "
+            "LENTIGO_AUDIT_DIR; it has a folder named 1."
+        )
+    missing_heads = set(heads)
+    reports = [_verify_series(number, path, verifier, missing_heads) for number, path in found]
+    numbers = {number for number, _path in found}
+    missing_series = sorted(set(range(1, max(numbers))) - numbers)
+    return TrailReport(tuple(reports), tuple(missing_series), frozenset(missing_heads))
 
 
 def _verify_series(number: int, series: Path, verifier: Verifier, heads: set[str]) -> SeriesReport:
@@ -92,8 +114,8 @@ def _verify_series(number: int, series: Path, verifier: Verifier, heads: set[str
             text = f"{file.path.name} does not begin as file {file.number} of its series"
             check.blame("edited", check.link.seq if check.link else 0, text)
     check.finish()
-    if files and not written and not check.closed:
-        _blame_tail(check, files[-1], half)
+    if not written and not check.closed:
+        _blame_tail(check, files[-1] if files else None, half)
     return SeriesReport(
         number,
         len(files),
@@ -129,7 +151,11 @@ def _check_join(
         notes.append(text)
 
 
-def _blame_tail(check: ChainCheck, file: AuditFile, half: int) -> None:
+def _blame_tail(check: ChainCheck, file: AuditFile | None, half: int) -> None:
+    if file is None:
+        text = "it has no file: all were removed, or nothing could ever be written"
+        check.blame("truncated", 0, text)
+        return
     seq = check.link.seq if check.link else 0
     where = "ends within a record" if half else "ends without its last checkpoint"
     text = (
