@@ -135,6 +135,17 @@ def test_show_of_an_unknown_answer_is_one_line(trail: Trail, capsys: Captured) -
     assert "has no answer" in capsys.readouterr().err
 
 
+def test_show_of_a_record_that_was_edited_is_one_line(trail: Trail, capsys: Captured) -> None:
+    answered = trail.answer()
+    writer = trail.writer()
+    writer.write([answered])
+    writer.close()
+    trail.tamper(lambda lines: lines.__setitem__(1, lines[1].replace(b'"refer"', b'"defer"')))
+    assert main(["audit", "show", answered["id"], "--dir", str(trail.folder)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "`audit verify` says" in line
+
+
 def test_an_answer_is_found_among_files_of_many_days_and_jumps(trail: Trail) -> None:
     from lentigo_inference.audit.lookup import AnswerFinder
 

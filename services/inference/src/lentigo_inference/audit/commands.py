@@ -14,7 +14,7 @@ from lentigo_inference.audit.export import Record, export_answers, export_confir
 from lentigo_inference.audit.lookup import AnswerFinder, feedback_on
 from lentigo_inference.audit.signing import Verifier, make_key
 from lentigo_inference.audit.verification import SeriesReport, verify
-from lentigo_inference.errors import UnknownAnswerError
+from lentigo_inference.errors import AuditFileError, UnknownAnswerError
 
 TAMPERED: Final = 3
 """Exit code of `audit verify` if something is wrong with the records."""
@@ -115,7 +115,14 @@ def show_command(
             f"{folder} has no answer {answer}. Look in the trails of other folders, or of the time "
             "before retention."
         )
-    for name, value in _shown(found):
+    try:
+        shown = list(_shown(found))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise AuditFileError(
+            f"Record {found['seq']} is not as the service writes it. `audit verify` says what was "
+            "done to the trail."
+        ) from error
+    for name, value in shown:
         typer.echo(f"{name:<14}{value}")
     for record in feedback_on(folder, answer):
         typer.echo(
