@@ -95,7 +95,7 @@ def load_plain(stored: StoredVersion) -> Engine:
 
 def loaded(stored: StoredVersion, engine: Engine) -> LoadedModel:
     """Give a version that decides by the default settings."""
-    return LoadedModel(stored, engine, DecisionPolicy().rule_for(stored.manifest))
+    return LoadedModel(stored, engine, DecisionPolicy().rule_for(stored.manifest), "0" * 64)
 
 
 class SavedModels:

@@ -13,14 +13,20 @@ from starlette.middleware import Middleware
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
-from lentigo_inference.api import models, operations, predictions
-from lentigo_inference.api.dependencies import AppState, LifespanState, authorize
+from lentigo_inference.api import feedback, models, operations, predictions
+from lentigo_inference.api.dependencies import AppState, Audit, LifespanState, authorize
 from lentigo_inference.api.open_inference import repository
 from lentigo_inference.api.open_inference import routes as open_inference
 from lentigo_inference.api.openapi import PREDICTIONS, describe
 from lentigo_inference.api.problems import install_problem_handlers
+from lentigo_inference.audit.lookup import AnswerFinder
+from lentigo_inference.audit.records import Act, administration
+from lentigo_inference.audit.signing import read_signer
+from lentigo_inference.audit.trail import AuditTrail
+from lentigo_inference.audit.writer import ChainWriter, WriterLimits
 from lentigo_inference.engines.selection import EngineLoader, engine_loader
 from lentigo_inference.observability.metrics import Metrics
+from lentigo_inference.observability.records import LoadRecord
 from lentigo_inference.observability.tracing import Tracing
 from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.security.rate_limit import RateLimit
@@ -65,6 +71,7 @@ _ROUTERS: Final = (
     operations.document_router,
     routes.router,
     predictions.router,
+    feedback.router,
     models.router,
     open_inference.router,
     repository.router,
@@ -161,6 +168,32 @@ def _policy(settings: Settings) -> DecisionPolicy:
     return DecisionPolicy(settings.decision, clinic)
 
 
+def _audit(settings: Settings, metrics: Metrics) -> Audit | None:
+    """Prepare the audit trail of the settings, if they name one; raises AuditFileError."""
+    if settings.audit_dir is None or settings.audit_key is None:
+        return None
+    limits = WriterLimits(retention_s=settings.audit_retention_days * 86_400.0)
+    trail = AuditTrail(
+        ChainWriter(settings.audit_dir, read_signer(settings.audit_key), limits),
+        required=settings.audit == "required",
+        timeout_s=settings.request_timeout_s,
+        observe=metrics.audited,
+    )
+    return Audit(trail, AnswerFinder(settings.audit_dir))
+
+
+def _on_load(metrics: Metrics, audit: Audit | None) -> Callable[[LoadRecord], None]:
+    """Return what is told of every attempt to bring a version into use."""
+
+    def observe(load: LoadRecord) -> None:
+        metrics.loaded(load)
+        if audit is not None:
+            act: Act = "loaded" if load.succeeded else "refused"
+            audit.trail.note([administration(act, load.version)])
+
+    return observe
+
+
 def _lifespan(
     settings: Settings,
     load: EngineLoader | None,
@@ -177,6 +210,7 @@ def _lifespan(
         decode_limits = DecodeLimits(settings.decode_threads, settings.decode_memory)
         decoding = DecodePool(decode_limits, settings.image_limits(), metrics.decoded)
         slot = ModelSlot(engine_thread.retire, retry_after_s=settings.reload_interval_s)
+        audit = _audit(settings, metrics)
         throughput = Throughput()
         batch_limits = BatchLimits(
             settings.batch_max_size, settings.batch_max_delay_ms / 1000, settings.queue_size
@@ -192,7 +226,7 @@ def _lifespan(
             policy=_policy(settings),
             pinned=settings.model_version,
             batch_sizes=batch_limits.sizes(),
-            observe=metrics.loaded,
+            observe=_on_load(metrics, audit),
             in_turn=engine_thread.in_turn,
         )
         predictor = Predictor(
@@ -200,6 +234,8 @@ def _lifespan(
         )
         admission = Admission(settings.max_pending, shutdown, throughput.seconds_for)
         state = ServingGauges(slot, model_manager, batcher, admission, shutdown)
+        if audit is not None:
+            audit.trail.start()
         watcher = Watcher("model repository", model_manager.check, settings.reload_interval_s, wait)
         watcher.start()
         key_watcher = Watcher("key file", authenticator.refresh, _KEY_INTERVAL_S, wait)
@@ -221,6 +257,7 @@ def _lifespan(
                         authenticator=authenticator,
                         rate_limit=RateLimit(settings.rate_limit_per_minute),
                         metrics=metrics,
+                        audit=audit,
                     )
                 }
         finally:
@@ -230,6 +267,9 @@ def _lifespan(
             # Off the loop, which still has to notice the end of the grace period.
             await asyncio.to_thread(decoding.close)
             await asyncio.to_thread(engine_thread.close)
+            if audit is not None:
+                # The last of ours, so that everything before is on record.
+                await asyncio.to_thread(audit.trail.close, _STOP_TIMEOUT_S)
             if tracing is not None:
                 await asyncio.to_thread(tracing.close)
 

@@ -1,4 +1,4 @@
-"""`lentigo-inference`: serve, make and list API keys, seed an empty repository.
+"""`lentigo-inference`: serve, make API keys, verify the audit trail, seed an empty repository.
 
 FastAPI takes a second to load, so it is imported when the service starts, and `--help` answers at
 once.
@@ -15,6 +15,7 @@ from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.repository.store import ModelStore, seed
 from lentigo_inference import __version__
+from lentigo_inference.audit.commands import commands as audit_commands
 from lentigo_inference.errors import KeyFileError
 from lentigo_inference.security.api_keys import Scope, add_key, make_key, read_keys, remove_key
 from lentigo_inference.settings import Settings, environment_name
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Make, list and remove API keys.", rich_markup_mode=None)
 app.add_typer(keys, name="keys")
+app.add_typer(audit_commands, name="audit")
 
 FileOption = Annotated[
     Path | None,
@@ -54,7 +56,8 @@ FileOption = Annotated[
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code.
 
-    0: done; 1: the command failed or the address cannot be listened on; 2: wrong usage or settings.
+    0: done; 1: the command failed or the address cannot be listened on; 2: wrong usage or settings;
+    3: `audit verify` found that something is wrong.
     """
     # Set here and not above: the defaults of some settings depend on the machine.
     app.info.epilog = _settings_help()

@@ -15,14 +15,17 @@
     │   ├── ForbiddenError              a key that does not allow what was asked
     │   ├── RateLimitedError            too many requests with one key
     │   ├── KeyFileError                the file of API keys cannot be used or changed
+    │   ├── UnknownAnswerError          feedback on an answer that is not in the audit trail
     │   ├── VersionRefusedError         the requested version cannot be brought into use
     │   ├── LastVersionError            the only loaded version cannot be unloaded
     │   └── UnavailableError            not now; has the time after which to try again
     │       ├── NotReadyError               no model is loaded
     │       ├── ShutdownError               the service is being stopped
     │       ├── DeadlineExceededError       the time limit of a request has passed
+    │       ├── AuditUnavailableError       the audit trail cannot be written
     │       └── ServiceBusyError            the service has as much work as it accepts
-    └── PrevalenceFileError         the file of a clinic's prevalence cannot be used
+    ├── PrevalenceFileError         the file of a clinic's prevalence cannot be used
+    └── AuditFileError              a file of the audit trail, or its key, cannot be used
 
 Errors are raised where they are understood, and each message says what to do. `problem_types` maps
 those of requests to HTTP statuses.
@@ -95,6 +98,10 @@ class KeyFileError(ServingError):
     """The file of API keys is missing, damaged or not writable, or has no such key."""
 
 
+class UnknownAnswerError(ServingError):
+    """The answer that feedback was sent for is not in the audit trail."""
+
+
 class VersionRefusedError(ServingError):
     """The requested version cannot be brought into use; the one in use stays."""
 
@@ -127,9 +134,17 @@ class DeadlineExceededError(UnavailableError):
     """The time limit of a request passed before there was a response."""
 
 
+class AuditUnavailableError(UnavailableError):
+    """The audit trail cannot be written, so nothing may be answered."""
+
+
 class ServiceBusyError(UnavailableError):
     """The service already has as much work as it accepts."""
 
 
 class PrevalenceFileError(LentigoError):
     """The file of a clinic's prevalence is missing, unreadable or not seven shares."""
+
+
+class AuditFileError(LentigoError):
+    """A file or folder of the audit trail, or its key, is missing, damaged or not usable."""

@@ -14,6 +14,7 @@ from lentigo_contract.errors import (
     VersionNotFoundError,
 )
 from lentigo_inference.errors import (
+    AuditUnavailableError,
     DeadlineExceededError,
     ForbiddenError,
     HeadTooLongError,
@@ -29,6 +30,7 @@ from lentigo_inference.errors import (
     ShutdownError,
     TooManyImagesError,
     UnauthorizedError,
+    UnknownAnswerError,
     UnsupportedContentTypeError,
     UnsupportedTransferCodingError,
     UploadTimeoutError,
@@ -111,6 +113,13 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "unknown-model",
         "No such model or version",
         'The only model served here is "lentigo".',
+    ),
+    UnknownAnswerError: ProblemType(
+        404,
+        "unknown-answer",
+        "No such answer is on record",
+        "No answer with this id is in the audit trail of this service. Send the id of a prediction "
+        "that this service answered within the time that its trail is kept.",
     ),
     UploadTimeoutError: ProblemType(
         408,
@@ -209,6 +218,13 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "The request timed out",
         "There was no answer within 10 seconds, because the service is busy. Try again after the "
         "given delay.",
+    ),
+    AuditUnavailableError: ProblemType(
+        503,
+        "audit-unavailable",
+        "The audit trail cannot be written",
+        "The answer could not be put on record, so it is withheld. Try again after the given "
+        "delay; the log of the service has the cause.",
     ),
     ServiceBusyError: ProblemType(
         503,

@@ -90,6 +90,27 @@ class Settings(BaseSettings):
         description="Addresses or networks of proxies whose X-Forwarded-For counts, separated by "
         "commas, such as 127.0.0.1 or 10.0.0.0/8.",
     )
+    audit_dir: Path | None = Field(
+        None,
+        description="Folder of the audit trail: who was told what, by which version. It must "
+        "exist. Without it there is no trail, and no feedback is taken.",
+    )
+    audit: Literal["required", "best-effort"] = Field(
+        "required",
+        description="required: an answer is on the disk of the audit trail before it leaves, or it "
+        "is refused; best-effort: it leaves at once, and what cannot be recorded is counted.",
+    )
+    audit_key: Path | None = Field(
+        None,
+        description="File of the key that signs the audit trail, made with `lentigo-inference "
+        "audit make-key`.",
+    )
+    audit_retention_days: int = Field(
+        184,
+        ge=1,
+        le=36_525,
+        description="Days that the audit trail is kept; 184 are at least six months.",
+    )
     engine_threads: int = Field(
         default_factory=available_cores,
         ge=1,
@@ -225,6 +246,15 @@ class Settings(BaseSettings):
     def image_limits(self) -> ImageLimits:
         """Return the limits for an image, with this service's limits of bytes and pixels."""
         return ImageLimits(max_bytes=self.max_upload_bytes, max_pixels=self.max_pixels)
+
+    @model_validator(mode="after")
+    def _signs_its_audit_trail(self) -> Self:
+        if (self.audit_dir is None) != (self.audit_key is None):
+            raise ValueError(
+                "LENTIGO_AUDIT_DIR and LENTIGO_AUDIT_KEY go together; make a key with "
+                "`lentigo-inference audit make-key FILE`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_memory_for_its_threads(self) -> Self:

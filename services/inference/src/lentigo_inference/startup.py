@@ -13,6 +13,8 @@ from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import require_memory
 from lentigo_inference import __version__
 from lentigo_inference.app import create_app
+from lentigo_inference.audit.folder import series_folders
+from lentigo_inference.audit.signing import read_signer
 from lentigo_inference.observability.logging import configure_logs
 from lentigo_inference.observability.tracing import Tracing, traces_wanted
 from lentigo_inference.security.api_keys import read_keys
@@ -36,8 +38,8 @@ def run_service(settings: Settings) -> None:
 
     Raises:
         ListenError: the address cannot be listened on.
-        UnsafeStartError: too little memory, an unusable key file or prevalence, or no keys on an
-            address that other machines can reach.
+        UnsafeStartError: too little memory, an unusable key file, prevalence or audit trail, or no
+            keys on an address that other machines can reach.
     """
     listener = listen(settings.host, settings.port)
     try:
@@ -54,6 +56,7 @@ def run_service(settings: Settings) -> None:
         version=__version__,
         model_repository=str(settings.model_repository),
         access=_access(settings),
+        audit=settings.audit if settings.audit_dir is not None else "off",
         notice=RESEARCH_NOTICE,
     )
     # Process-wide, like the log. Nobody reads when a series began, and every scrape pays for it.
@@ -70,6 +73,9 @@ def _require_safe_start(settings: Settings, listener: socket.socket) -> None:
         require_memory(_NEEDED_MEMORY, "The service")
         if settings.prevalence is not None:
             read_prevalence(settings.prevalence)
+        if settings.audit_dir is not None and settings.audit_key is not None:
+            read_signer(settings.audit_key)
+            series_folders(settings.audit_dir)
         if settings.key_file is not None:
             read_keys(settings.key_file)
             return

@@ -11,6 +11,9 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.audit.lookup import AnswerFinder
+from lentigo_inference.audit.records import Caller
+from lentigo_inference.audit.trail import AuditTrail
 from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.security.api_keys import Scope
 from lentigo_inference.security.authenticator import Authenticator
@@ -23,8 +26,19 @@ from lentigo_inference.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """The audit trail: what writes it, and what finds answers in it."""
+
+    trail: AuditTrail
+    finder: AnswerFinder
+
+
+@dataclass(frozen=True, slots=True)
 class AppState:
-    """The parts that routes use, made once by the lifespan."""
+    """The parts that routes use, made once by the lifespan.
+
+    `audit` is None without LENTIGO_AUDIT_DIR.
+    """
 
     settings: Settings
     store: ModelStore
@@ -36,6 +50,7 @@ class AppState:
     authenticator: Authenticator
     rate_limit: RateLimit
     metrics: Metrics
+    audit: Audit | None
 
 
 class LifespanState(TypedDict):
@@ -57,6 +72,7 @@ _OPEN: Final = frozenset({"/", "/sw.js", "/openapi.json", "/v2/health/live", "/v
 _OPEN_BELOW: Final = ("/page/",)
 _ADMIN_BELOW: Final = "/v2/repository/models/"
 _METRICS: Final = "/metrics"
+_FEEDBACK: Final = "/v1/predictions/{id}/feedback"
 
 _BEARER: Final = "bearer"
 
@@ -71,6 +87,8 @@ def scope_for(path: str) -> Scope | None:
         return None
     if path == _METRICS:
         return Scope.METRICS
+    if path == _FEEDBACK:
+        return Scope.FEEDBACK
     if path.startswith(_ADMIN_BELOW):
         return Scope.ADMIN
     return Scope.PREDICT
@@ -97,8 +115,19 @@ async def authorize(request: Request) -> None:
     if name is not None:
         request.state.record.key = name
     if scope is not Scope.METRICS:
-        client = request.client.host if request.client else ""
+        client = client_of(request) or ""
         state.rate_limit.take(f"address {client}" if name is None else f"key {name}")
+
+
+def client_of(request: Request) -> str | None:
+    """Return the address that a request came from; behind trusted proxies, that of their client."""
+    return request.client.host if request.client else None
+
+
+def caller_of(request: Request) -> Caller:
+    """Return whom the answer to a request goes to, for the audit trail."""
+    state = request.state
+    return Caller(state.request_id, state.record.key, client_of(request))
 
 
 def presented_key(request: Request) -> str | None:

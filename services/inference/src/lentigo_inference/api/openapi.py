@@ -15,7 +15,7 @@ from lentigo_inference.api.open_inference.schemas import (
     RepositoryIndexRequest,
 )
 from lentigo_inference.api.problems import MEDIA_TYPE
-from lentigo_inference.api.schemas import BatchResponse, Problem, example_of
+from lentigo_inference.api.schemas import BatchResponse, FeedbackRequest, Problem, example_of
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
 from lentigo_inference.security.api_keys import Scope
 
@@ -25,7 +25,12 @@ PREDICTIONS: Final = "predictions"
 """Tag of every route that predicts. Under overload, requests for these are refused early."""
 
 # These are read by hand, within limits and with any Content-Type, so FastAPI does not know them.
-_BODIES: Final[tuple[type[BaseModel], ...]] = (InferRequest, LoadRequest, RepositoryIndexRequest)
+_BODIES: Final[tuple[type[BaseModel], ...]] = (
+    FeedbackRequest,
+    InferRequest,
+    LoadRequest,
+    RepositoryIndexRequest,
+)
 
 _BINARY: Final = {"type": "string", "format": "binary"}
 

@@ -1,17 +1,19 @@
 """`POST /v1/predictions` and `POST /v1/predictions:batch`: images in, diagnoses out.
 
 Follow a request from the top: `predict` reads the upload, `Predictor.predict` decodes it and runs
-the model, `prediction_response` makes the JSON.
+the model, `prediction_response` makes the JSON, and `put_on_record` records it.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
 from lentigo_contract.errors import LentigoError
-from lentigo_inference.api.dependencies import CurrentState
+from lentigo_inference.api.accounting import put_on_record
+from lentigo_inference.api.dependencies import AppState, CurrentState
 from lentigo_inference.api.disconnect import cancel_on_disconnect
 from lentigo_inference.api.multipart import FIELD
 from lentigo_inference.api.openapi import PREDICTIONS, image_body, images_body, problem_responses
@@ -64,7 +66,10 @@ async def predict(
         result = await cancel_on_disconnect(
             request, state.predictor.predict(data, options, request.state.record)
         )
-    return _response(request, result)
+        response = prediction_response(result)
+        await put_on_record(request, state, [(response, result.model)], options)
+    _note(request, response)
+    return response
 
 
 @router.post(
@@ -91,16 +96,18 @@ async def predict_batch(
             max_bytes=settings.max_batch_bytes,
             timeout_s=settings.upload_timeout_s,
         )
+        options = PredictionOptions(force=force)
         results = await cancel_on_disconnect(
             request,
             state.predictor.predict_each(
                 uploads,
-                PredictionOptions(force=force),
+                options,
                 at_once=settings.decode_threads,
                 record=request.state.record,
             ),
         )
-    return BatchResponse(results=[_response_or_problem(request, result) for result in results])
+        answers = await _answers(request, state, results, options)
+    return BatchResponse(results=[_noted(request, each) for each in answers])
 
 
 def _maps(explain: bool | Literal["all"]) -> Explain:
@@ -109,15 +116,31 @@ def _maps(explain: bool | Literal["all"]) -> Explain:
     return "top" if explain else "none"
 
 
-def _response(request: Request, result: PredictionResult) -> PredictionResponse:
-    response = prediction_response(result)
-    request.state.record.answer(response.id, refer=response.malignancy.refer)
-    return response
+async def _answers(
+    request: Request,
+    state: AppState,
+    results: Sequence[PredictionResult | LentigoError],
+    options: PredictionOptions,
+) -> list[PredictionResponse | LentigoError]:
+    """Return the answers to several images, which are on record, and the errors between them."""
+    answers = [
+        (prediction_response(each), each.model) if isinstance(each, PredictionResult) else each
+        for each in results
+    ]
+    given = [each for each in answers if not isinstance(each, LentigoError)]
+    await put_on_record(request, state, given, options)
+    return [each if isinstance(each, LentigoError) else each[0] for each in answers]
 
 
-def _response_or_problem(
-    request: Request, result: PredictionResult | LentigoError
+def _noted(
+    request: Request, answer: PredictionResponse | LentigoError
 ) -> PredictionResponse | Problem:
-    if isinstance(result, PredictionResult):
-        return _response(request, result)
-    return problem_of_error(request, result)
+    """Note the answer to the next image for the log; of an error, return the problem."""
+    if isinstance(answer, LentigoError):
+        return problem_of_error(request, answer)
+    _note(request, answer)
+    return answer
+
+
+def _note(request: Request, response: PredictionResponse) -> None:
+    request.state.record.answer(response.id, refer=response.malignancy.refer)

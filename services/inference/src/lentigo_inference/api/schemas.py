@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeFloat, 
 
 from lentigo_contract.decision import DecidedBy, PrevalenceSource
 from lentigo_contract.imaging.quality import Reason
+from lentigo_inference.audit.records import Confirmation
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 DiagnosisCode = Annotated[str, Field(description="Code of HAM10000.", examples=["nv"])]
@@ -348,3 +349,43 @@ class BatchResponse(BaseModel):
     )
 
     results: list[PredictionResponse | Problem]
+
+
+ConfirmedDiagnosis = Literal["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc", "other"]
+
+
+class FeedbackRequest(BaseModel):
+    """What a lesion turned out to be. There is no member for text, which might name a patient."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"diagnosis": "mel", "confirmed_by": "histopathology"}]},
+    )
+
+    diagnosis: ConfirmedDiagnosis = Field(
+        description="The confirmed diagnosis; `other` if it is none of the seven."
+    )
+    confirmed_by: Confirmation = Field(description="How it was confirmed.")
+
+
+class FeedbackResponse(BaseModel):
+    """The feedback, which is on record."""
+
+    model_config = example(
+        id="019b1f70-1c2d-7a10-9b1e-52c1f0a7d3e4",
+        prediction="019b1f6e-4a57-7c3e-8d5c-0f8f3a2b7d10",
+        said="nv",
+        diagnosis="mel",
+        confirmed_by="histopathology",
+        notice="Research use only. Not a medical device.",
+    )
+
+    id: str = Field(description="UUID version 7 of this feedback.")
+    prediction: str = Field(description="`id` of the prediction.")
+    said: DiagnosisCode | None = Field(
+        description="What the service said; null if it withheld a diagnosis."
+    )
+    diagnosis: ConfirmedDiagnosis
+    confirmed_by: Confirmation
+    notice: str

@@ -16,6 +16,7 @@ from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
 from lentigo_inference import __version__
 from lentigo_inference.observability.records import (
+    AuditRecord,
     BatchRecord,
     DecodeTimes,
     LoadRecord,
@@ -106,6 +107,15 @@ class Metrics:
             "When a version was last brought into use, in Unix time; 0 is never.",
             registry=registry,
         )
+        self._audit_records = Counter(
+            "lentigo_audit_records_total",
+            "Records that the audit trail took, or could not take.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._audit_write = _seconds(
+            "lentigo_audit_write", "Writing and flushing records of the audit trail took", registry
+        )
         build = Gauge(
             "lentigo_build_info", "The release that runs.", ("version",), registry=registry
         )
@@ -123,6 +133,7 @@ class Metrics:
             self._unaccepted.labels(reason)
         for outcome in ("success", "failure"):
             self._loads.labels(outcome)
+            self._audit_records.labels(outcome)
 
     @contextmanager
     def including(self, state: Collector) -> Iterator[None]:
@@ -175,6 +186,13 @@ class Metrics:
         self._load_seconds.observe(load.seconds)
         if load.succeeded:
             self._loaded_at.set_to_current_time()
+
+    def audited(self, record: AuditRecord) -> None:
+        """Count a write of the audit trail."""
+        outcome = "success" if record.succeeded else "failure"
+        self._audit_records.labels(outcome).inc(record.records)
+        if record.records and record.succeeded:
+            self._audit_write.observe(record.seconds)
 
 
 def known_method(method: str) -> str:

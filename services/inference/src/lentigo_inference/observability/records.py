@@ -1,4 +1,4 @@
-"""What is recorded of requests, batches and model loads, for the log, metrics and spans."""
+"""What is recorded of requests, batches, loads and audit writes, for log, metrics and spans."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -138,5 +138,14 @@ class LoadRecord:
     """One attempt to bring a version into use; `seconds` is how long it took."""
 
     version: int
+    seconds: float
+    succeeded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One write of the audit trail: how many records, and how many seconds it took."""
+
+    records: int
     seconds: float
     succeeded: bool

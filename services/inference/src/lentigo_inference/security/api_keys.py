@@ -50,6 +50,7 @@ class Scope(StrEnum):
     """What a key may be used for; none includes another."""
 
     PREDICT = "predict"
+    FEEDBACK = "feedback"
     ADMIN = "admin"
     METRICS = "metrics"
 

@@ -5,6 +5,7 @@ new version slows down no request. `fingerprint` shows whether the folder of a v
 has changed.
 """
 
+import hashlib
 import os
 import sys
 import threading
@@ -13,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
+from lentigo_contract.repository.layout import MANIFEST_NAME
 from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.base import warm_up
 from lentigo_inference.engines.in_turn import EngineInTurn, InTurn
@@ -54,13 +56,14 @@ def load_version(
     """
     stored = at_low_priority(lambda: store.open(version))
     rule = policy.rule_for(stored.manifest)
+    digest = hashlib.sha256((stored.path / MANIFEST_NAME).read_bytes()).hexdigest()
     engine = load(stored)
     try:
         warm_up(EngineInTurn(engine, in_turn), stored.manifest, batch_sizes)
     except BaseException:
         engine.close()
         raise
-    return LoadedModel(stored, engine, rule)
+    return LoadedModel(stored, engine, rule, digest)
 
 
 def at_low_priority(work: Callable[[], T]) -> T:

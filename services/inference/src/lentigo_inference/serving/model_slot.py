@@ -13,11 +13,19 @@ from lentigo_inference.serving.decision import DecisionRule
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """A version with the engine that runs it, and how it decides."""
+    """A version with the engine that runs it, and how it decides.
+
+    Attributes:
+        stored: the version.
+        engine: runs it.
+        rule: how it decides.
+        manifest_sha256: hex digest of its manifest file, which names the digest of every other.
+    """
 
     stored: StoredVersion
     engine: Engine
     rule: DecisionRule
+    manifest_sha256: str
 
     @property
     def version(self) -> int:

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from lentigo_contract.repository.layout import is_version_name
+from lentigo_inference.api.accounting import put_act_on_record
 from lentigo_inference.api.dependencies import CurrentState
 from lentigo_inference.api.open_inference.routes import require_model_name
 from lentigo_inference.api.open_inference.schemas import (
@@ -62,14 +63,16 @@ async def load(request: Request, state: CurrentState, model: str) -> LoadedVersi
         body = await read_json(request, LoadRequest, state.settings.upload_timeout_s)
         name = body.parameters.version if body.parameters else None
         version = None if name is None else _version_number(name)
+        await put_act_on_record(request, state, "load", version)
         loaded = await asyncio.to_thread(state.model_manager.load, version)
     return LoadedVersion(name=state.store.name, version=str(loaded))
 
 
-@router.post("/models/{model}/unload", responses=problem_responses(403, 404, 409))
-async def unload(state: CurrentState, model: str) -> UnloadedModel:
+@router.post("/models/{model}/unload", responses=problem_responses(403, 404, 409, 503))
+async def unload(request: Request, state: CurrentState, model: str) -> UnloadedModel:
     """Refuse to unload the only loaded version; without one, do nothing."""
     require_model_name(state.store, model)
+    await put_act_on_record(request, state, "unload")
     current = state.slot.current
     if current is not None:
         raise LastVersionError(

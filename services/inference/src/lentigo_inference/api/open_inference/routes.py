@@ -15,6 +15,7 @@ from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.base import UNLIKENESS, outputs_of
 from lentigo_inference import __version__
+from lentigo_inference.api.accounting import put_tensors_on_record
 from lentigo_inference.api.dependencies import AppState, CurrentState
 from lentigo_inference.api.disconnect import cancel_on_disconnect
 from lentigo_inference.api.open_inference.schemas import (
@@ -195,6 +196,7 @@ async def infer(
         loaded, prediction = await cancel_on_disconnect(
             request, state.predictor.infer(images, require, request.state.record)
         )
+        await put_tensors_on_record(request, state, images, prediction, loaded)
     content, tensors = format_response(inference, prediction, loaded.stored.manifest)
     if not tensors:
         return JSONResponse(content)

@@ -1,0 +1,1 @@
+"""The audit trail: who was told what, by which version, and whether it was right."""
