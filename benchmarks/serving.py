@@ -254,9 +254,9 @@ def draw_pictures(folder: Path) -> None:
         picture.save(folder / f"{place:02}.jpg", quality=90)
 
 
-def add_key(file: Path, scope: str) -> str:
-    """Make a key with the service's own command."""
-    command = (sys.executable, "-m", "lentigo_inference", "keys", "add", scope)
+def add_key(file: Path, scope: str, name: str | None = None) -> str:
+    """Make a key with the service's own command; by default it is called like its scope."""
+    command = (sys.executable, "-m", "lentigo_inference", "keys", "add", name or scope)
     options = ("--scope", scope, "--file", str(file))
     done = subprocess.run((*command, *options), check=True, capture_output=True, text=True)
     return done.stdout.strip()

@@ -26,7 +26,7 @@ class Answering(PlainEngine):
 
     def __init__(self, name: EngineName, answer: Prediction) -> None:
         super().__init__(seed=1)
-        self.name = name  # type: ignore[misc]
+        self.name = name
         self.answer = answer
 
     def predict(self, images: Images) -> Prediction:
