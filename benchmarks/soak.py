@@ -27,10 +27,10 @@ import numpy as np
 
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import MANIFEST_NAME
-from serving import add_key, draw_pictures, shipped
+from serving import shipped
 from serving_figures import BenchmarkResult, at_most, draw_memory_over_time, summary
 from serving_load import Client, Connection, Target
-from serving_servers import Recipe, Running, ours, running
+from serving_servers import Recipe, Running, add_key, draw_pictures, ours, running
 from soak_clients import Crowd, Tally, post
 
 RELOADS: Final = 30
