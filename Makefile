@@ -11,6 +11,7 @@ DISTRIBUTIONS_inference := shared services/inference
 DISTRIBUTIONS_trainer := shared services/trainer
 # It reads logs and needs nothing of ours; what all have in common makes it an environment like them.
 DISTRIBUTIONS_tensorboard := shared
+DISTRIBUTIONS_fuzz := shared
 DISTRIBUTIONS_dev := shared services/trainer services/inference
 
 SOURCES := shared/src services/trainer/src services/inference/src
@@ -25,6 +26,7 @@ NO_PYTHON = Lentigo needs Python 3.11, 3.12 or 3.13 (TensorFlow has packages for
 
 WORK ?= work
 MODELS ?= models
+MINUTES ?= 60
 
 # The theme prints a notice about MkDocs 2, which is not what is pinned here.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
@@ -36,7 +38,7 @@ REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check format docs train benchmark tensorboard up down logs train-container smoke lock clean .source .engine
+.PHONY: help setup serve test check format docs train benchmark tensorboard up down logs train-container smoke fuzz lock clean .source .engine
 
 help: ## Print what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +100,9 @@ train-container: .source .engine ## Train in a container and publish to its volu
 smoke: .engine $(VENV)/.dev ## Build the images and test them on a Docker engine: train, publish, swap, and what may go wrong
 	COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest tests/containers --numprocesses=0 $(ARGS)
 
+fuzz: $(VENV)/.dev $(VENV)/.fuzz ## Fuzz what reads bytes from outside, each target for so long: [MINUTES=60] [ARGS="images infer"]
+	$(BIN)/python -m fuzz --minutes $(MINUTES) $(ARGS)
+
 lock: $(BIN)/python ## Compile the pinned files of requirements/ again (ARGS=--upgrade to move to newer versions)
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
 	$(call compile,dev,requirements/dev.in requirements/build.in $(PYPROJECTS) --extra savedmodel --extra litert)
@@ -106,6 +111,7 @@ lock: $(BIN)/python ## Compile the pinned files of requirements/ again (ARGS=--u
 	$(call compile,trainer-gpu,shared/pyproject.toml services/trainer/pyproject.toml requirements/trainer-gpu.in \
 		--override requirements/trainer-gpu.overrides)
 	$(call compile,tensorboard,requirements/tensorboard.in)
+	$(call compile,fuzz,requirements/fuzz.in)
 	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra litert)
 	$(call compile,inference-full,shared/pyproject.toml services/inference/pyproject.toml --extra litert --extra savedmodel)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -98,3 +98,22 @@ def draw_memory(memory: list[float], file: Path) -> None:
     )
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(file, format="svg")
+
+
+def draw_memory_over_time(
+    minutes: list[float], memory: list[float], marks: list[float], file: Path
+) -> None:
+    """Draw memory over time, with a line at each reload, as SVG or PNG by the file's name."""
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.add_subplot()
+    for mark in marks:
+        axes.axvline(mark, color="#d9d9d9", linewidth=0.8)
+    axes.plot(minutes, memory, color="#3b76af", linewidth=1)
+    axes.set(
+        xlabel="minutes (grey: reloads)",
+        ylabel="memory, MiB",
+        ylim=(0, 1.15 * max(memory)),
+        xlim=(0, max(minutes)),
+    )
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file)

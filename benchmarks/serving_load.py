@@ -118,14 +118,31 @@ class Connection(asyncio.Protocol):
 
     async def ask(self, request: bytes) -> Answer:
         """Send a request and wait for the end of its answer."""
+        answer = self.expect()
+        self.send(request)
+        return await answer
+
+    def expect(self) -> "asyncio.Future[Answer]":
+        """Begin to wait for an answer, whose request is sent piece by piece."""
         self._answer = Answer()
         self._waiting = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
-        return await self._waiting
+        return self._waiting
+
+    def send(self, piece: bytes) -> None:
+        """Send a piece of a request."""
+        self._transport.write(piece)
+
+    def stop_reading(self) -> None:
+        """Take nothing of what the server sends from now on."""
+        self._transport.pause_reading()
 
     def close(self) -> None:
         """Say goodbye."""
         self._transport.close()
+
+    def abort(self) -> None:
+        """Leave without a word."""
+        self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to write."""
@@ -172,6 +189,11 @@ def probabilities(answer: Any) -> list[float]:  # noqa: ANN401 - whatever JSON h
     return [float(value) for value in given]
 
 
+def agrees(said: list[float], expected: list[float]) -> bool:
+    """Whether an answer is that for the picture, as far as another batch may differ."""
+    return max(abs(now - known) for now, known in zip(said, expected, strict=True)) <= TOLERANCE
+
+
 async def main() -> None:
     """Parse, send, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -200,19 +222,19 @@ class Client:
         parts = urlsplit(target.url)
         self._address = (parts.hostname, parts.port)
         self._requests = requests
-        self._expected: list[list[float]] = []
+        self.expected: list[list[float]] = []
         self._idle: list[Connection] = []
         self.outcome = Outcome()
 
     async def learn(self) -> None:
         """Ask for each picture alone, twice: what the server says is the measure from then on."""
         for _ in range(2):
-            self._expected = []
+            self.expected = []
             for request in self._requests:
                 answer = await self._post(request)
                 if answer.status != 200:
                     raise SystemExit(f"The server answered {answer.status}: {answer.body[:200]!r}")
-                self._expected.append(probabilities(json.loads(answer.body)))
+                self.expected.append(probabilities(json.loads(answer.body)))
 
     async def closed(self, concurrency: int, seconds: float) -> None:
         """Keep so many requests under way for so long."""
@@ -261,8 +283,7 @@ class Client:
             return
         took = 1000 * (time.perf_counter() - starts)
         if said is not None:
-            pairs = zip(said, self._expected[place], strict=True)
-            if max(abs(now - known) for now, known in pairs) > TOLERANCE:
+            if not agrees(said, self.expected[place]):
                 self.outcome.wrong += 1
             else:
                 self.outcome.good.append(took)

@@ -1,11 +1,13 @@
 """Starts the servers that benchmarks/serving.py compares, and looks at their memory."""
 
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,11 +15,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import numpy as np
+from PIL import Image
+
+from lentigo_contract.manifest.engines import golden_images
 from serving_load import Target
 
 HERE = Path(__file__).parent
 START_S = 180.0
+PICTURES = 32
+_HEALTH_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -150,6 +159,83 @@ def running(
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             process.wait()
+
+
+def draw_pictures(folder: Path) -> None:
+    """Write 600x450 JPEGs with the grain of a camera, about as large as the real ones."""
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    for place, pixels in enumerate(golden_images(0, PICTURES)):
+        smooth = np.asarray(Image.fromarray(pixels).resize((600, 450)), np.float32)
+        grain = draw.normal(0, 6, (450, 600, 1)).astype(np.float32)
+        picture = Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8))
+        picture.save(folder / f"{place:02}.jpg", quality=90)
+
+
+def add_key(file: Path, scope: str, name: str | None = None) -> str:
+    """Make a key with the service's own command; by default it is called like its scope."""
+    command = (sys.executable, "-m", "lentigo_inference", "keys", "add", name or scope)
+    options = ("--scope", scope, "--file", str(file))
+    done = subprocess.run((*command, *options), check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@contextmanager
+def hogs(count: int) -> Iterator[None]:
+    """Keep so many processors busy with other work of ordinary priority."""
+    busy = [
+        subprocess.Popen((sys.executable, "-c", "while True: pass"), start_new_session=True)
+        for _ in range(count)
+    ]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+        for process in busy:
+            process.wait()
+
+
+class HealthWatch:
+    """Asks a server for its health over one connection, again and again, on a thread.
+
+    Attributes:
+        milliseconds: of each answer.
+        failed: how often there was none, or another than 200.
+    """
+
+    def __init__(self, base: str) -> None:
+        """Prepare; entering the context starts it."""
+        parts = urlsplit(base)
+        self._connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self.milliseconds: list[float] = []
+        self.failed = 0
+
+    def __enter__(self) -> "HealthWatch":
+        """Start to ask."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop."""
+        self._over.set()
+        self._thread.join()
+        self._connection.close()
+
+    def _ask(self) -> None:
+        while not self._over.wait(_HEALTH_PAUSE_S):
+            began = time.perf_counter()
+            try:
+                self._connection.request("GET", "/v2/health/live")
+                answer = self._connection.getresponse()
+                answer.read()
+                self.failed += answer.status != 200
+            except (OSError, http.client.HTTPException):
+                self.failed += 1
+                self._connection.close()
+            self.milliseconds.append(1000 * (time.perf_counter() - began))
 
 
 def _clean_environment() -> dict[str, str]:

@@ -1,7 +1,9 @@
-"""Networks for tests: MobileNet with random values that let a signal through."""
+"""Networks for tests: MobileNets with random values that let a signal through."""
 
+import keras
 import numpy as np
 
+from lentigo_contract.labels import CODES
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture
 
@@ -16,3 +18,38 @@ def lively_mobilenet(seed: int) -> Network:
             seen = 9 if variable.shape[-1] == 1 else np.prod(variable.shape[:-1])
             variable.assign(draw.normal(size=variable.shape) * np.sqrt(2 / seen))
     return network
+
+
+def small_mobilenet(seed: int, width: int = 12) -> Network:
+    """Build every kind of MobileNet's layers, and normalisation with trained statistics.
+
+    The last convolution, "wide", is 1x1 from 8 to `width` channels.
+    """
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((224, 224, 3), name="image")
+    tensor = keras.layers.Rescaling(1 / 127.5, -1.0)(image)
+    for layer in (
+        keras.layers.Conv2D(8, 3, strides=8, padding="same", use_bias=False, name="stem"),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(6.0),
+        keras.layers.ZeroPadding2D(((0, 1), (0, 1))),
+        keras.layers.DepthwiseConv2D(3, strides=2, use_bias=False, name="deep"),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(6.0),
+        keras.layers.Conv2D(width, 1, use_bias=False, name="wide"),
+        keras.layers.BatchNormalization(),
+        keras.layers.ReLU(6.0, name="last"),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(16, activation="relu"),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(len(CODES)),
+    ):
+        tensor = layer(tensor)
+    whole = keras.Model(image, tensor)
+    generator = np.random.default_rng(seed)
+    for variable in whole.variables:
+        if "moving_variance" in variable.path or "gamma" in variable.path:
+            variable.assign(generator.uniform(0.3, 2, variable.shape))
+        elif "moving_mean" in variable.path or "beta" in variable.path:
+            variable.assign(generator.normal(0, 0.5, variable.shape))
+    return Network(whole=whole, backbone=whole, head=whole, feature_map="last")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Final
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
@@ -27,7 +27,13 @@ class LiteRTEngine:
     platform = "litert_tflite"
 
     def __init__(
-        self, name: EngineName, model: bytes, threads: int, outputs: Sequence[str] | None = None
+        self,
+        name: EngineName,
+        model: bytes,
+        threads: int,
+        outputs: Sequence[str] | None = None,
+        *,
+        reference_kernels: bool = False,
     ) -> None:
         """Load a model.
 
@@ -36,6 +42,8 @@ class LiteRTEngine:
             model: content of the model's file.
             threads: number of threads that XNNPACK computes with.
             outputs: the outputs to read, see `outputs_of`; by default all that the model has.
+            reference_kernels: compute with LiteRT's portable kernels instead of XNNPACK. They are
+                slow and round int8 in another way, as another processor's might.
 
         Raises:
             EngineError: the model cannot be loaded, or has a different signature.
@@ -44,9 +52,10 @@ class LiteRTEngine:
         self.name = name
         self.lanes = min(threads, _MAX_LANES)
         try:
-            self._alone = _Lane(model, threads)
+            kernels = OpResolverType.BUILTIN_REF if reference_kernels else OpResolverType.AUTO
+            self._alone = _Lane(model, threads, kernels)
             self._lanes = (
-                [_Lane(model, threads // self.lanes) for _ in range(self.lanes)]
+                [_Lane(model, threads // self.lanes, kernels) for _ in range(self.lanes)]
                 if self.lanes > 1
                 else [self._alone]
             )
@@ -101,11 +110,13 @@ class LiteRTEngine:
 class _Lane:
     """An interpreter; one thread at a time uses it."""
 
-    def __init__(self, model: bytes, threads: int) -> None:
+    def __init__(self, model: bytes, threads: int, kernels: OpResolverType) -> None:
         # The interpreter computes with these very bytes, so they live as long as it does. A mapped
         # file would end the process if its disk went away.
         self._model = model
-        self._interpreter: Any = Interpreter(model_content=model, num_threads=threads)
+        self._interpreter: Any = Interpreter(
+            model_content=model, num_threads=threads, experimental_op_resolver_type=kernels
+        )
         self.run: Any = self._interpreter.get_signature_runner(SIGNATURE)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from lentigo_contract.manifest.manifest import FileRecord, Manifest
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.engines.measured import MeasuredEngine
-from lentigo_inference.engines.selection import check_golden, choose, engine_loader
+from lentigo_inference.engines.selection import choose, engine_loader
 from lentigo_inference.settings import EngineSetting
 from tests.fakes import made_agreement, made_manifest
 from tests.models import PlainEngine, expected, publish_plain
@@ -262,24 +262,3 @@ def test_an_engine_that_was_asked_for_does_not_give_way(stored: StoredVersion) -
 def test_when_every_engine_fails_every_reason_is_told(stored: StoredVersion) -> None:
     with pytest.raises(EngineError, match=r"litert-int8 is not.* savedmodel is not"):
         engine_loader(1, open_engine=Openers())(stored)
-
-
-def test_the_golden_answer_is_held_to_its_tolerance() -> None:
-    answer = golden("litert").answers["litert"]
-    check_golden(Named("litert", same), golden("litert"))
-    check_golden(Named("litert", reversed_labels), golden("savedmodel"))
-    for alter in (reversed_labels, nan):
-        with pytest.raises(EngineError, match="golden answer"):
-            check_golden(Named("litert", alter), Golden(seed=5, answers={"litert": answer}))
-
-
-def test_no_manifest_allows_an_engine_more_than_the_contract_does() -> None:
-    def a_little_off(prediction: Prediction) -> Prediction:
-        off = np.zeros_like(prediction.probabilities)
-        off[:, 0], off[:, 1] = 5e-4, -5e-4
-        return Prediction(prediction.probabilities + off, prediction.activation_map)
-
-    answer = golden("litert").answers["litert"].model_copy(update={"tolerance": 1.0})
-
-    with pytest.raises(EngineError, match=r"allowed is 0\.0001"):
-        check_golden(Named("litert", a_little_off), Golden(seed=5, answers={"litert": answer}))

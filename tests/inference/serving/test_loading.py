@@ -1,8 +1,5 @@
 """Loading by request: pins, going back, and what is refused."""
 
-import os
-import threading
-
 import pytest
 
 from lentigo_contract.errors import VersionNotFoundError
@@ -10,7 +7,6 @@ from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.api.dependencies import authorize
 from lentigo_inference.errors import VersionRefusedError
-from lentigo_inference.serving.loading import at_low_priority
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings
@@ -103,17 +99,6 @@ def test_a_new_engine_is_warmed_up_with_every_batch_size(store: ModelStore) -> N
     publish_plain(store, 1)
     ModelManager(store, ModelSlot(lambda _model: None), load, batch_sizes=(1, 2, 4, 8)).check()
     assert sizes == [1, 2, 4, 8]
-
-
-def test_low_priority_work_returns_or_raises_and_ends_its_thread() -> None:
-    def niceness() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    before = niceness()
-    assert at_low_priority(niceness) >= before
-    assert niceness() == before
-    with pytest.raises(ZeroDivisionError):
-        at_low_priority(lambda: 1 // 0)
 
 
 @pytest.mark.anyio

@@ -1,4 +1,5 @@
 import re
+from contextlib import closing
 from pathlib import Path
 
 import keras
@@ -18,9 +19,10 @@ from lentigo_contract.manifest.engines import (
 )
 from lentigo_contract.manifest.manifest import Calibration
 from lentigo_engines.base import Prediction
+from lentigo_engines.golden_answers import check_golden, golden_answer
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.errors import MetricError
-from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
+from lentigo_trainer.evaluation.exported_model import open_engine, predict_with, probabilities_of
 from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.parity import compare_engines
 from lentigo_trainer.export.quantization import (
@@ -33,6 +35,7 @@ from lentigo_trainer.export.quantization import (
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.system.progress import SilentProgress
+from tests.trainer.networks import small_mobilenet
 
 SILENT = SilentProgress()
 
@@ -43,35 +46,7 @@ def pixels(n: int, seed: int = 0) -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    """A small MobileNet: every kind of its layers, and normalisation with trained statistics."""
-    keras.utils.set_random_seed(5)
-    image = keras.Input((224, 224, 3), name="image")
-    tensor = keras.layers.Rescaling(1 / 127.5, -1.0)(image)
-    for layer in (
-        keras.layers.Conv2D(8, 3, strides=8, padding="same", use_bias=False, name="stem"),
-        keras.layers.BatchNormalization(),
-        keras.layers.ReLU(6.0),
-        keras.layers.ZeroPadding2D(((0, 1), (0, 1))),
-        keras.layers.DepthwiseConv2D(3, strides=2, use_bias=False, name="deep"),
-        keras.layers.BatchNormalization(),
-        keras.layers.ReLU(6.0),
-        keras.layers.Conv2D(12, 1, use_bias=False, name="wide"),
-        keras.layers.BatchNormalization(),
-        keras.layers.ReLU(6.0, name="last"),
-        keras.layers.GlobalAveragePooling2D(),
-        keras.layers.Dense(16, activation="relu"),
-        keras.layers.Dropout(0.5),
-        keras.layers.Dense(len(CODES)),
-    ):
-        tensor = layer(tensor)
-    whole = keras.Model(image, tensor)
-    generator = np.random.default_rng(5)
-    for variable in whole.variables:
-        if "moving_variance" in variable.path or "gamma" in variable.path:
-            variable.assign(generator.uniform(0.3, 2, variable.shape))
-        elif "moving_mean" in variable.path or "beta" in variable.path:
-            variable.assign(generator.normal(0, 0.5, variable.shape))
-    return Network(whole=whole, backbone=whole, head=whole, feature_map="last")
+    return small_mobilenet(5)
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +155,21 @@ def test_agreement_and_golden_predictions_come_from_each_model(folder: Path) -> 
         probabilities_of(folder, synthetic, SILENT),
         atol=1e-6,
     )
+    for engine in ("litert", "litert-int8"):
+        with closing(open_engine(engine, folder)) as opened:
+            check_golden(opened, parity.golden)
+
+
+def test_the_tolerance_of_int8_is_what_the_reference_kernels_are_off(folder: Path) -> None:
+    synthetic = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
+    plain, reference = (
+        predict_with("litert-int8", folder, synthetic, SILENT, reference_kernels=kernels)
+        for kernels in (False, True)
+    )
+    off = float(np.abs(reference.probabilities - plain.probabilities).max())
+    assert 0 < off < 0.01
+    recorded = golden_answer("litert-int8", plain, reference).tolerance
+    assert recorded == pytest.approx(max(2 * off, 0.002), rel=1e-3)
 
 
 def test_a_network_with_nan_outputs_is_refused(network: Network, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ from lentigo_inference.serving.decision import DecisionPolicy
 from lentigo_inference.serving.decoding import DecodeLimits, DecodePool
 from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.gauges import ServingGauges
+from lentigo_inference.serving.loading import yielding
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
@@ -206,9 +207,11 @@ def _lifespan(
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
         authenticator = Authenticator(settings.key_file)
         store = ModelStore(settings.model_repository)
-        engine_thread = EngineThread()
+        engine_thread = EngineThread(settings.worker_niceness)
         decode_limits = DecodeLimits(settings.decode_threads, settings.decode_memory)
-        decoding = DecodePool(decode_limits, settings.image_limits(), metrics.decoded)
+        decoding = DecodePool(
+            decode_limits, settings.image_limits(), metrics.decoded, settings.worker_niceness
+        )
         slot = ModelSlot(engine_thread.retire, retry_after_s=settings.reload_interval_s)
         audit = _audit(settings, metrics)
         throughput = Throughput()
@@ -219,9 +222,12 @@ def _lifespan(
         model_manager = ModelManager(
             store,
             slot,
-            load
-            or engine_loader(
-                settings.engine_threads, settings.engine, in_turn=engine_thread.in_turn
+            yielding(
+                load
+                or engine_loader(
+                    settings.engine_threads, settings.engine, in_turn=engine_thread.in_turn
+                ),
+                settings.worker_niceness,
             ),
             policy=_policy(settings),
             pinned=settings.model_version,

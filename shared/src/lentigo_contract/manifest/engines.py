@@ -8,6 +8,7 @@ computes something else than the trainer measured is found out before it answers
 """
 
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 import numpy as np
@@ -84,32 +85,77 @@ GOLDEN_IMAGES: Final = 3
 # A reader runs every one of them at each load, and draws and keeps them all.
 MAX_GOLDEN_IMAGES: Final = 32
 
-GOLDEN_TOLERANCES: Final[dict[EngineName, float]] = {
+
+@dataclass(frozen=True, slots=True)
+class GoldenTolerance:
+    """How far an engine on another machine may be off from the golden answers.
+
+    Attributes:
+        probability: largest difference of a probability.
+        log_probability: largest difference of its natural logarithm. The probabilities of a
+            confident answer hardly move where their logarithms do.
+        unlikeness: largest difference of an unlikeness, as a part of the largest one on record.
+    """
+
+    probability: float
+    log_probability: float
+    unlikeness: float
+
+
+GOLDEN_TOLERANCES: Final[dict[EngineName, GoldenTolerance]] = {
     # Another processor adds up in another order. The two runtimes differ by less than 1e-6.
-    "savedmodel": 1e-4,
-    "litert": 1e-4,
-    # Another processor's kernels may round a half the other way, and steps of int8 are coarse.
-    "litert-int8": 0.05,
+    "savedmodel": GoldenTolerance(1e-4, 1e-3, 1e-2),
+    "litert": GoldenTolerance(1e-4, 1e-3, 1e-2),
+    # Another processor's kernels may round a half the other way, and steps of int8 are coarse;
+    # docs/decisions/0028-golden-answers-of-int8.md has what was measured.
+    "litert-int8": GoldenTolerance(0.02, 0.15, 0.1),
 }
-"""Largest difference of a probability that another machine may show, whatever a manifest allows."""
+"""What another machine may be off by, whatever a manifest allows."""
+
+LEAST_COMPARED: Final = 1e-3
+"""Probabilities below it, and all unlikenesses together, count as this much when compared."""
 
 _Row = Annotated[
     tuple[Fraction, ...], Field(strict=False, min_length=len(CODES), max_length=len(CODES))
 ]
+_Distance = Annotated[float, Field(ge=0)]
 
 
 class GoldenAnswer(Record):
     """One engine's predictions for the golden images.
 
+    The tolerances are what another machine may be off by, see `GoldenTolerance`.
+
     Attributes:
         probabilities: a row of seven for each image, in the order of the labels.
-        tolerance: largest difference of a probability that another machine may show.
+        tolerance: of a probability.
+        log_tolerance: of its logarithm; None in versions up to 3.
+        unlikeness: of each image; None in versions up to 3, and without this output.
+        unlikeness_tolerance: relative; None in versions up to 3.
     """
 
     probabilities: Annotated[
         tuple[_Row, ...], Field(strict=False, min_length=1, max_length=MAX_GOLDEN_IMAGES)
     ]
     tolerance: Fraction
+    log_tolerance: _Distance | None = None
+    unlikeness: (
+        Annotated[
+            tuple[_Distance, ...], Field(strict=False, min_length=1, max_length=MAX_GOLDEN_IMAGES)
+        ]
+        | None
+    ) = None
+    unlikeness_tolerance: _Distance | None = None
+
+    def allowed(self, engine: EngineName) -> GoldenTolerance:
+        """Return the tolerances on record, or those of the contract where they are smaller."""
+        most = GOLDEN_TOLERANCES[engine]
+        log, unlikeness = self.log_tolerance, self.unlikeness_tolerance
+        return GoldenTolerance(
+            min(self.tolerance, most.probability),
+            most.log_probability if log is None else min(log, most.log_probability),
+            most.unlikeness if unlikeness is None else min(unlikeness, most.unlikeness),
+        )
 
 
 class Golden(Record):

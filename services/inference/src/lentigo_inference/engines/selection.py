@@ -11,21 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import numpy as np
 import structlog
 
 from lentigo_contract.errors import EngineError, RepositoryError
-from lentigo_contract.manifest.engines import (
-    GOLDEN_TOLERANCES,
-    LITERT_FILES,
-    EngineName,
-    Golden,
-    golden_images,
-)
+from lentigo_contract.manifest.engines import LITERT_FILES, EngineName, golden_images
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.store import StoredVersion
 from lentigo_contract.repository.unchanged import read_unchanged, unchanged_saved_model
 from lentigo_engines.base import Engine, Images, Prediction, outputs_of, warm_up
+from lentigo_engines.golden_answers import check_golden
 from lentigo_inference.engines.in_turn import EngineInTurn, InTurn, at_once
 from lentigo_inference.engines.measured import MeasuredEngine
 from lentigo_inference.settings import EngineSetting
@@ -169,34 +163,6 @@ def images_per_second(
             speed = len(images) / max(taken[0], _LEAST_SECONDS)
             fastest[engine.name] = max(fastest[engine.name], speed)
     return fastest
-
-
-def check_golden(engine: Engine, golden: Golden) -> None:
-    """Compare an engine's predictions for the golden images with those on record.
-
-    Raises:
-        EngineError: they differ by more than the tolerance on record.
-    """
-    for name, answer in golden.answers.items():
-        if name == engine.name:
-            expected = np.array(answer.probabilities)
-            images = golden_images(golden.seed, len(expected))
-            # One at a time, so that a waiting request waits no longer than for one image.
-            answers = [engine.predict(image[None]).probabilities for image in images]
-            found = np.concatenate(answers)
-            if found.shape != expected.shape:
-                raise EngineError(
-                    f"The engine {name} gives probabilities {list(found.shape)} of the golden "
-                    f"pictures; expected is {list(expected.shape)}. Export the version again."
-                )
-            difference = float(np.abs(found - expected).max())
-            allowed = min(answer.tolerance, GOLDEN_TOLERANCES[name])
-            if not difference <= allowed:
-                raise EngineError(
-                    f"The engine {name} does not give the version's golden answer (off by "
-                    f"{difference:.2g}, allowed is {allowed:.2g}). Check its packages "
-                    "against the pinned ones, or choose another with LENTIGO_ENGINE."
-                )
 
 
 def _proven(engine: Engine, manifest: Manifest, in_turn: InTurn) -> Engine:

@@ -15,10 +15,10 @@ from typing import Final, TypeVar
 
 from lentigo_contract.imaging.quality import QualityIssue, quality_issues
 from lentigo_contract.imaging.read import ImageLimits, ModelImage, OpenedImage, open_image
+from lentigo_contract.system.priority import lower_priority
 from lentigo_inference.errors import ServiceBusyError
 from lentigo_inference.observability.records import DecodeTimes, RequestRecord, Step
 from lentigo_inference.serving.engine_thread import return_free_memory
-from lentigo_inference.serving.loading import lower_priority
 from lentigo_inference.serving.memory_budget import MemoryBudget
 
 T = TypeVar("T")
@@ -34,7 +34,8 @@ _SMALL_PART: Final = 2
 # need too.
 _LARGE_WAITING: Final = 8
 
-# A large image gets a third of a core beside a busy thread, and all of an idle one.
+# Beyond that of small ones. A large image gets a third of a core beside a busy thread, and all of
+# an idle one.
 _LARGE_NICENESS: Final = 5
 
 _NO_MEMORY: Final = (
@@ -101,6 +102,7 @@ class DecodePool:
         limits: DecodeLimits,
         image_limits: ImageLimits,
         observe: Callable[[DecodeTimes], None] = lambda _times: None,
+        niceness: int = 0,
     ) -> None:
         """Prepare a pool; threads start when needed.
 
@@ -108,17 +110,23 @@ class DecodePool:
             limits: how much is decoded at the same time.
             image_limits: what is accepted; one that cannot be decoded in the memory never is.
             observe: gets the times of every image.
+            niceness: how much its threads yield to the event loop, see `lower_priority`.
         """
         self._limits = limits
         self._image_limits = replace(image_limits, max_memory=limits.large)
         self._observe = observe
         self._budget = MemoryBudget(limits.large, limits.large_waiting)
-        self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="lentigo-decode")
+        self._threads = ThreadPoolExecutor(
+            limits.threads,
+            thread_name_prefix="lentigo-decode",
+            initializer=lower_priority,
+            initargs=(niceness,),
+        )
         self._large_threads = ThreadPoolExecutor(
             limits.large_threads,
             thread_name_prefix="lentigo-decode-large",
             initializer=lower_priority,
-            initargs=(_LARGE_NICENESS,),
+            initargs=(niceness + _LARGE_NICENESS,),
         )
 
     async def decode(self, data: bytes, record: RequestRecord | None = None) -> DecodedUpload:

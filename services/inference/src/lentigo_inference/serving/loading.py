@@ -7,25 +7,17 @@ has changed.
 
 import hashlib
 import os
-import sys
-import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, TypeVar
 
 from lentigo_contract.repository.layout import MANIFEST_NAME
-from lentigo_contract.repository.store import ModelStore
-from lentigo_engines.base import warm_up
+from lentigo_contract.repository.store import ModelStore, StoredVersion
+from lentigo_contract.system.priority import at_low_priority
+from lentigo_engines.base import Engine, warm_up
 from lentigo_inference.engines.in_turn import EngineInTurn, InTurn
 from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.serving.decision import DecisionPolicy
 from lentigo_inference.serving.model_slot import LoadedModel
-
-T = TypeVar("T")
-
-# Beside a busy thread it gets about a tenth of a core, and all of an idle one.
-_NICENESS: Final = 10
 
 FolderFingerprint = frozenset[tuple[str, int, int, int, int]]
 """For every entry: relative path, inode, size, and times of content and status in nanoseconds."""
@@ -66,44 +58,16 @@ def load_version(
     return LoadedModel(stored, engine, rule, digest)
 
 
-def at_low_priority(work: Callable[[], T]) -> T:
-    """Run work on a thread of its own that yields to all others, and return its result.
+def yielding(load: EngineLoader, niceness: int) -> EngineLoader:
+    """Return a loader whose engines compute on threads that yield to the event loop.
 
-    A thread cannot raise its own priority again, and threads that it starts inherit it. So the
-    thread ends with the work, and no runtime may be started on it. Where the system has no priority
-    for a thread, this one is ordinary.
+    A runtime starts threads of its own, which inherit the priority of the one that loads.
     """
-    results: list[T] = []
-    failures: list[BaseException] = []
 
-    def run() -> None:
-        lower_priority(_NICENESS)
-        try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - raised again by the caller
-            failures.append(error)
+    def load_yielding(stored: StoredVersion) -> Engine:
+        return at_low_priority(lambda: load(stored), niceness)
 
-    # A daemon, so that a volume that hangs cannot keep the process from ending.
-    thread = threading.Thread(target=run, name="lentigo-verifier", daemon=True)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures.pop()
-    return results.pop()
-
-
-def lower_priority(niceness: int) -> None:
-    """Let this thread yield to others from now on; it cannot be undone.
-
-    Args:
-        niceness: added to the thread's own, 0 to 19. Each step takes a fifth of its weight.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):
-            thread = threading.get_native_id()
-            now = os.getpriority(os.PRIO_PROCESS, thread)
-            # 19 is the kernel's lowest priority.
-            os.setpriority(os.PRIO_PROCESS, thread, min(19, now + niceness))
+    return load_yielding
 
 
 def fingerprint(folder: Path) -> FolderFingerprint:

@@ -21,7 +21,7 @@ from lentigo_trainer.system.progress import Progress
 BATCH: Final = 32
 
 
-def open_engine(engine: EngineName, folder: Path) -> Engine:
+def open_engine(engine: EngineName, folder: Path, *, reference_kernels: bool = False) -> Engine:
     """Load a version with one engine, without its manifest, which may not be written yet.
 
     TensorFlow computes as this process has set it up, LiteRT with every core.
@@ -29,6 +29,7 @@ def open_engine(engine: EngineName, folder: Path) -> Engine:
     Args:
         engine: which engine.
         folder: holds the SavedModel and `litert/`.
+        reference_kernels: let LiteRT compute with them, see `LiteRTEngine`.
 
     Raises:
         DamagedVersionError: the model cannot be loaded, or has a different signature.
@@ -43,13 +44,19 @@ def open_engine(engine: EngineName, folder: Path) -> Engine:
             with held_back():
                 return SavedModelEngine(folder)
         model = (folder / LITERT_FILES[engine]).read_bytes()
-        return LiteRTEngine(engine, model, os.cpu_count() or 1)
+        threads = os.cpu_count() or 1
+        return LiteRTEngine(engine, model, threads, reference_kernels=reference_kernels)
     except (EngineError, OSError) as error:
         raise DamagedVersionError(f"{folder}: {error}") from error
 
 
 def predict_with(
-    engine: EngineName, folder: Path, images: Images, progress: Progress
+    engine: EngineName,
+    folder: Path,
+    images: Images,
+    progress: Progress,
+    *,
+    reference_kernels: bool = False,
 ) -> Prediction:
     """Run a version over images, in batches.
 
@@ -58,6 +65,7 @@ def predict_with(
         folder: holds the SavedModel and `litert/`.
         images: uint8 [n, 224, 224, 3], at least one.
         progress: shows how many images are done.
+        reference_kernels: see `open_engine`.
 
     Raises:
         DamagedVersionError: see `open_engine`.
@@ -65,7 +73,7 @@ def predict_with(
     """
     blocks = []
     with (
-        closing(open_engine(engine, folder)) as opened,
+        closing(open_engine(engine, folder, reference_kernels=reference_kernels)) as opened,
         progress.track(f"Evaluating {engine}", total=len(images), unit="images") as step,
     ):
         for start in range(0, len(images), BATCH):

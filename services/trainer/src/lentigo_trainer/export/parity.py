@@ -11,7 +11,6 @@ from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import (
     GOLDEN_IMAGES,
     GOLDEN_SEED,
-    GOLDEN_TOLERANCES,
     LITERT_FILES,
     EngineAgreement,
     EngineName,
@@ -21,8 +20,9 @@ from lentigo_contract.manifest.engines import (
 )
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
-from lentigo_engines.base import Floats, Images, Prediction
-from lentigo_trainer.evaluation.exported_model import predict_with, probabilities_of
+from lentigo_engines.base import Images, Prediction
+from lentigo_engines.golden_answers import golden_answer
+from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray, validate_predictions
 from lentigo_trainer.metrics.classification import balanced_accuracy, present_codes
 from lentigo_trainer.system.progress import Progress
@@ -150,7 +150,7 @@ def compare_engines(
     predictions: dict[EngineName, Prediction] = {}
     agreement: dict[EngineName, EngineAgreement] = {}
     golden: dict[EngineName, GoldenAnswer] = {
-        "savedmodel": _golden("savedmodel", probabilities_of(folder, synthetic, progress))
+        "savedmodel": _golden("savedmodel", predict_with("savedmodel", folder, synthetic, progress))
     }
     for engine in LITERT_FILES:
         predictions[engine], of_synthetic = (
@@ -159,16 +159,24 @@ def compare_engines(
         agreement[engine] = parity_of(
             truth, reference.probabilities, predictions[engine].probabilities, prevalence
         )
-        golden[engine] = _golden(engine, of_synthetic.probabilities)
+        # In float32, all kernels agree.
+        rounded = (
+            predict_with(engine, folder, synthetic, progress, reference_kernels=True)
+            if engine == "litert-int8"
+            else None
+        )
+        golden[engine] = _golden(engine, of_synthetic, rounded)
         progress.say(_line(engine, agreement[engine]))
     return EngineParity(reference, predictions, agreement, Golden(seed=GOLDEN_SEED, answers=golden))
 
 
-def _golden(engine: EngineName, outputs: Floats) -> GoldenAnswer:
-    # A golden image has no true diagnosis; any label serves here.
-    _, probabilities = validate_predictions(np.zeros(len(outputs), np.int64), outputs)
-    rows = tuple(tuple(row) for row in probabilities.tolist())
-    return GoldenAnswer(probabilities=rows, tolerance=GOLDEN_TOLERANCES[engine])
+def _golden(
+    engine: EngineName, prediction: Prediction, reference: Prediction | None = None
+) -> GoldenAnswer:
+    for each in (prediction, *([reference] if reference else [])):
+        # A golden image has no true diagnosis; any label serves here.
+        validate_predictions(np.zeros(len(each.probabilities), np.int64), each.probabilities)
+    return golden_answer(engine, prediction, reference)
 
 
 def _line(engine: EngineName, agreement: EngineAgreement) -> str:

@@ -1,0 +1,57 @@
+"""Images: whatever the bytes, pixels for the network or an error about the image."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from lentigo_contract.errors import ImageError
+from lentigo_contract.imaging.quality import quality_issues
+from lentigo_contract.imaging.read import MODEL_SIDE, ImageLimits, open_image
+from tests.images import encoded, exif_block, grey_profile, rgb_profile
+
+MAX_BYTES: Final = 16 * 2**10
+
+# As the service bounds it, but small enough for thousands of inputs a minute.
+_LIMITS: Final = ImageLimits(max_bytes=MAX_BYTES, max_pixels=2**20, max_memory=16 * 2**20)
+_SRGB: Final = ((0.436, 0.222, 0.014), (0.385, 0.717, 0.097), (0.143, 0.061, 0.714))
+
+
+def seeds() -> Iterator[bytes]:
+    """Draw a small image, and store it in every way that is accepted."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    clear = image.convert("RGBA")
+    clear.putalpha(128)
+    colour, grey = rgb_profile(_SRGB, 2.2), grey_profile(1.8)
+    yield encoded(image, "JPEG", icc_profile=colour)
+    yield encoded(image, "JPEG", exif=exif_block(6))
+    yield encoded(image, "JPEG", progressive=True)
+    yield encoded(image.convert("CMYK"), "JPEG")
+    yield encoded(image.convert("L"), "JPEG", icc_profile=grey)
+    yield encoded(image, "PNG", icc_profile=colour)
+    yield encoded(clear, "PNG")
+    yield encoded(image.quantize(16), "PNG", transparency=3)
+    yield encoded(image.convert("I;16"), "PNG")
+    yield encoded(image, "BMP")
+    yield encoded(image, "WEBP", lossless=True, exif=exif_block(8))
+    yield encoded(clear, "WEBP")
+    for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"):
+        yield encoded(image, "TIFF", compression=compression)
+
+
+def check(data: bytes) -> None:
+    """Read an image as the service does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            opened = open_image(data, _LIMITS)
+            assert opened.memory <= 16 * 2**20
+            image = opened.read()
+        except ImageError:
+            return
+    assert image.pixels.shape == (MODEL_SIDE, MODEL_SIDE, 3)
+    assert image.pixels.dtype == np.uint8
+    quality_issues(image.pixels, image.width, image.height)
