@@ -351,7 +351,11 @@ async def test_feedback_may_go_to_another_instance_and_to_a_later_one(
     assert trail.found() == []
 
 
-@pytest.mark.parametrize("answer_id", [str(uuid7()), str(uuid4()), str(uuid7(0))])
+@pytest.mark.parametrize(
+    "answer_id",
+    [str(uuid7()), str(uuid4()), str(uuid7(0))],
+    ids=["never given", "of another kind", "of long ago"],
+)
 async def test_feedback_on_an_unknown_answer_is_404(audited: Settings, answer_id: str) -> None:
     async with running(audited) as service:
         await service.predict()
