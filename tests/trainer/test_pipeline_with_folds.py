@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.calibration.cross_validation import OutOfFoldMetrics, measure_out_of_fold
+from lentigo_trainer.calibration.cross_validation import measure_out_of_fold
 from lentigo_trainer.calibration.out_of_fold import ANSWERS_NAME, read_answers
 from lentigo_trainer.config.fine_tuning import FineTuning, Stage
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
@@ -15,6 +15,7 @@ from lentigo_trainer.data.duplicates.known import merged_lesions
 from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
+from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
 from lentigo_trainer.pipeline import Trained, train, train_folds
 from lentigo_trainer.system.progress import SilentProgress
 from tests.trainer.made_up_runs import folded, prepared_images, run_of

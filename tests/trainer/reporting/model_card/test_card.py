@@ -11,11 +11,11 @@ from lentigo_contract.manifest.manifest import (
     Thresholds,
 )
 from lentigo_contract.manifest.probabilities import MalignancyCalibration
-from lentigo_trainer.calibration.cross_validation import OutOfFoldMetrics
 from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import LabelArray
 from lentigo_trainer.metrics.bootstrap import Estimate
+from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import Other, validate_evidence
 from tests.fakes import made_manifest

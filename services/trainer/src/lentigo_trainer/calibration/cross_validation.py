@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.decision import decide, malignant_probability
 from lentigo_contract.labels import CODES
@@ -21,6 +20,7 @@ from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.metrics.arrays import BoolArray, FloatArray, LabelArray, is_malignant
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
 from lentigo_trainer.metrics.classification import ClassificationMetrics
+from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
 from lentigo_trainer.metrics.weighted import mean
 
 MEASURED: Final = (
@@ -37,24 +37,6 @@ MEASURED: Final = (
     *(f"recall {code}" for code in CODES),
 )
 """Metrics of out-of-fold answers; those without "probable" are of the decision for balance."""
-
-
-class OutOfFoldMetrics(BaseModel):
-    """What a version's sister networks reach on the images that each of them never saw.
-
-    Attributes:
-        folds: number of sister networks.
-        images: how many have an answer.
-        lesions: how many lesions they show, known duplicates merged.
-        metrics: those of `MEASURED`, with intervals by lesion.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    folds: int
-    images: int
-    lesions: int
-    metrics: dict[str, Estimate]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.calibration.cross_validation import OutOfFoldMetrics
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.metrics.bootstrap import Estimate
+from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
 
 NOT_MEASURED: Final = "not measured"
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_contract.manifest.manifest import Manifest
-from lentigo_trainer.calibration.cross_validation import OutOfFoldMetrics
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.metrics.bootstrap import Estimate
+from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
 from lentigo_trainer.reporting.model_card.evidence import Evidence
 from lentigo_trainer.reporting.model_card.results import comparison, known_failures
 from lentigo_trainer.reporting.rendering import render_markdown
