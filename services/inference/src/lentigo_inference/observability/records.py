@@ -83,7 +83,8 @@ class RequestRecord:
             "engine": self.engine,
             **self._answer_fields(),
             "images": self.images,
-            "unaccepted": self.unaccepted or None,
+            # The images of a batch are judged in any order.
+            "unaccepted": sorted(self.unaccepted) or None,
             "image_sha256": self.image_sha256 if self.images is None else None,
             "decode_milliseconds": self._longest_ms("decode"),
             "queue_milliseconds": self._longest_ms("queue"),
