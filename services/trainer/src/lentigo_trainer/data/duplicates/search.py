@@ -89,7 +89,7 @@ def match(
     def points_of(batch: Iterable[Candidate]) -> list[int]:
         return [_points(features, candidate) for candidate in batch]
 
-    # One thread to a pair is ten times as fast as several that wait for each other.
+    # One thread to a pair: the threads of several pairs would wait for each other.
     cv2.setNumThreads(1)
     found: list[int] = []
     with (
