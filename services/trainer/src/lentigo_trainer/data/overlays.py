@@ -148,6 +148,12 @@ def through_jpeg(images: tf.Tensor, quality: Floats) -> tf.Tensor:
     return _where(quality > 0, images, _rounded, quality)
 
 
+def pixel_centres(side: int | tf.Tensor) -> tf.Tensor:
+    """Return the centres of a side's pixels, 0 to 1: float32 [side]."""
+    length = tf.cast(side, tf.float32)
+    return (tf.range(length) + 0.5) / length
+
+
 def _where(
     chosen: tf.Tensor, images: tf.Tensor, change: Callable[..., tf.Tensor], *columns: tf.Tensor
 ) -> tf.Tensor:
@@ -166,7 +172,7 @@ def _where(
 
 
 def _with_hairs(images: tf.Tensor, hairs: tf.Tensor, colour: tf.Tensor) -> tf.Tensor:
-    centres = _centres(images)
+    centres = pixel_centres(tf.shape(images)[1])
     across, down, radius, width, cover = tf.unstack(hairs[:, :, None, None], axis=-1)
     distance = tf.abs(
         tf.sqrt(tf.square(centres - across) + tf.square(centres[:, None] - down)) - radius
@@ -177,7 +183,7 @@ def _with_hairs(images: tf.Tensor, hairs: tf.Tensor, colour: tf.Tensor) -> tf.Te
 
 
 def _with_ruler(images: tf.Tensor, ruler: tf.Tensor) -> tf.Tensor:
-    centres = _centres(images)
+    centres = pixel_centres(tf.shape(images)[1])
     edge, start, pitch, length, width, cover = (
         tf.reshape(column, (-1, 1, 1)) for column in tf.unstack(ruler, axis=-1)
     )
@@ -193,11 +199,6 @@ def _with_ruler(images: tf.Tensor, ruler: tf.Tensor) -> tf.Tensor:
 
 def _covered(images: tf.Tensor, opaque: tf.Tensor, colour: tf.Tensor | float) -> tf.Tensor:
     return images + opaque[..., None] * (colour - images)
-
-
-def _centres(images: tf.Tensor) -> tf.Tensor:
-    side = tf.shape(images)[1]
-    return (tf.range(tf.cast(side, tf.float32)) + 0.5) / tf.cast(side, tf.float32)
 
 
 def _rounded(images: tf.Tensor, quality: tf.Tensor) -> tf.Tensor:

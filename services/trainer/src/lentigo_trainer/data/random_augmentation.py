@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.config.fine_tuning import AugmentationConfig
-from lentigo_trainer.data.overlays import draw_overlays, lay_over, through_jpeg
+from lentigo_trainer.data.overlays import draw_overlays, lay_over, pixel_centres, through_jpeg
 
 Floats = npt.NDArray[np.float32]
 
@@ -250,14 +250,9 @@ def _draw_rectangles(chance: float, count: int, draw: np.random.Generator) -> Fl
     return np.column_stack([left, left + wide, top, top + high]).astype(np.float32)
 
 
-def _centres(side: int) -> tf.Tensor:
-    """Return the centres of a side's pixels, 0 to 1: float32 [side]."""
-    return (tf.range(side, dtype=tf.float32) + 0.5) / side
-
-
 def _inside(rectangles: Floats, side: int) -> tf.Tensor:
     """Return 1 inside of each rectangle and 0 outside: float32 [n, side, side, 1]."""
-    centres = _centres(side)[None]
+    centres = pixel_centres(side)[None]
     left, right, top, bottom = tf.split(rectangles, 4, axis=1)
     across = tf.cast((centres >= left) & (centres < right), tf.float32)
     down = tf.cast((centres >= top) & (centres < bottom), tf.float32)
@@ -266,7 +261,7 @@ def _inside(rectangles: Floats, side: int) -> tf.Tensor:
 
 def _light(views: Floats, side: int) -> tf.Tensor:
     """Return the light of each pixel, 1 in the field of view: float32 [n, side, side, 1]."""
-    centres = 2 * _centres(side)[None] - 1
+    centres = 2 * pixel_centres(side)[None] - 1
     across, down, radius, dark = tf.split(views, 4, axis=1)
     distance = tf.sqrt(
         tf.square(centres - across)[:, None, :] + tf.square(centres - down)[:, :, None]

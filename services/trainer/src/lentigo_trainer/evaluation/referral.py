@@ -15,7 +15,7 @@ from lentigo_trainer.metrics.arrays import (
     LabelArray,
     is_malignant,
 )
-from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
+from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates, share_of
 from lentigo_trainer.metrics.decisions import Decisions, decisions_of
 from lentigo_trainer.metrics.weighted import mean
 
@@ -138,9 +138,4 @@ def refused_by(threshold: OodThreshold | None, outputs: Prediction, flawed: Bool
 
 def refused_share(refused: Refused, resampling: Resampling) -> Estimate:
     """Return the share of the images that are refused, with its interval."""
-    found = estimates(
-        lambda weights: {"refused": mean(refused, weights)},
-        {"refused": Basis(refused.size, "")},
-        resampling,
-    )
-    return found["refused"]
+    return share_of(refused, resampling)

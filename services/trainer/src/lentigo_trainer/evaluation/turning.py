@@ -11,8 +11,7 @@ import numpy as np
 
 from lentigo_engines.base import Images
 from lentigo_trainer.metrics.arrays import BoolArray, LabelArray
-from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
-from lentigo_trainer.metrics.weighted import mean
+from lentigo_trainer.metrics.bootstrap import Estimate, Resampling, share_of
 
 POSITIONS: Final = 8
 """The image, turned by 90, 180 and 270 degrees, and the mirror images of these four."""
@@ -49,7 +48,4 @@ def unchanged_share(
         resampling: how to compute the interval.
     """
     same: BoolArray = np.all([each == diagnoses for each in in_other_positions], axis=0)
-    found = estimates(
-        lambda weights: {"same": mean(same, weights)}, {"same": Basis(same.size, "")}, resampling
-    )
-    return found["same"]
+    return share_of(same, resampling)

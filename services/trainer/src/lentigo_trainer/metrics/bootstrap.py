@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from lentigo_trainer.errors import MetricError
-from lentigo_trainer.metrics.arrays import FloatArray
+from lentigo_trainer.metrics.arrays import BoolArray, FloatArray
+from lentigo_trainer.metrics.weighted import mean
 
 RESAMPLES: Final = 1000
 CONFIDENCE: Final = 0.95
@@ -185,3 +186,13 @@ def percentile_interval(values: FloatArray) -> Interval:
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(defined, (tail, 1 - tail))
     return Interval(float(low), float(high))
+
+
+def share_of(chosen: BoolArray, resampling: Resampling) -> Estimate:
+    """Return the share of the examples that are chosen, bool [n], with its interval."""
+    found = estimates(
+        lambda weights: {"share": mean(chosen, weights)},
+        {"share": Basis(chosen.size, "")},
+        resampling,
+    )
+    return found["share"]
