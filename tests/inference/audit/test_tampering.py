@@ -49,6 +49,12 @@ def test_a_line_that_is_no_record_any_more_is_named(trail: Trail, rubbish: bytes
     assert trail.found() == [("edited", 5)]
 
 
+def test_a_line_nested_without_end_is_named(trail: Trail) -> None:
+    trail.write(ANSWERS)
+    trail.tamper(lambda lines: lines.__setitem__(4, b"[" * 100_000 + b"\n"))
+    assert trail.found() == [("edited", 5)]
+
+
 def test_a_line_longer_than_any_record_is_found_in_bounded_memory(trail: Trail) -> None:
     trail.write(ANSWERS)
     trail.tamper(lambda lines: lines.__setitem__(4, b"x" * 5_000_000 + b"\n"))

@@ -63,7 +63,7 @@ def parse(line: bytes) -> dict[str, Any] | None:
     """Return the record of a line without its newline; None if it is none."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
         return None
