@@ -32,7 +32,7 @@ from lentigo_contract.repository.layout import (
     is_version_name,
     version_names,
 )
-from lentigo_contract.system.files import is_of_the_disk
+from lentigo_contract.system.files import flush, flush_folder, is_of_the_disk
 
 _LOCK_NAME: Final = "lock"
 _VERSION_NAME: Final = "version"
@@ -97,7 +97,6 @@ def _take_lock(staging: Path, *, required: bool = False) -> int | None:
 
 
 _NUMBER_TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
-_CANNOT_FLUSH_FOLDERS: Final = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
 def publish_version(folder: Path, name: str, fill: Callable[[Path], Manifest]) -> Manifest:
@@ -146,7 +145,7 @@ def _make_durable(staged: Path) -> None:
             _flush_file(Path(path, name))
         for name in folders:
             Path(path, name).chmod(FOLDER_MODE)
-        _flush_folder(Path(path))
+        flush_folder(Path(path))
 
 
 def _appear(staged: Path, folder: Path, manifest: Manifest) -> Manifest:
@@ -157,12 +156,12 @@ def _appear(staged: Path, folder: Path, manifest: Manifest) -> Manifest:
         written = staged / MANIFEST_NAME
         written.write_text(numbered.to_json(), encoding="utf-8")
         _flush_file(written)
-        _flush_folder(staged)
+        flush_folder(staged)
         if _renamed(staged, folder / str(number)):
             # The version is whole and visible from here on. If the disk cannot promise to keep its
             # name through a power cut, that is no reason to report that it was not published.
             with suppress(OSError):
-                _flush_folder(folder)
+                flush_folder(folder)
             return numbered
         number += 1
     raise PublishError(f"{folder} has no number left above {number - 1}. Remove that folder.")
@@ -186,24 +185,7 @@ def _renamed(staged: Path, target: Path) -> bool:
 
 def _flush_file(path: Path) -> None:
     path.chmod(FILE_MODE)
-    _flush(path, os.O_RDONLY)
-
-
-def _flush_folder(path: Path) -> None:
-    """Flush the names in a folder, where the file system can do that at all."""
-    try:
-        _flush(path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        if error.errno not in _CANNOT_FLUSH_FOLDERS:
-            raise
-
-
-def _flush(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(path, os.O_RDONLY)
 
 
 def _make_readable_folders(folder: Path) -> None:

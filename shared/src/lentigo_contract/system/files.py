@@ -16,6 +16,7 @@ _UNWRITABLE: Final = (
     errno.EIO,
     errno.ENOTDIR,
 )
+_CANNOT_FLUSH_FOLDERS: Final = (errno.EINVAL, errno.EOPNOTSUPP)
 # TensorFlow and HDF5 report these only in text, in the C library's words.
 _TOLD_IN_WORDS: Final = (*_FULL, errno.EROFS)
 
@@ -80,3 +81,21 @@ def open_plain(path: str | Path) -> FileIO:
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     return FileIO(os.open(path, flags))
+
+
+def flush_folder(path: Path) -> None:
+    """Flush the names in a folder, where the file system can do that at all."""
+    try:
+        flush(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH_FOLDERS:
+            raise
+
+
+def flush(path: Path, flags: int) -> None:
+    """Flush a file or a folder, opened with `flags`, to the disk."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from lentigo_contract.system.files import flush_folder
 from lentigo_inference.audit.chain import CHECKPOINT, Link, parse
 from lentigo_inference.errors import AuditFileError
 
@@ -164,7 +165,7 @@ def take_series(folder: Path) -> tuple[Path, int]:
         with suppress(FileExistsError):
             # Its parent is not made: where a volume is not mounted, nothing must be written.
             series.mkdir(mode=0o750)
-            sync_folder(folder)
+            flush_folder(folder)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(series / _LOCK, flags, 0o640)
         try:
@@ -192,15 +193,6 @@ def is_held(series: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unreadable(path: Path, error: OSError) -> AuditFileError:

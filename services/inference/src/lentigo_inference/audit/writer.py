@@ -14,7 +14,7 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Final
 
-from lentigo_contract.system.files import write_atomically
+from lentigo_contract.system.files import flush_folder, write_atomically
 from lentigo_inference import __version__
 from lentigo_inference.audit.chain import (
     Fields,
@@ -24,7 +24,7 @@ from lentigo_inference.audit.chain import (
     parse,
     timestamp,
 )
-from lentigo_inference.audit.folder import end_of, files_of, name_of, sync_folder, take_series
+from lentigo_inference.audit.folder import end_of, files_of, name_of, take_series
 from lentigo_inference.audit.records import RETENTION
 from lentigo_inference.audit.signing import Signer
 
@@ -191,7 +191,7 @@ class ChainWriter:
         path = series / name_of(number, now)
         # In one step, so that a file always begins with a whole record.
         write_atomically(path, line, mode=0o640)
-        sync_folder(series)
+        flush_folder(series)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags)
         return _OpenFile(
