@@ -2,6 +2,7 @@ import asyncio
 import hmac
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -12,8 +13,21 @@ import structlog
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.api.dependencies import LifespanState
 from lentigo_inference.app import create_app
-from lentigo_inference.errors import ForbiddenError, RateLimitedError
-from lentigo_inference.security.api_keys import Scope, ScryptKey, add_key, make_key, remove_key
+from lentigo_inference.errors import (
+    ForbiddenError,
+    RateLimitedError,
+    Unauthorized,
+    UnauthorizedError,
+)
+from lentigo_inference.security.api_keys import (
+    KeyLimits,
+    Scope,
+    ScryptKey,
+    add_key,
+    make_key,
+    remove_key,
+)
+from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
@@ -133,11 +147,11 @@ async def test_the_service_reads_the_key_file_again_every_second(
     async with app.router.lifespan_context(app) as lifespan_state:
         authenticator = cast("LifespanState", lifespan_state)["app_state"].authenticator
         assert await asyncio.to_thread(waiting.wait, DEADLINE_S)
-        assert authenticator.name_of(keys["predict"]) == "predict"
+        assert authenticator.known(keys["predict"]) is not None
         await asyncio.to_thread(remove_key, key_file, "predict")
         go_on.set()
         assert await asyncio.to_thread(checked_again.wait, DEADLINE_S)
-        assert authenticator.name_of(keys["predict"]) is None
+        assert authenticator.known(keys["predict"]) is None
     assert checks_of_keys == [1.0, 1.0]
 
 
@@ -376,3 +390,68 @@ async def test_the_metrics_need_a_key_of_their_scope(
         ]
     assert [answer.status_code for answer in answers] == [401, 403, 403, 200]
     assert "lentigo_ready 1.0" in answers[3].text
+
+
+@anyio
+async def test_a_key_is_refused_from_the_moment_it_expires(key_file: Path) -> None:
+    now = datetime(2027, 1, 1, tzinfo=UTC)
+    limits = KeyLimits(expires=now + timedelta(hours=1))
+    record, key = make_key("ward", frozenset({Scope.PREDICT}), limits)
+    await asyncio.to_thread(add_key, key_file, record)
+    authenticator = Authenticator(key_file, now=lambda: now)
+    assert await authenticator.authenticate(key) == authenticator.known(key)
+    now += timedelta(hours=1)
+    assert authenticator.known(key) is None
+    with pytest.raises(UnauthorizedError, match="has expired") as raised:
+        await authenticator.authenticate(key)
+    assert (raised.value.reason, raised.value.key) == (Unauthorized.EXPIRED_KEY, "ward")
+    with pytest.raises(UnauthorizedError, match="not known"):
+        await authenticator.authenticate(key + "x")
+
+
+@anyio
+async def test_the_refusal_of_an_expired_key_says_whose_it_was(
+    guarded: Settings, key_file: Path
+) -> None:
+    limits = KeyLimits(expires=datetime(2026, 1, 1, tzinfo=UTC))
+    record, key = make_key("ward", frozenset({Scope.PREDICT}), limits)
+    await asyncio.to_thread(add_key, key_file, record)
+    with structlog.testing.capture_logs() as logs:
+        async with running(guarded) as service:
+            refused = await predict(service.client, bearer(key))
+    (line,) = [entry for entry in logs if entry["event"] == "request"]
+    assert refused.status_code == 401
+    assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+    assert (line["key"], line["reason"]) == ("ward", "expired-key")
+
+
+@anyio
+async def test_a_key_may_have_a_rate_limit_of_its_own(guarded: Settings, key_file: Path) -> None:
+    made = {}
+    for name, own in (("slow", 1), ("plain", None), ("free", 0)):
+        limits = KeyLimits(rate_limit_per_minute=own)
+        record, made[name] = make_key(name, frozenset({Scope.PREDICT}), limits)
+        await asyncio.to_thread(add_key, key_file, record)
+    async with running(guarded.model_copy(update={"rate_limit_per_minute": 2})) as service:
+        statuses = {
+            name: [
+                (await service.client.get("/v1/models", headers=bearer(key))).status_code
+                for _ in range(3)
+            ]
+            for name, key in made.items()
+        }
+    assert statuses == {"slow": [200, 429, 429], "plain": [200, 200, 429], "free": [200] * 3}
+
+
+@anyio
+async def test_the_line_of_a_forbidden_request_names_the_key(
+    guarded: Settings, keys: dict[str, str]
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with running(guarded) as service:
+            refused = await predict(service.client, bearer(keys["metrics"]))
+    (line,) = [entry for entry in logs if entry["event"] == "request"]
+    assert (line["key"], line["status"]) == ("metrics", 403)
+    assert refused.headers["www-authenticate"].endswith(
+        'error="insufficient_scope", scope="predict"'
+    )

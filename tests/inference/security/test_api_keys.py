@@ -2,6 +2,7 @@ import json
 import socket
 import stat
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from lentigo_inference.cli import main
 from lentigo_inference.errors import KeyFileError
 from lentigo_inference.security.api_keys import (
+    KeyLimits,
     KeyRing,
     PresentedKey,
     Scope,
@@ -143,13 +145,84 @@ def test_a_file_of_schema_1_becomes_schema_2_with_the_first_change(tmp_path: Pat
 
 def test_a_file_of_an_unknown_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
-    content = '{"schema_version": 3, "keys": []}'
+    content = '{"schema_version": 4, "keys": []}'
     path.write_text(content)
-    with pytest.raises(KeyFileError, match="has schema 3, and this release reads 1 and 2"):
+    with pytest.raises(KeyFileError, match="has schema 4, and this release reads 1, 2 and 3"):
         read_keys(path)
-    with pytest.raises(KeyFileError, match="has schema 3"):
+    with pytest.raises(KeyFileError, match="has schema 4"):
         add_key(path, make_key("ward", PREDICT)[0])
     assert path.read_text() == content
+
+
+def test_a_file_has_schema_3_only_while_a_key_expires_or_has_limits(tmp_path: Path) -> None:
+    """Until then an earlier release can still read it."""
+    path = tmp_path / "keys.json"
+    limits = KeyLimits(expires=datetime(2027, 1, 1, tzinfo=UTC), max_pending=3)
+    plain, limited = make_key("ward", PREDICT)[0], make_key("lab", PREDICT, limits)[0]
+    add_key(path, plain)
+    assert json.loads(path.read_text())["schema_version"] == 2
+    add_key(path, limited)
+    document = json.loads(path.read_text())
+    assert document["schema_version"] == 3
+    assert "expires" not in document["keys"][0]
+    assert document["keys"][1]["expires"] == "2027-01-01T00:00:00Z"
+    assert read_keys(path).keys == (plain, limited)
+    remove_key(path, "lab")
+    assert json.loads(path.read_text())["schema_version"] == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"expires": "soon"},
+        {"expires": "2027-01-01T00:00:00"},
+        {"max_pending": 0},
+        {"max_pending": "many"},
+        {"rate_limit_per_minute": -1},
+        {"limit": 1},
+    ],
+    ids=str,
+)
+def test_limits_that_cannot_be_kept_make_the_file_a_damaged_one(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    path = tmp_path / "keys.json"
+    add_key(path, make_key("ward", PREDICT)[0])
+    document = json.loads(path.read_text())
+    document["schema_version"] = 3
+    document["keys"][0] |= change
+    path.write_text(json.dumps(document))
+    with pytest.raises(KeyFileError, match="is damaged"):
+        read_keys(path)
+
+
+def test_the_command_makes_a_key_that_expires_and_has_limits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys.json"
+    limits = ["--days", "90", "--rate-limit", "120", "--max-pending", "4"]
+    started = datetime.now(UTC).replace(microsecond=0)
+    command = ["keys", "add", "ward", "--scope", "predict", "--file", str(path)]
+    assert main([*command, *limits]) == 0
+    (record,) = read_keys(path).keys
+    assert record.expires is not None
+    assert started + timedelta(days=90) <= record.expires <= datetime.now(UTC) + timedelta(days=90)
+    assert (record.rate_limit_per_minute, record.max_pending) == (120, 4)
+    capsys.readouterr()
+    assert main(["keys", "list", "--file", str(path)]) == 0
+    columns = capsys.readouterr().out.rstrip().split("\t")
+    assert columns[4:] == [record.expires.isoformat(), "120", "4"]
+
+
+@pytest.mark.parametrize(
+    "option", [["--days", "0"], ["--days", "x"], ["--rate-limit", "-1"], ["--max-pending", "0"]]
+)
+def test_a_limit_that_makes_no_sense_is_refused_before_a_key_is_made(
+    tmp_path: Path, option: list[str]
+) -> None:
+    path = tmp_path / "keys.json"
+    assert main(["keys", "add", "ward", "--scope", "predict", "--file", str(path), *option]) == 2
+    assert not path.exists()
 
 
 def test_the_command_makes_lists_and_removes(
@@ -165,6 +238,7 @@ def test_the_command_makes_lists_and_removes(
     assert main(["keys", "list"]) == 0
     listing = capsys.readouterr().out
     assert listing.split("\t")[:3] == ["ward", "metrics,predict", key.id]
+    assert listing.rstrip().split("\t")[4:] == ["-", "-", "-"]
     assert key.secret not in listing
     assert main(["keys", "remove", "ward", "--file", str(path)]) == 0
     assert read_keys(path).keys == ()

@@ -12,7 +12,13 @@ import structlog
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.errors import RateLimitedError, ServiceBusyError
 from lentigo_inference.observability.records import RequestRecord
-from lentigo_inference.security.api_keys import Scope, add_key, make_key, remove_key
+from lentigo_inference.security.api_keys import (
+    KeyLimits,
+    Scope,
+    add_key,
+    make_key,
+    remove_key,
+)
 from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.server.request_log import RefusalLog
 from lentigo_inference.serving.admission import Admission
@@ -118,6 +124,11 @@ async def test_refusals_are_summed_up_in_the_log_by_problem_and_key() -> None:
     assert {entry["event"] for entry in logs} == {"requests refused"}
 
 
+def name_of(authenticator: Authenticator, key: str | None) -> str | None:
+    caller = authenticator.known(key)
+    return None if caller is None else caller.name
+
+
 async def test_name_of_a_key_is_known_while_it_is_in_the_file(
     tmp_path: Path,
 ) -> None:
@@ -125,25 +136,25 @@ async def test_name_of_a_key_is_known_while_it_is_in_the_file(
     record, key = make_key("ward-7", frozenset({Scope.PREDICT}))
     add_key(file, record)
     authenticator = Authenticator(file)
-    assert authenticator.name_of(key) == "ward-7"
+    assert name_of(authenticator, key) == "ward-7"
     for other in (None, "", key[:-1], key.replace(record.id, "00" * (len(record.id) // 2))):
-        assert authenticator.name_of(other) is None
+        assert name_of(authenticator, other) is None
     remove_key(file, "ward-7")
     authenticator.refresh()
-    assert authenticator.name_of(key) is None
+    assert name_of(authenticator, key) is None
 
 
 async def test_name_of_a_key_of_schema_1_is_known_after_its_first_use(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     file.write_text(SCHEMA_1)
     authenticator = Authenticator(file)
-    assert authenticator.name_of(SCHEMA_1_KEY) is None
+    assert name_of(authenticator, SCHEMA_1_KEY) is None
     await authenticator.authenticate(SCHEMA_1_KEY)
-    assert authenticator.name_of(SCHEMA_1_KEY) == "ward"
-    assert authenticator.name_of(SCHEMA_1_KEY[:-1]) is None
+    assert name_of(authenticator, SCHEMA_1_KEY) == "ward"
+    assert name_of(authenticator, SCHEMA_1_KEY[:-1]) is None
     remove_key(file, "ward")
     authenticator.refresh()
-    assert authenticator.name_of(SCHEMA_1_KEY) is None
+    assert name_of(authenticator, SCHEMA_1_KEY) is None
 
 
 async def test_uploads_with_one_key_leave_slots_for_another(
@@ -214,3 +225,52 @@ async def test_without_keys_there_are_no_shares() -> None:
         for _ in range(4):
             stack.enter_context(admission.enter())
         assert admission.under_way == 4
+
+
+async def test_a_key_may_have_a_limit_of_its_own(
+    settings: Settings, store: ModelStore, tmp_path: Path
+) -> None:
+    """It is kept however much room there is, and other keys do not feel it."""
+    publish_plain(store, 1)
+    file = tmp_path / "keys.json"
+    keys = {}
+    for name, limits in (("narrow", KeyLimits(max_pending=2)), ("ward", None)):
+        record, keys[name] = make_key(name, frozenset({Scope.PREDICT}), limits)
+        add_key(file, record)
+    narrow, ward = ({"Authorization": f"Bearer {key}"} for key in keys.values())
+    async with running(settings.model_copy(update={"key_file": file})) as service:
+        with ExitStack() as held:
+            for _ in range(2):
+                held.enter_context(service.state.admission.enter(key="narrow"))
+            refused = await service.predict(headers=narrow)
+            other = await service.predict(headers=ward)
+        after = await service.predict(headers=narrow)
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    assert problem_of(refused)["type"] == "urn:lentigo:problem:rate-limited"
+    assert "no more than 2 at a time" in problem_of(refused)["detail"]
+    assert (other.status_code, after.status_code) == (200, 200)
+
+
+async def test_a_limit_of_a_key_holds_under_overload_too(
+    settings: Settings, store: ModelStore, tmp_path: Path
+) -> None:
+    publish_plain(store, 1)
+    file = tmp_path / "keys.json"
+    record, key = make_key("narrow", frozenset({Scope.PREDICT}), KeyLimits(max_pending=1))
+    add_key(file, record)
+    guarded = settings.model_copy(update={"key_file": file, "max_pending": 8})
+    async with running(guarded) as service:
+        admission = service.state.admission
+        with admission.enter(key="narrow"), admission.enter(3, "ward"):
+            assert admission.crowded
+            refused = await service.predict(headers={"X-API-Key": key})
+    assert refused.status_code == 429
+    assert "no more than 1 at a time" in problem_of(refused)["detail"]
+
+
+def test_what_counts_as_more_than_a_key_may_have_is_accepted_when_it_has_nothing() -> None:
+    admission = Admission(64)
+    with admission.enter(4, "narrow", 2), pytest.raises(RateLimitedError):
+        admission.require_room(1, "narrow", 2)
+    admission.require_room(4, "narrow", 2)

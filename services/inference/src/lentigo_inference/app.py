@@ -29,6 +29,7 @@ from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.observability.records import LoadRecord
 from lentigo_inference.observability.tracing import Tracing
 from lentigo_inference.security.authenticator import Authenticator
+from lentigo_inference.security.oidc.tokens import token_verifier
 from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.server.middleware import (
     HeadMethodMiddleware,
@@ -135,7 +136,7 @@ def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -
         Middleware(ProtocolErrorMiddleware),
         Middleware(HeadMethodMiddleware),
     ]
-    open_to_pages = settings.key_file is not None or settings.allow_anonymous
+    open_to_pages = settings.asks_who or settings.allow_anonymous
     if settings.allowed_hosts or not open_to_pages:
         middleware.append(Middleware(HostMiddleware, settings.allowed_hosts))
     if settings.cors_origins:
@@ -205,7 +206,8 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[LifespanState]:
-        authenticator = Authenticator(settings.key_file)
+        tokens = token_verifier(settings, metrics.issuer_asked)
+        authenticator = Authenticator(settings.key_file, tokens)
         store = ModelStore(settings.model_repository)
         engine_thread = EngineThread(settings.worker_niceness)
         decode_limits = DecodeLimits(settings.decode_threads, settings.decode_memory)
@@ -246,6 +248,8 @@ def _lifespan(
         watcher.start()
         key_watcher = Watcher("key file", authenticator.refresh, _KEY_INTERVAL_S, wait)
         key_watcher.start()
+        if tokens is not None:
+            tokens.issuer.start()
         try:
             if tracing is not None:
                 # While the watcher already loads the model.
@@ -269,6 +273,8 @@ def _lifespan(
         finally:
             await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
             await asyncio.to_thread(key_watcher.stop, _STOP_TIMEOUT_S)
+            if tokens is not None:
+                await tokens.issuer.stop()
             slot.close()
             # Off the loop, which still has to notice the end of the grace period.
             await asyncio.to_thread(decoding.close)

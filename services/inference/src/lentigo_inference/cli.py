@@ -5,6 +5,7 @@ once.
 """
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,7 +18,14 @@ from lentigo_contract.repository.store import ModelStore, seed
 from lentigo_inference import __version__
 from lentigo_inference.audit.commands import commands as audit_commands
 from lentigo_inference.errors import KeyFileError
-from lentigo_inference.security.api_keys import Scope, add_key, make_key, read_keys, remove_key
+from lentigo_inference.security.api_keys import (
+    KeyLimits,
+    Scope,
+    add_key,
+    make_key,
+    read_keys,
+    remove_key,
+)
 from lentigo_inference.settings import Settings, environment_name
 
 PROGRAM: Final = "lentigo-inference"
@@ -108,12 +116,43 @@ def add_key_command(
         list[Scope],
         typer.Option(help="What the key may be used for. Repeat it for several scopes."),
     ],
+    days: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=36_525, help="Days until it expires.", metavar="N", show_default="never"
+        ),
+    ] = None,
+    rate_limit: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            help="Requests a minute, instead of LENTIGO_RATE_LIMIT_PER_MINUTE; 0 is no limit.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None,
+    max_pending: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65_536,
+            help="Predictions under way at the same time, within its share of all.",
+            metavar="N",
+            show_default=False,
+        ),
+    ] = None,
     file: FileOption = None,
 ) -> None:
     """Make a key and print it, once."""
     path = _require_file(file)
+    limits = KeyLimits(
+        expires=None if days is None else _in_days(days),
+        rate_limit_per_minute=rate_limit,
+        max_pending=max_pending,
+    )
     try:
-        record, key = make_key(name, frozenset(scope))
+        record, key = make_key(name, frozenset(scope), limits)
     except ValidationError as error:
         raise KeyFileError(
             "The name may have letters, digits and ._-, must begin with a letter or digit, and may "
@@ -136,11 +175,25 @@ def remove_key_command(
 
 @keys.command("list")
 def list_keys(file: FileOption = None) -> None:
-    """List the keys: name, scopes, id and date of creation, separated by tabs."""
+    """List the keys, their columns separated by tabs.
+
+    Name, scopes, id, date of creation, expiry, requests a minute, predictions under way; - is none.
+    """
     for key in read_keys(_require_file(file)).keys:
-        typer.echo(
-            f"{key.name}\t{','.join(sorted(key.scopes))}\t{key.id}\t{key.created.isoformat()}"
+        limits = (key.rate_limit_per_minute, key.max_pending)
+        columns = (
+            key.name,
+            ",".join(sorted(key.scopes)),
+            key.id,
+            key.created.isoformat(),
+            "-" if key.expires is None else key.expires.isoformat(),
+            *("-" if limit is None else str(limit) for limit in limits),
         )
+        typer.echo("\t".join(columns))
+
+
+def _in_days(days: int) -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
 
 
 @app.command("seed")

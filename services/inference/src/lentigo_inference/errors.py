@@ -11,8 +11,8 @@
     │   ├── TooManyImagesError          more images in a request than may ever wait
     │   ├── UnsupportedContentTypeError a body of a type that its route does not read
     │   ├── UploadTimeoutError          a body that did not arrive in time
-    │   ├── UnauthorizedError           no API key, or an unknown one
-    │   ├── ForbiddenError              a key that does not allow what was asked
+    │   ├── UnauthorizedError           no API key or token, or one that is not accepted
+    │   ├── ForbiddenError              a key or token that does not allow what was asked
     │   ├── RateLimitedError            too many requests with one key
     │   ├── KeyFileError                the file of API keys cannot be used or changed
     │   ├── UnknownAnswerError          feedback on an answer that is not in the audit trail
@@ -23,13 +23,17 @@
     │       ├── ShutdownError               the service is being stopped
     │       ├── DeadlineExceededError       the time limit of a request has passed
     │       ├── AuditUnavailableError       the audit trail cannot be written
+    │       ├── IssuerUnavailableError      a token cannot be checked, because its issuer is away
     │       └── ServiceBusyError            the service has as much work as it accepts
     ├── PrevalenceFileError         the file of a clinic's prevalence cannot be used
-    └── AuditFileError              a file of the audit trail, or its key, cannot be used
+    ├── AuditFileError              a file of the audit trail, or its key, cannot be used
+    └── IssuerError                 the issuer of tokens, or a setting about it, cannot be used
 
 Errors are raised where they are understood, and each message says what to do. `problem_types` maps
 those of requests to HTTP statuses.
 """
+
+from enum import StrEnum
 
 from lentigo_contract.errors import LentigoError
 
@@ -74,12 +78,48 @@ class UploadTimeoutError(ServingError):
     """The body did not arrive in time."""
 
 
+class Unauthorized(StrEnum):
+    """Why a request is not let in; for the log and the metrics, so these words never change."""
+
+    NO_CREDENTIALS = "no-credentials"
+    UNKNOWN_KEY = "unknown-key"
+    EXPIRED_KEY = "expired-key"
+    TOO_LONG = "token-too-long"
+    MALFORMED = "malformed-token"
+    ALGORITHM_REFUSED = "algorithm-refused"
+    UNKNOWN_SIGNING_KEY = "unknown-signing-key"
+    WRONG_SIGNATURE = "wrong-signature"
+    WRONG_ISSUER = "wrong-issuer"
+    WRONG_AUDIENCE = "wrong-audience"
+    MISSING_CLAIM = "missing-claim"
+    EXPIRED = "token-expired"
+    NOT_YET_VALID = "token-not-yet-valid"
+
+
 class UnauthorizedError(ServingError):
-    """The request has no API key, or an unknown one."""
+    """The request has no API key or token, or one that is not accepted.
+
+    Attributes:
+        reason: why.
+        key: name of the key, if it is known all the same.
+    """
+
+    def __init__(self, message: str, reason: Unauthorized, key: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.key = key
 
 
 class ForbiddenError(ServingError):
-    """The API key, or the lack of one, does not allow what was asked."""
+    """The API key or token, or the lack of one, does not allow what was asked.
+
+    Attributes:
+        scope: the scope that it lacks; None if there is no key at all.
+    """
+
+    def __init__(self, message: str, scope: str | None = None) -> None:
+        super().__init__(message)
+        self.scope = scope
 
 
 class RateLimitedError(ServingError):
@@ -138,6 +178,10 @@ class AuditUnavailableError(UnavailableError):
     """The audit trail cannot be written, so nothing may be answered."""
 
 
+class IssuerUnavailableError(UnavailableError):
+    """A token cannot be checked, because the keys of its issuer cannot be fetched."""
+
+
 class ServiceBusyError(UnavailableError):
     """The service already has as much work as it accepts."""
 
@@ -148,3 +192,7 @@ class PrevalenceFileError(LentigoError):
 
 class AuditFileError(LentigoError):
     """A file or folder of the audit trail, or its key, is missing, damaged or not usable."""
+
+
+class IssuerError(LentigoError):
+    """The issuer of tokens cannot be reached or understood, or a setting about it is wrong."""

@@ -18,6 +18,7 @@ from lentigo_inference.errors import (
     DeadlineExceededError,
     ForbiddenError,
     HeadTooLongError,
+    IssuerUnavailableError,
     KeyFileError,
     LastVersionError,
     MalformedHttpError,
@@ -92,13 +93,13 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
     UnauthorizedError: ProblemType(
         401,
         "unauthorized",
-        "An API key is required",
+        "No valid API key or token",
         "This needs an API key. Send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`.",
     ),
     ForbiddenError: ProblemType(
         403,
         "forbidden",
-        "The API key does not allow this",
+        "The API key or token does not allow this",
         "This needs a key with the scope admin; yours has predict.",
     ),
     OriginRefusedError: ProblemType(
@@ -225,6 +226,13 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "The audit trail cannot be written",
         "The answer could not be put on record, so it is withheld. Try again after the given "
         "delay; the log of the service has the cause.",
+    ),
+    IssuerUnavailableError: ProblemType(
+        503,
+        "issuer-unavailable",
+        "The token cannot be checked now",
+        "The token cannot be checked: its issuer does not answer, and its keys are not known here. "
+        "Try again after the given delay.",
     ),
     ServiceBusyError: ProblemType(
         503,

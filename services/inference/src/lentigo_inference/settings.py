@@ -62,17 +62,64 @@ class Settings(BaseSettings):
     )
     key_file: Path | None = Field(
         None,
-        description="File of API keys, made with `lentigo-inference keys add`; without one the "
-        "service listens on loopback only.",
+        description="File of API keys, made with `lentigo-inference keys add`; without one, and "
+        "without an issuer, the service listens on loopback only.",
+    )
+    oidc_issuer: str | None = Field(
+        None,
+        max_length=500,
+        description="Address of the OpenID Connect issuer whose tokens are accepted beside API "
+        "keys, exactly as it writes it, such as https://login.example/realms/ward.",
+    )
+    oidc_audience: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="Audience that a token must name (aud); goes together with the issuer.",
+    )
+    oidc_scope_claim: str = Field(
+        "scope",
+        min_length=1,
+        max_length=200,
+        description="Claim with the values that become scopes; a.b is a member of a claim.",
+    )
+    oidc_scopes: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Which value of that claim gives which scope, separated by commas, such as "
+        "clinician=predict,clinician=feedback. Without it, lentigo:predict gives predict, and so "
+        "on.",
+    )
+    oidc_name_claim: str = Field(
+        "sub",
+        min_length=1,
+        max_length=200,
+        description="Claim that names the bearer in the log, the audit trail and the limits.",
+    )
+    oidc_clock_skew_s: float = Field(
+        30.0,
+        ge=0,
+        le=300,
+        description="Seconds by which the clocks of issuer and service may differ.",
+    )
+    oidc_keys_max_age_s: float = Field(
+        86_400.0,
+        ge=60,
+        le=604_800,
+        description="Seconds that the keys of an issuer that is away are still trusted.",
     )
     published_address: IPv4Address | IPv6Address | None = Field(
         None,
         description="Address that a container's port is published on. It decides, instead of the "
-        "address listened on, whether a key file is required.",
+        "address listened on, whether keys or tokens are required.",
     )
-    allow_anonymous: bool = Field(False, description="Listen beyond loopback without a key file.")
+    allow_anonymous: bool = Field(
+        False, description="Listen beyond loopback without keys or tokens."
+    )
     rate_limit_per_minute: int = Field(
-        0, ge=0, le=1_000_000, description="Requests a minute for each key; 0 is no limit."
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Requests a minute for each key that has no limit of its own; 0 is no limit.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -227,7 +274,9 @@ class Settings(BaseSettings):
         "auto", description="Format of the log; auto is console on a terminal and JSON elsewhere."
     )
 
-    @field_validator("cors_origins", "allowed_hosts", "trusted_proxies", mode="before")
+    @field_validator(
+        "cors_origins", "allowed_hosts", "trusted_proxies", "oidc_scopes", mode="before"
+    )
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -250,6 +299,11 @@ class Settings(BaseSettings):
                 raise ValueError("an origin is like https://ward.example, without a path or *")
         return value
 
+    @property
+    def asks_who(self) -> bool:
+        """Whether requests need a key or a token."""
+        return self.key_file is not None or self.oidc_issuer is not None
+
     def image_limits(self) -> ImageLimits:
         """Return the limits for an image, with this service's limits of bytes and pixels."""
         return ImageLimits(max_bytes=self.max_upload_bytes, max_pixels=self.max_pixels)
@@ -260,6 +314,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "LENTIGO_AUDIT_DIR and LENTIGO_AUDIT_KEY go together; make a key with "
                 "`lentigo-inference audit make-key FILE`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _knows_for_whom_tokens_are(self) -> Self:
+        if (self.oidc_issuer is None) != (self.oidc_audience is None):
+            raise ValueError(
+                "LENTIGO_OIDC_ISSUER and LENTIGO_OIDC_AUDIENCE go together; without an audience, "
+                "tokens for any other service would be accepted"
             )
         return self
 

@@ -18,6 +18,7 @@ from lentigo_inference.audit.signing import read_signer
 from lentigo_inference.observability.logging import configure_logs
 from lentigo_inference.observability.tracing import Tracing, traces_wanted
 from lentigo_inference.security.api_keys import read_keys
+from lentigo_inference.security.oidc.tokens import token_verifier
 from lentigo_inference.server.serve import address_of, listen, serve
 from lentigo_inference.serving.admission import Shutdown
 from lentigo_inference.serving.prevalence import read_prevalence
@@ -38,8 +39,8 @@ def run_service(settings: Settings) -> None:
 
     Raises:
         ListenError: the address cannot be listened on.
-        UnsafeStartError: too little memory, an unusable key file, prevalence or audit trail, or no
-            keys on an address that other machines can reach.
+        UnsafeStartError: too little memory, an unusable key file, issuer, prevalence or audit
+            trail, or no keys on an address that other machines can reach.
     """
     listener = listen(settings.host, settings.port)
     try:
@@ -76,25 +77,30 @@ def _require_safe_start(settings: Settings, listener: socket.socket) -> None:
         if settings.audit_dir is not None and settings.audit_key is not None:
             read_signer(settings.audit_key)
             series_folders(settings.audit_dir)
+        # It is not asked yet: what is away at start may be back in a minute.
+        token_verifier(settings)
         if settings.key_file is not None:
             read_keys(settings.key_file)
-            return
     except LentigoError as error:
         raise UnsafeStartError(str(error)) from error
     listens_on = str(listener.getsockname()[0]).partition("%")[0]
     address = settings.published_address or ipaddress.ip_address(listens_on)
-    if settings.allow_anonymous or address.is_loopback:
+    if settings.asks_who or settings.allow_anonymous or address.is_loopback:
         return
     raise UnsafeStartError(
-        f"without API keys it listens on loopback alone, and {address} is not. Make a key with "
-        "`lentigo-inference keys add NAME --scope predict --file FILE` and set "
-        "LENTIGO_KEY_FILE=FILE, or set LENTIGO_ALLOW_ANONYMOUS=true to serve anyone who asks."
+        f"without API keys or an issuer of tokens it listens on loopback alone, and {address} is "
+        "not. Make a key with `lentigo-inference keys add NAME --scope predict --file FILE` and "
+        "set LENTIGO_KEY_FILE=FILE, or set LENTIGO_OIDC_ISSUER, or set "
+        "LENTIGO_ALLOW_ANONYMOUS=true to serve anyone who asks."
     )
 
 
 def _access(settings: Settings) -> str:
-    if settings.key_file is not None:
-        return "by API key"
+    if settings.asks_who:
+        ways = ["API key"] if settings.key_file is not None else []
+        if settings.oidc_issuer is not None:
+            ways.append(f"token of {settings.oidc_issuer}")
+        return f"by {' or '.join(ways)}"
     if settings.allow_anonymous:
         return "anyone, without a key (LENTIGO_ALLOW_ANONYMOUS)"
     return "anyone on this machine: there is no key file, so loopback alone"

@@ -4,6 +4,7 @@
 key too.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypedDict
 
@@ -17,6 +18,7 @@ from lentigo_inference.audit.trail import AuditTrail
 from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.security.api_keys import Scope
 from lentigo_inference.security.authenticator import Authenticator
+from lentigo_inference.security.identity import Identity
 from lentigo_inference.security.rate_limit import RateLimit
 from lentigo_inference.serving.admission import Admission, Shutdown
 from lentigo_inference.serving.model_manager import ModelManager
@@ -95,13 +97,14 @@ def scope_for(path: str) -> Scope | None:
 
 
 async def authorize(request: Request) -> None:
-    """Check the API key and the rate limit of a request.
+    """Check the API key or token, and the rate limit, of a request.
 
     Runs before the body is read, so that a refusal costs no upload.
 
     Raises:
-        UnauthorizedError: the route needs a key, and there is none or an unknown one.
-        ForbiddenError: the key does not have the scope that the route needs.
+        UnauthorizedError: the route needs a key or token, and there is none that is accepted.
+        IssuerUnavailableError: the token cannot be checked now.
+        ForbiddenError: the key or token does not have the scope that the route needs.
         RateLimitedError: too many requests came with this key, or from this address without one.
     """
     route: Any = request.scope["route"]
@@ -109,14 +112,34 @@ async def authorize(request: Request) -> None:
     if scope is None:
         return
     state: AppState = request.state.app_state
-    key = await state.authenticator.authenticate(presented_key(request))
-    state.authenticator.authorize(key, scope)
-    name = None if key is None else key.name
-    if name is not None:
-        request.state.record.key = name
-    if scope is not Scope.METRICS:
-        client = client_of(request) or ""
-        state.rate_limit.take(f"address {client}" if name is None else f"key {name}")
+    identity = await state.authenticator.authenticate(presented_key(request))
+    request.state.identity = identity
+    if identity is not None:
+        # Before anything else, so that the line of a refusal says whose it was.
+        request.state.record.key = identity.name
+    state.authenticator.authorize(identity, scope)
+    if scope is Scope.METRICS:
+        return
+    if identity is None:
+        state.rate_limit.take(f"address {client_of(request) or ''}")
+    else:
+        state.rate_limit.take(f"key {identity.name}", identity.rate_limit_per_minute)
+
+
+def admitted(request: Request, state: AppState, weight: int = 1) -> AbstractContextManager[None]:
+    """Count a prediction as under way while the context lasts, within the limits of its caller.
+
+    Entering it raises what `Admission.enter` does.
+
+    Args:
+        request: one that was authorized.
+        state: has the admission.
+        weight: how many predictions it counts as.
+    """
+    identity: Identity | None = request.state.identity
+    if identity is None:
+        return state.admission.enter(weight)
+    return state.admission.enter(weight, identity.name, identity.max_pending)
 
 
 def client_of(request: Request) -> str | None:
@@ -131,7 +154,7 @@ def caller_of(request: Request) -> Caller:
 
 
 def presented_key(request: Request) -> str | None:
-    """Return the API key of a request, from a bearer token (RFC 6750) or from `X-API-Key`."""
+    """Return the API key or token of a request, as a bearer (RFC 6750) or in `X-API-Key`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == _BEARER:
         return token.strip()

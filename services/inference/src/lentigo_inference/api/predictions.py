@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from lentigo_contract.errors import LentigoError
 from lentigo_inference.api.accounting import put_on_record
-from lentigo_inference.api.dependencies import AppState, CurrentState
+from lentigo_inference.api.dependencies import AppState, CurrentState, admitted
 from lentigo_inference.api.disconnect import cancel_on_disconnect
 from lentigo_inference.api.multipart import FIELD
 from lentigo_inference.api.openapi import PREDICTIONS, image_body, images_body, problem_responses
@@ -60,7 +60,7 @@ async def predict(
     settings = state.settings
     # Checked before the upload is read, so that a refusal costs no upload.
     state.slot.require()
-    with state.admission.enter(key=request.state.record.key):
+    with admitted(request, state):
         data = await read_upload(request, settings.max_upload_bytes, settings.upload_timeout_s)
         options = PredictionOptions(_maps(explain), force)
         result = await cancel_on_disconnect(
@@ -88,7 +88,7 @@ async def predict_batch(
     # Checked before the upload is read, so that a refusal costs no upload.
     state.slot.require()
     weight = math.ceil(settings.max_batch_bytes / settings.max_upload_bytes)
-    with state.admission.enter(weight, request.state.record.key):
+    with admitted(request, state, weight):
         uploads = await read_uploads(
             request,
             max_image_bytes=settings.max_upload_bytes,

@@ -16,8 +16,10 @@ from starlette.responses import Response
 from lentigo_contract.errors import LentigoError
 from lentigo_inference.api.schemas import Problem
 from lentigo_inference.errors import (
+    ForbiddenError,
     MalformedHttpError,
     RateLimitedError,
+    Unauthorized,
     UnauthorizedError,
     UnavailableError,
     UploadTimeoutError,
@@ -68,14 +70,28 @@ async def refusal(request: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, UnavailableError | RateLimitedError):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if isinstance(error, UnauthorizedError | ForbiddenError):
+        headers["WWW-Authenticate"] = _challenge(error)
     if isinstance(error, UnauthorizedError):
-        # RFC 9110, section 11.6.1: a 401 names the scheme to use; RFC 6750 defines it.
-        headers["WWW-Authenticate"] = 'Bearer realm="lentigo"'
+        request.state.record.unauthorized = error.reason
+        request.state.record.key = error.key
     if isinstance(error, UploadTimeoutError | MalformedHttpError):
         # The rest of the body may still come, or cannot be found.
         headers["Connection"] = "close"
     request.state.record.refuse(kind.slug)
     return problem_response(request.state.request_id, kind, detail, headers)
+
+
+def _challenge(error: UnauthorizedError | ForbiddenError) -> str:
+    """Return WWW-Authenticate: the scheme (RFC 9110, section 11.6.1), and why (RFC 6750)."""
+    members = {"realm": "lentigo"}
+    if isinstance(error, ForbiddenError):
+        if error.scope is not None:
+            members |= {"error": "insufficient_scope", "scope": error.scope}
+    elif error.reason is not Unauthorized.NO_CREDENTIALS:
+        # The messages have no quotation mark and no backslash.
+        members |= {"error": "invalid_token", "error_description": str(error)}
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in members.items())
 
 
 def problem_of_error(request: Request, error: LentigoError) -> Problem:

@@ -30,7 +30,7 @@ class Caller:
 
     Attributes:
         request_id: of the request, as in the log.
-        key: name of the API key, if there are keys.
+        key: name of the API key, or of the bearer of a token, if there are any.
         client: address, as in the log.
     """
 

@@ -98,6 +98,8 @@ def configure_logs(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    # It tells of every request to the issuer, even of those that succeed.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     # It warns of every malformed form and quotes it; the service answers those itself.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     # Below an error, TensorFlow only logs about itself.

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
 from lentigo_inference import __version__
+from lentigo_inference.errors import Unauthorized
 from lentigo_inference.observability.records import (
     AuditRecord,
     BatchRecord,
@@ -62,6 +63,18 @@ class Metrics:
             "lentigo_rejections_total",
             "Requests, and images of a batch, that got an error, by its problem type.",
             ("reason",),
+            registry=registry,
+        )
+        self._unauthorized = Counter(
+            "lentigo_unauthorized_total",
+            "Requests that were not let in, by the reason.",
+            ("reason",),
+            registry=registry,
+        )
+        self._issuer_answers = Counter(
+            "lentigo_oidc_fetches_total",
+            "Times that the keys of the OIDC issuer were fetched, or could not be.",
+            ("outcome",),
             registry=registry,
         )
         self._predictions = Counter(
@@ -127,6 +140,8 @@ class Metrics:
         """Start every series at zero, because a rate misses the first sample of a new series."""
         for kind in (INTERNAL, INVALID_PARAMETER, *PROBLEMS.values()):
             self._rejections.labels(kind.slug)
+        for cause in Unauthorized:
+            self._unauthorized.labels(cause)
         for code in CODES:
             self._predictions.labels(code)
         for reason in REASONS:
@@ -134,6 +149,7 @@ class Metrics:
         for outcome in ("success", "failure"):
             self._loads.labels(outcome)
             self._audit_records.labels(outcome)
+            self._issuer_answers.labels(outcome)
 
     @contextmanager
     def including(self, state: Collector) -> Iterator[None]:
@@ -160,6 +176,8 @@ class Metrics:
         self._request_seconds.labels(method, route).observe(seconds)
         for slug in record.rejections:
             self._rejections.labels(slug).inc()
+        if record.unauthorized is not None:
+            self._unauthorized.labels(record.unauthorized).inc()
         for reason in record.unaccepted:
             self._unaccepted.labels(reason).inc()
 
@@ -186,6 +204,10 @@ class Metrics:
         self._load_seconds.observe(load.seconds)
         if load.succeeded:
             self._loaded_at.set_to_current_time()
+
+    def issuer_asked(self, succeeded: bool) -> None:
+        """Count an attempt to fetch the keys of the OIDC issuer."""
+        self._issuer_answers.labels("success" if succeeded else "failure").inc()
 
     def audited(self, record: AuditRecord) -> None:
         """Count a write of the audit trail."""

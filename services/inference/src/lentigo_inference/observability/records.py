@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lentigo_contract.imaging.quality import Reason
+from lentigo_inference.errors import Unauthorized
 
 StepName = Literal["decode", "queue", "inference"]
 
@@ -35,7 +36,8 @@ class RequestRecord:
     """Filled in while a request is answered; read once, at its end.
 
     Attributes:
-        key: name of the API key.
+        key: name of the API key, or of the bearer of a token.
+        unauthorized: why it was not let in.
         model_version: the version that answers.
         engine: the engine that computes.
         answers: for each image in turn the id of its answer and whether it refers, or None.
@@ -49,6 +51,7 @@ class RequestRecord:
     """
 
     key: str | None = None
+    unauthorized: Unauthorized | None = None
     model_version: int | None = None
     engine: str | None = None
     answers: list[tuple[str, bool] | None] = field(default_factory=list)
@@ -79,6 +82,7 @@ class RequestRecord:
         fields = {
             "key": self.key,
             "problem": self.problem,
+            "reason": self.unauthorized,
             "model_version": self.model_version,
             "engine": self.engine,
             **self._answer_fields(),

@@ -1,1 +1,1 @@
-"""API keys: who may do what, and how often."""
+"""Who asks, by API key or token, what they may do, and how often."""

@@ -4,9 +4,10 @@ A key reads `lentigo_<id>_<secret>`. The id finds the entry in the file, so a re
 digest whatever the number of keys. The secret has 256 random bits: nobody guesses it, also not from
 a copy of the file, so a slow password hash would protect nothing.
 
-The key file is JSON. Schema 2 is written; schema 1, which kept scrypt hashes (RFC 7914), is still
-read. Its entries stay as they are until they are removed, because only the secret could turn them
-into the new form.
+The key file is JSON. Schema 3 has expiry and limits; a file without them is written in schema 2,
+which earlier releases read. Schema 1, which kept scrypt hashes (RFC 7914), is still read. Its
+entries stay as they are until they are removed, because only the secret could turn them into the
+new form.
 """
 
 import fcntl
@@ -42,7 +43,8 @@ _ID_BYTES: Final = 6
 _SECRET_BYTES: Final = 32
 
 _SCHEMA_VERSION: Final = 2
-_READABLE_SCHEMAS: Final = (1, 2)
+_SCHEMA_WITH_LIMITS: Final = 3
+_READABLE_SCHEMAS: Final = (1, 2, 3)
 _MAX_FILE_BYTES: Final = 2**20
 
 
@@ -64,10 +66,33 @@ Hex = Annotated[str, AfterValidator(_hex)]
 KeyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
-class _Entry(BaseModel):
-    """What every entry of a key file has."""
+class KeyLimits(BaseModel):
+    """What a key may be limited by besides its scopes; None is no limit of its own.
+
+    Attributes:
+        expires: from when it is refused.
+        rate_limit_per_minute: requests a minute, instead of those of the settings; 0 is no limit.
+        max_pending: predictions under way at the same time, within its share of all.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    expires: AwareDatetime | None = None
+    rate_limit_per_minute: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    max_pending: Annotated[int, Field(ge=1, le=65_536)] | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is any."""
+        return any(getattr(self, field) is not None for field in KeyLimits.model_fields)
+
+    def has_expired(self, now: datetime) -> bool:
+        """Return whether the key is refused at a time."""
+        return self.expires is not None and self.expires <= now
+
+
+class _Entry(KeyLimits):
+    """What every entry of a key file has."""
 
     id: Hex
     name: KeyName
@@ -108,7 +133,7 @@ class KeyRing(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1, 2] = _SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3] = _SCHEMA_VERSION
     keys: tuple[KeyRecord, ...] = ()
 
     @model_validator(mode="after")
@@ -122,6 +147,13 @@ class KeyRing(BaseModel):
     def find(self, key_id: str) -> KeyRecord | None:
         """Return the key with that id."""
         return next((key for key in self.keys if key.id == key_id), None)
+
+    def as_json(self) -> bytes:
+        """Return the content of a key file, in the oldest schema that can hold it."""
+        limited = any(key.limited for key in self.keys)
+        version = _SCHEMA_WITH_LIMITS if limited else _SCHEMA_VERSION
+        ring = self.model_copy(update={"schema_version": version})
+        return ring.model_dump_json(indent=2, exclude_none=True).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +175,10 @@ class PresentedKey:
         return cls(parts[1], parts[2])
 
 
-def make_key(name: str, scopes: frozenset[Scope]) -> tuple[KeyRecord, str]:
-    """Make a key.
+def make_key(
+    name: str, scopes: frozenset[Scope], limits: KeyLimits | None = None
+) -> tuple[KeyRecord, str]:
+    """Make a key; without `limits` it has none of its own.
 
     Returns:
         The entry to keep, and the text of the key, which its owner gets once.
@@ -159,6 +193,7 @@ def make_key(name: str, scopes: frozenset[Scope]) -> tuple[KeyRecord, str]:
         scopes=scopes,
         sha256=sha256_of(secret).hex(),
         created=datetime.now(UTC).replace(microsecond=0),
+        **(limits or KeyLimits()).model_dump(),
     )
     return record, f"{_PREFIX}_{key_id}_{secret}"
 
@@ -215,8 +250,8 @@ def _require_known_schema(path: Path, content: bytes) -> None:
     version = document.get("schema_version") if isinstance(document, dict) else None
     if isinstance(version, int) and version not in _READABLE_SCHEMAS:
         raise KeyFileError(
-            f"The key file {path} has schema {version}, and this release reads 1 and 2. Update "
-            "lentigo-inference, or use a key file that this release wrote."
+            f"The key file {path} has schema {version}, and this release reads 1, 2 and 3. "
+            "Update lentigo-inference, or use a key file that this release wrote."
         )
 
 
@@ -259,7 +294,7 @@ def _change(path: Path, change: Callable[[KeyRing], KeyRing]) -> None:
     try:
         with _locked(path.parent):
             ring = change(read_keys(path) if path.exists() else KeyRing())
-            write_atomically(path, ring.model_dump_json(indent=2).encode() + b"\n", mode=0o600)
+            write_atomically(path, ring.as_json(), mode=0o600)
     except OSError as error:
         raise KeyFileError(f"The key file {path} cannot be written: {error.strerror}.") from error
 

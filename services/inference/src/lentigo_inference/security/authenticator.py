@@ -1,14 +1,21 @@
-"""Which API key a request comes with, and whether that key allows what it asks."""
+"""Which API key or token a request comes with, and whether that allows what it asks."""
 
 import asyncio
 import hmac
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from weakref import WeakKeyDictionary
 
 import structlog
 
-from lentigo_inference.errors import ForbiddenError, KeyFileError, UnauthorizedError
+from lentigo_inference.errors import (
+    ForbiddenError,
+    KeyFileError,
+    Unauthorized,
+    UnauthorizedError,
+)
 from lentigo_inference.security.api_keys import (
     KeyRecord,
     KeyRing,
@@ -18,13 +25,19 @@ from lentigo_inference.security.api_keys import (
     read_keys,
     sha256_of,
 )
+from lentigo_inference.security.identity import Identity
+from lentigo_inference.security.oidc.tokens import TokenVerifier
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
 _NO_KEY: Final = (
     "This needs an API key. Send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`."
 )
+_NOTHING_SENT: Final = (
+    "This needs a token of the issuer, or an API key. Send it as `Authorization: Bearer TOKEN`."
+)
 _WRONG_KEY: Final = "This API key is not known here, or was removed. Ask for another."
+_EXPIRED_KEY: Final = "This API key has expired. Ask for another."
 _ADMIN_WITHOUT_KEYS: Final = (
     "This needs an admin key, and the service has no key file. Make one with `lentigo-inference "
     "keys add NAME --scope admin --file FILE` and start the service with LENTIGO_KEY_FILE=FILE."
@@ -33,8 +46,12 @@ _ADMIN_WITHOUT_KEYS: Final = (
 _Stamp = tuple[int, int, int, int]
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Authenticator:
-    """Checks keys against the key file, which `refresh` reads again when it has changed.
+    """Checks tokens, and keys against the key file; `refresh` reads that again if it has changed.
 
     Secrets are compared in constant time. Timing can reveal whether an id is in the file; ids are
     not secret.
@@ -44,13 +61,25 @@ class Authenticator:
     that need one wait for it, and none is refused for that.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        """Read the key file; without one everything but administration is open.
+    def __init__(
+        self,
+        path: Path | None,
+        tokens: TokenVerifier | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        """Read the key file; without one, and without tokens, all but administration is open.
+
+        Args:
+            path: the key file.
+            tokens: checks tokens, if there is an issuer.
+            now: the time, by which keys expire.
 
         Raises:
             KeyFileError: the file cannot be used; see `read_keys`.
         """
         self._path = path
+        self._tokens = tokens
+        self._now = now
         self._stamp = None if path is None else _stamp(path)
         self._ring = KeyRing() if path is None else read_keys(path)
         self._last_error: str | None = None
@@ -79,52 +108,64 @@ class Authenticator:
         self._last_error, self._stamp, self._ring = None, stamp, ring
         _log.info("key file read", keys=len(ring.keys))
 
-    async def authenticate(self, presented: str | None) -> KeyRecord | None:
-        """Return the entry of the key that was sent; None without a key file.
+    async def authenticate(self, presented: str | None) -> Identity | None:
+        """Return who sent a key or a token; None if everybody is let in.
 
         Raises:
-            UnauthorizedError: no key was sent, or it is not in the file.
+            UnauthorizedError: neither was sent, or it is not accepted.
+            IssuerUnavailableError: a token was sent that cannot be checked now.
         """
-        if self._path is None:
+        if self._path is None and self._tokens is None:
             return None
         if not presented:
-            raise UnauthorizedError(_NO_KEY)
+            message = _NO_KEY if self._tokens is None else _NOTHING_SENT
+            raise UnauthorizedError(message, Unauthorized.NO_CREDENTIALS)
         key = PresentedKey.parse(presented)
+        if key is None and self._tokens is not None:
+            return await self._tokens.verify(presented)
         record = self._ring.find(key.id) if key else None
         if key is None or record is None or not await self._matches(record, key.secret):
-            raise UnauthorizedError(_WRONG_KEY)
-        return record
+            raise UnauthorizedError(_WRONG_KEY, Unauthorized.UNKNOWN_KEY)
+        if record.has_expired(self._now()):
+            raise UnauthorizedError(_EXPIRED_KEY, Unauthorized.EXPIRED_KEY, record.name)
+        return _identity(record)
 
     @staticmethod
-    def authorize(key: KeyRecord | None, scope: Scope) -> None:
-        """Check that a key has a scope.
+    def authorize(identity: Identity | None, scope: Scope) -> None:
+        """Check that a caller has a scope.
 
         Args:
-            key: what `authenticate` returned.
+            identity: what `authenticate` returned.
             scope: what the request needs.
 
         Raises:
-            ForbiddenError: the key, or the lack of a key file, does not allow this.
+            ForbiddenError: the key or token, or the lack of a key file, does not allow this.
         """
-        if key is None:
+        if identity is None:
             if scope is Scope.ADMIN:
                 raise ForbiddenError(_ADMIN_WITHOUT_KEYS)
             return
-        if scope not in key.scopes:
+        if scope not in identity.scopes:
             raise ForbiddenError(
-                f"This needs a key with the scope {scope}; yours has "
-                f"{', '.join(sorted(key.scopes))}."
+                f"This needs a key or token with the scope {scope}; yours has "
+                f"{', '.join(sorted(identity.scopes)) or 'none'}.",
+                scope,
             )
 
-    def name_of(self, presented: str | None) -> str | None:
-        """Return the name of a key at once; None for an unknown one, or one that needs scrypt."""
+    def known(self, presented: str | None) -> Identity | None:
+        """Return at once who sent a key or a token.
+
+        None for an unknown one, and for one that needs scrypt or was not checked before.
+        """
         key = PresentedKey.parse(presented) if presented else None
-        record = self._ring.find(key.id) if key else None
-        if key is None or record is None:
+        if key is None:
+            return self._tokens.known(presented) if self._tokens and presented else None
+        record = self._ring.find(key.id)
+        if record is None or (isinstance(record, ScryptKey) and record not in self._proven):
             return None
-        if isinstance(record, ScryptKey) and record not in self._proven:
+        if record.has_expired(self._now()) or not self._matches_sha256(record, key.secret):
             return None
-        return record.name if self._matches_sha256(record, key.secret) else None
+        return _identity(record)
 
     async def _matches(self, record: KeyRecord, secret: str) -> bool:
         if isinstance(record, ScryptKey) and record not in self._proven:
@@ -154,3 +195,7 @@ def _stamp(path: Path) -> _Stamp | None:
     except OSError:
         return None
     return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_mode)
+
+
+def _identity(record: KeyRecord) -> Identity:
+    return Identity(record.name, record.scopes, record.rate_limit_per_minute, record.max_pending)

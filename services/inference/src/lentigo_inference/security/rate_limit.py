@@ -24,23 +24,28 @@ class RateLimit:
         # Caller to (tokens, time of the last request), the most recent caller last.
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, caller: str) -> None:
+    def take(self, caller: str, per_minute: int | None = None) -> None:
         """Count one request.
+
+        Args:
+            caller: whose bucket.
+            per_minute: a limit of the caller's own; 0 is none.
 
         Raises:
             RateLimitedError: there were too many; has the time until the next one.
         """
-        if not self._per_minute:
+        per_minute = self._per_minute if per_minute is None else per_minute
+        if not per_minute:
             return
         now = self._clock()
-        tokens, updated_at = self._buckets.pop(caller, (float(self._per_minute), now))
-        tokens = min(self._per_minute, tokens + (now - updated_at) * self._per_minute / 60)
+        tokens, updated_at = self._buckets.pop(caller, (float(per_minute), now))
+        tokens = min(per_minute, tokens + (now - updated_at) * per_minute / 60)
         allowed = tokens >= 1
         self._buckets[caller] = (tokens - 1 if allowed else tokens, now)
         if len(self._buckets) > _MAX_BUCKETS:
             self._buckets.popitem(last=False)
         if not allowed:
             raise RateLimitedError(
-                f"More than {self._per_minute} requests a minute. Try again after the given delay.",
-                (1 - tokens) * 60 / self._per_minute,
+                f"More than {per_minute} requests a minute. Try again after the given delay.",
+                (1 - tokens) * 60 / per_minute,
             )

@@ -140,7 +140,7 @@ class LoadSheddingMiddleware:
     were admitted (docs/decisions/0013-shed-load-before-fastapi.md).
 
     No key is required for such a refusal, which says only that the service is busy or stopping. If
-    a known key was sent, the log names it.
+    a known key, or a token that was checked before, was sent, the log names it.
     """
 
     def __init__(self, app: ASGIApp, predicting: Sequence[APIRoute]) -> None:
@@ -162,9 +162,11 @@ class LoadSheddingMiddleware:
             route = self._predicting_route(scope) if state.admission.crowded else None
             if route is not None:
                 request = Request(scope)
-                key = state.authenticator.name_of(presented_key(request))
+                caller = state.authenticator.known(presented_key(request))
+                key = None if caller is None else caller.name
+                limit = None if caller is None else caller.max_pending
                 try:
-                    state.admission.require_room(key=key)
+                    state.admission.require_room(key=key, key_limit=limit)
                 except (UnavailableError, RateLimitedError) as error:
                     scope["route"] = route
                     request.state.record.shed = True

@@ -114,7 +114,7 @@ class Admission:
 
     @property
     def crowded(self) -> bool:
-        """Whether `require_room` might refuse anything; it does not while this is false."""
+        """Whether the service may be full; while this is false, only a key's own limit refuses."""
         return self._shutdown.begun or 2 * self._under_way >= self._limit
 
     @property
@@ -128,22 +128,26 @@ class Admission:
         return self._under_way
 
     @contextmanager
-    def enter(self, weight: int = 1, key: str | None = None) -> Iterator[None]:
+    def enter(
+        self, weight: int = 1, key: str | None = None, key_limit: int | None = None
+    ) -> Iterator[None]:
         """Count a prediction as under way while the context lasts.
 
         Args:
             weight: how many predictions it counts as, by memory; with more than the limit, it is
                 accepted when nothing else is under way.
             key: name of the key of the request; without one there is no share.
+            key_limit: how many the key may have under way; one that counts as more is accepted
+                when it has none.
 
         Raises:
             ServiceBusyError: as many as allowed are under way.
-            RateLimitedError: the key has its share under way.
+            RateLimitedError: the key has its share, or as many as it may, under way.
             ShutdownError: the service is being stopped.
         """
         weight = min(weight, self._limit)
         with self._shutdown.accepted():
-            self.require_room(weight, key)
+            self.require_room(weight, key, key_limit)
             self._count(weight, key)
             try:
                 yield
@@ -157,12 +161,14 @@ class Admission:
             if not self._held[key]:
                 del self._held[key]
 
-    def require_room(self, weight: int = 1, key: str | None = None) -> None:
+    def require_room(
+        self, weight: int = 1, key: str | None = None, key_limit: int | None = None
+    ) -> None:
         """Check that a prediction would be accepted now.
 
         Raises:
             ServiceBusyError: as many as allowed are under way.
-            RateLimitedError: the key has its share under way.
+            RateLimitedError: the key has its share, or as many as it may, under way.
             ShutdownError: the service is being stopped.
         """
         self._shutdown.require_running()
@@ -173,6 +179,12 @@ class Admission:
                 self._seconds_for(self._under_way),
             )
         held = self._held.get(key, 0) if key is not None else 0
+        if key_limit is not None and held and held + weight > key_limit:
+            raise RateLimitedError(
+                f"{held} predictions with this key are under way, and it may have no more than "
+                f"{key_limit} at a time. Try again after the given delay.",
+                self._seconds_for(held),
+            )
         if held and held + weight > _SHARE * (self._limit - self._under_way):
             raise RateLimitedError(
                 f"{held} predictions with this key are under way, and the rest is for other keys. "

@@ -16,7 +16,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.base import UNLIKENESS, outputs_of
 from lentigo_inference import __version__
 from lentigo_inference.api.accounting import put_tensors_on_record
-from lentigo_inference.api.dependencies import AppState, CurrentState
+from lentigo_inference.api.dependencies import AppState, CurrentState, admitted
 from lentigo_inference.api.disconnect import cancel_on_disconnect
 from lentigo_inference.api.open_inference.schemas import (
     InferRequest,
@@ -184,7 +184,7 @@ async def infer(
     # Checked before the body is read, so that a refusal costs no upload.
     require_model(state, model, version)
     header_length = request.headers.get(HEADER)
-    with state.admission.enter(key=request.state.record.key):
+    with admitted(request, state):
         body = await read_body(request, body_limit(header_length), state.settings.upload_timeout_s)
         inference, images = await state.predictor.aside(lambda: parse_request(body, header_length))
 
