@@ -114,7 +114,7 @@ def test_the_isic_name_of_a_training_image_is_refused_whatever_its_bytes(
     version = publish(tmp_path / "models", prepared, np.array([0]))
     images = isic_set(tmp_path, source, prepared.records.iloc[[0]], metadata=False)
     other = replace(images, readers=((lambda: b"other"),))
-    message = f"1 of 1 images have the ISIC name of an image that trained.*{images.names[0]}"
+    message = f"1 of 1 image has the ISIC name of an image that trained.*{images.names[0]}"
     with pytest.raises(LeakageError, match=message):
         require_no_leakage(version, other, 1, SILENT)
 
@@ -127,7 +127,7 @@ def test_another_name_that_a_training_image_has_too_is_only_noted(
     images = isic_set(tmp_path, source, prepared.records.iloc[[1]], metadata=False)
     result = require_no_leakage(version, replace(images, names=("scan",)), 1, SILENT)
     assert result.startswith("none: ")
-    assert "1 have the name of a training image, which is not an ISIC name: scan" in result
+    assert "1 has the name of a training image, which is not an ISIC name: scan" in result
 
 
 def altered(data: bytes) -> bytes:
@@ -145,7 +145,7 @@ def test_an_altered_copy_under_another_name_is_refused_with_what_it_is_like(
     images = isic_set(tmp_path, source, prepared.records.iloc[[3, 30]], metadata=False)
     copies = tuple(partial(altered, read()) for read in images.readers)
     renamed = replace(images, names=("mine", "yours"), readers=copies)
-    message = f"1 of 2 images look like an image that trained.*mine \\(like {images.names[0]}\\)"
+    message = f"1 of 2 images looks like an image that trained.*mine \\(like {images.names[0]}\\)"
     with pytest.raises(LeakageError, match=message) as caught:
         require_no_leakage(version, renamed, 2, SILENT)
     assert "yours" not in str(caught.value)

@@ -18,6 +18,7 @@ from rich.console import Console
 from lentigo_contract.errors import LentigoError, PublishError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import available_cores, require_memory
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.cli.benchmark import benchmark
 from lentigo_trainer.cli.compare import compare
 from lentigo_trainer.cli.duplicates import duplicates
@@ -89,7 +90,8 @@ def fetch(
     from lentigo_trainer.data.download import fetch_ham10000  # noqa: PLC0415 - see the module
 
     files = fetch_ham10000(to, progress_for(), server)
-    _say(f"{len(files)} files are in {to}. Next: lentigo-train run --source {to}")
+    found = pluralize(len(files), "file is", "files are")
+    _say(f"{found} in {to}. Next: lentigo-train run --source {to}")
 
 
 app.command("import")(import_)
@@ -99,7 +101,8 @@ app.command("import")(import_)
 def prepare(source: SourceOption, work: WorkOption = _WORK) -> None:
     """Check the data set and decode every image once, to one array in --work."""
     prepared = prepared_from(source, work, progress_for())
-    _say(f"{len(prepared.records):,} images are ready in {work}.")
+    ready = pluralize(len(prepared.records), "image is", "images are")
+    _say(f"{ready} ready in {work}.")
 
 
 app.command()(duplicates)

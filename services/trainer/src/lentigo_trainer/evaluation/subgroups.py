@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.metrics.arrays import (
     BoolArray,
     FloatArray,
@@ -92,7 +93,7 @@ def _subgroup(
     groups = resampling.groups[inside]
     n, lesions, present = truth.size, np.unique(groups).size, present_codes(truth)
     if n < FEWEST:
-        reason = f"only {n} images; below {FEWEST} no figure is given"
+        reason = f"only {pluralize(n, 'image')}; below {FEWEST} no figure is given"
         return Subgroup(n=n, lesions=lesions, averaged_over=present, reason=reason)
     right = decisions.classes[inside] == truth
     frequent = truth == CODES.index(majority_code(truth))

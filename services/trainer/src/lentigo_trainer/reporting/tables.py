@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from lentigo_contract.labels import CODES
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.ham10000 import join_names
 from lentigo_trainer.evaluation.external_test import ExternalTest
 from lentigo_trainer.evaluation.referral import Referral
@@ -104,10 +105,11 @@ _SHOWN_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
 def sentences(report: EvaluationReport) -> Iterator[str]:
     """Describe the model, the images, and how the intervals were computed."""
     model, result = report.subject, report.evaluation
-    lesions = "" if report.intervals_over == "images" else f" of {result.lesions:,} lesions"
+    lesions = pluralize(result.lesions, "lesion")
+    of_lesions = "" if report.intervals_over == "images" else f" of {lesions}"
     yield (
         f"{model.architecture}, trained {model.created[:10]}, asked {model.asked} "
-        f"(engine {model.engine}) about {result.examples:,} images{lesions}."
+        f"(engine {model.engine}) about {pluralize(result.examples, 'image')}{of_lesions}."
     )
     if result.decided_by == "balanced":
         yield (
@@ -122,7 +124,12 @@ def sentences(report: EvaluationReport) -> Iterator[str]:
     if report.known_duplicates:
         yield duplicates_text(report)
     if report.unlisted:
-        yield f"{report.unlisted:,} further images without a truth were left out."
+        left_out = pluralize(
+            report.unlisted,
+            "further image without a truth was",
+            "further images without a truth were",
+        )
+        yield f"{left_out} left out."
     if model.prevalence_source == "clinic":
         yield (
             "The service moved the probabilities to the prevalence of a clinic, and calibration is "
@@ -131,12 +138,12 @@ def sentences(report: EvaluationReport) -> Iterator[str]:
     if report.refused is not None:
         yield (
             f"Refused as unfit, and judged anyway: {share_text(report.refused)} of "
-            f"{report.refused.n:,} images."
+            f"{pluralize(report.refused.n, 'image')}."
         )
     if (unchanged := report.unchanged_when_turned) is not None:
         yield (
             "The same diagnosis in eight positions, turned and mirrored: "
-            f"{share_text(unchanged)} of {unchanged.n:,} images."
+            f"{share_text(unchanged)} of {pluralize(unchanged.n, 'image')}."
         )
 
 
@@ -153,8 +160,9 @@ def overlap_text(report: EvaluationReport) -> str:
 def duplicates_text(report: EvaluationReport) -> str:
     """Describe which images show a lesion that trained, under another lesion id."""
     names = report.known_duplicates
+    shown = pluralize(len(names), "of the images shows", "of the images show")
     return (
-        f"Known duplicates: {len(names):,} of the images show a lesion that is also among the "
+        f"Known duplicates: {shown} a lesion that is also among the "
         f"training images, under another lesion id: {join_names(names)}. The rows without known "
         "duplicates leave them out."
     )

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.extra.duplicates import archive_name
@@ -111,7 +112,7 @@ def _require_disjoint(part: ImportedSet, owner: str, others: pd.DataFrame, remed
     ours = zip(part.records["image_id"], part.records["sha256"], strict=True)
     shared = [name for name, digest in ours if {archive_name(name) or name, digest} & theirs]
     if shared:
+        images = pluralize(len(shared), "training image that is", "training images that are")
         raise ImportedSetError(
-            f"{part.folder} has {len(shared):,} training images that are in {owner} too: "
-            f"{join_names(shared)}. {remedy}"
+            f"{part.folder} has {images} in {owner} too: {join_names(shared)}. {remedy}"
         )
