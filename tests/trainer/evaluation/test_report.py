@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
-from lentigo_contract.manifest.manifest import Calibration
-from lentigo_contract.manifest.probabilities import MalignancyCalibration
+from lentigo_contract.manifest.probabilities import Calibration, MalignancyCalibration
 from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluatedModel, EvaluationReport, score
 from lentigo_trainer.evaluation.summary import evaluate

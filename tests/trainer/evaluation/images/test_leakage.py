@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lentigo_contract.manifest.manifest import Manifest, SplitRecord
+from lentigo_contract.manifest.dataset import SplitRecord
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.data.dataset import Prepared, prepare

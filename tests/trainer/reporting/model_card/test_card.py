@@ -2,14 +2,13 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE, index_of
-from lentigo_contract.manifest.manifest import (
+from lentigo_contract.manifest.dataset import (
     DatasetRecord,
     ExtraDatasetRecord,
     ImageFiles,
-    OodThreshold,
     SplitRecord,
-    Thresholds,
 )
+from lentigo_contract.manifest.manifest import OodThreshold, Thresholds
 from lentigo_contract.manifest.probabilities import MalignancyCalibration
 from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from lentigo_contract.decision import malignant_probability
 from lentigo_contract.manifest.engines import EngineName
-from lentigo_contract.manifest.manifest import Calibration, MapGeometry, OodThreshold
-from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
+from lentigo_contract.manifest.manifest import MapGeometry, OodThreshold
+from lentigo_contract.manifest.probabilities import Calibration, MalignancyCalibration, Prevalence
 from lentigo_contract.wording import pluralize
 from lentigo_trainer.calibration.operating_point import OperatingPoint, choose_operating_point
 from lentigo_trainer.errors import MetricError

@@ -14,7 +14,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.manifest.engines import LITERT_FILES
-from lentigo_contract.manifest.manifest import Calibration
+from lentigo_contract.manifest.probabilities import Calibration
 from lentigo_contract.wording import pluralize
 from lentigo_engines.base import SIGNATURE, Images
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector
