@@ -19,10 +19,9 @@ from lentigo_trainer.calibration.out_of_fold import OutOfFold, calibrate_out_of_
 from lentigo_trainer.calibration.temperature import calibrated
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.metrics.arrays import BoolArray, FloatArray, LabelArray, is_malignant
-from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
+from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates, mean
 from lentigo_trainer.metrics.classification import ClassificationMetrics
 from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
-from lentigo_trainer.metrics.weighted import mean
 
 MEASURED: Final = (
     "balanced_accuracy",

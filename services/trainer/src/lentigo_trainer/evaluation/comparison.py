@@ -21,13 +21,12 @@ from lentigo_trainer.evaluation.image_predictions import (
 )
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
-from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
+from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates, mean
 from lentigo_trainer.metrics.classification import (
     DECIDED,
     ClassificationMetrics,
     present_codes,
 )
-from lentigo_trainer.metrics.weighted import mean
 
 COMPARED: Final = (
     "accuracy",

@@ -19,11 +19,10 @@ from lentigo_trainer.metrics.arrays import (
     LabelArray,
     is_malignant,
 )
-from lentigo_trainer.metrics.bootstrap import FEWEST, Basis, Estimate, Resampling, estimates
+from lentigo_trainer.metrics.bootstrap import FEWEST, Basis, Estimate, Resampling, estimates, mean
 from lentigo_trainer.metrics.classification import majority_code, present_codes
 from lentigo_trainer.metrics.decisions import Decisions, decisions_of
 from lentigo_trainer.metrics.ranking import auc
-from lentigo_trainer.metrics.weighted import mean
 
 UNKNOWN: Final = "unknown"
 
