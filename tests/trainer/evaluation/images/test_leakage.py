@@ -179,6 +179,20 @@ def test_a_version_without_perceptual_hashes_says_so(
     assert "carries no perceptual hashes" in result
 
 
+def test_a_version_that_kept_no_colours_is_compared_by_its_hashes(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    version = publish(tmp_path / "models", prepared, np.arange(20))
+    path = version.path / TRAINING_SET_NAME
+    table = pd.read_csv(path).drop(columns="colours")
+    path.write_bytes(gzip.compress(table.to_csv(index=False).encode()))
+    images = isic_set(tmp_path, source, prepared.records.iloc[[3, 30]], metadata=False)
+    copies = tuple(partial(altered, read()) for read in images.readers)
+    renamed = replace(images, names=("mine", "yours"), readers=copies)
+    with pytest.raises(LeakageError, match="1 of 2 images looks like an image that trained"):
+        require_no_leakage(version, renamed, 2, SILENT)
+
+
 def test_an_older_version_is_checked_by_the_digest_of_its_split(
     tmp_path: Path, source: Path, prepared: Prepared
 ) -> None:

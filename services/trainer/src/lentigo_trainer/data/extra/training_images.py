@@ -1,5 +1,6 @@
 """The images of imported sets that train beside HAM10000: their training parts, as one."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,7 @@ from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.extra.duplicates import archive_name
 from lentigo_trainer.data.extra.imported_set import ImportedSet, SetSummary, open_set
 from lentigo_trainer.data.ham10000 import join_names
-from lentigo_trainer.data.provenance import HASH_COLUMN, hash_text
+from lentigo_trainer.data.provenance import fingerprint_columns
 from lentigo_trainer.errors import ImportedSetError, RecipeError
 
 _AGAIN: Final = "Import the set again, under another --to, with"
@@ -44,11 +45,12 @@ class ExtraImages:
 
     def training_set(self) -> pd.DataFrame:
         """Return what a version says of the images that trained it; see `provenance`."""
-        hashes = []
+        return self.records.assign(**fingerprint_columns(self._images()))
+
+    def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
         for part in self.parts:
             pixels = part.pixels()
-            hashes += [hash_text(pixels[row]) for row in part.rows]
-        return self.records.assign(**{HASH_COLUMN: hashes})
+            yield from (pixels[row] for row in part.rows)
 
     @property
     def summaries(self) -> tuple[SetSummary, ...]:

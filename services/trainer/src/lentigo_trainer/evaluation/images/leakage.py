@@ -15,7 +15,7 @@ from lentigo_contract.repository.store import StoredVersion
 from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, join_names
-from lentigo_trainer.data.perceptual_hash import LIMIT, Hashes, hashes_to_compare, nearest
+from lentigo_trainer.data.perceptual_hash import Fingerprints, find_copied
 from lentigo_trainer.data.provenance import TrainingSet, read_training_set, split_digest
 from lentigo_trainer.data.splits import split
 from lentigo_trainer.errors import LeakageError, MetadataError
@@ -109,7 +109,7 @@ def _compare(
         copies = _copies(trained, images, workers, progress)
         identical = [name for name, copy in copies.items() if copy is None]
         faults += _fault(identical, images, "trained this version")
-        if len(trained.hashes):
+        if len(trained.fingerprints):
             compared.append("perceptual hash")
             alike = [
                 f"{name} (like {copy})"
@@ -213,8 +213,8 @@ def _copies(
     duplicated = images.duplicated
 
     def compare(number: int) -> tuple[bool, str | None]:
-        hashes = None if duplicated[number] else trained.hashes
-        return _compare_one(images.readers[number], trained, hashes)
+        stored = None if duplicated[number] else trained.fingerprints
+        return _compare_one(images.readers[number], trained, stored)
 
     with (
         ThreadPoolExecutor(workers) as pool,
@@ -229,7 +229,7 @@ def _copies(
 
 
 def _compare_one(
-    read: ImageReader, trained: TrainingSet, hashes: Hashes | None
+    read: ImageReader, trained: TrainingSet, stored: Fingerprints | None
 ) -> tuple[bool, str | None]:
     """Return whether the bytes trained, and which training image this one looks like.
 
@@ -239,9 +239,9 @@ def _compare_one(
         data = read()
         if hashlib.sha256(data).hexdigest() in trained.digests:
             return True, None
-        if hashes is None or not len(hashes):
+        if not stored:
             return False, None
-        row, bits = nearest(hashes_to_compare(read_image(data).pixels), hashes)
+        row = find_copied(read_image(data).pixels, stored)
     except (*UNREADABLE, ImageError):
         return False, None
-    return False, trained.hashed[row] if bits <= LIMIT else None
+    return False, None if row is None else trained.hashed[row]
