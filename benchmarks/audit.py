@@ -105,7 +105,8 @@ def verifying(folder: Path, count: int) -> None:
         writer.write([record(dice) for _ in range(together)])
         written += together
     writer.close()
-    command = ("audit", "verify", str(folder / "audit"), "--key", str(folder / "audit.key.pub"))
+    options = ("--dir", str(folder / "audit"), "--key", str(folder / "audit.key.pub"))
+    command = ("audit", "verify", *options)
     began = time.perf_counter()
     run = subprocess.run(
         (sys.executable, "-c", _VERIFY, *command), check=True, stdout=subprocess.PIPE, text=True

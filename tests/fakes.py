@@ -18,18 +18,16 @@ import numpy.typing as npt
 from PIL import Image
 
 from lentigo_contract.labels import CODES, index_of
+from lentigo_contract.manifest.dataset import DatasetRecord, PlanRecord, SplitRecord
 from lentigo_contract.manifest.engines import EngineAgreement, Golden, GoldenAnswer
 from lentigo_contract.manifest.manifest import (
-    Calibration,
-    DatasetRecord,
     Manifest,
     MapGeometry,
     OodThreshold,
     Parameters,
-    PlanRecord,
-    SplitRecord,
     Thresholds,
 )
+from lentigo_contract.manifest.probabilities import Calibration
 
 # Half of HAM10000's 600x450.
 LESION_SIZE: Final = (300, 225)

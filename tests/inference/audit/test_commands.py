@@ -57,14 +57,14 @@ def test_a_public_key_does_not_sign(trail: Trail) -> None:
 
 def test_verify_says_that_a_trail_is_sound(trail: Trail, capsys: Captured) -> None:
     trail.write(3)
-    assert main(["audit", "verify", str(trail.folder), "--key", str(trail.public)]) == 0
-    assert "series 1: sound, 5 records in 1 files, head 5 " in capsys.readouterr().out
+    assert main(["audit", "verify", "--dir", str(trail.folder), "--key", str(trail.public)]) == 0
+    assert "series 1: sound, 5 records in 1 file, head 5 " in capsys.readouterr().out
 
 
 def test_verify_names_what_was_edited_and_ends_with_3(trail: Trail, capsys: Captured) -> None:
     trail.write(3)
     trail.tamper(lambda lines: lines.__setitem__(2, lines[2].replace(b"ward-7", b"ward-8")))
-    assert main(["audit", "verify", str(trail.folder), "--key", str(trail.public)]) == 3
+    assert main(["audit", "verify", "--dir", str(trail.folder), "--key", str(trail.public)]) == 3
     out = capsys.readouterr().out
     assert "edited: series 1: record 3 was edited" in out
     assert "TAMPERED" in out
@@ -72,7 +72,7 @@ def test_verify_names_what_was_edited_and_ends_with_3(trail: Trail, capsys: Capt
 
 def test_verify_misses_an_earlier_head(trail: Trail, capsys: Captured) -> None:
     trail.write(3)
-    arguments = ["audit", "verify", str(trail.folder), "--key", str(trail.public)]
+    arguments = ["audit", "verify", "--dir", str(trail.folder), "--key", str(trail.public)]
     assert main([*arguments, "--head", "0" * 64]) == 3
     assert f"the record {'0' * 64} any more" in capsys.readouterr().out
 
@@ -80,8 +80,8 @@ def test_verify_misses_an_earlier_head(trail: Trail, capsys: Captured) -> None:
 def test_verify_reads_a_trail_that_is_written(trail: Trail, capsys: Captured) -> None:
     writer = trail.writer()
     writer.write([trail.answer()])
-    assert main(["audit", "verify", str(trail.folder), "--key", str(trail.public)]) == 0
-    assert "its last 1 records are not signed yet" in capsys.readouterr().out
+    assert main(["audit", "verify", "--dir", str(trail.folder), "--key", str(trail.public)]) == 0
+    assert "its last record is not signed yet" in capsys.readouterr().out
     writer.close()
 
 
@@ -104,7 +104,7 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], monkeypatch: pytest.Mo
 def test_a_folder_that_is_missing_is_one_line(trail: Trail, command: str, capsys: Captured) -> None:
     trail.folder.rmdir()
     key = ["--key", str(trail.public)] if command == "verify" else []
-    assert main(["audit", command, str(trail.folder), *key]) == 1
+    assert main(["audit", command, "--dir", str(trail.folder), *key]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot be read" in line
 
@@ -176,7 +176,7 @@ def test_export_has_every_answer_with_the_feedback_that_counts(
     trail.clock.now += 1
     writer.write([trail.feedback(first, "mel", "histopathology")])
     writer.close()
-    assert main(["audit", "export", str(trail.folder)]) == 0
+    assert main(["audit", "export", "--dir", str(trail.folder)]) == 0
     one, two = rows(capsys.readouterr().out)
     assert tuple(one) == ANSWER_COLUMNS
     assert (one["id"], one["diagnosis"], one["refer"]) == (first["id"], "nv", "True")
@@ -196,7 +196,7 @@ def test_the_latest_feedback_counts_in_whichever_series_it_is(
     second.write([trail.feedback(answered, "nv", "follow-up")])
     first.close()
     second.close()
-    assert main(["audit", "export", str(trail.folder), "--format", "isic"]) == 0
+    assert main(["audit", "export", "--dir", str(trail.folder), "--format", "isic"]) == 0
     (row,) = rows(capsys.readouterr().out)
     assert row["label"] == "mel"
     assert len([each for each in trail.records(2) if each["kind"] == "feedback"]) == 1
@@ -212,7 +212,7 @@ def test_the_isic_table_is_by_image_and_in_the_words_of_isic(
     for code, answered in answers.items():
         writer.write([trail.feedback(answered, code, "confocal")])
     writer.close()
-    assert main(["audit", "export", str(trail.folder), "--format", "isic"]) == 0
+    assert main(["audit", "export", "--dir", str(trail.folder), "--format", "isic"]) == 0
     table = rows(capsys.readouterr().out)
     assert [row["label"] for row in table] == list(answers)
     assert table[0]["image"] == answers["akiec"]["image_sha256"]
@@ -227,7 +227,7 @@ def test_the_importer_reads_the_isic_table(trail: Trail, capsys: Captured) -> No
     writer = trail.writer()
     writer.write([answered, trail.feedback(answered, "mel", "histopathology")])
     writer.close()
-    assert main(["audit", "export", str(trail.folder), "--format", "isic"]) == 0
+    assert main(["audit", "export", "--dir", str(trail.folder), "--format", "isic"]) == 0
     content = capsys.readouterr().out.encode()
     (row,) = read_metadata_tables([TableFile("confirmed.csv", lambda: content)]).rows
     assert (row.image, row.words, row.confirmation) == ("a" * 64, ("mel",), "histopathology")

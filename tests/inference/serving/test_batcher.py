@@ -335,7 +335,7 @@ async def test_a_prediction_for_another_number_of_images_is_an_error(
         return model.engine.predict(np.stack(images)[1:])
 
     batcher = Batcher(one_too_few, BatchLimits(), Throughput(), clock=bench.clock)
-    with pytest.raises(EngineError, match="expected are 1"):
+    with pytest.raises(EngineError, match="rows for 1 image"):
         await batcher.predict(bench.model, [image(1)], bench.clock() + 1)
 
 

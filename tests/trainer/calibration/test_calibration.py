@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from scipy.special import softmax
 
-from lentigo_contract.manifest.manifest import Calibration
+from lentigo_contract.manifest.probabilities import Calibration
 from lentigo_trainer.calibration.temperature import (
     UNCALIBRATED,
     bias_corrected_temperature,

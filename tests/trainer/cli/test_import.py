@@ -50,7 +50,7 @@ def test_duplicates_of_ham10000_and_of_excluded_sets_are_left_out(
     assert "Left out, a duplicate of HAM10000: 1 (a)." in ended.output
     assert "Left out, a duplicate of test-set: 1 (b)." in ended.output
     assert open_set(tmp_path / "set").records["image_id"].tolist() == ["c"]
-    assert open_set(tmp_path / "set").summary.compared_with[1] == "test-set (1 images)"
+    assert open_set(tmp_path / "set").summary.compared_with[1] == "test-set (1 image)"
 
 
 def test_a_licence_that_is_none_is_refused(collection: Path, tmp_path: Path) -> None:

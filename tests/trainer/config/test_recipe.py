@@ -1,19 +1,16 @@
-import json
 from pathlib import Path
 
 import pytest
 
 from lentigo_trainer.benchmark.job import recipe_of
 from lentigo_trainer.cli.options import recipe_from
-from lentigo_trainer.config.fine_tuning import AugmentationConfig, FineTuning, Restart, Stage
+from lentigo_trainer.config.fine_tuning import AugmentationConfig, FineTuning
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import default_recipe, read_recipe
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.registry import ARCHITECTURES
-from tests.older_release import MANIFEST
 
 PAPER = Path(__file__).parents[3] / "recipes" / "paper.toml"
-TWO_CYCLES = read_recipe(PAPER.parent / "version_3.toml")
 
 
 def written(folder: Path, text: str) -> Path:
@@ -184,90 +181,6 @@ def test_a_fault_in_a_table_of_fine_tuning_is_found(
         read_recipe(written(tmp_path, text))
 
 
-def test_each_stage_has_its_image_size_and_later_epochs_full_size() -> None:
-    settings = TWO_CYCLES.fine_tuning or FineTuning()
-    sides = [settings.side_of(epoch) for epoch in range(1, 26)]
-    assert sides == [128] * 6 + [160] * 5 + [224] * 4 + [160] * 4 + [224] * 6
-
-
-@pytest.mark.parametrize(
-    ("epochs", "sides", "restarts", "warm_up"),
-    [
-        (1, [224], [], 0.04),
-        (2, [224, 224], [1], 0.08),
-        (9, 2 * [128] + [160] + 2 * [224] + [160] + 3 * [224], [5], 0.36),
-        (50, 12 * [128] + 10 * [160] + 8 * [224] + 8 * [160] + 12 * [224], [30], 2.0),
-    ],
-)
-def test_other_epochs_scale_the_epochs_at_which_something_changes(
-    epochs: int, sides: list[int], restarts: list[int], warm_up: float
-) -> None:
-    scaled = TWO_CYCLES.for_epochs(epochs).fine_tuning
-    assert scaled is not None
-    assert [scaled.side_of(epoch) for epoch in range(1, epochs + 1)] == sides
-    assert [restart.after_epoch for restart in scaled.restarts] == restarts
-    assert scaled.warm_up_epochs == pytest.approx(warm_up)
-
-
-def test_the_same_epochs_change_nothing() -> None:
-    assert TWO_CYCLES.for_epochs(25) == TWO_CYCLES
-
-
-SCHEDULES = {
-    "shipped": default_recipe(),
-    "two cycles": TWO_CYCLES,
-    "full of stages": Recipe(
-        epochs=7,
-        fine_tuning=FineTuning(
-            warm_up_epochs=3.0,
-            stages=tuple(Stage(side=64, epochs=1) for _ in range(7)),
-            restarts=tuple(Restart(after_epoch=after) for after in range(3, 7)),
-        ),
-    ),
-    "an early restart": Recipe(
-        epochs=40, fine_tuning=FineTuning(restarts=(Restart(after_epoch=1),))
-    ),
-    "warm-up to the end": Recipe(epochs=5, fine_tuning=FineTuning(warm_up_epochs=5.0)),
-}
-
-
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_a_recipe_for_any_number_of_epochs_is_one_that_can_be_read(name: str) -> None:
-    for epochs in range(1, 61):
-        scaled = SCHEDULES[name].for_epochs(epochs)
-        assert Recipe.model_validate_json(scaled.model_dump_json()) == scaled
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            "stages = [{ side = 64, epochs = 2 }, { side = 96, epochs = 2 }]",
-            "its stages have 4 epochs together, but the run has 3",
-        ),
-        ("restarts = [{ after_epoch = 3 }]", "a restart after epoch 3 comes too late for a run of"),
-        ("restarts = [{ after_epoch = 9 }]", "a restart after epoch 9 comes too late for a run of"),
-        ("warm_up_epochs = 3.5", "its warm_up_epochs, 3.5, go beyond the run's end, epoch 3"),
-        (
-            "warm_up_epochs = 1.5\nrestarts = [{ after_epoch = 1 }]",
-            "its warm_up_epochs, 1.5, go beyond the first restart, epoch 1",
-        ),
-    ],
-)
-def test_a_schedule_that_does_not_fit_into_the_epochs_is_refused(
-    tmp_path: Path, text: str, message: str
-) -> None:
-    path = written(tmp_path, f"epochs = 3\n\n[fine_tuning]\n{text}\n")
-    with pytest.raises(RecipeError, match=f"line 3, fine_tuning: {message}"):
-        read_recipe(path)
-
-
-def test_a_schedule_may_fill_the_epochs(tmp_path: Path) -> None:
-    text = "stages = [{ side = 64, epochs = 3 }]\nrestarts = [{ after_epoch = 2 }]\n"
-    path = written(tmp_path, f"epochs = 3\n\n[fine_tuning]\nwarm_up_epochs = 2.0\n{text}")
-    assert read_recipe(path).epochs == 3
-
-
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "+inf"])
 @pytest.mark.parametrize(
     ("table", "key"),
@@ -287,11 +200,19 @@ def test_a_number_that_is_not_finite_is_refused_with_its_line(
         read_recipe(path)
 
 
-@pytest.mark.parametrize("second", [2, 1])
-def test_restarts_whose_epochs_do_not_rise_are_refused(tmp_path: Path, second: int) -> None:
-    table = f"[fine_tuning]\nrestarts = [{{ after_epoch = 2 }}, {{ after_epoch = {second} }}]\n"
-    with pytest.raises(RecipeError, match=r"line 2, .*must rise"):
-        read_recipe(written(tmp_path, table))
+@pytest.mark.parametrize(
+    "line",
+    [
+        "frequency_power = 0.2",
+        "average_cycles = true",
+        "average_rounds = true",
+        "restarts = [{ after_epoch = 2 }]",
+    ],
+)
+def test_a_key_that_was_removed_is_named_as_such(tmp_path: Path, line: str) -> None:
+    key = line.split(" ", 1)[0]
+    with pytest.raises(RecipeError, match=rf"line 2, fine_tuning\.{key}: it was removed"):
+        read_recipe(written(tmp_path, f"[fine_tuning]\n{line}\n"))
 
 
 FORMER = """
@@ -302,8 +223,6 @@ rows = 700
 base_rate = 1e-4
 head_rate = 1e-3
 average = 0.9
-average_rounds = true
-restarts = [{ behind = 3, variation = { soften = 0.5 } }]
 
 [whole_network.variation]
 soften = 0.1
@@ -317,8 +236,6 @@ images_per_epoch = 700
 backbone_learning_rate = 1e-4
 head_learning_rate = 1e-3
 ema_decay = 0.9
-average_cycles = true
-restarts = [{ after_epoch = 3, augmentation = { blur = 0.5 } }]
 
 [fine_tuning.augmentation]
 blur = 0.1
@@ -333,8 +250,6 @@ def test_the_former_names_of_keys_mean_the_same_as_the_current_ones(tmp_path: Pa
         backbone_learning_rate=1e-4,
         head_learning_rate=1e-3,
         ema_decay=0.9,
-        average_cycles=True,
-        restarts=(Restart(after_epoch=3, augmentation=AugmentationConfig(blur=0.5)),),
         augmentation=AugmentationConfig(blur=0.1),
     )
 
@@ -348,8 +263,8 @@ def test_the_former_names_of_keys_mean_the_same_as_the_current_ones(tmp_path: Pa
             "line 1, fine_tuning: rows is the former name of images_per_epoch; remove rows",
         ),
         (
-            "[fine_tuning]\nrestarts = [{ behind = 1, after_epoch = 1 }]\n",
-            r"line 2, fine_tuning\.restarts\.0: behind is the former name of after_epoch",
+            "[fine_tuning.augmentation]\nblur = 0.1\nsoften = 0.1\n",
+            r"line 1, fine_tuning\.augmentation: soften is the former name of blur",
         ),
     ],
 )
@@ -370,11 +285,3 @@ def test_a_key_after_an_array_over_several_lines_has_the_right_line(tmp_path: Pa
         read_recipe(written(tmp_path, stages + "dropout = 2.0\n"))
     with pytest.raises(RecipeError, match=r"line 3, fine_tuning\.stages\.0\.side: "):
         read_recipe(written(tmp_path, stages.replace("128", "8")))
-
-
-def test_the_recipe_of_an_older_release_still_loads() -> None:
-    recipe = json.loads(MANIFEST.read_text())["recipe"]
-    assert "whole_network" in recipe
-    assert Recipe.model_validate_json(json.dumps(recipe)) == TWO_CYCLES.model_copy(
-        update={"name": "lentigo"}
-    )

@@ -35,12 +35,12 @@ def test_a_missing_column_is_named(tmp_path: Path, column: str) -> None:
 
 def test_an_unknown_diagnosis_is_named_with_its_image(tmp_path: Path) -> None:
     path = written(tmp_path, ROW.replace(",nv,", ",scc,"))
-    with pytest.raises(MetadataError, match=r"1 diagnoses other than .*: ISIC_0024306 \(scc\)"):
+    with pytest.raises(MetadataError, match=r"1 diagnosis other than .*: ISIC_0024306 \(scc\)"):
         read_metadata(path)
 
 
 def test_an_image_listed_twice_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MetadataError, match="1 images listed twice: ISIC_0024306"):
+    with pytest.raises(MetadataError, match="1 image listed twice: ISIC_0024306"):
         read_metadata(written(tmp_path, ROW, ROW))
 
 

@@ -1,7 +1,5 @@
 import numpy as np
-import pytest
 
-from lentigo_trainer.config.fine_tuning import AugmentationConfig, FineTuning, Restart
 from lentigo_trainer.data.random_augmentation import draw_weights, mix
 
 PICTURES = np.arange(3 * 2 * 2 * 3, dtype=np.float32).reshape(3, 2, 2, 3)
@@ -33,18 +31,3 @@ def test_image_and_label_are_blended_in_the_same_way() -> None:
     assert np.allclose(targets[0], [0.75, 0, 0, 0, 0, 0, 0.25])
     assert np.array_equal(images[1], PICTURES[1])
     assert np.array_equal(images[2], PICTURES[2])
-
-
-@pytest.mark.parametrize(("epoch", "strength"), [(2, 0.0), (3, 0.3), (5, 0.3), (6, 0.1)])
-def test_mixup_begins_after_its_restart(epoch: int, strength: float) -> None:
-    restarts = (Restart(after_epoch=2, mixup=0.3), Restart(after_epoch=5, mixup=0.1))
-    assert FineTuning(restarts=restarts).mixup_of(epoch) == strength
-
-
-def test_augmentation_changes_after_a_restart_that_sets_one() -> None:
-    wider = AugmentationConfig(tint=0.3)
-    settings = FineTuning(
-        restarts=(Restart(after_epoch=2, augmentation=wider), Restart(after_epoch=4))
-    )
-    configs = [settings.augmentation_of(epoch) for epoch in (2, 3, 5)]
-    assert configs == [settings.augmentation, wider, wider]

@@ -11,7 +11,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.extra.training_images import open_extra_images
 from lentigo_trainer.data.ham10000 import find_source, open_images
-from lentigo_trainer.data.perceptual_hash import image_hash
+from lentigo_trainer.data.perceptual_hash import cell_colours, image_hash
 from lentigo_trainer.data.provenance import read_training_set, write_training_set
 from lentigo_trainer.system.progress import SilentProgress
 from tests.fakes import made_manifest, synthetic_ham10000
@@ -57,11 +57,11 @@ def test_images_of_imported_sets_are_listed_with_their_groups(
     assert found.names == {*prepared.records["image_id"].iloc[ROWS], *extra.records["image_id"]}
     assert {f"others:image-{number}" for number in range(3)} < found.lesions
     assert set(extra.records["sha256"]) < found.digests
-    first = found.hashes[found.hashed.index("image-0")]
+    first = found.fingerprints.hashes[found.hashed.index("image-0")]
     assert np.array_equal(first, image_hash(extra.parts[0].pixels()[0]))
 
 
-def test_a_version_has_the_perceptual_hash_of_each_image(
+def test_a_version_has_the_perceptual_hash_and_the_colours_of_each_image(
     prepared: Prepared, tmp_path: Path
 ) -> None:
     write_training_set(tmp_path, prepared, ROWS)
@@ -69,8 +69,12 @@ def test_a_version_has_the_perceptual_hash_of_each_image(
     assert found is not None
     names = list(prepared.records["image_id"])
     assert set(found.hashed) == found.names
-    for name, stored in zip(found.hashed, found.hashes, strict=True):
-        assert np.array_equal(stored, image_hash(prepared.images[names.index(name)]))
+    kept = found.fingerprints
+    assert kept.colours is not None
+    for name, bits, colours in zip(found.hashed, kept.hashes, kept.colours, strict=True):
+        image = prepared.images[names.index(name)]
+        assert np.array_equal(bits, image_hash(image))
+        assert np.array_equal(colours, cell_colours(image))
 
 
 def test_the_same_images_give_the_same_file_in_any_order(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from lentigo_contract.manifest.manifest import Calibration
+from lentigo_contract.manifest.probabilities import Calibration
 from lentigo_trainer.calibration.temperature import calibrated
 from lentigo_trainer.evaluation.calibration_report import (
     CalibrationReport,

@@ -6,13 +6,12 @@ import pandas as pd
 import pytest
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
-from lentigo_contract.manifest.manifest import Calibration
-from lentigo_contract.manifest.probabilities import MalignancyCalibration
+from lentigo_contract.manifest.probabilities import Calibration, MalignancyCalibration
 from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluatedModel, EvaluationReport, score
 from lentigo_trainer.evaluation.summary import evaluate
 from lentigo_trainer.reporting.evaluation_page import write_page
-from lentigo_trainer.reporting.tables import sentences
+from lentigo_trainer.reporting.sentences import sentences
 from tests.fakes import made_manifest
 from tests.trainer.metrics.made_up_answers import certain, made_up_answers
 

@@ -17,7 +17,7 @@ from lentigo_contract.manifest.engines import (
     EngineName,
     golden_images,
 )
-from lentigo_contract.manifest.manifest import Calibration
+from lentigo_contract.manifest.probabilities import Calibration
 from lentigo_engines.base import Prediction
 from lentigo_engines.golden_answers import check_golden, golden_answer
 from lentigo_trainer.calibration.out_of_distribution import fit_detector

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lentigo_contract.manifest.manifest import DatasetRecord, Manifest
+from lentigo_contract.manifest.dataset import DatasetRecord
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.config.training import SelectionMetric
 from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.export.publishing import best_run

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from lentigo_contract.errors import DamagedVersionError, EngineError
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest.manifest import DatasetRecord, Manifest
+from lentigo_contract.manifest.dataset import DatasetRecord
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.manifest.probabilities import Prevalence
 from lentigo_contract.repository.layout import MANIFEST_NAME
 from lentigo_contract.repository.store import ModelStore, StoredVersion

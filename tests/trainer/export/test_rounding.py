@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_trainer.export.quantization import LEVELS, refit_weights, round_weights
+from lentigo_trainer.export.gptq import LEVELS, refit_weights, round_weights
 
 Floats = NDArray[np.float64]
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from lentigo_contract.errors import StorageError
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest.manifest import Calibration, MapGeometry
+from lentigo_contract.manifest.manifest import MapGeometry
+from lentigo_contract.manifest.probabilities import Calibration
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.export.class_activation_map import class_activation, explain

@@ -5,10 +5,14 @@ import sklearn.metrics
 from lentigo_contract.labels import CODES
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.metrics.arrays import FloatArray, is_malignant, malignancy
-from lentigo_trainer.metrics.bootstrap import bootstrap, percentile_interval, resampled_weights
+from lentigo_trainer.metrics.bootstrap import (
+    bootstrap,
+    mean,
+    percentile_interval,
+    resampled_weights,
+)
 from lentigo_trainer.metrics.classification import ClassificationMetrics, present_codes
 from lentigo_trainer.metrics.reliability import reliability_diagram
-from lentigo_trainer.metrics.weighted import mean
 from tests.trainer.metrics.made_up_answers import made_up_answers
 
 

@@ -8,7 +8,8 @@ from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model,
 from lentigo_trainer.evaluation.summary import evaluate
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import Other, validate_evidence
-from lentigo_trainer.reporting.tables import overall_table, sentences
+from lentigo_trainer.reporting.sentences import sentences
+from lentigo_trainer.reporting.tables import overall_table
 from lentigo_trainer.reporting.text import WITHOUT_DUPLICATES, rows_with_rest
 from tests.fakes import made_manifest
 from tests.trainer.evaluation.cards import made_answers, made_card, made_set

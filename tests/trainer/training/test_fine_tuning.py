@@ -1,4 +1,3 @@
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from lentigo_trainer.config.fine_tuning import FineTuning, Restart, Stage
+from lentigo_trainer.config.fine_tuning import FineTuning, Stage
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.classifier import build, totals
@@ -95,12 +94,6 @@ def state(checkpoint: Path) -> dict[str, NDArray[np.float32]]:
         return {name: kept[name] for name in kept.files if name != "history"}
 
 
-def average_in(checkpoint: Path, network: keras.Model) -> list[NDArray[np.float32]]:
-    """The moving average of the weights, which a checkpoint keeps last."""
-    kept = list(state(checkpoint).values())
-    return kept[-len(network.weights) :]
-
-
 def test_fine_tuning_fits_small_and_large_images(tmp_path: Path) -> None:
     history = trained(tmp_path / "c.npz")
     assert [figures.epoch for figures in history] == [1, 2, 3]
@@ -120,38 +113,6 @@ def test_a_killed_run_ends_with_the_same_numbers_to_the_bit(tmp_path: Path, epoc
     assert left.keys() == right.keys()
     assert all(np.array_equal(left[name], right[name]) for name in left)
     assert all(map(np.array_equal, whole.get_weights(), resumed.get_weights()))
-
-
-def test_a_restart_changes_nothing_before_it(tmp_path: Path) -> None:
-    # Another graph may round elsewhere, in float32 by far less than in bfloat16.
-    once = SETTINGS.model_copy(update={"bfloat16": False})
-    again = once.model_copy(update={"restarts": (Restart(after_epoch=3),)})
-    short = RECIPE.model_copy(update={"fine_tuning": once})
-    longer = RECIPE.model_copy(update={"epochs": 5, "fine_tuning": again})
-    before = without_time(trained(tmp_path / "short.npz", recipe=short))
-    after = without_time(trained(tmp_path / "long.npz", recipe=longer))
-    for figures, expected in zip(after, before, strict=False):
-        assert figures == pytest.approx(expected, rel=1e-4)
-    assert after[4] != after[3] != after[2]
-
-
-def test_average_cycles_gives_the_mean_of_the_ends_of_the_cycles(tmp_path: Path) -> None:
-    once = SETTINGS.model_copy(update={"restarts": (Restart(after_epoch=2),), "stages": ()})
-    both = once.model_copy(update={"average_cycles": True})
-    ends = []
-    for epochs in (2, 3):
-        network = small()
-        recipe = RECIPE.model_copy(update={"fine_tuning": once})
-        with suppress(KilledError):
-            trained(tmp_path / f"{epochs}.npz", stop_after=epochs, network=network, recipe=recipe)
-        ends.append(average_in(tmp_path / f"{epochs}.npz", network))
-    network = small()
-    recipe = RECIPE.model_copy(update={"fine_tuning": both})
-    with pytest.raises(KilledError):
-        trained(tmp_path / "both.npz", stop_after=2, recipe=recipe)
-    trained(tmp_path / "both.npz", network=network, recipe=recipe)
-    for found, *expected in zip(network.get_weights(), *ends, strict=True):
-        assert found == pytest.approx(np.mean(expected, axis=0), abs=1e-5)
 
 
 def test_the_seed_decides_the_result(tmp_path: Path) -> None:
@@ -205,9 +166,7 @@ def test_fine_tuning_freezes_no_layer_of_mobilenet() -> None:
 
 def test_a_killed_run_with_an_imported_set_ends_with_the_same_numbers(tmp_path: Path) -> None:
     extra = extra_images(tmp_path / "sets", {"nv": 6, "mel": 3})
-    mixing = SETTINGS.model_copy(
-        update={"restarts": (Restart(after_epoch=1, mixup=0.5),), "extra_share": 0.3}
-    )
+    mixing = SETTINGS.model_copy(update={"mixup": 0.5, "extra_share": 0.3})
     recipe = Recipe(epochs=2, batch_size=8, fine_tuning=mixing)
 
     def run(name: str, stop_after: int = 99) -> tuple[EpochMetrics, ...]:

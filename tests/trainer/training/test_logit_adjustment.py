@@ -2,8 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from lentigo_trainer.data.sampling import class_shares
-from lentigo_trainer.training.losses import adjusted_cross_entropy, restore_frequencies
+from lentigo_trainer.training.losses import adjusted_cross_entropy
 
 SHARES = np.array([0.4, 0.2, 0.1, 0.1, 0.1, 0.1, 0.0])
 LOGITS = np.random.default_rng(0).normal(0, 1, (5, 7)).astype(np.float32)
@@ -38,13 +37,3 @@ def test_with_label_smoothing_certainty_is_not_optimal() -> None:
     )
     assert plain == pytest.approx(0, abs=1e-5)
     assert smooth == pytest.approx(0.06 * 30, rel=1e-3)
-
-
-@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
-def test_frequencies_are_restored_by_their_power(power: float) -> None:
-    layer = keras.layers.Dense(7, bias_initializer="ones")
-    layer.build((None, 3))
-    restore_frequencies(layer, class_shares(np.array([0] * 6 + [5] * 2), 1), power)
-    expected = np.ones(7)
-    expected[[0, 5]] += power * np.log([0.75, 0.25])
-    assert np.asarray(layer.bias) == pytest.approx(expected, abs=1e-6)

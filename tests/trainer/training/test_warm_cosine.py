@@ -1,6 +1,6 @@
 import pytest
 
-from lentigo_trainer.training.schedules import WarmRestarts, WarmupCosine
+from lentigo_trainer.training.schedules import WarmupCosine
 
 
 @pytest.mark.parametrize(
@@ -16,12 +16,3 @@ def test_without_a_warm_up_the_rate_starts_at_its_highest() -> None:
 
 def test_a_run_that_only_warms_up_ends_at_the_highest_rate() -> None:
     assert float(WarmupCosine(0.3, steps=4, warm_up=4)(3)) == pytest.approx(0.3)
-
-
-@pytest.mark.parametrize(
-    ("step", "rate"), [(0, 1.0), (5, 0.5), (9, 0.02), (10, 0.5), (20, 0.25), (30, 0.0)]
-)
-def test_a_restart_falls_from_its_own_rate_over_its_own_steps(step: int, rate: float) -> None:
-    schedule = WarmRestarts(WarmupCosine(1.0, 10, 0), [(10, WarmupCosine(0.5, 20, 0))])
-
-    assert float(schedule(step)) == pytest.approx(rate, abs=1e-2)

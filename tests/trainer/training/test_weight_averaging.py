@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from lentigo_trainer.training.weight_averaging import WeightAverage, moving_average, uniform_mean
+from lentigo_trainer.training.weight_averaging import MovingAverage
 
 
 def weight() -> keras.Variable:
@@ -11,7 +11,7 @@ def weight() -> keras.Variable:
 
 def test_the_moving_average_adapts_fast_then_keeps_its_decay() -> None:
     moved = weight()
-    average = WeightAverage([moved], moving_average(0.2))
+    average = MovingAverage([moved], 0.2)
     moved.assign([1.0, 2.0])
     average.update()  # (1 + 0) / (10 + 0) is below the decay
     with average.applied():
@@ -25,7 +25,7 @@ def test_the_moving_average_adapts_fast_then_keeps_its_decay() -> None:
 
 def test_the_weights_return_after_the_average_was_applied() -> None:
     moved = weight()
-    average = WeightAverage([moved], moving_average(0.9))
+    average = MovingAverage([moved], 0.9)
     moved.assign([3.0, 4.0])
     with average.applied():
         assert moved.numpy().tolist() == [0.0, 0.0]
@@ -34,27 +34,7 @@ def test_the_weights_return_after_the_average_was_applied() -> None:
 
 def test_applying_the_average_replaces_the_weights() -> None:
     moved = weight()
-    average = WeightAverage([moved], moving_average(0.9))
+    average = MovingAverage([moved], 0.9)
     moved.assign([3.0, 4.0])
     average.apply()
     assert moved.numpy().tolist() == [0.0, 0.0]
-
-
-def test_a_uniform_average_is_the_mean_of_its_updates() -> None:
-    moved = keras.Variable(np.array([9.0, 9.0], np.float32))
-    average = WeightAverage([moved], uniform_mean)
-    for values in ([1.0, 2.0], [3.0, 2.0], [5.0, 8.0]):
-        moved.assign(values)
-        average.update()
-    average.apply()
-    assert moved.numpy() == pytest.approx([3.0, 4.0])
-
-
-def test_a_uniform_average_of_one_update_is_that_update() -> None:
-    moved = keras.Variable(np.array([9.0], np.float32))
-    average = WeightAverage([moved], uniform_mean)
-    moved.assign([0.3])
-    average.update()
-    moved.assign([7.0])
-    average.apply()
-    assert moved.numpy() == pytest.approx([0.3])

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from lentigo_contract.decision import DecidedBy
 from lentigo_contract.imaging.read import ImageLimits
 from lentigo_contract.system.resources import available_cores
+from lentigo_contract.wording import pluralize
 
 PREFIX: Final = "LENTIGO_"
 
@@ -330,9 +331,10 @@ class Settings(BaseSettings):
     def _has_memory_for_its_threads(self) -> Self:
         needed = self.decode_threads * _MEMORY_A_DECODE_THREAD
         if self.decode_memory < needed:
+            threads = pluralize(self.decode_threads, "decode thread needs", "decode threads need")
             raise ValueError(
-                f"{self.decode_threads} decode threads need a decode memory of {needed:,} bytes or "
-                "more; allow more memory, or fewer threads"
+                f"{threads} a decode memory of {needed:,} bytes or more; allow more memory, or "
+                "fewer threads"
             )
         return self
 

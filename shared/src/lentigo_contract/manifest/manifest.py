@@ -14,6 +14,12 @@ from pydantic import Field, ValidationError, model_validator
 from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
+from lentigo_contract.manifest.dataset import (
+    DatasetRecord,
+    ExtraDatasetRecord,
+    PlanRecord,
+    SplitRecord,
+)
 from lentigo_contract.manifest.engines import EngineAgreement, EngineName, Golden
 from lentigo_contract.manifest.fields import (
     MAX_ENTRIES,
@@ -28,7 +34,7 @@ from lentigo_contract.manifest.fields import (
     Text,
     UtcDatetime,
 )
-from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
+from lentigo_contract.manifest.probabilities import Calibration, MalignancyCalibration, Prevalence
 from lentigo_contract.system.files import open_plain
 
 SCHEMA_VERSION: Final = 2
@@ -49,9 +55,6 @@ _MAX_LABELS: Final = 100
 
 # How much of a manifest's own words a message repeats.
 _QUOTED: Final = 200
-
-
-Temperature = Annotated[float, Field(gt=0)]
 
 
 class Parameters(Record):
@@ -86,47 +89,6 @@ class MapGeometry(Record):
     width: int = Field(gt=0, le=_MAX_CELLS)
 
 
-class Calibration(Record):
-    """How the probabilities were calibrated: logits are divided by a temperature (1 = not at all).
-
-    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017). With
-    the bias-corrected temperature, each diagnosis also has a bias that is added after the division
-    (Alexandari, Kundaje and Shrikumar, "Maximum Likelihood with Bias-Corrected Calibration is
-    Hard-to-Beat at Label Shift Adaptation", ICML 2020). Where each diagnosis has a temperature of
-    its own, logits z are multiplied by the mean of 1 / T over the diagnoses, weighted by
-    softmax(z); versions up to 3 have this.
-
-    Attributes:
-        method: which of these.
-        temperature: the one for all; where each has its own, what a single one would have been.
-        by_diagnosis: each diagnosis' own, in the order of the labels; None where all share one.
-        biases: of the bias-corrected temperature, in the order of the labels; None otherwise.
-        note: how it was chosen.
-    """
-
-    method: Literal["none", "temperature", "temperature by diagnosis", "bias-corrected temperature"]
-    temperature: Temperature
-    by_diagnosis: Annotated[
-        tuple[Temperature, ...] | None,
-        Field(strict=False, min_length=len(CODES), max_length=len(CODES)),
-    ] = None
-    biases: Annotated[
-        tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None,
-        Field(strict=False, min_length=len(CODES), max_length=len(CODES)),
-    ] = None
-    note: Text = ""
-
-    @model_validator(mode="after")
-    def _has_what_its_method_takes(self) -> Self:
-        if (self.biases is None) == (self.method == "bias-corrected temperature"):
-            raise ValueError("biases belong to the bias-corrected temperature, and to no other")
-        if (self.by_diagnosis is None) == (self.method == "temperature by diagnosis"):
-            raise ValueError(
-                "temperatures by diagnosis belong to the method of that name, and to no other"
-            )
-        return self
-
-
 class Thresholds(Record):
     """What the answer's probabilities are held against, and how each threshold was chosen.
 
@@ -158,95 +120,6 @@ class OodThreshold(Record):
     limit: Annotated[float, Field(gt=0)]
     method: Text
     source: Text
-
-
-class ImageFiles(Record):
-    """The image files, as they were before decoding.
-
-    Attributes:
-        width: pixels across, of the most frequent size.
-        height: pixels down, of the same size.
-        of_this_size: how many of the images have it.
-        jpeg_quality: median of the JPEG qualities, 1 to 100, as their quantisation tables tell;
-            None where no image is a JPEG.
-        digest: SHA-256 over the SHA-256 of every file, in order of the images' names.
-    """
-
-    width: Count
-    height: Count
-    of_this_size: Count
-    jpeg_quality: Annotated[int, Field(ge=1, le=100)] | None
-    digest: Sha256
-
-
-class DatasetRecord(Record):
-    """The images it learned from.
-
-    Attributes:
-        digest: SHA-256 over the names, diagnoses and files of all images.
-        files: what the files were; None in versions that do not tell.
-    """
-
-    name: Name
-    source: Text
-    license: Text
-    images: Count
-    digest: Sha256
-    files: ImageFiles | None = None
-
-
-class ExtraDatasetRecord(Record):
-    """Images of other collections that it learned from besides.
-
-    Attributes:
-        name: of the imported set.
-        license: with every condition of every image.
-        licenses: how many images of the set are under each.
-        attributions: whom to credit, and for how many images of the set.
-        images: how many of them trained.
-        kept_out: images of the set that never train, to test on.
-        classes: images of each diagnosis in the set, by code.
-        knows: the diagnoses that an image could have been given; the loss of its images speaks of
-            these alone.
-        left_out: images of the collection that were not imported, by reason.
-        compared_with: what was searched for duplicates, in words.
-        digest: of the set.
-    """
-
-    name: str
-    license: str
-    licenses: dict[str, Count]
-    attributions: dict[str, Count]
-    images: Count
-    kept_out: Count
-    classes: dict[str, Count]
-    knows: Annotated[tuple[str, ...], Field(strict=False)]
-    left_out: dict[str, Count]
-    compared_with: Annotated[tuple[str, ...], Field(strict=False)]
-    digest: Sha256
-
-
-class SplitRecord(Record):
-    """Images that trained and images that were held back.
-
-    Attributes:
-        tuning: images that chose temperature and thresholds and trained nothing.
-        hold_out: images that nothing was trained on or chosen by.
-    """
-
-    train: Count
-    validation: Count
-    tuning: Count = 0
-    hold_out: Count = 0
-    digest: Sha256
-
-
-class PlanRecord(Record):
-    """The augmentation plan: training rows, altogether and by diagnosis code."""
-
-    rows: Count
-    per_class: Annotated[dict[Name, Count], Field(max_length=MAX_ENTRIES)]
-    digest: Sha256
 
 
 class FileRecord(Record):

@@ -1,15 +1,17 @@
-"""What a version's probabilities mean: at which prevalence they hold, and that of malignancy."""
+"""What a version's probabilities mean: how they are calibrated, at which prevalence they hold."""
 
 import math
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest.fields import Record
+from lentigo_contract.manifest.fields import Record, Text
 
 SUM_TOLERANCE: Final = 1e-6
 """How far the sum of the shares may be from 1: rounding, no more."""
+
+Temperature = Annotated[float, Field(gt=0)]
 
 
 def _seven_shares(shares: dict[str, float]) -> dict[str, float]:
@@ -49,3 +51,44 @@ class MalignancyCalibration(Record):
     slope: Annotated[float, Field(gt=0)]
     intercept: float
     source: str
+
+
+class Calibration(Record):
+    """How the probabilities were calibrated: logits are divided by a temperature (1 = not at all).
+
+    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017). With
+    the bias-corrected temperature, each diagnosis also has a bias that is added after the division
+    (Alexandari, Kundaje and Shrikumar, "Maximum Likelihood with Bias-Corrected Calibration is
+    Hard-to-Beat at Label Shift Adaptation", ICML 2020). Where each diagnosis has a temperature of
+    its own, logits z are multiplied by the mean of 1 / T over the diagnoses, weighted by
+    softmax(z); versions up to 3 have this.
+
+    Attributes:
+        method: which of these.
+        temperature: the one for all; where each has its own, what a single one would have been.
+        by_diagnosis: each diagnosis' own, in the order of the labels; None where all share one.
+        biases: of the bias-corrected temperature, in the order of the labels; None otherwise.
+        note: how it was chosen.
+    """
+
+    method: Literal["none", "temperature", "temperature by diagnosis", "bias-corrected temperature"]
+    temperature: Temperature
+    by_diagnosis: Annotated[
+        tuple[Temperature, ...] | None,
+        Field(strict=False, min_length=len(CODES), max_length=len(CODES)),
+    ] = None
+    biases: Annotated[
+        tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None,
+        Field(strict=False, min_length=len(CODES), max_length=len(CODES)),
+    ] = None
+    note: Text = ""
+
+    @model_validator(mode="after")
+    def _has_what_its_method_takes(self) -> Self:
+        if (self.biases is None) == (self.method == "bias-corrected temperature"):
+            raise ValueError("biases belong to the bias-corrected temperature, and to no other")
+        if (self.by_diagnosis is None) == (self.method == "temperature by diagnosis"):
+            raise ValueError(
+                "temperatures by diagnosis belong to the method of that name, and to no other"
+            )
+        return self

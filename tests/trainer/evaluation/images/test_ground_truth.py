@@ -35,13 +35,13 @@ def test_spreadsheets_marks_and_whole_numbers_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([one_hot("ISIC_1", "mel", "nv")], "1 rows with more than one diagnosis.*: ISIC_1"),
-        ([one_hot("ISIC_1")], "1 rows without a diagnosis.*: ISIC_1"),
-        ([one_hot("ISIC_1", "nv"), one_hot("ISIC_1", "nv")], "1 images listed twice: ISIC_1"),
-        ([("ISIC_1", "1")], "1 rows without 8 values: line 2"),
+        ([one_hot("ISIC_1", "mel", "nv")], "1 row with more than one diagnosis.*: ISIC_1"),
+        ([one_hot("ISIC_1")], "1 row without a diagnosis.*: ISIC_1"),
+        ([one_hot("ISIC_1", "nv"), one_hot("ISIC_1", "nv")], "1 image listed twice: ISIC_1"),
+        ([("ISIC_1", "1")], "1 row without 8 values: line 2"),
         ([("ISIC_1", "yes", *"000000")], "row of ISIC_1 has a value that is not a number"),
         ([("ISIC_1", "0.5", "0.5", *"00000")], "row of ISIC_1 has a value that is neither 0 nor 1"),
-        ([("", "1", *"000000")], "1 rows that name no image: line 2"),
+        ([("", "1", *"000000")], "1 row without the name of an image: line 2"),
         ([], "lists no image"),
     ],
 )

@@ -74,7 +74,7 @@ def test_further_images_are_counted_and_left_out(tmp_path: Path, truth: Path) ->
 def test_a_truth_without_its_image_is_refused_by_name(tmp_path: Path, truth: Path) -> None:
     folder = write_images(tmp_path / "images")
     (folder / "ISIC_9000003.jpg").unlink()
-    message = "1 images that .* does not hold .*: ISIC_9000003"
+    message = "1 image that .* does not hold .*: ISIC_9000003"
     with pytest.raises(TruthError, match=message), open_isic_set([folder], truth, None):
         pass
 
@@ -82,7 +82,7 @@ def test_a_truth_without_its_image_is_refused_by_name(tmp_path: Path, truth: Pat
 def test_two_images_of_one_name_are_refused(tmp_path: Path, truth: Path) -> None:
     folder = write_images(tmp_path / "images")
     write_images(folder / "again", {"ISIC_9000001": "nv"})
-    message = "1 images of which .* holds several: ISIC_9000001"
+    message = "1 image of which .* holds several: ISIC_9000001"
     with pytest.raises(TruthError, match=message), open_isic_set([folder], truth, None):
         pass
 
@@ -124,7 +124,7 @@ def test_metadata_that_contradicts_the_truth_is_refused(tmp_path: Path, truth: P
 def test_metadata_that_lacks_an_image_is_refused(tmp_path: Path) -> None:
     truth = write_table(tmp_path / "truth.csv", [one_hot("ISIC_1", "nv")])
     table = metadata(tmp_path / "ham.csv")
-    message = "1 images that .* lacks: ISIC_1"
+    message = "1 image that .* lacks: ISIC_1"
     with pytest.raises(TruthError, match=message), open_isic_set([tmp_path], truth, table):
         pass
 

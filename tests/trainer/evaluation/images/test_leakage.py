@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lentigo_contract.manifest.manifest import Manifest, SplitRecord
+from lentigo_contract.manifest.dataset import SplitRecord
+from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_trainer.data.dataset import Prepared, prepare
@@ -114,7 +115,7 @@ def test_the_isic_name_of_a_training_image_is_refused_whatever_its_bytes(
     version = publish(tmp_path / "models", prepared, np.array([0]))
     images = isic_set(tmp_path, source, prepared.records.iloc[[0]], metadata=False)
     other = replace(images, readers=((lambda: b"other"),))
-    message = f"1 of 1 images have the ISIC name of an image that trained.*{images.names[0]}"
+    message = f"1 of 1 image has the ISIC name of an image that trained.*{images.names[0]}"
     with pytest.raises(LeakageError, match=message):
         require_no_leakage(version, other, 1, SILENT)
 
@@ -127,7 +128,7 @@ def test_another_name_that_a_training_image_has_too_is_only_noted(
     images = isic_set(tmp_path, source, prepared.records.iloc[[1]], metadata=False)
     result = require_no_leakage(version, replace(images, names=("scan",)), 1, SILENT)
     assert result.startswith("none: ")
-    assert "1 have the name of a training image, which is not an ISIC name: scan" in result
+    assert "1 has the name of a training image, which is not an ISIC name: scan" in result
 
 
 def altered(data: bytes) -> bytes:
@@ -145,7 +146,7 @@ def test_an_altered_copy_under_another_name_is_refused_with_what_it_is_like(
     images = isic_set(tmp_path, source, prepared.records.iloc[[3, 30]], metadata=False)
     copies = tuple(partial(altered, read()) for read in images.readers)
     renamed = replace(images, names=("mine", "yours"), readers=copies)
-    message = f"1 of 2 images look like an image that trained.*mine \\(like {images.names[0]}\\)"
+    message = f"1 of 2 images looks like an image that trained.*mine \\(like {images.names[0]}\\)"
     with pytest.raises(LeakageError, match=message) as caught:
         require_no_leakage(version, renamed, 2, SILENT)
     assert "yours" not in str(caught.value)
@@ -176,6 +177,20 @@ def test_a_version_without_perceptual_hashes_says_so(
     assert result.startswith("none: ")
     assert "compared by name and the SHA-256 of their bytes with" in result
     assert "carries no perceptual hashes" in result
+
+
+def test_a_version_that_kept_no_colours_is_compared_by_its_hashes(
+    tmp_path: Path, source: Path, prepared: Prepared
+) -> None:
+    version = publish(tmp_path / "models", prepared, np.arange(20))
+    path = version.path / TRAINING_SET_NAME
+    table = pd.read_csv(path).drop(columns="colours")
+    path.write_bytes(gzip.compress(table.to_csv(index=False).encode()))
+    images = isic_set(tmp_path, source, prepared.records.iloc[[3, 30]], metadata=False)
+    copies = tuple(partial(altered, read()) for read in images.readers)
+    renamed = replace(images, names=("mine", "yours"), readers=copies)
+    with pytest.raises(LeakageError, match="1 of 2 images looks like an image that trained"):
+        require_no_leakage(version, renamed, 2, SILENT)
 
 
 def test_an_older_version_is_checked_by_the_digest_of_its_split(

@@ -2,16 +2,14 @@ import numpy as np
 import pytest
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE, index_of
-from lentigo_contract.manifest.manifest import (
-    Calibration,
+from lentigo_contract.manifest.dataset import (
     DatasetRecord,
     ExtraDatasetRecord,
     ImageFiles,
-    OodThreshold,
     SplitRecord,
-    Thresholds,
 )
-from lentigo_contract.manifest.probabilities import MalignancyCalibration
+from lentigo_contract.manifest.manifest import OodThreshold, Thresholds
+from lentigo_contract.manifest.probabilities import Calibration, MalignancyCalibration
 from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import LabelArray

@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
+from lentigo_contract.wording import pluralize
 from lentigo_inference.audit.export import Record, export_answers, export_confirmed
 from lentigo_inference.audit.lookup import AnswerFinder, feedback_on
 from lentigo_inference.audit.signing import Verifier, make_key
@@ -24,15 +25,6 @@ commands = typer.Typer(
     rich_markup_mode=None,
 )
 
-DirArgument = Annotated[
-    Path,
-    typer.Argument(
-        metavar="DIR",
-        envvar="LENTIGO_AUDIT_DIR",
-        help="Folder of the audit trail.",
-        show_default=False,
-    ),
-]
 DirOption = Annotated[
     Path,
     typer.Option(
@@ -64,7 +56,7 @@ def make_key_command(
 
 @commands.command("verify")
 def verify_command(
-    folder: DirArgument,
+    folder: DirOption,
     key: Annotated[
         list[Path],
         typer.Option(
@@ -134,7 +126,7 @@ def show_command(
 
 @commands.command("export")
 def export_command(
-    folder: DirArgument,
+    folder: DirOption,
     table: Annotated[
         Format,
         typer.Option(
@@ -156,14 +148,17 @@ def _print_report(report: SeriesReport) -> None:
     for finding in report.findings:
         typer.echo(f"{finding.flaw}: {where}: {finding.text}")
     if report.unlisted:
-        typer.echo(f"{where}: {report.unlisted} more findings are not listed")
+        more = pluralize(report.unlisted, "more finding is", "more findings are")
+        typer.echo(f"{where}: {more} not listed")
     for note in report.notes:
         typer.echo(f"note: {where}: {note}")
     unsigned = report.head.seq - report.vouched
-    tail = f"; it is written now, and its last {unsigned} records are not signed yet"
+    last = "last record is" if unsigned == 1 else f"last {unsigned:,} records are"
+    tail = f"; it is written now, and its {last} not signed yet"
+    count = f"{pluralize(report.records, 'record')} in {pluralize(report.files, 'file')}"
     typer.echo(
-        f"{where}: {'TAMPERED' if report.findings else 'sound'}, {report.records} records in "
-        f"{report.files} files, head {report.head.seq} {report.head.digest}"
+        f"{where}: {'TAMPERED' if report.findings else 'sound'}, {count}, "
+        f"head {report.head.seq} {report.head.digest}"
         f"{tail if report.written and unsigned else ''}"
     )
 

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from lentigo_contract.wording import pluralize
 from lentigo_inference.errors import RateLimitedError
 
 # Without keys every address has a bucket, and there are many addresses.
@@ -46,6 +47,7 @@ class RateLimit:
             self._buckets.popitem(last=False)
         if not allowed:
             raise RateLimitedError(
-                f"More than {per_minute} requests a minute. Try again after the given delay.",
+                f"More than {pluralize(per_minute, 'request')} a minute. Try again after the "
+                "given delay.",
                 (1 - tokens) * 60 / per_minute,
             )

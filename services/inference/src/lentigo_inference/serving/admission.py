@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from lentigo_contract.wording import pluralize
 from lentigo_inference.errors import RateLimitedError, ServiceBusyError, ShutdownError
 
 # One key may hold three times what is left for others, so a quarter when it is alone. The dynamic
@@ -174,8 +175,9 @@ class Admission:
         self._shutdown.require_running()
         if self._under_way + weight > self._limit:
             raise ServiceBusyError(
-                f"{self._under_way} predictions are under way, and the service takes no more than "
-                f"{self._limit} at a time. Try again after the given delay.",
+                f"{pluralize(self._under_way, 'prediction is', 'predictions are')} under way, and "
+                f"the service takes no more than {self._limit} at a time. Try again after the "
+                "given delay.",
                 self._seconds_for(self._under_way),
             )
         held = self._held.get(key, 0) if key is not None else 0
@@ -187,7 +189,7 @@ class Admission:
             )
         if held and held + weight > _SHARE * (self._limit - self._under_way):
             raise RateLimitedError(
-                f"{held} predictions with this key are under way, and the rest is for other keys. "
-                "Try again after the given delay.",
+                f"With this key {pluralize(held, 'prediction is', 'predictions are')} under way, "
+                "and the rest is for other keys. Try again after the given delay.",
                 self._seconds_for(held),
             )

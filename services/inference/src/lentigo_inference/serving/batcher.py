@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.errors import EngineError
+from lentigo_contract.wording import pluralize
 from lentigo_engines.base import Images, Prediction
 from lentigo_inference.errors import DeadlineExceededError, ServiceBusyError, TooManyImagesError
 from lentigo_inference.observability.records import BatchRecord, Step
@@ -170,15 +171,15 @@ class Batcher:
         """
         if len(images) > self._limits.max_queued:
             raise TooManyImagesError(
-                f"The request has {len(images)} images, and only {self._limits.max_queued} may "
-                "wait for the model. Send fewer at a time."
+                f"The request has {pluralize(len(images), 'image')}, and only "
+                f"{self._limits.max_queued} may wait for the model. Send fewer at a time."
             )
         if self.queued + len(images) > self._limits.max_queued:
             self._drop_expired()
         if self.queued + len(images) > self._limits.max_queued:
             raise ServiceBusyError(
-                f"{self.queued} images wait for the model, and the queue takes no more. Try again "
-                "after the given delay.",
+                f"{pluralize(self.queued, 'image waits', 'images wait')} for the model, and the "
+                "queue takes no more. Try again after the given delay.",
                 self._throughput.seconds_for(self.queued),
             )
         loop = asyncio.get_running_loop()
@@ -296,7 +297,7 @@ def _rows(prediction: Prediction, count: int) -> list[Prediction]:
     """Split the prediction of a batch into copies of its rows, so that none keeps others alive."""
     lengths = tuple(map(len, prediction.tensors))
     if set(lengths) != {count}:
-        raise EngineError(f"The model returned rows for {lengths} images; expected are {count}.")
+        raise EngineError(f"The model returned {lengths} rows for {pluralize(count, 'image')}.")
     return [
         Prediction(*(np.copy(values[place : place + 1]) for values in prediction.tensors))
         for place in range(count)

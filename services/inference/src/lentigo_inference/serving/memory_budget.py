@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 
+from lentigo_contract.wording import pluralize
 from lentigo_inference.errors import ServiceBusyError
 
 
@@ -35,8 +36,9 @@ class MemoryBudget:
             return
         if len(self._waiting) >= self._max_waiting:
             raise ServiceBusyError(
-                f"{len(self._waiting)} large images wait to be decoded, and no more are taken. Try "
-                "again after the given delay, or send a smaller image.",
+                f"{pluralize(len(self._waiting), 'large image waits', 'large images wait')} to be "
+                "decoded, and no more are taken. Try again after the given delay, or send a "
+                "smaller image.",
                 float(len(self._waiting)),
             )
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lentigo_contract.labels import CODES
+from lentigo_contract.wording import pluralize
 from lentigo_trainer import __version__
 from lentigo_trainer.benchmark.isolation import NotMeasured, Outcome
 from lentigo_trainer.benchmark.job import Job, read_result, read_result_of_any_recipe
@@ -97,7 +98,7 @@ def compare(
             if result is not None:
                 progress.say(f"{title}: measured before")
             else:
-                progress.say(f"{title}: {config.recipes[name].epochs} epochs")
+                progress.say(f"{title}: {pluralize(config.recipes[name].epochs, 'epoch')}")
             outcome = result or run_job(jobs[name])
             if isinstance(outcome, NotMeasured):
                 progress.say(f"{title}: not measured. {outcome.reason}")

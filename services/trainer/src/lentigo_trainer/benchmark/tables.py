@@ -6,6 +6,7 @@ from string import ascii_uppercase
 from typing import Final
 
 from lentigo_contract.labels import CODES
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.benchmark.records import Benchmark, BenchmarkResult, Entry, Machine
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.reporting.text import NOT_MEASURED, WITHOUT_DUPLICATES, share_text
@@ -38,9 +39,9 @@ def row_name(benchmark: Benchmark, entry: Entry) -> str:
         return entry.title
     notes = []
     if result.epochs < entry.recipe_epochs:
-        notes.append(f"{result.epochs} of {entry.recipe_epochs} epochs")
+        notes.append(f"{result.epochs} of {pluralize(entry.recipe_epochs, 'epoch')}")
     if benchmark.limit is not None:
-        notes.append(f"{sum(result.rows.values()):,} rows")
+        notes.append(pluralize(sum(result.rows.values()), "row"))
     if result.weights == "random":
         notes.append("random frozen weights")
     return f"{entry.title} ({'; '.join(notes)})" if notes else entry.title

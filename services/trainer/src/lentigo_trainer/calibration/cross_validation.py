@@ -13,15 +13,15 @@ import numpy.typing as npt
 
 from lentigo_contract.decision import decide, malignant_probability
 from lentigo_contract.labels import CODES
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.calibration.operating_point import choose_operating_point
 from lentigo_trainer.calibration.out_of_fold import OutOfFold, calibrate_out_of_fold
 from lentigo_trainer.calibration.temperature import calibrated
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.metrics.arrays import BoolArray, FloatArray, LabelArray, is_malignant
-from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
+from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates, mean
 from lentigo_trainer.metrics.classification import ClassificationMetrics
 from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
-from lentigo_trainer.metrics.weighted import mean
 
 MEASURED: Final = (
     "balanced_accuracy",
@@ -86,7 +86,8 @@ def cross_validate(
     numbers = np.unique(answers.fold)
     if len(numbers) < 2:
         raise EvaluationReportError(
-            f"Out-of-fold answers of {len(numbers)} fold cannot be cross-validated; train another."
+            f"Out-of-fold answers of {pluralize(len(numbers), 'fold')} cannot be cross-validated; "
+            "train another."
         )
     count = len(answers.rows)
     probabilities = np.empty((count, len(CODES)))

@@ -17,7 +17,7 @@ from keras import ops
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from lentigo_contract.manifest.manifest import Calibration
+from lentigo_contract.manifest.probabilities import Calibration
 from lentigo_trainer.errors import MetricError
 
 Floats = npt.NDArray[np.float64]

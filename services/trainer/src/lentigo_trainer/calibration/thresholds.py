@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from lentigo_contract.decision import malignant_probability
 from lentigo_contract.manifest.engines import EngineName
-from lentigo_contract.manifest.manifest import Calibration, MapGeometry, OodThreshold
-from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
+from lentigo_contract.manifest.manifest import MapGeometry, OodThreshold
+from lentigo_contract.manifest.probabilities import Calibration, MalignancyCalibration, Prevalence
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.calibration.operating_point import OperatingPoint, choose_operating_point
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.metrics.arrays import (
@@ -112,7 +113,8 @@ def _accuracies(name: str, truth: LabelArray, probabilities: FloatArray) -> str:
     present = present_codes(truth)
     return (
         f"{name} {truth.size} (accuracy {accuracy(truth, probabilities):.3f}, balanced accuracy "
-        f"over {len(present)} diagnoses {balanced_accuracy(truth, probabilities):.3f})"
+        f"over {pluralize(len(present), 'diagnosis')} "
+        f"{balanced_accuracy(truth, probabilities):.3f})"
     )
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lentigo_contract.labels import RESEARCH_NOTICE, index_of
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.cli.options import SourceOption
 
 
@@ -29,10 +30,17 @@ def compare(
         cross_validate,
         measure,
     )
-    from lentigo_trainer.calibration.out_of_fold import read_answers  # noqa: PLC0415
+    from lentigo_trainer.calibration.out_of_fold import (  # noqa: PLC0415
+        ANSWERS_NAME,
+        read_answers,
+    )
     from lentigo_trainer.data.duplicates.known import merged_lesions  # noqa: PLC0415
     from lentigo_trainer.data.ham10000 import find_source, read_metadata  # noqa: PLC0415
-    from lentigo_trainer.reporting.text import number_text  # noqa: PLC0415
+    from lentigo_trainer.reporting.text import (  # noqa: PLC0415
+        out_of_fold_difference,
+        out_of_fold_name,
+        out_of_fold_text,
+    )
 
     records = read_metadata(find_source(source).metadata)
     names = records["image_id"].to_numpy(str)
@@ -44,20 +52,26 @@ def compare(
         rows = common_rows(*answers)
         answers = [each.only(rows) for each in answers]
     columns = [measure(each, None, labels, lesions) for each in answers]
-    if theirs is not None:
-        columns.append(measure(answers[0], answers[1], labels, lesions))
+    difference = None if theirs is None else measure(answers[0], answers[1], labels, lesions)
     shown = lesions[answers[0].rows]
-    table = Table(title=f"Out of fold: {len(shown):,} images of {len(np.unique(shown)):,} lesions")
-    for title in ("Metric (95 % interval, by lesion)", *(file.parent.name for file in files)):
-        table.add_column(title)
-    if theirs is not None:
+    images = pluralize(len(shown), "image")
+    of_lesions = pluralize(len(np.unique(shown)), "lesion")
+    table = Table(title=f"Out of fold: {images} of {of_lesions}")
+    table.add_column("Metric (95 % interval, by lesion)")
+    for file in files:
+        table.add_column(file.parent.name if file.name == ANSWERS_NAME else file.name)
+    if difference is not None:
         table.add_column("Difference")
     for name in columns[0]:
-        table.add_row(name.replace("_", " "), *(number_text(column[name]) for column in columns))
+        cells = [out_of_fold_text(name, column[name]) for column in columns]
+        if difference is not None:
+            cells.append(out_of_fold_difference(name, difference[name]))
+        table.add_row(out_of_fold_name(name), *cells)
     console = Console()
     console.print(table)
     console.print(
         "Each answer is from a network that never saw the lesion; calibration, decision and "
-        'referral are fitted on the other folds. Without "probable": decided for balance.'
+        "referral are fitted on the other folds. Unless a row says otherwise, the diagnosis is "
+        "decided for balance."
     )
     console.print(RESEARCH_NOTICE)

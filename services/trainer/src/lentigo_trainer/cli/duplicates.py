@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lentigo_contract.system.resources import available_cores
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.cli.options import SourceOption
 from lentigo_trainer.system.progress import progress_for
 
@@ -39,10 +40,11 @@ def duplicates(
     known = known_duplicates()
     listed = set(zip(known["image_a"], known["image_b"], strict=True))
     pairs = set(zip(found.pairs["image_a"], found.pairs["image_b"], strict=True))
+    shared, besides = len(pairs & listed), len(listed - pairs)
     console.print(
-        f"{len(pairs):,} pairs of images join {found.lesions:,} lesion ids to {found.merged:,} "
-        f"lesions. The list that Lentigo ships has {len(pairs & listed):,} of these pairs, and "
-        f"{len(listed - pairs):,} others.",
+        f"{pluralize(len(pairs), 'pair of images joins', 'pairs of images join')} "
+        f"{pluralize(found.lesions, 'lesion id')} to {pluralize(found.merged, 'lesion')}. The list "
+        f"that Lentigo ships has {shared:,} of these, and {besides:,} besides.",
         highlight=False,
     )
     if csv is not None:

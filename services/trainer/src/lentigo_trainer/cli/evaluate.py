@@ -140,11 +140,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     from lentigo_trainer.evaluation.report import write_evaluation_report  # noqa: PLC0415
     from lentigo_trainer.reporting.evaluation_page import write_page  # noqa: PLC0415
     from lentigo_trainer.reporting.run_report import tables  # noqa: PLC0415 - see cli
-    from lentigo_trainer.reporting.tables import (  # noqa: PLC0415
-        laid_out,
-        sentences,
-        text_tables,
-    )
+    from lentigo_trainer.reporting.sentences import sentences  # noqa: PLC0415
+    from lentigo_trainer.reporting.tables import laid_out, text_tables  # noqa: PLC0415
 
     with _opened(source, imported, part, images, truth, metadata) as chosen:
         card = _measured(model, url, chosen, allow_overlap, turned)

@@ -7,6 +7,7 @@ import typer
 
 from lentigo_contract.labels import CODES
 from lentigo_contract.system.resources import available_cores
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.errors import LicenseError
 from lentigo_trainer.system.progress import Progress, progress_for
 
@@ -130,22 +131,23 @@ def _index_known(
         with open_images(find_source(source)) as readers:
             files = [(image, [ImageFile(".jpg", read)]) for image, read in readers.items()]
             index_images(known, "HAM10000", files, workers, progress)
-        compared.append(f"HAM10000 ({len(files):,} images)")
+        compared.append(f"HAM10000 ({pluralize(len(files), 'image')})")
     for part in exclude:
         with open_contents([part]) as contents:
             found = list(contents.images.items())
             index_images(known, part.name, found, workers, progress)
-        compared.append(f"{part.name} ({len(found):,} images)")
+        compared.append(f"{part.name} ({pluralize(len(found), 'image')})")
     return compared
 
 
 def _told(summary: "SetSummary", to: Path) -> list[str]:
     classes = ", ".join(f"{count:,} {code}" for code, count in summary.classes.items())
-    images = f"{summary.images:,} images of {summary.groups:,} groups"
-    left_out = f"{sum(summary.left_out.values()):,} were left out"
+    groups = pluralize(summary.groups, "group")
+    images = pluralize(summary.images, f"image of {groups} is", f"images of {groups} are")
+    left_out = pluralize(sum(summary.left_out.values()), "was left out", "were left out")
     test, train = f"evaluate --model models --set {to}", f"run --extra {to}"
     return [
-        f"{images} are in {to}: {classes}. Licence: {summary.license}.",
+        f"{images} in {to}: {classes}. Licence: {summary.license}.",
         f"{left_out}; {to / 'left-out.csv'} names them.",
         f"Next: lentigo-train {test}, or lentigo-train {train}",
     ]

@@ -54,7 +54,7 @@ EpochsOption = Annotated[
     typer.Option(
         min=1,
         max=1_000,
-        help="Epochs, in place of the recipe's; its stages, restarts and warm-up are scaled.",
+        help="Epochs, in place of the recipe's; its stages and warm-up are scaled.",
         show_default="the recipe's",
     ),
 ]

@@ -3,10 +3,10 @@
 from itertools import accumulate
 from typing import Annotated
 
-from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from lentigo_contract.imaging.read import MODEL_SIDE
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.config.tables import StrictModel, renamed
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -73,23 +73,6 @@ class AugmentationConfig(StrictModel):
     jpeg: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
-class Restart(StrictModel):
-    """A warm restart: the learning rates rise again and fall along a cosine once more.
-
-    Attributes:
-        after_epoch: the last epoch before the restart.
-        rate: share of the highest learning rate to restart from.
-        mixup: how strongly images are blended from here on, see
-            `random_augmentation.draw_weights`; 0 for not at all.
-        augmentation: how images are varied from here on; None for no change.
-    """
-
-    after_epoch: Annotated[int, Field(ge=1), renamed("after_epoch", "behind")]
-    rate: Annotated[float, Field(gt=0, le=1)] = 0.5
-    mixup: Annotated[float, Field(ge=0, le=4)] = 0.0
-    augmentation: Annotated[AugmentationConfig | None, renamed("augmentation", "variation")] = None
-
-
 class FineTuning(StrictModel):
     """How all layers of a network are trained.
 
@@ -98,23 +81,18 @@ class FineTuning(StrictModel):
         class_power: a class is drawn in proportion to its number of images to this power; 1 for
             natural frequencies, 0 for balanced classes, 0.5 for the square root.
         logit_adjustment: strength of the adjustment by how often a class is drawn; 0 for none.
-        frequency_power: how much of the class frequencies is added back to the logits after
-            training, as a power of the frequency; see `losses.restore_frequencies`.
         label_smoothing: share of a label that is spread over all classes.
         dropout: share of the pooled features that is dropped.
         backbone_learning_rate: highest learning rate of the backbone.
         head_learning_rate: highest learning rate of the head.
         weight_decay: of AdamW, on kernels only.
-        warm_up_epochs: over which the rates rise; after them they fall along a cosine. They end
-            before the first restart.
+        warm_up_epochs: over which the rates rise; after them they fall along a cosine.
         ema_decay: decay of the moving average of the weights, which is evaluated and exported.
         bfloat16: whether a step may compute in bfloat16; it does where that is faster.
         stages: the first epochs, on smaller images; all others use full size. They end with the
             run or before.
-        restarts: warm restarts of the learning rates, in rising order of their epochs, each before
-            the last epoch.
-        average_cycles: whether to export the mean of the networks at the end of each cycle, from
-            one restart to the next; otherwise the network at the end of the last cycle.
+        mixup: how strongly images are blended, see `random_augmentation.draw_weights`; 0 for not at
+            all.
         augmentation: how images are varied.
         extra_share: share of an epoch that the images of imported sets make up, if there are any.
             They come on top: as many images of HAM10000 are drawn as without them.
@@ -125,7 +103,6 @@ class FineTuning(StrictModel):
     ] = 7_000
     class_power: Annotated[float, Field(ge=0, le=1)] = 0.5
     logit_adjustment: Annotated[float, Field(ge=0, le=4)] = 1.0
-    frequency_power: Annotated[float, Field(ge=0, le=2)] = 0.0
     label_smoothing: Share = 0.05
     dropout: Share = 0.25
     backbone_learning_rate: Annotated[
@@ -140,20 +117,11 @@ class FineTuning(StrictModel):
     bfloat16: bool = True
     # TOML has lists; `strict` would ask for a tuple.
     stages: Annotated[tuple[Stage, ...], Field(strict=False)] = ()
-    restarts: Annotated[tuple[Restart, ...], Field(strict=False)] = ()
-    average_cycles: Annotated[bool, renamed("average_cycles", "average_rounds")] = False
+    mixup: Annotated[float, Field(ge=0, le=4)] = 0.0
     augmentation: Annotated[AugmentationConfig, renamed("augmentation", "variation")] = (
         AugmentationConfig()
     )
     extra_share: Share = 0.25
-
-    @field_validator("restarts")
-    @classmethod
-    def _restarts_rise(cls, restarts: tuple[Restart, ...]) -> tuple[Restart, ...]:
-        epochs = [restart.after_epoch for restart in restarts]
-        if epochs != sorted(set(epochs)):
-            raise PydanticCustomError("restarts", "their epochs must rise from one to the next")
-        return restarts
 
     def side_of(self, epoch: int) -> int:
         """Return the side of an epoch's images, in pixels; epochs count from 1."""
@@ -168,40 +136,24 @@ class FineTuning(StrictModel):
         """Check whether the last of some epochs uses the size that an exported network gets."""
         return self.side_of(epochs) == MODEL_SIDE
 
-    def mixup_of(self, epoch: int) -> float:
-        """Return how strongly the images of an epoch are blended; epochs count from 1."""
-        earlier = [restart.mixup for restart in self.restarts if restart.after_epoch < epoch]
-        return earlier[-1] if earlier else 0.0
-
-    def augmentation_of(self, epoch: int) -> AugmentationConfig:
-        """Return how the images of an epoch are varied; epochs count from 1."""
-        configs = [
-            restart.augmentation
-            for restart in self.restarts
-            if restart.augmentation and restart.after_epoch < epoch
-        ]
-        return configs[-1] if configs else self.augmentation
-
     def contradiction(self, epochs: int) -> str | None:
         """Say what does not fit into a run of so many epochs, or return None."""
         staged = sum(stage.epochs for stage in self.stages)
         if staged > epochs:
-            return f"its stages have {staged} epochs together, but the run has {epochs}"
-        last = max((restart.after_epoch for restart in self.restarts), default=0)
-        if last >= epochs:
-            return f"a restart after epoch {last} comes too late for a run of {epochs} epochs"
-        cycle = _first_cycle(self, epochs)
-        if self.warm_up_epochs > cycle:
-            ended = "the first restart" if self.restarts else "the run's end"
-            return f"its warm_up_epochs, {self.warm_up_epochs:g}, go beyond {ended}, epoch {cycle}"
+            return (
+                f"its stages have {pluralize(staged, 'epoch')} together, but the run has {epochs}"
+            )
+        if self.warm_up_epochs > epochs:
+            warm_up = f"{self.warm_up_epochs:g}"
+            return f"its warm_up_epochs, {warm_up}, go beyond the run's end, epoch {epochs}"
         return None
 
     def scaled(self, epochs: int, former: int) -> "FineTuning":
         """Return a copy for a run of another length.
 
-        What counts is the epoch at which a stage ends or a restart comes, from the start of the
-        run: that is scaled and rounded down. So a stage and a restart that meet still meet, and
-        what comes last, as a rule the images of full size, keeps at least one epoch.
+        What counts is the epoch at which a stage ends, from the start of the run: that is scaled
+        and rounded down. So what comes last, as a rule the images of full size, keeps at least one
+        epoch.
 
         Args:
             epochs: of the other run.
@@ -213,17 +165,5 @@ class FineTuning(StrictModel):
             for stage, start, end in zip(self.stages, [0, *ends], ends, strict=False)
             if end > start
         )
-        # Two restarts that fall on one epoch become one: the later.
-        restarts = {
-            after: restart.model_copy(update={"after_epoch": after})
-            for restart in self.restarts
-            if (after := restart.after_epoch * epochs // former)
-        }
-        scaled = self.model_copy(update={"stages": stages, "restarts": tuple(restarts.values())})
-        warm_up = min(self.warm_up_epochs * epochs / former, float(_first_cycle(scaled, epochs)))
-        return scaled.model_copy(update={"warm_up_epochs": warm_up})
-
-
-def _first_cycle(fine_tuning: FineTuning, epochs: int) -> int:
-    """Return the epoch at which the learning rates have fallen for the first time."""
-    return min((restart.after_epoch for restart in fine_tuning.restarts), default=epochs)
+        warm_up = self.warm_up_epochs * epochs / former
+        return self.model_copy(update={"stages": stages, "warm_up_epochs": warm_up})

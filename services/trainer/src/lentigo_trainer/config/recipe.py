@@ -168,8 +168,7 @@ class Recipe(StrictModel):
     def for_epochs(self, epochs: int) -> "Recipe":
         """Return a copy for another number of epochs.
 
-        Stages, restarts and warm-up are scaled; a cooldown keeps its length, or all of a shorter
-        run.
+        Stages and warm-up are scaled; a cooldown keeps its length, or all of a shorter run.
         """
         if self.fine_tuning:
             fine_tuning = self.fine_tuning.scaled(epochs, self.epochs)

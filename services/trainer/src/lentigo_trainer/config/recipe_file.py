@@ -12,7 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from lentigo_trainer.config.fine_tuning import AugmentationConfig, FineTuning, Restart, Stage
+from lentigo_trainer.config.fine_tuning import AugmentationConfig, FineTuning, Stage
 from lentigo_trainer.config.recipe import Optimizer, Recipe
 from lentigo_trainer.config.tables import StrictModel
 from lentigo_trainer.errors import RecipeError
@@ -25,11 +25,13 @@ _TABLES: Final[dict[str, type[StrictModel]]] = {
     "fine_tuning": FineTuning,
     "whole_network": FineTuning,
     "stages": Stage,
-    "restarts": Restart,
     "augmentation": AugmentationConfig,
     "variation": AugmentationConfig,
 }
 """The model of each table, by all names of its key."""
+
+_REMOVED: Final = frozenset({"restarts", "average_cycles", "average_rounds", "frequency_power"})
+"""Keys of `fine_tuning` in recipes of release 0.2.0."""
 
 
 def default_recipe() -> Recipe:
@@ -68,6 +70,8 @@ def _describe(fault: ErrorDetails, text: str) -> str:
         inner = [_TABLES[key] for key in path[:-1] if key in _TABLES]
         known = inner[-1] if inner else Recipe
         message = f"no such key; there are {', '.join(known.model_fields)}"
+        if known is FineTuning and path[-1] in _REMOVED:
+            message = "it was removed, because it did not prove better; take it out"
     text_of = f"{message[0].lower()}{message[1:]}"
     return f"{', '.join(where)}: {text_of}" if where else text_of
 

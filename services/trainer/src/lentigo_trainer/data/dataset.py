@@ -23,6 +23,7 @@ import pandas as pd
 from lentigo_contract.errors import ImageError
 from lentigo_contract.imaging.read import MODEL_SIDE, ModelImage, read_image
 from lentigo_contract.labels import index_of
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.ham10000 import (
     COLUMNS,
     ImageReader,
@@ -179,7 +180,8 @@ def decode(
                 step.advance()
     if damaged:
         raise DamagedImagesError(
-            f"{len(damaged)} of {len(images):,} images cannot be read: {', '.join(damaged)}. "
+            f"{len(damaged)} of {pluralize(len(images), 'image')} cannot be read: "
+            f"{', '.join(damaged)}. "
             "Fetch them again, or remove their rows from the metadata."
         )
 
@@ -245,6 +247,5 @@ def _warn_of_copies(records: pd.DataFrame, digests: list[str], progress: Progres
     copies = pd.Series(digests).duplicated(keep=False)
     lesions = records["lesion_id"][copies.to_numpy()].nunique()
     if copies.any():
-        progress.say(
-            f"Note: {int(copies.sum())} images of {lesions} lesions are byte for byte the same"
-        )
+        images, of = pluralize(int(copies.sum()), "image"), pluralize(lesions, "lesion")
+        progress.say(f"Note: {images} of {of} are byte for byte the same")

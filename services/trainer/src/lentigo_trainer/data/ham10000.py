@@ -16,6 +16,7 @@ from typing import Final, Protocol
 import pandas as pd
 
 from lentigo_contract.labels import CODES
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.errors import DamagedArchiveError, MetadataError, SourceNotFoundError
 
 COLUMNS: Final = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
@@ -111,20 +112,22 @@ def read_metadata(path: Path) -> pd.DataFrame:
     table = table.reindex(columns=list(COLUMNS), fill_value="")
     _refuse(
         path,
-        "rows without lesion, image or diagnosis",
+        "row",
+        "without lesion, image or diagnosis",
         table[
             (table["lesion_id"] == "") | (table["image_id"] == "") | (table["dx"] == "")
         ].index.map(lambda row: f"line {row + 2}"),
     )
-    _refuse(path, "images listed twice", table["image_id"][table["image_id"].duplicated()])
+    _refuse(path, "image", "listed twice", table["image_id"][table["image_id"].duplicated()])
     unknown = table[~table["dx"].isin(CODES)]
     _refuse(
         path,
-        f"diagnoses other than {', '.join(CODES)}",
+        "diagnosis",
+        f"other than {', '.join(CODES)}",
         [f"{image} ({dx})" for image, dx in zip(unknown["image_id"], unknown["dx"], strict=True)],
     )
     kinds = table.groupby("lesion_id")["dx"].nunique()
-    _refuse(path, "lesions with more than one diagnosis", kinds[kinds > 1].index)
+    _refuse(path, "lesion", "with more than one diagnosis", kinds[kinds > 1].index)
     table["age"] = pd.to_numeric(table["age"], errors="coerce")
     return table
 
@@ -137,7 +140,8 @@ def require_images(table: pd.DataFrame, available: Collection[str], where: Path)
     """
     _refuse(
         where,
-        "images that none of the archives or folders beside it holds; is one of them missing?",
+        "image",
+        "that none of the archives or folders beside it holds; is one of them missing?",
         [image for image in table["image_id"] if image not in available],
     )
 
@@ -181,10 +185,10 @@ def join_names(names: Iterable[object]) -> str:
     return ", ".join(texts[:SHOWN]) + more
 
 
-def _refuse(path: Path, what: str, items: Collection[str]) -> None:
+def _refuse(path: Path, noun: str, what: str, items: Collection[str]) -> None:
     if not len(items):
         return
-    raise MetadataError(f"{path} has {len(items):,} {what}: {join_names(items)}.")
+    raise MetadataError(f"{path} has {pluralize(len(items), noun)} {what}: {join_names(items)}.")
 
 
 def _in_folder(part: Path) -> Iterator[tuple[str, ImageReader]]:

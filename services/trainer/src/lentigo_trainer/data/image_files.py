@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lentigo_contract.manifest.manifest import ImageFiles
+from lentigo_contract.manifest.dataset import ImageFiles
 from lentigo_trainer.data.ham10000 import ImageReader
 
 COLUMNS: Final = ("file_width", "file_height", "jpeg_quality")

@@ -1,8 +1,8 @@
 """Which images a version was trained on, kept with it so that an evaluation can exclude them.
 
 `training-set.csv.gz` has one row per image, sorted by name: the SHA-256 of the encoded bytes, the
-perceptual hash, the lesion, and the name. Older versions have no perceptual hash. The manifest
-has the file's checksum, as for every file.
+perceptual hash, the colours, the lesion, and the name. Older versions have no hash or
+no colours. The manifest has the file's checksum, as for every file.
 """
 
 import csv
@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,13 +22,21 @@ import pandas as pd
 from lentigo_contract.errors import DamagedVersionError
 from lentigo_contract.repository.layout import TRAINING_SET_NAME
 from lentigo_trainer.data.dataset import Prepared
-from lentigo_trainer.data.perceptual_hash import HASH_BYTES, Hashes, image_hash
+from lentigo_trainer.data.perceptual_hash import (
+    GRID,
+    HASH_BYTES,
+    Fingerprints,
+    cell_colours,
+    image_hash,
+)
 from lentigo_trainer.data.splits import Rows
 from lentigo_trainer.system.storage import write_whole
 
 _COLUMNS: Final = ("sha256", "lesion_id", "image_id")
 
-HASH_COLUMN: Final = "perceptual_hash"
+_HASH: Final = "perceptual_hash"
+
+_COLOURS: Final = "colours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +47,16 @@ class TrainingSet:
         digests: SHA-256 of each image's encoded bytes, hex; empty if only names are known.
         lesions: the lesions they show.
         names: their names, without suffix.
-        hashes: see `perceptual_hash.image_hash`, [n, 32]; n is 0 if they are not known.
-        hashed: the name of the image of each of the hashes.
+        fingerprints: of n images; n is 0 if they are not known.
+        hashed: the name of each of these images.
     """
 
     digests: frozenset[str]
     lesions: frozenset[str]
     names: frozenset[str]
-    hashes: Hashes = field(default_factory=lambda: np.zeros((0, HASH_BYTES), np.uint8))
+    fingerprints: Fingerprints = field(
+        default_factory=lambda: Fingerprints(np.zeros((0, HASH_BYTES), np.uint8))
+    )
     hashed: tuple[str, ...] = ()
 
 
@@ -65,12 +75,10 @@ def write_training_set(
         StorageError: the disk is full or not writable.
     """
     table = prepared.records.iloc[rows].assign(
-        **{
-            "sha256": [prepared.digests[row] for row in rows],
-            HASH_COLUMN: [hash_text(prepared.images[row]) for row in rows],
-        }
+        sha256=[prepared.digests[row] for row in rows],
+        **fingerprint_columns(prepared.images[row] for row in rows),
     )
-    columns = ["sha256", HASH_COLUMN, "lesion_id", "image_id"]
+    columns = ["sha256", _HASH, _COLOURS, "lesion_id", "image_id"]
     if extra is not None:
         table = pd.concat([table[columns], extra[columns]])
     text = table.sort_values("image_id").to_csv(columns=columns, index=False)
@@ -79,9 +87,13 @@ def write_training_set(
     write_whole(folder / TRAINING_SET_NAME, lambda file: file.write(packed))
 
 
-def hash_text(pixels: npt.NDArray[np.uint8]) -> str:
-    """Return the perceptual hash of an image, uint8 [224, 224, 3], as hex."""
-    return image_hash(pixels).tobytes().hex()
+def fingerprint_columns(images: Iterable[npt.NDArray[np.uint8]]) -> dict[str, list[str]]:
+    """Return the columns by which copies of images, uint8 [224, 224, 3], are recognised."""
+    pairs = [(image_hash(image), cell_colours(image)) for image in images]
+    return {
+        _HASH: [bits.tobytes().hex() for bits, _ in pairs],
+        _COLOURS: [colours.tobytes().hex() for _, colours in pairs],
+    }
 
 
 def read_training_set(folder: Path) -> TrainingSet | None:
@@ -96,18 +108,24 @@ def read_training_set(folder: Path) -> TrainingSet | None:
             rows = list(csv.DictReader(io.StringIO(packed.read().decode())))
         columns = zip(*([row[name] for name in _COLUMNS] for row in rows), strict=True)
         digests, lesions, names = map(frozenset, columns)
-        hashed = [
-            (row["image_id"], bytes.fromhex(row[HASH_COLUMN])) for row in rows if HASH_COLUMN in row
-        ]
-        hashes = np.frombuffer(b"".join(one for _, one in hashed), np.uint8)
-        hashes = hashes.reshape(len(hashed), HASH_BYTES)
+        hashed = [row["image_id"] for row in rows if _HASH in row]
+        fingerprints = Fingerprints(
+            _bytes_of(rows, _HASH).reshape(len(hashed), HASH_BYTES),
+            _bytes_of(rows, _COLOURS).reshape(len(hashed), GRID, GRID, 3)
+            if _COLOURS in rows[0]
+            else None,
+        )
     except FileNotFoundError:
         return None
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, csv.Error) as error:
         raise DamagedVersionError(
             f"{path} cannot be read as a list of training images. Publish the version again."
         ) from error
-    return TrainingSet(digests, lesions, names, hashes, tuple(name for name, _ in hashed))
+    return TrainingSet(digests, lesions, names, fingerprints, tuple(hashed))
+
+
+def _bytes_of(rows: Sequence[Mapping[str, str]], column: str) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(bytes.fromhex("".join(row.get(column, "") for row in rows)), np.uint8)
 
 
 def digest_of(lines: Iterator[str]) -> str:

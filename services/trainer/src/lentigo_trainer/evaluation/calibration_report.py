@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.special import softmax
 
-from lentigo_contract.manifest.manifest import Calibration
+from lentigo_contract.manifest.probabilities import Calibration
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
 from lentigo_trainer.metrics.bootstrap import Estimate, Resampling

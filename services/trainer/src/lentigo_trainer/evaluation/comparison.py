@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.labels import index_of
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.evaluation.image_predictions import (
     diagnoses_of,
@@ -20,13 +21,12 @@ from lentigo_trainer.evaluation.image_predictions import (
 )
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
-from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
+from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates, mean
 from lentigo_trainer.metrics.classification import (
     DECIDED,
     ClassificationMetrics,
     present_codes,
 )
-from lentigo_trainer.metrics.weighted import mean
 
 COMPARED: Final = (
     "accuracy",
@@ -116,9 +116,10 @@ def require_same_images(ours: EvaluationReport, theirs: EvaluationReport) -> Non
         EvaluationReportError: they are not.
     """
     if ours.image_set != theirs.image_set:
+        images = pluralize(theirs.evaluation.examples, "image")
         raise EvaluationReportError(
             f"{theirs.subject.named} was evaluated on {theirs.images} "
-            f"({theirs.evaluation.examples:,} images), {ours.subject.named} on {ours.images} "
+            f"({images}), {ours.subject.named} on {ours.images} "
             f"({ours.evaluation.examples:,}): these are not the same images with the same truth, "
             "so they cannot be compared. Evaluate both on one set."
         )

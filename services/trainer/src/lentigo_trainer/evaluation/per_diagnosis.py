@@ -8,9 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
 from lentigo_trainer.metrics.arrays import FloatArray, LabelArray
-from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates
+from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates, mean, ratio
 from lentigo_trainer.metrics.ranking import auc, average_precision, specificity_at
-from lentigo_trainer.metrics.weighted import mean, ratio
 
 SENSITIVITIES: Final = (0.9, 0.95)
 """Sensitivities for melanoma at which its specificity is reported."""

@@ -15,9 +15,8 @@ from lentigo_trainer.metrics.arrays import (
     LabelArray,
     is_malignant,
 )
-from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates, share_of
+from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates, mean, share_of
 from lentigo_trainer.metrics.decisions import Decisions, decisions_of
-from lentigo_trainer.metrics.weighted import mean
 
 Refused = BoolArray
 """Whether each image is refused, bool [n]."""

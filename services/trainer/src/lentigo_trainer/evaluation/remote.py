@@ -9,6 +9,7 @@ import numpy as np
 
 from lentigo_contract.decision import DecidedBy, PrevalenceSource
 from lentigo_contract.labels import CODES, index_of
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, join_names
 from lentigo_trainer.errors import DamagedImagesError, RemoteServiceError
@@ -152,7 +153,7 @@ class RemoteService:
                 raise
         if damaged:
             raise DamagedImagesError(
-                f"{len(damaged)} of {len(chosen):,} images got no prediction: "
+                f"{len(damaged)} of {pluralize(len(chosen), 'image')} got no prediction: "
                 f"{join_names(damaged)} Fetch them again, or remove their rows from the "
                 "ground truth."
             )

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from lentigo_contract.labels import CODES
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.metrics.arrays import (
     BoolArray,
     FloatArray,
     LabelArray,
     is_malignant,
 )
-from lentigo_trainer.metrics.bootstrap import FEWEST, Basis, Estimate, Resampling, estimates
+from lentigo_trainer.metrics.bootstrap import FEWEST, Basis, Estimate, Resampling, estimates, mean
 from lentigo_trainer.metrics.classification import majority_code, present_codes
 from lentigo_trainer.metrics.decisions import Decisions, decisions_of
 from lentigo_trainer.metrics.ranking import auc
-from lentigo_trainer.metrics.weighted import mean
 
 UNKNOWN: Final = "unknown"
 
@@ -92,7 +92,7 @@ def _subgroup(
     groups = resampling.groups[inside]
     n, lesions, present = truth.size, np.unique(groups).size, present_codes(truth)
     if n < FEWEST:
-        reason = f"only {n} images; below {FEWEST} no figure is given"
+        reason = f"only {pluralize(n, 'image')}; below {FEWEST} no figure is given"
         return Subgroup(n=n, lesions=lesions, averaged_over=present, reason=reason)
     right = decisions.classes[inside] == truth
     frequent = truth == CODES.index(majority_code(truth))

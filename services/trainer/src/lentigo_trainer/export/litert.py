@@ -14,7 +14,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_contract.manifest.engines import LITERT_FILES
-from lentigo_contract.manifest.manifest import Calibration
+from lentigo_contract.manifest.probabilities import Calibration
+from lentigo_contract.wording import pluralize
 from lentigo_engines.base import SIGNATURE, Images
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector
 from lentigo_trainer.calibration.temperature import UNCALIBRATED
@@ -147,7 +148,7 @@ def _int8(saved_model: Path, images: Images, in_float: Sequence[str], progress: 
         ).get_nondebug_quantized_model()
         return model
 
-    progress.say(f"Quantising to int8 on {len(images)} training images")
+    progress.say(f"Quantising to int8 on {pluralize(len(images), 'training image')}")
     try:
         with warnings.catch_warnings():
             # It warns about an interpreter that it creates itself.

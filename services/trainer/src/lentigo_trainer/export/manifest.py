@@ -3,15 +3,13 @@
 from datetime import datetime
 from typing import Final
 
-from lentigo_contract.manifest.manifest import (
+from lentigo_contract.manifest.dataset import (
     DatasetRecord,
     ExtraDatasetRecord,
-    Manifest,
-    Parameters,
     PlanRecord,
     SplitRecord,
-    Thresholds,
 )
+from lentigo_contract.manifest.manifest import Manifest, Parameters, Thresholds
 from lentigo_trainer import __version__
 from lentigo_trainer.calibration.thresholds import ChosenThresholds
 from lentigo_trainer.config.training import TrainingConfig

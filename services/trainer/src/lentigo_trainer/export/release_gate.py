@@ -22,6 +22,7 @@ from lentigo_contract.errors import (
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.manifest.probabilities import Prevalence
 from lentigo_contract.repository.store import ModelStore, StoredVersion
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.dataset import open_prepared
 from lentigo_trainer.data.provenance import read_training_set
 from lentigo_trainer.data.splits import split
@@ -173,7 +174,7 @@ def _objection_by(store: ModelStore, version: int, candidate: _Candidate) -> str
     resampling = Resampling(images.lesions, EVALUATION_SEED)
     difference = paired_balanced_accuracy(images.truth, ours, theirs, resampling)
     told = _told(difference)
-    among = f"the same {len(ours):,} images"
+    among = f"the same {pluralize(len(ours), 'image')}"
     candidate.progress.say(f"Compared with {name} on {among}: {told}")
     return f"It is worse than {name} on {among}: {told}." if _is_worse(difference) else None
 

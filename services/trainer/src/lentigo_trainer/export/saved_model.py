@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from lentigo_contract.errors import StorageError
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_contract.manifest.manifest import Calibration, MapGeometry
+from lentigo_contract.manifest.manifest import MapGeometry
+from lentigo_contract.manifest.probabilities import Calibration
 from lentigo_engines.base import SIGNATURE
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibrated

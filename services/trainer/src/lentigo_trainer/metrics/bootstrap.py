@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.metrics.arrays import BoolArray, FloatArray
-from lentigo_trainer.metrics.weighted import mean
 
 RESAMPLES: Final = 1000
 CONFIDENCE: Final = 0.95
@@ -126,7 +126,7 @@ def estimates(
         value = float(values[name][0])
         reason = basis.missing if np.isnan(value) else None
         if basis.n < fewest:
-            reason = f"only {basis.n} examples; below {fewest} no figure is given"
+            reason = f"only {pluralize(basis.n, 'example')}; below {fewest} no figure is given"
         if reason:
             return Estimate(value=None, low=None, high=None, n=basis.n, reason=reason)
         interval = intervals[name]
@@ -186,6 +186,29 @@ def percentile_interval(values: FloatArray) -> Interval:
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(defined, (tail, 1 - tail))
     return Interval(float(low), float(high))
+
+
+def mean(
+    values: FloatArray | BoolArray, weights: FloatArray, among: BoolArray | None = None
+) -> FloatArray:
+    """Average values [n] over all examples, or over those `among`, in each resample: [b].
+
+    Args:
+        values: of n examples.
+        weights: how often each of b resamples holds each example, [b, n]; all ones give the value
+            on the data themselves.
+        among: the examples to average over, bool [n].
+
+    Returns:
+        NaN where a resample has none of them.
+    """
+    counted = np.ones(values.size) if among is None else among.astype(np.float64)
+    return ratio(weights @ (values * counted), weights @ counted)
+
+
+def ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
+    """Divide, with NaN where `whole` is not above 0."""
+    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
 
 
 def share_of(chosen: BoolArray, resampling: Resampling) -> Estimate:

@@ -27,10 +27,9 @@ from lentigo_trainer.metrics.arrays import (
     validate_labels,
     validate_predictions,
 )
-from lentigo_trainer.metrics.bootstrap import Basis
+from lentigo_trainer.metrics.bootstrap import Basis, mean
 from lentigo_trainer.metrics.ranking import auc
 from lentigo_trainer.metrics.reliability import calibration_error
-from lentigo_trainer.metrics.weighted import mean
 
 _EPSILON: Final = np.finfo(np.float64).eps
 """Least probability in the log loss, as in scikit-learn: 0 costs 36 nats, not infinity."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lentigo_trainer.metrics.arrays import BoolArray, FloatArray
-from lentigo_trainer.metrics.weighted import ratio
+from lentigo_trainer.metrics.bootstrap import ratio
 
 # 0.95 of 20 examples must ask for 19 of them, even if the product is rounded to just above 19.
 _ROUNDING: Final = 1e-9

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lentigo_trainer.metrics.arrays import BoolArray, FloatArray, LabelArray, validate_predictions
-from lentigo_trainer.metrics.weighted import ratio
+from lentigo_trainer.metrics.bootstrap import ratio
 
 BINS: Final = 15
 """Equal-width bins (l, h] over 0..1, as many as in Guo et al."""

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Literal
 
 from lentigo_trainer.errors import TrainingError
-from lentigo_trainer.models.inverted_residuals import (
+from lentigo_trainer.models.inverted_residuals import InvertedResiduals
+from lentigo_trainer.models.published_backbones import (
     EFFICIENTNET_LITE0,
     EFFICIENTNET_LITE2,
     TORCHVISION_MOBILENET_V2,
-    InvertedResiduals,
 )
 
 CNN_FILTERS: Final = (32, 64, 128, 256)

@@ -11,7 +11,8 @@ from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_trainer.evaluation.report import EvaluationReport, write_evaluation_report
 from lentigo_trainer.reporting.plots import evaluation_plots
 from lentigo_trainer.reporting.rendering import render_html
-from lentigo_trainer.reporting.tables import overall_table, sentences, text_tables
+from lentigo_trainer.reporting.sentences import sentences
+from lentigo_trainer.reporting.tables import overall_table, text_tables
 from lentigo_trainer.system.storage import write_whole
 
 PAGE_NAME: Final = "index.html"

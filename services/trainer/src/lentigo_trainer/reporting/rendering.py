@@ -10,6 +10,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.reporting.text import (
     by_code_text,
     change_text,
@@ -75,6 +76,7 @@ def _environment() -> Environment:
         "count": count_text,
         "grouped": lambda number: f"{number:,}",
         "number": number_text,
+        "pluralize": pluralize,
         "points": points_text,
         "row": table_row,
         "share": share_text,

@@ -7,6 +7,7 @@ from typing import Final
 
 from rich.table import Table
 
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.reporting import plots
 from lentigo_trainer.reporting.reliability import OF_MALIGNANCY, malignancy_of, reliability
@@ -56,10 +57,10 @@ def write_metrics(path: Path, result: Evaluation) -> None:
 
 def tables(result: Evaluation, lesions_known: bool = True) -> tuple[Table, Table]:
     """Return two tables for a terminal: of the whole classifier, and of each class."""
-    lesions = f" of {result.lesions:,} lesions" if lesions_known else ""
+    lesions = f" of {pluralize(result.lesions, 'lesion')}" if lesions_known else ""
     overall = _table(
         ("Figure", "Value (95 % interval)", "n", f"Always {result.majority}"),
-        title=f"{result.examples:,} images{lesions}",
+        title=pluralize(result.examples, "image") + lesions,
     )
     for row in rows_with_rest(result):
         overall.add_row(*row)

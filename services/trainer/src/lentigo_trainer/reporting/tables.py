@@ -1,12 +1,11 @@
-"""An evaluation as sentences and tables, for the terminal, the page and the model card."""
+"""An evaluation in tables, for the terminal, the page and the model card."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.data.ham10000 import join_names
 from lentigo_trainer.evaluation.external_test import ExternalTest
 from lentigo_trainer.evaluation.referral import Referral
 from lentigo_trainer.evaluation.report import EvaluationReport
@@ -99,65 +98,6 @@ def _with_n(estimate: Estimate | None, write: Callable[[Estimate], str]) -> str:
 
 
 _SHOWN_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
-
-
-def sentences(report: EvaluationReport) -> Iterator[str]:
-    """Describe the model, the images, and how the intervals were computed."""
-    model, result = report.subject, report.evaluation
-    lesions = "" if report.intervals_over == "images" else f" of {result.lesions:,} lesions"
-    yield (
-        f"{model.architecture}, trained {model.created[:10]}, asked {model.asked} "
-        f"(engine {model.engine}) about {result.examples:,} images{lesions}."
-    )
-    if result.decided_by == "balanced":
-        yield (
-            "A diagnosis is decided as if the seven were equally frequent; the most probable one "
-            "has rows of its own."
-        )
-    yield (
-        f"Figures in brackets are 95 % intervals by bootstrap over {report.intervals_over} "
-        f"({result.resamples:,} resamples)."
-    )
-    yield overlap_text(report)
-    if report.known_duplicates:
-        yield duplicates_text(report)
-    if report.unlisted:
-        yield f"{report.unlisted:,} further images without a truth were left out."
-    if model.prevalence_source == "clinic":
-        yield (
-            "The service moved the probabilities to the prevalence of a clinic, and calibration is "
-            "measured at that."
-        )
-    if report.refused is not None:
-        yield (
-            f"Refused as unfit, and judged anyway: {share_text(report.refused)} of "
-            f"{report.refused.n:,} images."
-        )
-    if (unchanged := report.unchanged_when_turned) is not None:
-        yield (
-            "The same diagnosis in eight positions, turned and mirrored: "
-            f"{share_text(unchanged)} of {unchanged.n:,} images."
-        )
-
-
-def overlap_text(report: EvaluationReport) -> str:
-    """Describe whether any of the images were used to train the model."""
-    verdict, _, how = report.overlap.partition(": ")
-    if verdict == "none":
-        return f"None of them trained it: {how}"
-    if verdict == "allowed":
-        return f"SOME OF THEM TRAINED IT, which was allowed: {how}"
-    return f"Whether any of them trained it was {verdict}: {how}"
-
-
-def duplicates_text(report: EvaluationReport) -> str:
-    """Describe which images show a lesion that trained, under another lesion id."""
-    names = report.known_duplicates
-    return (
-        f"Known duplicates: {len(names):,} of the images show a lesion that is also among the "
-        f"training images, under another lesion id: {join_names(names)}. The rows without known "
-        "duplicates leave them out."
-    )
 
 
 def overall_table(report: EvaluationReport) -> TextTable:

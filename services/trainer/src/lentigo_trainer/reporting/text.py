@@ -172,12 +172,25 @@ def class_rows(result: Evaluation) -> list[tuple[str, str, str, str, str, str]]:
 
 def out_of_fold_rows(found: OutOfFoldMetrics) -> list[tuple[str, str, str]]:
     """Return the name, the estimate and n of every out-of-fold metric."""
-    rows = []
-    for name, estimate in found.metrics.items():
-        words = _OUT_OF_FOLD.get(name, name.capitalize())
-        text = number_text if name in _NUMBERS else share_text
-        rows.append((words, text(estimate), f"{estimate.n:,}"))
-    return rows
+    return [
+        (out_of_fold_name(name), out_of_fold_text(name, estimate), f"{estimate.n:,}")
+        for name, estimate in found.metrics.items()
+    ]
+
+
+def out_of_fold_name(metric: str) -> str:
+    """Return what a metric of `cross_validation.MEASURED` is called."""
+    return _OUT_OF_FOLD.get(metric, metric.capitalize())
+
+
+def out_of_fold_text(metric: str, estimate: Estimate) -> str:
+    """Write such a metric: as a share or as a number."""
+    return number_text(estimate) if metric in _NUMBERS else share_text(estimate)
+
+
+def out_of_fold_difference(metric: str, estimate: Estimate) -> str:
+    """Write the difference of two recipes in such a metric: in points or as a number."""
+    return change_text(estimate) if metric in _NUMBERS else points_text(estimate)
 
 
 def reasons(result: Evaluation) -> list[str]:

@@ -2,8 +2,8 @@
 
 `fit.train_network` calls `fine_tune` for every recipe with a table `fine_tuning`. The images of an
 epoch, their augmentation and dropout are pure functions of the seed and the epoch, so a killed run
-resumes with the same result. After each epoch the moving average of the weights is evaluated. The
-network ends with that average, or with its mean over the cycles of the learning rate.
+resumes with the same result. After each epoch the moving average of the weights is evaluated, and
+the network ends with it.
 """
 
 from collections.abc import Callable
@@ -43,15 +43,10 @@ from lentigo_trainer.training.loop import (
     run_epochs,
     train_epoch,
 )
-from lentigo_trainer.training.losses import (
-    Loss,
-    adjusted_cross_entropy,
-    label_of,
-    restore_frequencies,
-)
+from lentigo_trainer.training.losses import Loss, adjusted_cross_entropy, label_of
 from lentigo_trainer.training.precision import in_bfloat16
-from lentigo_trainer.training.schedules import WarmRestarts, WarmupCosine
-from lentigo_trainer.training.weight_averaging import WeightAverage, moving_average, uniform_mean
+from lentigo_trainer.training.schedules import WarmupCosine
+from lentigo_trainer.training.weight_averaging import MovingAverage
 from lentigo_trainer.training.work_folder import EpochMetrics
 
 _HEAD: Final = ("hidden_", "logits")
@@ -74,8 +69,7 @@ def fine_tune(
 
     Args:
         network: images [n, 224, 224, 3] -> logits [n, 7]; changed in place. It ends with the
-            average of its weights, and with the class frequencies added to its biases as the
-            recipe says.
+            moving average of its weights.
         training: original images to train on, and those of imported sets if there are any.
         validation: images to evaluate after every epoch, in the size of that epoch; never trained
             on.
@@ -114,9 +108,7 @@ def fine_tune(
     # The number of drawn images depends only on the shares, so it is the same in every epoch.
     steps = max(1, len(draw_rows(seed)) // batch_size)
     optimizers = _optimizers(network, settings, steps, epochs)
-    average = WeightAverage(network.weights, moving_average(settings.ema_decay))
-    cycles = WeightAverage(network.weights, uniform_mean)
-    ends = {*(restart.after_epoch for restart in settings.restarts), epochs}
+    average = MovingAverage(network.weights, settings.ema_decay)
     step_at: dict[int, Step] = {}
 
     def epoch(number: int) -> EpochMetrics:
@@ -129,13 +121,13 @@ def fine_tune(
         row_seed, augmentation_seed, mixup_seed = map(int, seeds)
         drawn = draw_rows(row_seed)[: steps * batch_size]
         augmentations = draw_augmentations(
-            settings.augmentation_of(number),
+            settings.augmentation,
             len(drawn),
             side,
             augmentation_seed,
             extra.aspects(drawn) if extra else ASPECT,
         )
-        weights = draw_weights(settings.mixup_of(number), len(drawn), mixup_seed)
+        weights = draw_weights(settings.mixup, len(drawn), mixup_seed)
         training_loss, accuracy = train_epoch(
             _batches(training, extra, drawn, augmentations, weights, side, batch_size),
             step_at[side],
@@ -146,8 +138,6 @@ def fine_tune(
         with average.applied():
             resized = ResizedRows(validation.features, side)
             logits = logits_of(at_side(network, side), resized, len(validation.labels))
-            if number in ends:
-                cycles.update()
         return EpochMetrics(
             epoch=number,
             accuracy=accuracy,
@@ -164,14 +154,10 @@ def fine_tune(
         *network.variables,
         *(variable for optimizer in optimizers for variable in optimizer.variables),
         *average.variables,
-        *(cycles.variables if settings.average_cycles else ()),
     ]
     with in_bfloat16(settings.bfloat16):
         history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
-    (cycles if settings.average_cycles else average).apply()
-    restore_frequencies(
-        network.get_layer("logits"), class_shares(labels, 1), settings.frequency_power
-    )
+    average.apply()
     return history
 
 
@@ -213,6 +199,7 @@ def _optimizers(
     network: keras.Model, settings: FineTuning, steps: int, epochs: int
 ) -> tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer]:
     """Return one optimiser for the backbone and one, with its own rate, for the head."""
+    warm_up = round(settings.warm_up_epochs * steps)
     optimizers = []
     for rate, variables in zip(
         (settings.backbone_learning_rate, settings.head_learning_rate),
@@ -220,25 +207,13 @@ def _optimizers(
         strict=True,
     ):
         optimizer = keras.optimizers.AdamW(
-            _rates(rate, settings, steps, epochs), weight_decay=settings.weight_decay
+            WarmupCosine(rate, epochs * steps, warm_up), weight_decay=settings.weight_decay
         )
         optimizer.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
         optimizer.build(variables)
         optimizers.append(optimizer)
     backbone, head = optimizers
     return backbone, head
-
-
-def _rates(rate: float, settings: FineTuning, steps: int, epochs: int) -> WarmRestarts:
-    restarts = [restart for restart in settings.restarts if restart.after_epoch < epochs]
-    starts = [0, *(restart.after_epoch for restart in restarts)]
-    lengths = [end - start for start, end in zip(starts, [*starts[1:], epochs], strict=True)]
-    warm_up = round(min(settings.warm_up_epochs, lengths[0]) * steps)
-    later = [
-        (restart.after_epoch * steps, WarmupCosine(restart.rate * rate, length * steps, 0))
-        for restart, length in zip(restarts, lengths[1:], strict=True)
-    ]
-    return WarmRestarts(WarmupCosine(rate, lengths[0] * steps, warm_up), later)
 
 
 def _parameter_groups(network: keras.Model) -> tuple[list[keras.Variable], list[keras.Variable]]:
@@ -253,7 +228,7 @@ def _parameter_groups(network: keras.Model) -> tuple[list[keras.Variable], list[
 def _training_step(
     network: keras.Model,
     optimizers: tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer],
-    average: WeightAverage,
+    average: MovingAverage,
     loss_of: Loss,
 ) -> Step:
     backbone, head = _parameter_groups(network)

@@ -82,22 +82,6 @@ def label_of(targets: keras.KerasTensor) -> keras.KerasTensor:
     return ops.argmax(flat, axis=-1)
 
 
-def restore_frequencies(logits: keras.layers.Dense, frequencies: Shares, power: float) -> None:
-    """Add class frequencies back to a layer's biases, so that frequent classes are more probable.
-
-    With the loss above, predictions are those for classes of equal frequency. A power of 1 makes
-    them those for the frequencies of the training images; a power in between trades accuracy
-    against balanced accuracy (the reverse of section 4 of the same paper).
-
-    Args:
-        logits: the layer that computes the logits; its biases, [7], are changed in place.
-        frequencies: each class's share of the training images, [7]; a class without images keeps
-            its bias.
-        power: of the frequencies.
-    """
-    logits.bias.assign(logits.bias + _logarithms(frequencies, power))
-
-
 def _logarithms(shares: Shares, strength: float) -> npt.NDArray[np.float32]:
     """Return `strength` times the logarithm of each share; 0 where the share is 0."""
     return (strength * np.log(np.where(shares > 0, shares, 1.0))).astype(np.float32)

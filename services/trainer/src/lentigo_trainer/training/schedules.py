@@ -1,7 +1,6 @@
-"""Learning rate schedules: constant with a cooldown, or a cosine with warm-up and restarts."""
+"""Learning rate schedules: constant with a cooldown, or a cosine with warm-up."""
 
 import math
-from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -40,7 +39,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: ig
 
     Args:
         rate: the highest.
-        steps: number of steps in the cycle.
+        steps: number of steps in the run.
         warm_up: how many of them warm up; 0 for none.
     """
 
@@ -60,27 +59,3 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):  # type: ig
     def get_config(self) -> dict[str, float]:
         """Return the arguments, as Keras requires of a schedule."""
         return {"rate": self._rate, "steps": self._steps, "warm_up": self._warm_up}
-
-
-class WarmRestarts(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc] # untyped
-    """Cycles one after another, each counting its own steps (SGDR's warm restarts).
-
-    Args:
-        first: the schedule from the first step on.
-        later: the first step and the schedule of each further cycle, in rising order.
-    """
-
-    def __init__(self, first: WarmupCosine, later: Sequence[tuple[int, WarmupCosine]]) -> None:
-        self._first = first
-        self._later = tuple(later)
-
-    def __call__(self, step: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the rate of a step, counted from 0."""
-        rate = self._first(step)
-        for begin, schedule in self._later:
-            rate = ops.where(step < begin, rate, schedule(step - begin))
-        return rate
-
-    def get_config(self) -> dict[str, object]:
-        """Return the arguments, as Keras requires of a schedule."""
-        return {"first": self._first, "later": self._later}

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_contract.wording import pluralize
 from lentigo_engines.base import OUTPUTS, UNLIKENESS, Floats, Images, Prediction, outputs_of
 from lentigo_inference.api.open_inference.json_pixels import cut_data, parse_pixels
 from lentigo_inference.api.open_inference.schemas import InferRequest, InputTensor
@@ -191,8 +192,8 @@ def _pixels(
     if size is not None:
         if tensor.data is not None or size != expected or len(binary) != expected:
             raise MalformedRequestError(
-                f"The binary data of {count} images must be {expected:,} bytes after the JSON, and "
-                "the JSON must have no data."
+                f"The binary data of {pluralize(count, 'image')} must be {expected:,} bytes after "
+                "the JSON, and the JSON must have no data."
             )
         return binary
     if binary or tensor.data is None:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader
 from lentigo_trainer.errors import DamagedImagesError
@@ -82,7 +83,8 @@ def local_features(
             step.advance()
     if damaged:
         raise DamagedImagesError(
-            f"{len(damaged)} of {len(images):,} images cannot be read: {', '.join(damaged)}. "
+            f"{len(damaged)} of {pluralize(len(images), 'image')} cannot be read: "
+            f"{', '.join(damaged)}. "
             "Fetch them again, or remove their rows from the metadata."
         )
     return found

@@ -11,6 +11,7 @@ import cv2
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.duplicates.candidates import Candidate, Neighbours, choose_candidates
 from lentigo_trainer.data.duplicates.known import COLUMNS, merged_lesions
 from lentigo_trainer.data.duplicates.local_features import LocalFeatures, local_features
@@ -114,13 +115,17 @@ def write_duplicates(path: Path, found: Duplicates, now: datetime) -> None:
     Raises:
         StorageError: the disk is full or not writable.
     """
+    pairs = pluralize(len(found.pairs), "pair")
+    images = pluralize(found.images, "image")
+    ids, lesions = pluralize(found.lesions, "lesion id"), pluralize(found.merged, "lesion")
     header = (
-        f"# {len(found.pairs)} pairs of images that show one lesion under two lesion ids, found "
+        f"# {pairs} of images that show one lesion under two lesion ids, found "
         f"{now:%Y-%m-%d} by `lentigo-train duplicates`\n"
-        f"# among {found.images:,} images of {found.lesions:,} lesion ids, which are "
-        f"{found.merged:,} lesions. Of each image {NEIGHBOURS.nearest} neighbours of other\n"
+        f"# among {images} of {ids}, which are {lesions}. Of each image {NEIGHBOURS.nearest} "
+        "neighbours of other\n"
         f"# lesions by VLAD were matched, {NEIGHBOURS.mirrored} of its mirror image, and "
-        f"{NEIGHBOURS.alike} of the same diagnosis, sex and age: {found.matched:,} pairs.\n"
+        f"{NEIGHBOURS.alike} of the same diagnosis, sex and age: "
+        f"{pluralize(found.matched, 'pair')}.\n"
         f"# SIFT, ratio test, RANSAC over similarity transformations; {FEWEST_POINTS} matching "
         "points or more make a pair.\n"
     )

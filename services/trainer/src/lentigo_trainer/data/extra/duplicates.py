@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lentigo_trainer.data.perceptual_hash import (
-    HASH_BYTES,
-    LIMIT,
+    Colours,
+    Fingerprints,
     Hashes,
-    hashes_to_compare,
+    cell_colours,
+    find_copied,
     image_hash,
-    nearest,
 )
 
 _ISIC_NAME: Final = re.compile(r"ISIC_\d{7}")
@@ -69,28 +69,30 @@ class ExactIndex:
 
 @dataclass(slots=True)
 class NearIndex:
-    """Recognises images as `ExactIndex` does, and by their perceptual hash."""
+    """Recognises images as `ExactIndex` does, and by their perceptual hash and colours."""
 
     exact: ExactIndex = field(default_factory=ExactIndex)
     described: list[str] = field(default_factory=list)
-    _hashes: list[Hashes] = field(default_factory=list)
-    _stacked: Hashes = field(default_factory=lambda: np.zeros((0, HASH_BYTES), np.uint8))
+    _kept: list[tuple[Hashes, Colours]] = field(default_factory=list)
+    _stacked: Fingerprints | None = None
 
     def add(self, image: DecodedImage, described: str) -> None:
         """Add an image."""
         self.exact.add(image, described)
         self.described.append(described)
-        self._hashes.append(image_hash(image.pixels))
+        self._kept.append((image_hash(image.pixels), cell_colours(image.pixels)))
+        self._stacked = None
 
     def find(self, image: DecodedImage) -> str | None:
         """Return how the same image was described, if it was added."""
         found = self.exact.find(image)
-        if found is not None or not self._hashes:
+        if found is not None or not self._kept:
             return found
-        if len(self._stacked) != len(self._hashes):
-            self._stacked = np.stack(self._hashes)
-        row, distance = nearest(hashes_to_compare(image.pixels), self._stacked)
-        return self.described[row] if distance <= LIMIT else None
+        if self._stacked is None:
+            hashes, colours = zip(*self._kept, strict=True)
+            self._stacked = Fingerprints(np.stack(hashes), np.stack(colours))
+        row = find_copied(image.pixels, self._stacked)
+        return None if row is None else self.described[row]
 
 
 def archive_name(name: str) -> str | None:

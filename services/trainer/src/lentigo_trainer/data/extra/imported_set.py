@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES, index_of
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.dataset import DECODER
 from lentigo_trainer.data.extra.archives import open_contents
 from lentigo_trainer.data.extra.groups import is_kept_out
@@ -139,7 +140,8 @@ class ImportedSet:
         """Return which images these are, in words."""
         part = "" if self.part == "all" else f"the {self.part} part of "
         groups = self.records["lesion_id"].nunique()
-        return f"{part}{self.summary.name} ({len(self.records):,} images of {groups:,} groups)"
+        images = pluralize(len(self.records), "image")
+        return f"{part}{self.summary.name} ({images} of {pluralize(groups, 'group')})"
 
     @contextmanager
     def open_images(self) -> Iterator[tuple[ImageReader, ...]]:

@@ -1,5 +1,6 @@
 """The images of imported sets that train beside HAM10000: their training parts, as one."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.extra.duplicates import archive_name
 from lentigo_trainer.data.extra.imported_set import ImportedSet, SetSummary, open_set
 from lentigo_trainer.data.ham10000 import join_names
-from lentigo_trainer.data.provenance import HASH_COLUMN, hash_text
+from lentigo_trainer.data.provenance import fingerprint_columns
 from lentigo_trainer.errors import ImportedSetError, RecipeError
 
 _AGAIN: Final = "Import the set again, under another --to, with"
@@ -43,11 +45,12 @@ class ExtraImages:
 
     def training_set(self) -> pd.DataFrame:
         """Return what a version says of the images that trained it; see `provenance`."""
-        hashes = []
+        return self.records.assign(**fingerprint_columns(self._images()))
+
+    def _images(self) -> Iterator[npt.NDArray[np.uint8]]:
         for part in self.parts:
             pixels = part.pixels()
-            hashes += [hash_text(pixels[row]) for row in part.rows]
-        return self.records.assign(**{HASH_COLUMN: hashes})
+            yield from (pixels[row] for row in part.rows)
 
     @property
     def summaries(self) -> tuple[SetSummary, ...]:
@@ -111,7 +114,7 @@ def _require_disjoint(part: ImportedSet, owner: str, others: pd.DataFrame, remed
     ours = zip(part.records["image_id"], part.records["sha256"], strict=True)
     shared = [name for name, digest in ours if {archive_name(name) or name, digest} & theirs]
     if shared:
+        images = pluralize(len(shared), "training image that is", "training images that are")
         raise ImportedSetError(
-            f"{part.folder} has {len(shared):,} training images that are in {owner} too: "
-            f"{join_names(shared)}. {remedy}"
+            f"{part.folder} has {images} in {owner} too: {join_names(shared)}. {remedy}"
         )

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from lentigo_contract.labels import index_of
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.ham10000 import join_names
 from lentigo_trainer.errors import TruthError
 from lentigo_trainer.metrics.arrays import LabelArray
@@ -56,16 +57,17 @@ def read_ground_truth(path: Path) -> GroundTruth:
     if not rows:
         raise TruthError(f"{path} lists no image. It needs one row per image, under {_HEADER}.")
     uneven = [line for line, row in rows if len(row) != len(header)]
-    _refuse_rows(path, f"rows without {len(header)} values", _lines(uneven))
+    _refuse_rows(path, "row", f"without {len(header)} values", _lines(uneven))
     place = {name: header.index(name) for name in (IMAGE, *CODE_OF_COLUMN)}
     names = [row[place[IMAGE]].strip() for _, row in rows]
     _refuse_rows(
         path,
-        "rows that name no image",
+        "row",
+        "without the name of an image",
         _lines([line for (line, _), name in zip(rows, names, strict=True) if not name]),
     )
     _refuse_rows(
-        path, "images listed twice", [name for name, times in Counter(names).items() if times > 1]
+        path, "image", "listed twice", [name for name, times in Counter(names).items() if times > 1]
     )
     marks = [
         _marks(path, name, [row[place[column]] for column in CODE_OF_COLUMN])
@@ -74,7 +76,8 @@ def read_ground_truth(path: Path) -> GroundTruth:
     for wrong, what in ((0, "without a diagnosis"), (2, "with more than one diagnosis")):
         _refuse_rows(
             path,
-            f"rows {what}; each needs a 1 for one of the seven and a 0 for the others",
+            "row",
+            f"{what}; each needs a 1 for one of the seven and a 0 for the others",
             [name for name, of in zip(names, marks, strict=True) if min(sum(of), 2) == wrong],
         )
     numbers = [index_of(code) for code in CODE_OF_COLUMN.values()]
@@ -131,6 +134,6 @@ def _lines(lines: Sequence[int]) -> list[str]:
     return [f"line {line}" for line in lines]
 
 
-def _refuse_rows(path: Path, what: str, items: Sequence[str]) -> None:
+def _refuse_rows(path: Path, noun: str, what: str, items: Sequence[str]) -> None:
     if items:
-        raise TruthError(f"{path} has {len(items):,} {what}: {join_names(items)}.")
+        raise TruthError(f"{path} has {pluralize(len(items), noun)} {what}: {join_names(items)}.")

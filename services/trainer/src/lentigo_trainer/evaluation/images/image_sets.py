@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lentigo_contract.labels import CODES, index_of
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.duplicates.known import shown_elsewhere
 from lentigo_trainer.data.ham10000 import (
     ImageReader,
@@ -176,10 +177,11 @@ def open_isic_set(images: Sequence[Path], truth: Path, metadata: Path | None) ->
         missing = [name for name in known.names if name not in readers]
         _refuse(
             truth,
-            f"images that {places} does not hold as .jpg, .jpeg or .png (names are without suffix)",
+            "image",
+            f"that {places} does not hold as .jpg, .jpeg or .png (names are without suffix)",
             missing,
         )
-        _refuse(truth, f"images of which {places} holds several", twice)
+        _refuse(truth, "image", f"of which {places} holds several", twice)
         yield ImageSet(
             description=f"{', '.join(part.name for part in images)} with the truth of {truth.name}",
             names=known.names,
@@ -196,17 +198,18 @@ def _people(
 ) -> pd.DataFrame:
     """Return the metadata of each image, which must not contradict the ground truth."""
     rows = records.set_index("image_id", drop=False)
-    _refuse(truth, f"images that {metadata} lacks", [n for n in names if n not in rows.index])
+    _refuse(truth, "image", f"that {metadata} lacks", [n for n in names if n not in rows.index])
     people = rows.loc[list(names)]
     pairs = zip(names, labels, people["dx"], strict=True)
     _refuse(
         truth,
-        f"images with another diagnosis than in {metadata}",
+        "image",
+        f"with another diagnosis than in {metadata}",
         [f"{name} ({CODES[label]}, not {dx})" for name, label, dx in pairs if CODES[label] != dx],
     )
     return people
 
 
-def _refuse(path: Path, what: str, items: list[str]) -> None:
+def _refuse(path: Path, noun: str, what: str, items: list[str]) -> None:
     if items:
-        raise TruthError(f"{path} lists {len(items):,} {what}: {join_names(items)}.")
+        raise TruthError(f"{path} lists {pluralize(len(items), noun)} {what}: {join_names(items)}.")

@@ -12,9 +12,10 @@ import pandas as pd
 from lentigo_contract.errors import ImageError
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.repository.store import StoredVersion
+from lentigo_contract.wording import pluralize
 from lentigo_trainer.data.dataset import UNREADABLE
 from lentigo_trainer.data.ham10000 import ImageReader, join_names
-from lentigo_trainer.data.perceptual_hash import LIMIT, Hashes, hashes_to_compare, nearest
+from lentigo_trainer.data.perceptual_hash import Fingerprints, find_copied
 from lentigo_trainer.data.provenance import TrainingSet, read_training_set, split_digest
 from lentigo_trainer.data.splits import split
 from lentigo_trainer.errors import LeakageError, MetadataError
@@ -66,7 +67,8 @@ def require_no_leakage(
         )
     found = _compare(trained, images, workers, progress)
     compared = (
-        f"{len(images.names):,} images were compared by {_listed(found.compared)} with the "
+        f"{pluralize(len(images.names), 'image was', 'images were')} compared by "
+        f"{_listed(found.compared)} with the "
         f"{len(trained.names):,} that trained version {version.version}.{''.join(found.notes)}"
     )
     if not found.faults:
@@ -107,30 +109,46 @@ def _compare(
         copies = _copies(trained, images, workers, progress)
         identical = [name for name, copy in copies.items() if copy is None]
         faults += _fault(identical, images, "trained this version")
-        if len(trained.hashes):
+        if len(trained.fingerprints):
             compared.append("perceptual hash")
             alike = [
                 f"{name} (like {copy})"
                 for name, copy in copies.items()
                 if copy is not None and name not in known
             ]
-            faults += _fault(alike, images, "look like an image that trained this version")
+            faults += _fault(
+                alike,
+                images,
+                "looks like an image that trained this version",
+                "look like an image that trained this version",
+            )
         else:
             notes.append(
                 " It carries no perceptual hashes, as older releases published it, so copies with "
                 "another size or quality were recognised by their names alone."
             )
         known = [name for name in known if name not in identical]
-    faults += _fault(known, images, "have the ISIC name of an image that trained this version")
+    faults += _fault(
+        known,
+        images,
+        "has the ISIC name of an image that trained this version",
+        "have the ISIC name of an image that trained this version",
+    )
     if images.people is not None:
         compared.append("lesion")
         shared = images.people[images.people["lesion_id"].isin(trained.lesions)]
         pairs = zip(shared["image_id"], shared["lesion_id"], strict=True)
         lesions = [f"{image} ({lesion})" for image, lesion in pairs]
-        faults += _fault(lesions, images, "show lesions that trained this version")
+        faults += _fault(
+            lesions,
+            images,
+            "shows a lesion that trained this version",
+            "show lesions that trained this version",
+        )
     if others:
         notes.append(
-            f" Note: {len(others):,} have the name of a training image, which is not an ISIC name: "
+            f" Note: {pluralize(len(others), 'has', 'have')} the name of a training image, which "
+            "is not an ISIC name: "
             f"{join_names(others)}."
         )
     return _Comparison(tuple(compared), tuple(faults), tuple(notes))
@@ -142,11 +160,21 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _fault(names: Sequence[str], images: ImageSet, what: str) -> list[str]:
-    """Say what is wrong with some of the images; nothing if there are none."""
-    count = f"{len(names):,} of {len(images.names):,} images"
+def _fault(names: Sequence[str], images: ImageSet, one: str, several: str = "") -> list[str]:
+    """Say what is wrong with some of the images; nothing if there are none.
+
+    Args:
+        names: of the images.
+        images: all of the evaluation.
+        one: what is wrong with one.
+        several: the same of more than one, where it differs.
+    """
+    if not names:
+        return []
+    of_all = f"of {pluralize(len(images.names), 'image')}"
+    wrong = pluralize(len(names), f"{of_all} {one}", f"{of_all} {several or one}")
     proves = "so its predictions for them prove nothing"
-    return [f"{count} {what}, {proves}: {join_names(names)}."] if names else []
+    return [f"{wrong}, {proves}: {join_names(names)}."]
 
 
 def _from_metadata(version: StoredVersion, metadata: pd.DataFrame | None) -> TrainingSet | None:
@@ -185,8 +213,8 @@ def _copies(
     duplicated = images.duplicated
 
     def compare(number: int) -> tuple[bool, str | None]:
-        hashes = None if duplicated[number] else trained.hashes
-        return _compare_one(images.readers[number], trained, hashes)
+        stored = None if duplicated[number] else trained.fingerprints
+        return _compare_one(images.readers[number], trained, stored)
 
     with (
         ThreadPoolExecutor(workers) as pool,
@@ -201,7 +229,7 @@ def _copies(
 
 
 def _compare_one(
-    read: ImageReader, trained: TrainingSet, hashes: Hashes | None
+    read: ImageReader, trained: TrainingSet, stored: Fingerprints | None
 ) -> tuple[bool, str | None]:
     """Return whether the bytes trained, and which training image this one looks like.
 
@@ -211,9 +239,9 @@ def _compare_one(
         data = read()
         if hashlib.sha256(data).hexdigest() in trained.digests:
             return True, None
-        if hashes is None or not len(hashes):
+        if not stored:
             return False, None
-        row, bits = nearest(hashes_to_compare(read_image(data).pixels), hashes)
+        row = find_copied(read_image(data).pixels, stored)
     except (*UNREADABLE, ImageError):
         return False, None
-    return False, trained.hashed[row] if bits <= LIMIT else None
+    return False, None if row is None else trained.hashed[row]

@@ -14,12 +14,8 @@ from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
 from lentigo_trainer.reporting.model_card.evidence import Evidence
 from lentigo_trainer.reporting.model_card.results import comparison, known_failures
 from lentigo_trainer.reporting.rendering import render_markdown
-from lentigo_trainer.reporting.tables import (
-    duplicates_text,
-    metric_tables,
-    overlap_text,
-    subgroup_tables,
-)
+from lentigo_trainer.reporting.sentences import duplicates_text, overlap_text
+from lentigo_trainer.reporting.tables import metric_tables, subgroup_tables
 from lentigo_trainer.reporting.text import (
     count_of,
     count_text,

@@ -10,6 +10,7 @@ import numpy as np
 
 from lentigo_contract.imaging.quality import LEAST_SIDE, quality_issues
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_contract.wording import pluralize
 from lentigo_engines.base import Prediction
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import Rows, TrainingRows
@@ -115,7 +116,7 @@ def _is_of(manifest: Manifest, report: EvaluationReport) -> bool:
 
 
 def _count(report: EvaluationReport) -> str:
-    return f"{report.evaluation.examples:,} images"
+    return pluralize(report.evaluation.examples, "image")
 
 
 NO_OVERLAP: Final = "none: the split that trained it keeps these lesions apart."

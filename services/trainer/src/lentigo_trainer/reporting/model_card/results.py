@@ -15,7 +15,7 @@ from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.metrics.classification import DECIDED
 from lentigo_trainer.reporting.model_card.evidence import Other
-from lentigo_trainer.reporting.tables import overlap_text
+from lentigo_trainer.reporting.sentences import overlap_text
 from lentigo_trainer.reporting.text import (
     NOT_MEASURED,
     WITHOUT_DUPLICATES,

@@ -1,0 +1,236 @@
+"""`lentigo-train prepare`, `fit`, `publish` and `run`: a training run, in steps or in one go."""
+
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+
+from lentigo_contract.errors import PublishError
+from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_contract.system.resources import available_cores, require_memory
+from lentigo_contract.wording import pluralize
+from lentigo_trainer.cli.options import (
+    EpochsOption,
+    ExtraOption,
+    ForceOption,
+    LimitOption,
+    ModelsOption,
+    OutOfFoldOption,
+    RandomWeightsOption,
+    RecipeOption,
+    SeedOption,
+    SourceOption,
+    WeightsOption,
+    WorkOption,
+    prepared_from,
+    recipe_from,
+    weights_from,
+)
+from lentigo_trainer.config.recipe import Recipe
+from lentigo_trainer.config.recipe_file import DEFAULT_RECIPE
+from lentigo_trainer.config.training import SelectionMetric, TrainingConfig, WorkFolder
+from lentigo_trainer.models.registry import Weights
+from lentigo_trainer.system.native_output import quiet_tensorflow
+from lentigo_trainer.system.progress import progress_for
+
+if TYPE_CHECKING:
+    from lentigo_trainer.evaluation.summary import Evaluation
+    from lentigo_trainer.pipeline import Trained
+
+# Bytes in which a run on fifty images ends. In 2.5 GiB the kernel ends it while it rounds to int8,
+# late and without a word.
+NEEDED_MEMORY: Final = 3 * 2**30
+
+_WORK: Final = Path("work")
+_MODELS: Final = Path("models")
+
+
+def prepare(source: SourceOption, work: WorkOption = _WORK) -> None:
+    """Check the data set and decode every image once, to one array in --work."""
+    prepared = prepared_from(source, work, progress_for())
+    ready = pluralize(len(prepared.records), "image is", "images are")
+    typer.echo(f"{ready} ready in {work}.")
+
+
+def fit(  # noqa: PLR0913, PLR0917 - the command's options
+    source: SourceOption,
+    work: WorkOption = _WORK,
+    weights_dir: WeightsOption = None,
+    random_weights: RandomWeightsOption = False,
+    recipe: RecipeOption = None,
+    epochs: EpochsOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    extra: ExtraOption = None,
+    out_of_fold: OutOfFoldOption = None,
+    folds_only: Annotated[
+        bool,
+        typer.Option(
+            "--folds-only",
+            help="Train only the networks of the recipe's folds, to compare it with others.",
+        ),
+    ] = False,
+) -> None:
+    """Train by a recipe and evaluate the result; a killed run resumes where it stopped."""
+    weights = weights_from(weights_dir, random_weights)
+    chosen = recipe_from(recipe, epochs)
+    config = _config(work, weights, chosen, limit, seed, extra, out_of_fold)
+    if folds_only:
+        if out_of_fold is not None:
+            raise typer.BadParameter("Give either --folds-only or --out-of-fold, not both.")
+        _train_folds(config, source)
+        return
+    trained = _train(config, source)
+    _show(trained.evaluation)
+    typer.echo(f"Curves, confusion matrix and metrics: {trained.folder / 'report'}")
+
+
+def publish(
+    work: WorkOption = _WORK,
+    models: ModelsOption = _MODELS,
+    finished: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            help="Which of the work folder's runs, by the name of its recipe or architecture.",
+            show_default=f"{DEFAULT_RECIPE}, Lentigo's own recipe",
+        ),
+    ] = None,
+    best: Annotated[
+        bool,
+        typer.Option(
+            "--best",
+            help="Publish the best of the work folder's finished runs.",
+        ),
+    ] = False,
+    by: Annotated[
+        SelectionMetric, typer.Option(help="What makes a run the best, on the validation images.")
+    ] = SelectionMetric.ACCURACY,
+    force: ForceOption = False,
+) -> None:
+    """Publish a finished run as the repository's next version.
+
+    A run that was trained with --limit, or that is worse than a version in --models, is refused.
+    """
+    if best and finished is not None:
+        raise typer.BadParameter("Give either --best or --run, not both.")
+    if by is not SelectionMetric.ACCURACY and not best:
+        raise typer.BadParameter("--by says how to choose, so it needs --best.")
+    folder = work / (finished or DEFAULT_RECIPE)
+    if best:
+        from lentigo_trainer.export.publishing import best_run  # noqa: PLC0415 - see cli
+
+        folder = best_run(work, by)
+    _publish(folder, models, force)
+
+
+def run(  # noqa: PLR0913, PLR0917 - the command's options
+    source: SourceOption,
+    work: WorkOption = _WORK,
+    models: ModelsOption = _MODELS,
+    weights_dir: WeightsOption = None,
+    random_weights: RandomWeightsOption = False,
+    recipe: RecipeOption = None,
+    epochs: EpochsOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = 0,
+    extra: ExtraOption = None,
+    out_of_fold: OutOfFoldOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Prepare, train, evaluate and publish; resumable at every step.
+
+    A run that was trained with --limit, or that is worse than a version in --models, is not
+    published and ends with an error; it is kept in --work.
+    """
+    weights = weights_from(weights_dir, random_weights)
+    if limit is not None and not force:
+        typer.echo(
+            "Because of --limit this run will not be published, unless --force is given too."
+        )
+    chosen = recipe_from(recipe, epochs)
+    config = _config(work, weights, chosen, limit, seed, extra, out_of_fold)
+    trained = _train(config, source)
+    _show(trained.evaluation)
+    _publish(trained.folder, models, force)
+
+
+def _show(evaluation: "Evaluation") -> None:
+    from lentigo_trainer.reporting.run_report import tables  # noqa: PLC0415 - see cli
+
+    console = Console()
+    for table in tables(evaluation):
+        console.print(table)
+    console.print(RESEARCH_NOTICE)
+
+
+def _train(config: TrainingConfig, source: Path) -> "Trained":
+    require_memory(NEEDED_MEMORY, "Training")
+    progress = progress_for()
+    prepared = prepared_from(source, config.work.root, progress)
+
+    with quiet_tensorflow():
+        from lentigo_trainer.pipeline import train  # noqa: PLC0415 - see cli
+
+    return train(config, prepared, lambda: datetime.now(UTC), progress)
+
+
+def _train_folds(config: TrainingConfig, source: Path) -> None:
+    require_memory(NEEDED_MEMORY, "Training")
+    progress = progress_for()
+    prepared = prepared_from(source, config.work.root, progress)
+
+    with quiet_tensorflow():
+        from lentigo_trainer.pipeline import train_folds  # noqa: PLC0415 - see cli
+
+    typer.echo(f"Out-of-fold answers: {train_folds(config, prepared, progress)}")
+
+
+def _config(
+    work: Path,
+    weights: Weights,
+    recipe: Recipe,
+    limit: int | None,
+    seed: int,
+    extra: list[Path] | None,
+    out_of_fold: Path | None,
+) -> TrainingConfig:
+    if out_of_fold is not None and not recipe.folds:
+        raise typer.BadParameter("--out-of-fold is for a recipe with folds; this one has none.")
+    return TrainingConfig(
+        work=WorkFolder(work),
+        recipe=recipe,
+        weights=weights,
+        seed=seed,
+        limit=limit,
+        cores=available_cores(),
+        extra=tuple(extra or ()),
+        out_of_fold=out_of_fold,
+    )
+
+
+def _publish(folder: Path, models: Path, force: bool) -> None:
+    """Publish a finished run, if nothing speaks against it or it is forced.
+
+    Raises:
+        PublishError: something speaks against it; the run is kept.
+    """
+    with quiet_tensorflow():
+        from lentigo_trainer.export.publishing import publish_candidate  # noqa: PLC0415 - see cli
+        from lentigo_trainer.export.release_gate import find_objection  # noqa: PLC0415 - see cli
+
+    prepared = WorkFolder(folder.parent).prepared
+    objection = find_objection(folder, models, prepared, progress_for())
+    if objection and not force:
+        again = ["--work", folder.parent, "--run", folder.name, "--models", models, "--force"]
+        command = shlex.join(["lentigo-train", "publish", *map(str, again)])
+        raise PublishError(
+            f"{folder} is kept, but not published. {objection} To publish it all the same: "
+            f"{command}"
+        )
+    stored = publish_candidate(folder, models, objection)
+    forced = f". This was forced, and the manifest says why: {objection}" if objection else ""
+    typer.echo(f"Published version {stored.version} in {stored.path}{forced}")

@@ -1,0 +1,17 @@
+"""Counts in words."""
+
+from typing import Final
+
+_PLURALS: Final = {"diagnosis": "diagnoses"}
+
+
+def pluralize(count: int, noun: str, plural: str | None = None) -> str:
+    """Write a count with what it counts: "1 file", "9,077 images".
+
+    Args:
+        count: 0 or above.
+        noun: what one of them is called; a verb may follow, as in "image was".
+        plural: the same for any other number; by default the noun with an "s".
+    """
+    several = plural or _PLURALS.get(noun, f"{noun}s")
+    return f"{count:,} {noun if count == 1 else several}"
