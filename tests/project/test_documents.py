@@ -7,10 +7,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
-from lentigo_contract.labels import DIAGNOSES
+from lentigo_contract.decision import decide, malignant_probability
+from lentigo_contract.labels import CODES, DIAGNOSES
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_inference.app import create_app
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
@@ -177,12 +179,24 @@ def test_the_numbers_of_the_answer_in_the_readme_fit_together() -> None:
     assert {code for code, each in by_code.items() if each["malignant"]} == {
         each.code for each in DIAGNOSES if each.malignant
     }
-    assert answer["malignancy"]["probability"] == pytest.approx(
-        sum(each["probability"] for each in ranked if each["malignant"]), abs=1e-6
-    )
     assert answer["malignancy"]["refer"] is True
     first = {key: ranked[0][key] for key in ("code", "name", "probability")}
-    assert first == {key: answer["diagnosis"][key] for key in first}
+    assert answer["most_probable"] == first
+
+
+def test_the_answer_in_the_readme_is_decided_as_the_shipped_version_decides() -> None:
+    (answer,) = json_blocks("README.md")
+    (path,) = (ROOT / "models/lentigo").glob("*/manifest.json")
+    shipped = Manifest.read(path)
+    by_code = {each["code"]: each["probability"] for each in answer["probabilities"]}
+    probabilities = np.array([by_code[code] for code in CODES])
+
+    assert answer["model"]["version"] == str(shipped.version)
+    assert answer["diagnosis"]["code"] == CODES[decide(probabilities, shipped.prevalence)]
+    assert answer["diagnosis"]["probability"] == by_code[answer["diagnosis"]["code"]]
+    malignant = malignant_probability(probabilities, shipped.malignancy_calibration)
+    assert answer["malignancy"]["probability"] == pytest.approx(float(malignant), abs=1e-6)
+    assert answer["malignancy"]["threshold"] == shipped.thresholds.malignancy
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
