@@ -39,7 +39,7 @@ def test_a_withheld_diagnosis_and_one_of_none_of_the_seven_are_read() -> None:
     ids=str,
 )
 def test_a_record_that_the_service_does_not_write_says_nothing(changes: dict[str, object]) -> None:
-    assert confirmed_in(feedback_record(**changes)) is None
+    assert confirmed_in(feedback_record(0, **changes)) is None
 
 
 @pytest.mark.parametrize("member", ["malignancy", "refer", "manifest_sha256", "said"])

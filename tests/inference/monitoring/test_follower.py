@@ -28,7 +28,9 @@ class Following:
         return sorted(self.answers.of(MODEL.manifest_sha256), key=lambda each: each.image_sha256)
 
 
-def say(trail: Trail, count: int, start: int = 0, diagnosis: str = "mel") -> list[dict[str, object]]:
+def say(
+    trail: Trail, count: int, start: int = 0, diagnosis: str = "mel"
+) -> list[dict[str, object]]:
     """Give the records of so many answers, each followed by its feedback."""
     records = []
     for number in range(start, start + count):

@@ -1,6 +1,7 @@
 """A running service: what `/v1/monitoring` and the metrics say, and which alerts that fires."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from lentigo_contract.imaging.quality import assess_quality
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.input_reference import LEVELS, InputReference
+from lentigo_contract.manifest.manifest import Thresholds
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.security.api_keys import Scope, add_key, make_key
 from lentigo_inference.settings import Settings
@@ -288,21 +290,29 @@ async def test_confirmed_is_compared_with_said(
     assert seen.value("lentigo_confirmed_figure_examples", figure="accuracy") == 52
 
 
-async def test_missed_malignant_lesions_fire_the_alerts_of_sensitivity_and_calibration(
-    audited: Settings, store: ModelStore, key: str
+@pytest.mark.parametrize(
+    ("threshold", "diagnosis", "alert"),
+    [(1.0, "mel", "LentigoSensitivityLow"), (0.3, "nv", "LentigoMiscalibrated")],
+    ids=["none is referred, all are malignant", "all are likely malignant, none is"],
+)
+async def test_what_is_confirmed_otherwise_than_said_fires_its_alert(
+    audited: Settings,
+    store: ModelStore,
+    key: str,
+    threshold: float,
+    diagnosis: str,
+    alert: str,
 ) -> None:
-    publish_plain(store, SEED)
+    publish_plain(store, SEED, thresholds=Thresholds(malignancy=threshold, source="made up"))
     async with running(audited) as service:
-        answers = await send(service, key, lesions())
-        benign = [each for each in answers if not each["malignancy"]["refer"]]
-        assert len(benign) >= 12
+        answers = await send(service, key, islice(lesions(), 15))
         before = await scraped(service, key)
-        for answer in benign:
-            await confirm(service, key, answer, "mel")
+        for answer in answers:
+            await confirm(service, key, answer, diagnosis)
         await monitoring(service, key)
         after = await scraped(service, key)
     assert firing(before, *FIGURES) == set()
-    assert firing(after, *FIGURES) == set(FIGURES)
+    assert alert in firing(after, *FIGURES)
 
 
 async def test_few_answers_have_no_figure_and_fire_nothing(
@@ -320,9 +330,7 @@ async def test_few_answers_have_no_figure_and_fire_nothing(
         "n": 1,
     }
     assert seen.found("lentigo_confirmed_figure", figure="referral_sensitivity") == []
-    assert (
-        seen.value("lentigo_confirmed_figure_examples", figure="referral_sensitivity") == 1
-    )
+    assert seen.value("lentigo_confirmed_figure_examples", figure="referral_sensitivity") == 1
     assert firing(seen, *FIGURES) == set()
 
 
@@ -334,10 +342,9 @@ async def test_feedback_is_known_after_a_restart_and_to_every_instance(
         answers = await send(first, key, iter([lesion_image(1), lesion_image(2)]))
         await confirm(first, key, answers[0], "nv")
         await confirm(second, key, answers[1], "nv")
-        for service in (first, second):
-            report = await monitoring(service, key)
-            assert report["confirmed"]["answers"] == 2
-        assert report["input"]["images"] == 0
+        reports = [await monitoring(service, key) for service in (first, second)]
+    assert [report["confirmed"]["answers"] for report in reports] == [2, 2]
+    assert [report["input"]["images"] for report in reports] == [2, 0]
     async with running(audited) as later:
         assert (await monitoring(later, key))["confirmed"]["answers"] == 2
 
@@ -396,9 +403,7 @@ async def test_it_needs_the_scope_admin(
     closed = settings.model_copy(update={"key_file": tmp_path / "one-each.json"})
     async with running(closed) as service:
         statuses = {
-            scope: (
-                await service.client.get("/v1/monitoring", headers=bearer(key))
-            ).status_code
+            scope: (await service.client.get("/v1/monitoring", headers=bearer(key))).status_code
             for scope, key in keys.items()
         }
     assert statuses == {each: 200 if each is Scope.ADMIN else 403 for each in Scope}

@@ -10,9 +10,7 @@ from tests.fakes import lesion_image, made_unlikeness
 
 SIDES = (MODEL_SIDE, MODEL_SIDE)
 LESIONS = [np.asarray(lesion_image(seed, size=SIDES)) for seed in range(11)]
-BLURRED = np.asarray(
-    Image.fromarray(LESIONS[0]).filter(ImageFilter.GaussianBlur(8)), np.uint8
-)
+BLURRED = np.asarray(Image.fromarray(LESIONS[0]).filter(ImageFilter.GaussianBlur(8)), np.uint8)
 
 
 def test_the_quantiles_are_those_of_what_the_service_measures() -> None:

@@ -1,7 +1,7 @@
 """Calibration of the probability of malignancy: what was predicted against what was observed.
 
-After Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (ICML 2017), as the
-evaluation reports of the trainer have it.
+After Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (ICML 2017), as in
+the evaluation reports of the trainer.
 """
 
 from collections.abc import Sequence

@@ -121,17 +121,18 @@ def summarize(
     """
     unlikeness = [each.unlikeness for each in seen if each.unlikeness is not None]
     named = [each.diagnosis for each in seen if each.accepted and each.diagnosis is not None]
-    n = 0 if reference is None else reference.n
+    n = reference.n if reference else 0
+    bright = reference.brightness if reference else None
+    sharp = reference.sharpness if reference else None
+    unlike = reference.unlikeness if reference else None
     return InputSummary(
         images=len(seen),
         since=seen[0].time if seen else None,
         until=seen[-1].time if seen else None,
         reference=None if reference is None else reference.images,
-        brightness=_feature(
-            [each.brightness for each in seen], reference and reference.brightness, n
-        ),
-        sharpness=_feature([each.sharpness for each in seen], reference and reference.sharpness, n),
-        unlikeness=_feature(unlikeness, reference and reference.unlikeness, n),
+        brightness=_feature([each.brightness for each in seen], bright, n),
+        sharpness=_feature([each.sharpness for each in seen], sharp, n),
+        unlikeness=_feature(unlikeness, unlike, n),
         diagnoses=_diagnoses(named, expected),
         refused=_refused(sum(not each.accepted for each in seen), len(seen), reference),
     )

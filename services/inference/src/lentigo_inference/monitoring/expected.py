@@ -60,4 +60,5 @@ def expected_diagnoses(manifest: Manifest, rule: DecisionRule) -> ExpectedDiagno
     images = confusion.sum(axis=1, keepdims=True)
     if not images.all():
         return None
-    return ExpectedDiagnoses(shares_of(rule.prevalence) @ (confusion / images), n)
+    shares = shares_of(rule.prevalence) @ (confusion / images)
+    return ExpectedDiagnoses(shares / shares.sum(), n)

@@ -38,7 +38,9 @@ class FeedbackFollower:
         """
         with self._turn:
             files = [
-                file for _number, series in series_folders(self._folder) for file in files_of(series)
+                file
+                for _number, series in series_folders(self._folder)
+                for file in files_of(series)
             ]
             for file in files:
                 self._refresh_file(file)

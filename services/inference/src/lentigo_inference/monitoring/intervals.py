@@ -53,7 +53,9 @@ def share(part: int, n: int, fewest: int = FEWEST) -> Estimate:
     value = part / n
     centre = (part + _Z**2 / 2) / (n + _Z**2)
     half = _Z / (n + _Z**2) * math.sqrt(part * (1 - value) + _Z**2 / 4)
-    return Estimate(value, max(0.0, min(centre - half, value)), min(1.0, max(centre + half, value)), n)
+    return Estimate(
+        value, max(0.0, min(centre - half, value)), min(1.0, max(centre + half, value)), n
+    )
 
 
 def mean_of(shares: Sequence[Estimate]) -> Estimate:

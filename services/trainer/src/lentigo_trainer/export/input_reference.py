@@ -1,4 +1,4 @@
-"""Measure how the images look that a version is measured on: what its manifest says of its input."""
+"""Measure how the images look that a version is measured on, for its manifest."""
 
 from collections.abc import Iterable
 
