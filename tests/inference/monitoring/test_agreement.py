@@ -55,7 +55,12 @@ def test_a_diagnosis_with_too_few_answers_is_left_out_of_the_balanced_accuracy()
 
 
 def test_a_withheld_diagnosis_counts_for_the_referral_alone() -> None:
-    withheld: dict[str, object] = dict(said=None, malignancy=None, refer=True, diagnosis="mel")
+    withheld: dict[str, object] = {
+        "said": None,
+        "malignancy": None,
+        "refer": True,
+        "diagnosis": "mel",
+    }
     found = of((10, withheld), (10, {}))
     assert found.withheld == 10
     assert found.accuracy.n == 10
