@@ -141,7 +141,7 @@ class InputFigures(BaseModel):
     refused: RefusedImages
 
 
-_FEW = {"value": None, "low": None, "high": None, "n": 4}
+_RARELY = {"value": 0.03, "low": 0.01, "high": 0.15, "n": 33}
 _NO_DRIFT = {"value": 0.06, "low": 0.0, "high": 0.14, "n": 500}
 
 
@@ -175,7 +175,7 @@ class MonitoringReport(BaseModel):
                 "difference": {"value": -0.02, "low": -0.13, "high": 0.12, "n": 49},
                 "error": {"value": 0.1, "low": 0.08, "high": 0.21, "n": 49},
                 "bins": [
-                    {"low": 0.0, "high": 0.0667, "predicted": 0.03, "observed": _FEW},
+                    {"low": 0.0, "high": 0.0667, "predicted": 0.03, "observed": _RARELY},
                 ],
             },
         },
