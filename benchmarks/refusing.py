@@ -20,6 +20,7 @@ from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_engines.base import Images
+from lentigo_inference.monitoring import intervals
 from lentigo_trainer.evaluation.evaluate import open_version
 from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.system.progress import SilentProgress
@@ -97,11 +98,9 @@ def report(engine: EngineName, path: Path, threshold: float, kinds: dict[str, Im
 
 
 def share(part: int, n: int) -> str:
-    """Format a share with its interval by Wilson's score (JASA 22, 1927), also valid at 0 and 1."""
-    z = 1.96
-    centre = (part + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * np.sqrt(part * (n - part) / n + z**2 / 4)
-    return f"{part / n:.1%} ({centre - half:.1%} to {centre + half:.1%})"
+    """Format a share with its interval."""
+    found = intervals.share(part, n, fewest=1)
+    return f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,10 @@ from lentigo_contract.imaging.quality import REASONS
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.app import create_app
+from lentigo_inference.monitoring.agreement import compare
+from lentigo_inference.monitoring.drift import summarize
+from lentigo_inference.monitoring.gauges import MonitoringGauges
+from lentigo_inference.monitoring.monitor import Monitor
 from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS
 from lentigo_inference.serving.admission import Admission, Shutdown
@@ -55,6 +59,7 @@ def families(store: ModelStore) -> list[Metric]:
     batcher = Batcher(EngineThread().predict, BatchLimits(), Throughput())
     model_manager = ModelManager(store, slot, load_plain)
     registry.register(ServingGauges(slot, model_manager, batcher, Admission(1), shutdown))
+    registry.register(MonitoringGauges(slot, Monitor(None)))
     return list(registry.collect())
 
 
@@ -141,6 +146,8 @@ def test_every_value_of_a_label_that_we_give_out_exists() -> None:
         | set(REASONS),
         "outcome": {"success", "failure"},
         "diagnosis": set(CODES),
+        "figure": set(compare([]).figures()),
+        "feature": set(summarize([], None, None).drifts()),
     }
     asked = [
         (label, value)

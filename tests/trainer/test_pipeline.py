@@ -16,7 +16,7 @@ from lentigo_trainer.evaluation.exported_model import predict_with, probabilitie
 from lentigo_trainer.evaluation.images.image_sets import HOLD_OUT, VALIDATION
 from lentigo_trainer.export.manifest import effective_limit
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
-from lentigo_trainer.pipeline import TUNING_SET, Trained, train
+from lentigo_trainer.pipeline import TUNING_SET, VALIDATION_SET, Trained, train
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import evaluate_candidate
 from lentigo_trainer.system.progress import SilentProgress
@@ -62,6 +62,17 @@ def test_temperature_and_threshold_come_from_the_tuning_part_and_say_so(
     assert f"{TUNING_SET} (n = {len(tuning)})" in manifest.calibration.note
     assert TUNING_SET in manifest.thresholds.source
     assert TUNING_SET in manifest.thresholds.abstention_source
+
+
+def test_the_manifest_says_how_the_validation_images_look(
+    manifest: Manifest, config: TrainingConfig, prepared: Prepared
+) -> None:
+    validation = choose_rows(config, prepared).whole.validation
+    found = manifest.input_reference
+    assert found is not None
+    assert (found.n, found.images) == (len(validation), VALIDATION_SET)
+    assert 0 < found.brightness[0] < found.brightness[-1] < 255
+    assert found.unlikeness is not None
 
 
 def test_the_limit_of_unlikeness_refuses_hardly_a_tuning_image(

@@ -3,7 +3,13 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageFilter
 
-from lentigo_contract.imaging.quality import ISSUES, LEAST_SIDE, REASONS, quality_issues
+from lentigo_contract.imaging.quality import (
+    ISSUES,
+    LEAST_SIDE,
+    REASONS,
+    assess_quality,
+    quality_issues,
+)
 from lentigo_contract.imaging.read import MODEL_SIDE, read_image
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.engines import golden_images
@@ -126,3 +132,26 @@ def test_the_pixels_are_left_as_they_were() -> None:
     before = pixels.copy()
     quality_issues(pixels, 600, 450)
     assert (pixels == before).all()
+
+
+def test_brightness_is_the_mean_luma() -> None:
+    assert assess_quality(plain(100, 100, 100), 600, 450).brightness == pytest.approx(100)
+    assert assess_quality(plain(255, 0, 0), 600, 450).brightness == pytest.approx(0.299 * 255)
+
+
+def test_blurring_makes_an_image_less_sharp_and_not_less_bright() -> None:
+    found = [
+        assess_quality(np.asarray(image), 600, 450)
+        for image in (lesion(), blurred(1), blurred(2), blurred(4))
+    ]
+    sharpness = [each.sharpness for each in found]
+    assert sharpness == sorted(sharpness, reverse=True)
+    assert [each.brightness for each in found] == pytest.approx([found[0].brightness] * 4, abs=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sharpness_is_between_0_and_1_whatever_is_seen(seed: int) -> None:
+    noise = np.random.default_rng(seed).integers(0, 256, (*SIDES, 3), np.uint8)
+    chess = np.kron(np.indices((56, 56)).sum(axis=0) % 2, np.ones((4, 4)))[..., None] * 255
+    for pixels in (noise, np.repeat(chess, 3, axis=2).astype(np.uint8), plain(9, 9, 9)):
+        assert 0 <= assess_quality(pixels, 600, 450).sharpness <= 1

@@ -15,6 +15,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
 from lentigo_inference.api import feedback, models, operations, predictions
 from lentigo_inference.api.dependencies import AppState, Audit, LifespanState, authorize
+from lentigo_inference.api.monitoring import routes as monitoring
 from lentigo_inference.api.open_inference import repository
 from lentigo_inference.api.open_inference import routes as open_inference
 from lentigo_inference.api.openapi import PREDICTIONS, describe
@@ -25,6 +26,8 @@ from lentigo_inference.audit.signing import read_signer
 from lentigo_inference.audit.trail import AuditTrail
 from lentigo_inference.audit.writer import ChainWriter, WriterLimits
 from lentigo_inference.engines.selection import EngineLoader, engine_loader
+from lentigo_inference.monitoring.gauges import MonitoringGauges
+from lentigo_inference.monitoring.monitor import Monitor
 from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.observability.records import LoadRecord
 from lentigo_inference.observability.tracing import Tracing
@@ -60,6 +63,9 @@ _STOP_TIMEOUT_S: Final = 10.0
 # How often the key file is checked, in seconds; a removed key is refused after that.
 _KEY_INTERVAL_S: Final = 1.0
 
+# How often feedback is read that another instance on the same folder took, in seconds.
+_FEEDBACK_INTERVAL_S: Final = 10.0
+
 # FastAPI's own spans would have paths and queries, which may name a patient.
 _NO_TELEMETRY: Final[TelemetryConfig] = {
     "tracing": False,
@@ -74,6 +80,7 @@ _ROUTERS: Final = (
     routes.router,
     predictions.router,
     feedback.router,
+    monitoring.router,
     models.router,
     open_inference.router,
     repository.router,
@@ -242,8 +249,11 @@ def _lifespan(
         )
         admission = Admission(settings.max_pending, shutdown, throughput.seconds_for)
         state = ServingGauges(slot, model_manager, batcher, admission, shutdown)
+        monitor = Monitor(settings.audit_dir)
+        feedback_watcher = Watcher("feedback", monitor.follow, _FEEDBACK_INTERVAL_S, wait)
         if audit is not None:
             audit.trail.start()
+            feedback_watcher.start()
         watcher = Watcher("model repository", model_manager.check, settings.reload_interval_s, wait)
         watcher.start()
         key_watcher = Watcher("key file", authenticator.refresh, _KEY_INTERVAL_S, wait)
@@ -254,7 +264,7 @@ def _lifespan(
             if tracing is not None:
                 # While the watcher already loads the model.
                 await asyncio.to_thread(tracing.open)
-            with metrics.including(state):
+            with metrics.including(state), metrics.including(MonitoringGauges(slot, monitor)):
                 yield {
                     "app_state": AppState(
                         settings=settings,
@@ -268,6 +278,7 @@ def _lifespan(
                         rate_limit=RateLimit(settings.rate_limit_per_minute),
                         metrics=metrics,
                         audit=audit,
+                        monitor=monitor,
                     )
                 }
         finally:
@@ -280,6 +291,7 @@ def _lifespan(
             await asyncio.to_thread(decoding.close)
             await asyncio.to_thread(engine_thread.close)
             if audit is not None:
+                await asyncio.to_thread(feedback_watcher.stop, _STOP_TIMEOUT_S)
                 # The last of ours, so that everything before is on record.
                 await asyncio.to_thread(audit.trail.close, _STOP_TIMEOUT_S)
             if tracing is not None:

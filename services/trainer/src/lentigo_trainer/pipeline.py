@@ -38,6 +38,7 @@ from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
 from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
+from lentigo_trainer.export.input_reference import measure_input
 from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.manifest import describe
 from lentigo_trainer.export.parity import compare_engines
@@ -177,6 +178,13 @@ def train(
         manifest = describe(
             config, prepared, rows, totals(network), evaluation, thresholds, ended, extra
         )
+        reference = measure_input(
+            (prepared.images[row] for row in rows.whole.validation),
+            validation_outputs.unlikeness,
+            thresholds.ood,
+            VALIDATION_SET,
+        )
+        manifest = manifest.model_copy(update={"input_reference": reference})
         if sisters is not None:
             found = measure_out_of_fold(
                 sisters, prepared.labels, merged_lesions(prepared.records)

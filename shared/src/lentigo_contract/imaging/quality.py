@@ -11,6 +11,7 @@ paper's recipe. Brightness is luma of Rec. 601, 0 to 255, of 56 x 56 cells, each
 pixels, in which a camera's noise is gone.
 """
 
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -64,10 +65,31 @@ _LUMA: Final = np.tile(np.array([0.299, 0.587, 0.114], np.float32), _CELL) / _CE
 _Cells = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class ImageQuality:
+    """What the pixels of an image show.
+
+    Attributes:
+        issues: why it cannot be assessed; empty if it can.
+        brightness: mean over the cells, 0 to 255.
+        sharpness: detail / (detail + contrast four cells apart), 0 to 1; 0 without either. It is
+            1/11 where an image with little detail counts as blurred.
+    """
+
+    issues: tuple[QualityIssue, ...]
+    brightness: float
+    sharpness: float
+
+
 def quality_issues(
     pixels: npt.NDArray[np.uint8], width: int, height: int
 ) -> tuple[QualityIssue, ...]:
-    """Return why an image cannot be assessed; empty if it can.
+    """Return why an image cannot be assessed; empty if it can. See `assess_quality`."""
+    return assess_quality(pixels, width, height).issues
+
+
+def assess_quality(pixels: npt.NDArray[np.uint8], width: int, height: int) -> ImageQuality:
+    """Return why an image cannot be assessed, how bright and how sharp it is.
 
     Of the issues of its pixels only the first is returned: a black image is blank too, and never
     sharp. Takes some 90 microseconds.
@@ -79,15 +101,17 @@ def quality_issues(
     """
     issues: list[QualityIssue] = ["too-small"] if min(width, height) < LEAST_SIDE else []
     cells = _brightness(pixels)
+    detail, coarse = _detail(cells)
     if _bright_end(cells) < LEAST_LIGHT:
         issues.append("too-dark")
     elif np.count_nonzero(cells >= WHITE) > MOST_WHITE * cells.size:
         issues.append("too-bright")
     elif cells.std() < LEAST_CONTRAST:
         issues.append("blank")
-    elif _is_blurred(cells):
+    elif detail < LEAST_DETAIL and detail < LEAST_SHARPNESS * coarse:
         issues.append("blurred")
-    return tuple(issues)
+    both = detail + coarse
+    return ImageQuality(tuple(issues), float(cells.mean()), detail / both if both else 0.0)
 
 
 def _brightness(pixels: npt.NDArray[np.uint8]) -> _Cells:
@@ -105,13 +129,14 @@ def _bright_end(cells: _Cells) -> float:
     return float(np.partition(cells, place, axis=None)[place])
 
 
-def _is_blurred(cells: _Cells) -> bool:
+def _detail(cells: _Cells) -> tuple[float, float]:
+    """Return the mean square of the Laplacian, and that of the differences of cells far apart."""
     inner = cells[1:-1, 1:-1]
     around = cells[:-2, 1:-1] + cells[2:, 1:-1] + cells[1:-1, :-2] + cells[1:-1, 2:]
     detail = _mean_square(4 * inner - around)
     down, across = cells[_FAR:] - cells[:-_FAR], cells[:, _FAR:] - cells[:, :-_FAR]
     coarse = _mean_square(down) + _mean_square(across)
-    return detail < LEAST_DETAIL and detail < LEAST_SHARPNESS * coarse
+    return detail, coarse
 
 
 def _mean_square(values: _Cells) -> float:

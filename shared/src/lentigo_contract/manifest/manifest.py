@@ -34,6 +34,7 @@ from lentigo_contract.manifest.fields import (
     Text,
     UtcDatetime,
 )
+from lentigo_contract.manifest.input_reference import InputReference
 from lentigo_contract.manifest.probabilities import Calibration, MalignancyCalibration, Prevalence
 from lentigo_contract.system.files import open_plain
 
@@ -141,6 +142,7 @@ class Manifest(Record):
         malignancy_calibration: None where P(malignant) is the sum over the malignant diagnoses.
         unlikeness: None in versions whose network does not tell.
         extra_datasets: what it learned from besides `dataset`; None in versions that did not.
+        input_reference: how the images look that it was measured on; None in versions up to 3.
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
         out_of_fold: the figures of the sister networks for the images that each never saw; None
             for a recipe without folds.
@@ -168,6 +170,7 @@ class Manifest(Record):
     malignancy_calibration: MalignancyCalibration | None = None
     thresholds: Thresholds
     unlikeness: OodThreshold | None = None
+    input_reference: InputReference | None = None
     metrics: JsonObject
     out_of_fold: JsonObject | None = None
     dataset: DatasetRecord

@@ -15,6 +15,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.audit.lookup import AnswerFinder
 from lentigo_inference.audit.records import Caller
 from lentigo_inference.audit.trail import AuditTrail
+from lentigo_inference.monitoring.monitor import Monitor
 from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.security.api_keys import Scope
 from lentigo_inference.security.authenticator import Authenticator
@@ -53,6 +54,7 @@ class AppState:
     rate_limit: RateLimit
     metrics: Metrics
     audit: Audit | None
+    monitor: Monitor
 
 
 class LifespanState(TypedDict):
@@ -75,6 +77,7 @@ _OPEN_BELOW: Final = ("/page/",)
 _ADMIN_BELOW: Final = "/v2/repository/models/"
 _METRICS: Final = "/metrics"
 _FEEDBACK: Final = "/v1/predictions/{id}/feedback"
+_MONITORING: Final = "/v1/monitoring"
 
 _BEARER: Final = "bearer"
 
@@ -91,7 +94,7 @@ def scope_for(path: str) -> Scope | None:
         return Scope.METRICS
     if path == _FEEDBACK:
         return Scope.FEEDBACK
-    if path.startswith(_ADMIN_BELOW):
+    if path == _MONITORING or path.startswith(_ADMIN_BELOW):
         return Scope.ADMIN
     return Scope.PREDICT
 

@@ -68,6 +68,7 @@ async def predict(
         )
         response = prediction_response(result)
         await put_on_record(request, state, [(response, result.model)], options)
+    state.monitor.observe(result)
     _note(request, response)
     return response
 
@@ -129,6 +130,9 @@ async def _answers(
     ]
     given = [each for each in answers if not isinstance(each, LentigoError)]
     await put_on_record(request, state, given, options)
+    for each in results:
+        if isinstance(each, PredictionResult):
+            state.monitor.observe(each)
     return [each if isinstance(each, LentigoError) else each[0] for each in answers]
 
 

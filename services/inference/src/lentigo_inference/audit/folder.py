@@ -65,6 +65,28 @@ class AuditFile:
         except OSError as error:
             raise _unreadable(self.path, error) from error
 
+    def blocks(self, start: int = 0) -> Iterator[bytes]:
+        """Yield what stands from a byte on, in blocks of whole lines; not a half line at the end.
+
+        What is longer than any record comes in pieces.
+
+        Raises:
+            AuditFileError: the file cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                half = b""
+                while read := file.read(_TAIL_BYTES):
+                    whole, newline, half = (half + read).rpartition(b"\n")
+                    if newline:
+                        yield whole + newline
+                    elif len(half) > _TAIL_BYTES:
+                        yield half
+                        half = b""
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
+
 
 @dataclass(frozen=True, slots=True)
 class FileEnd:

@@ -147,7 +147,10 @@ def feedback(
         **caller.members(),
         "image_sha256": answered["image_sha256"],
         "version": answered["version"],
+        "manifest_sha256": answered["manifest_sha256"],
         "said": answered["diagnosis"],
+        "malignancy": answered["malignancy"],
+        "refer": answered["refer"],
         "diagnosis": diagnosis,
         "confirmed_by": confirmed_by,
     }

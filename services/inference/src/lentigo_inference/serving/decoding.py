@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from lentigo_contract.imaging.quality import QualityIssue, quality_issues
+from lentigo_contract.imaging.quality import QualityIssue, assess_quality
 from lentigo_contract.imaging.read import ImageLimits, ModelImage, OpenedImage, open_image
 from lentigo_contract.system.priority import lower_priority
 from lentigo_inference.errors import ServiceBusyError
@@ -51,11 +51,15 @@ class DecodedUpload:
         image: pixels for the network, and the properties of the file.
         sha256: hex digest of the bytes that were sent.
         issues: why it cannot be judged, as far as its pixels show.
+        brightness: see `imaging.quality.ImageQuality`.
+        sharpness: likewise.
     """
 
     image: ModelImage
     sha256: str
     issues: tuple[QualityIssue, ...]
+    brightness: float
+    sharpness: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +212,14 @@ class _Decoding:
     def _read(self, opened: OpenedImage, started: float) -> DecodedUpload:
         try:
             image = opened.read()
-            issues = quality_issues(image.pixels, image.width, image.height)
+            quality = assess_quality(image.pixels, image.width, image.height)
         except MemoryError as error:
             raise ServiceBusyError(_NO_MEMORY) from error
         finally:
             self._note(started)
-        return DecodedUpload(image, self._digest, issues)
+        return DecodedUpload(
+            image, self._digest, quality.issues, quality.brightness, quality.sharpness
+        )
 
     def _note(self, started: float) -> None:
         step = Step("decode", started, time.monotonic())
