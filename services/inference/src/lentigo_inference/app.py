@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
 from fastapi import Depends, FastAPI
@@ -40,17 +40,16 @@ from lentigo_inference.server.middleware import (
 from lentigo_inference.server.request_log import RequestLogMiddleware
 from lentigo_inference.serving.admission import Admission, Shutdown
 from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
-from lentigo_inference.serving.decision import DecisionPolicy
 from lentigo_inference.serving.decoding import DecodeLimits, DecodePool
 from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.gauges import ServingGauges
-from lentigo_inference.serving.loading import yielding
+from lentigo_inference.serving.loading import load_options, yielding
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
-from lentigo_inference.serving.prevalence import read_prevalence
 from lentigo_inference.serving.watcher import Wait, Watcher
 from lentigo_inference.settings import Settings
+from lentigo_inference.shadow.trial import trial_of
 from lentigo_inference.web import routes
 
 # How long stopping waits for a check or load under way, in seconds.
@@ -164,11 +163,6 @@ def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -
     return [*middleware, Middleware(LoadSheddingMiddleware, predicting)]
 
 
-def _policy(settings: Settings) -> DecisionPolicy:
-    clinic = None if settings.prevalence is None else read_prevalence(settings.prevalence)
-    return DecisionPolicy(settings.decision, clinic)
-
-
 def _audit(settings: Settings, metrics: Metrics) -> Audit | None:
     """Prepare the audit trail of the settings, if they name one; raises AuditFileError."""
     if settings.audit_dir is None or settings.audit_key is None:
@@ -229,28 +223,31 @@ def _lifespan(
                 ),
                 settings.worker_niceness,
             ),
-            policy=_policy(settings),
+            options=load_options(settings, batch_limits.sizes(), engine_thread.in_turn),
             pinned=settings.model_version,
-            batch_sizes=batch_limits.sizes(),
+            shadow=settings.shadow_version,
             observe=_on_load(metrics, audit),
-            in_turn=engine_thread.in_turn,
         )
         predictor = Predictor(
             slot, decoding, batcher, settings.request_timeout_s, observe=metrics.predicted
         )
         admission = Admission(settings.max_pending, shutdown, throughput.seconds_for)
         state = ServingGauges(slot, model_manager, batcher, admission, shutdown)
+        shadow = trial_of(settings, slot, admission, None if audit is None else audit.trail.note)
         if audit is not None:
             audit.trail.start()
         watcher = Watcher("model repository", model_manager.check, settings.reload_interval_s, wait)
         watcher.start()
         key_watcher = Watcher("key file", authenticator.refresh, _KEY_INTERVAL_S, wait)
         key_watcher.start()
+        if shadow is not None:
+            shadow.begin()
         try:
             if tracing is not None:
                 # While the watcher already loads the model.
                 await asyncio.to_thread(tracing.open)
-            with metrics.including(state):
+            counted = nullcontext() if shadow is None else metrics.including(shadow.counts)
+            with metrics.including(state), counted:
                 yield {
                     "app_state": AppState(
                         settings=settings,
@@ -264,9 +261,12 @@ def _lifespan(
                         rate_limit=RateLimit(settings.rate_limit_per_minute),
                         metrics=metrics,
                         audit=audit,
+                        shadow=shadow,
                     )
                 }
         finally:
+            if shadow is not None:
+                await asyncio.to_thread(shadow.close, _STOP_TIMEOUT_S)
             await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
             await asyncio.to_thread(key_watcher.stop, _STOP_TIMEOUT_S)
             slot.close()

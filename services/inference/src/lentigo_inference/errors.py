@@ -18,12 +18,14 @@
     │   ├── UnknownAnswerError          feedback on an answer that is not in the audit trail
     │   ├── VersionRefusedError         the requested version cannot be brought into use
     │   ├── LastVersionError            the only loaded version cannot be unloaded
+    │   ├── ShadowError                 the process of a shadow version has failed
     │   └── UnavailableError            not now; has the time after which to try again
     │       ├── NotReadyError               no model is loaded
     │       ├── ShutdownError               the service is being stopped
     │       ├── DeadlineExceededError       the time limit of a request has passed
     │       ├── AuditUnavailableError       the audit trail cannot be written
     │       └── ServiceBusyError            the service has as much work as it accepts
+    ├── ModelKeyError               the key that versions are signed with cannot be used
     ├── PrevalenceFileError         the file of a clinic's prevalence cannot be used
     └── AuditFileError              a file of the audit trail, or its key, cannot be used
 
@@ -110,6 +112,10 @@ class LastVersionError(ServingError):
     """The only loaded version cannot be unloaded."""
 
 
+class ShadowError(ServingError):
+    """The process of a shadow version ended, took too long, or did not answer as it should."""
+
+
 class UnavailableError(ServingError):
     """The service cannot answer now, but may soon.
 
@@ -140,6 +146,10 @@ class AuditUnavailableError(UnavailableError):
 
 class ServiceBusyError(UnavailableError):
     """The service already has as much work as it accepts."""
+
+
+class ModelKeyError(LentigoError):
+    """The file of the public keys that versions are signed with cannot be used."""
 
 
 class PrevalenceFileError(LentigoError):
