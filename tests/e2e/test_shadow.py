@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,7 +21,8 @@ from lentigo_inference.audit.verification import verify
 from lentigo_inference.cli import main
 from lentigo_inference.security.api_keys import Scope, add_key
 from lentigo_inference.security.api_keys import make_key as make_api_key
-from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
+from tests.e2e import eager_service
+from tests.e2e.service_process import DEADLINE_S, ServiceProcess, environment
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.models import SavedModels
 
@@ -50,9 +53,22 @@ def settings(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@contextmanager
+def eager(store: ModelStore, settings: dict[str, str]) -> Iterator[ServiceProcess]:
+    """Run the service with a shadow version that does not yield to the other tests."""
+    given = {**environment(store.root, **settings), "PYTHONPATH": ":".join(filter(None, sys.path))}
+    service = ServiceProcess(given, (sys.executable, "-m", eager_service.__name__))
+    try:
+        with service.client:
+            yield service
+    finally:
+        service.process.kill()
+        service.join()
+
+
 @pytest.fixture
 def service(store: ModelStore, settings: dict[str, str]) -> Iterator[ServiceProcess]:
-    with service_process(store.root, **settings) as service:
+    with eager(store, settings) as service:
         service.logged("model in use", version=1)
         service.logged("shadow version loaded", version=2)
         yield service
@@ -157,7 +173,7 @@ def test_a_shadow_that_cannot_be_loaded_is_one_line(
     store: ModelStore, settings: dict[str, str]
 ) -> None:
     (store.folder / "2" / "litert" / "float32.tflite").write_bytes(b"no model")
-    with service_process(store.root, **settings) as service:
+    with eager(store, settings) as service:
         service.logged("model in use", version=1)
         refusal = service.logged("shadow version not loaded", version=2)
         assert "float32.tflite" in refusal["reason"]
@@ -176,7 +192,7 @@ def test_a_shadow_is_promoted_without_a_lost_request(
     guarded = {**settings, "LENTIGO_KEY_FILE": str(tmp_path / "keys.json")}
     enough, promoted, versions = threading.Event(), threading.Event(), list[str]()
 
-    with service_process(store.root, **guarded) as service:
+    with eager(store, guarded) as service:
         service.logged("model in use", version=1)
         service.logged("shadow version loaded", version=2)
 

@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ from lentigo_inference.errors import ShadowError, VersionRefusedError
 from lentigo_inference.settings import Settings
 from lentigo_inference.shadow.process import COMMAND, Offer, Patience, ShadowProcess
 from tests.fakes import made_unlikeness
-from tests.inference.shadow.trials import offer
+from tests.inference.shadow.trials import DEADLINE_S, EAGER, offer
 from tests.models import SavedModels, expected
 
 PATIENT = Patience(load_s=300.0, answer_s=300.0)
@@ -31,7 +33,7 @@ CONNECT = (
 def started(
     settings: Settings, *command: str, patience: Patience = PATIENT
 ) -> Iterator[ShadowProcess]:
-    process = ShadowProcess(settings, command or COMMAND, patience)
+    process = ShadowProcess(settings, command or EAGER, patience)
     try:
         yield process
     finally:
@@ -69,16 +71,17 @@ def test_it_says_of_an_image_what_the_version_says(
     assert (forced.diagnosis, list(forced.reasons)[-1]) == (said.diagnosis, "unusable")
 
 
-def test_it_is_the_first_to_yield_and_the_first_to_be_ended(
-    shadowed: Settings, store: ModelStore, saved_models: SavedModels
-) -> None:
-    saved_models.publish(store, 5, litert=True)
-    with started(shadowed) as process:
-        process.load()
-        assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
+def test_it_is_the_first_to_yield_and_the_first_to_be_ended(shadowed: Settings) -> None:
+    with started(shadowed, *COMMAND) as process:
+        deadline, pause = time.monotonic() + DEADLINE_S, threading.Event()
+        while os.sched_getscheduler(process.pid) != os.SCHED_IDLE:
+            assert time.monotonic() < deadline
+            pause.wait(0.01)
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
-        score = Path(f"/proc/{process.pid}/oom_score_adj").read_text()
-        assert int(score) == 1000
+        assert int(Path(f"/proc/{process.pid}/oom_score_adj").read_text()) == 1000
+        # Else the scheduler would give it the share of a session.
+        assert os.getsid(process.pid) == os.getsid(0)
+        assert os.getpgid(process.pid) == process.pid
 
 
 @pytest.mark.parametrize("flaw", ["missing", "damaged"])
@@ -159,7 +162,7 @@ def test_it_ends_when_the_service_does(
     shadowed: Settings, store: ModelStore, saved_models: SavedModels
 ) -> None:
     saved_models.publish(store, 5, litert=True)
-    process = ShadowProcess(shadowed)
+    process = ShadowProcess(shadowed, EAGER)
     process.load()
     # As the kernel does for a service that was killed.
     process._connection.close()

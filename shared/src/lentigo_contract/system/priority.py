@@ -69,9 +69,10 @@ def yield_to_all() -> None:
     process when memory runs out. Elsewhere it has the lowest ordinary priority. To be called before
     there are other threads: those that it starts later are the same.
     """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     os.nice(_LOWEST)
     if sys.platform == "linux":
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        with suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")

@@ -20,7 +20,7 @@ from lentigo_inference.audit.records import ModelInUse, Said, Served
 from lentigo_inference.errors import ShadowError, VersionRefusedError
 from lentigo_inference.settings import Settings
 
-COMMAND: Final = (sys.executable, "-P", "-m", "lentigo_inference.shadow.worker")
+COMMAND: Final = (sys.executable, "-P", "-m", "lentigo_inference.shadow")
 
 _MAX_REPLY_BYTES: Final = 2**20
 _ENDING_S: Final = 2.0
@@ -70,14 +70,15 @@ class ShadowProcess:
     def __init__(
         self,
         settings: Settings,
-        command: Sequence[str] = COMMAND,
+        command: Sequence[str] | None = None,
         patience: Patience = _PATIENCE,
     ) -> None:
         """Start the process, which knows nothing yet.
 
         Args:
             settings: of the service; they name the version.
-            command: gets the descriptor of the connection as a last argument.
+            command: gets the descriptor of the connection as a last argument; by default
+                `COMMAND`.
             patience: how long it may take.
 
         Raises:
@@ -89,14 +90,15 @@ class ShadowProcess:
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - our own program
-                    [*command, str(theirs.fileno())],
+                    [*(command or COMMAND), str(theirs.fileno())],
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     # Runtimes write there whatever they like; what matters comes as a message.
                     stderr=subprocess.DEVNULL,
-                    # Ctrl+C is for the service, which ends it.
-                    start_new_session=True,
+                    # Ctrl+C is for the service, which ends it. A session of its own would be a
+                    # group of the scheduler, and yield to nobody as a whole.
+                    process_group=0,
                 )
             except BaseException:
                 ours.close()

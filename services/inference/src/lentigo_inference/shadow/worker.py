@@ -1,15 +1,13 @@
-"""The process in which a shadow version answers, at the lowest priority there is.
-
-    python -P -m lentigo_inference.shadow.worker DESCRIPTOR
+"""What the process of a shadow version does: load the version, and answer images.
 
 It is a process of its own because the version is on trial: a runtime that crashes or takes all of
 the memory ends nothing else, and no thread of the service waits for Python's lock while one of low
 priority holds it.
 
-The descriptor is that of a `Connection`. The settings come over it first; the version, or why it
-cannot be used, goes back. Then come images, each as its description and its pixels, and what the
-version says of each goes back. All but the pixels is JSON and not pickled, so that the service need
-not trust this process.
+Its argument is the descriptor of a `Connection`. The settings come over it first; the version, or
+why it cannot be used, goes back. Then come images, each as its description and its pixels, and what
+the version says of each goes back. All but the pixels is JSON and not pickled, so that the service
+need not trust this process.
 """
 
 import json
@@ -25,7 +23,6 @@ from lentigo_contract.errors import LentigoError, VersionNotFoundError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
-from lentigo_contract.system.priority import yield_to_all
 from lentigo_engines.base import Images, first_line
 from lentigo_inference.audit.records import ModelInUse, Said
 from lentigo_inference.engines.in_turn import at_once
@@ -42,7 +39,6 @@ _THREADS: Final = 1
 
 def main() -> None:
     """Answer until the service closes the connection."""
-    yield_to_all()
     with Connection(int(sys.argv[1])) as connection, suppress(EOFError, OSError):
         answer_all(connection)
 
