@@ -1,5 +1,6 @@
 """Loading by request: pins, going back, and what is refused."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,7 @@ async def test_with_a_key_only_signed_versions_are_used_and_v1_models_names_the_
     unsigned = publish_plain(store, 1)
     async with running(guarded) as service:
         before = await service.client.get("/v2/health/ready")
-        sign_version(unsigned.path, signer)
+        await asyncio.to_thread(sign_version, unsigned.path, signer)
         await service.look()
         (model,) = (await service.client.get("/v1/models")).json()["models"]
         publish_plain(store, 2)
