@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -366,3 +367,10 @@ def test_the_manifest_that_is_verified_is_the_one_that_was_parsed(signed: Path, 
     # What was opened is what was signed, whatever is on the disk by now.
     assert keys.verify(stored)
     assert stored.manifest.thresholds.malignancy == 0.3
+
+
+def test_a_folder_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(ModelKeyError, match="is not a file"):
+            ModelKeys(path)

@@ -15,6 +15,7 @@ import base64
 import hashlib
 import json
 import re
+import stat
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -153,6 +154,9 @@ def _read_keys(path: Path) -> "list[EllipticCurvePublicKey]":
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
 
     try:
+        # Reading a pipe could wait for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ModelKeyError(f"{path} is not a file. LENTIGO_MODEL_KEY names one.")
         with path.open("rb") as file:
             content = file.read(_MAX_KEY_BYTES)
     except OSError as error:
