@@ -18,13 +18,13 @@
     │   ├── UnknownAnswerError          feedback on an answer that is not in the audit trail
     │   ├── VersionRefusedError         the requested version cannot be brought into use
     │   ├── LastVersionError            the only loaded version cannot be unloaded
-    │   ├── ShadowError                 the process of a shadow version has failed
     │   └── UnavailableError            not now; has the time after which to try again
     │       ├── NotReadyError               no model is loaded
     │       ├── ShutdownError               the service is being stopped
     │       ├── DeadlineExceededError       the time limit of a request has passed
     │       ├── AuditUnavailableError       the audit trail cannot be written
     │       └── ServiceBusyError            the service has as much work as it accepts
+    ├── ShadowError                 the process of a shadow version has failed
     ├── ModelKeyError               the key that versions are signed with cannot be used
     ├── PrevalenceFileError         the file of a clinic's prevalence cannot be used
     └── AuditFileError              a file of the audit trail, or its key, cannot be used
@@ -112,10 +112,6 @@ class LastVersionError(ServingError):
     """The only loaded version cannot be unloaded."""
 
 
-class ShadowError(ServingError):
-    """The process of a shadow version ended, took too long, or did not answer as it should."""
-
-
 class UnavailableError(ServingError):
     """The service cannot answer now, but may soon.
 
@@ -146,6 +142,10 @@ class AuditUnavailableError(UnavailableError):
 
 class ServiceBusyError(UnavailableError):
     """The service already has as much work as it accepts."""
+
+
+class ShadowError(LentigoError):
+    """The process of a shadow version ended, took too long, or did not answer as it should."""
 
 
 class ModelKeyError(LentigoError):
