@@ -5,7 +5,8 @@
 Each server in turn gets the same 600x450 JPEGs from 1, 8 and 32 clients in a process of their own,
 on the same processors; every answer is checked. Then come the same work inside one process, reloads
 under load, an overload, the same with other work on every core, and the start. Ends with a table
-of figures and their bounds. LitServe and BentoML are measured when their environment is there:
+of figures and their bounds. `--shadow` measures only what a version on trial costs, in a minute.
+LitServe and BentoML are measured when their environment is there:
 
     python3 -m venv .venv-rivals
     .venv-rivals/bin/pip install --requirement benchmarks/rivals/requirements.txt
@@ -202,6 +203,36 @@ class Bench:
             at_most(f"{what}: slowest health, ms", max(health.milliseconds, default=None), 100),
         ]
 
+    def beside_shadow(self, peak: float) -> BenchmarkResult:
+        """Compare the latency at half of the peak with and without a version on trial.
+
+        It is the same network under the next number. Both are measured in turn and twice, so that a
+        machine that slows down slows both.
+        """
+        served = int(self.version.name)
+        other = self.version.with_name(str(served + 1))
+        shutil.copytree(self.version, other)
+        manifest = Manifest.read(other / MANIFEST_NAME)
+        (other / MANIFEST_NAME).write_text(
+            manifest.model_copy(update={"version": served + 1}).to_json()
+        )
+        pinned = {"LENTIGO_MODEL_VERSION": str(served)}
+        chosen = {"without": pinned, "with": {**pinned, "LENTIGO_SHADOW_VERSION": other.name}}
+        taken: dict[str, list[float]] = {name: [] for name in chosen}
+        for _ in range(2):
+            for name, settings in chosen.items():
+                with running(ours("litert", **settings), self.folder) as server:
+                    if name == "with":
+                        server.until_metric(f"lentigo_shadow_version {served + 1}.0")
+                    self.load(server, "--concurrency", 8, "--seconds", 2)
+                    rate = max(1, round(peak / 2))
+                    outcome = self.load(server, "--rate", rate, "--seconds", self.seconds)
+                    shadowed = server.metrics("lentigo_shadow_images_total")
+                taken[name] += outcome.good
+                print(f"{name} a shadow version: {summary(outcome)}", *shadowed, sep="\n  ")
+        before, beside = (float(np.percentile(taken[name], 99)) for name in chosen)
+        return at_most("p99 with a shadow version / without, half of peak", beside / before, 1.3)
+
     def start(self) -> BenchmarkResult:
         """Time the start with LiteRT; the second finds its files in the page cache."""
         for _ in range(2):
@@ -225,15 +256,21 @@ def main() -> None:
     parser.add_argument(
         "--overload", action="store_true", help="measure only what an overload does"
     )
+    parser.add_argument(
+        "--shadow", action="store_true", help="measure only what a version on trial costs"
+    )
     parser.add_argument("--plot", type=Path, help="write memory over reloads to this SVG file")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(arguments.model or shipped(), arguments.seconds, Path(folder))
         python = arguments.rivals.absolute() / "bin" / "python"
-        measured = (
-            only_overload(bench) if arguments.overload else measure(bench, python, arguments.plot)
-        )
+        if arguments.overload:
+            measured = only_overload(bench)
+        elif arguments.shadow:
+            measured = only_shadow(bench)
+        else:
+            measured = measure(bench, python, arguments.plot)
     print("\n| Figure | Measured | Bound | Met |\n| --- | ---: | ---: | --- |")
     print(*measured, sep="\n")
     if arguments.json:
@@ -250,6 +287,15 @@ def only_overload(bench: Bench) -> list[BenchmarkResult]:
     print(f"{bench.processors} processors\n\n{HEAD}")
     bench.compare(ours("auto"))
     return [*bench.overload(bench.rates["Lentigo, auto"]), *bench.overload_shared()]
+
+
+def only_shadow(bench: Bench) -> list[BenchmarkResult]:
+    """Measure the peak, and what a version on trial costs at half of it."""
+    with running(ours("litert"), bench.folder) as server:
+        bench.load(server, "--concurrency", 8, "--seconds", 2)
+        calm = bench.load(server, "--concurrency", CONCURRENCY[-1], "--seconds", bench.seconds)
+    print(f"{bench.processors} processors; {CONCURRENCY[-1]} clients: {summary(calm)}")
+    return [bench.beside_shadow(len(calm.good) / calm.seconds)]
 
 
 def measure(bench: Bench, rivals_python: Path, plot: Path | None) -> list[BenchmarkResult]:

@@ -122,15 +122,29 @@ class Running:
         """MiB that it and its children hold; pages that they share count once."""
         return sum(_held(pid) for pid in _family(self.process.pid)) / 1024
 
+    def metrics(self, beginning: str) -> list[str]:
+        """The lines of its metrics that begin so."""
+        with urllib.request.urlopen(f"{self.base}/metrics", timeout=60) as answer:  # noqa: S310
+            lines: list[str] = answer.read().decode().splitlines()
+        return [line for line in lines if line.startswith(beginning)]
+
+    def until_metric(self, line: str) -> None:
+        """Wait until its metrics have a line."""
+        ends = time.perf_counter() + START_S
+        while not self.metrics(line):
+            if time.perf_counter() > ends:
+                sys.exit(f"The metrics never had {line!r}.")
+            time.sleep(0.05)
+
 
 @contextmanager
 def running(
     recipe: Recipe, folder: Path, headers: dict[str, str] | None = None
 ) -> Iterator[Running]:
-    """Start a server with the only version in `folder`/models; its log lies beside."""
+    """Start a server with the first version in `folder`/models; its log lies beside."""
     port = _free_port()
     repository = folder / "models"
-    (version,) = (repository / "lentigo").iterdir()
+    version = min((repository / "lentigo").iterdir(), key=lambda each: int(each.name))
     fill = {
         "port": str(port),
         "model": str(version),

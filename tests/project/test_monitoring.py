@@ -28,6 +28,7 @@ from lentigo_inference.serving.gauges import ServingGauges
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings
+from lentigo_inference.shadow.counts import ShadowCounts
 from tests.models import load_plain
 from tests.project.test_documents import rows
 
@@ -60,6 +61,7 @@ def families(store: ModelStore) -> list[Metric]:
     model_manager = ModelManager(store, slot, load_plain)
     registry.register(ServingGauges(slot, model_manager, batcher, Admission(1), shutdown))
     registry.register(MonitoringGauges(slot, Monitor(None)))
+    registry.register(ShadowCounts())
     return list(registry.collect())
 
 

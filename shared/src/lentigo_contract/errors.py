@@ -11,6 +11,7 @@
     │   ├── NoVersionError              nothing published yet
     │   ├── VersionNotFoundError        that version is not there
     │   ├── DamagedVersionError         a file is missing, changed or unreadable
+    │   ├── UntrustedVersionError       not signed, or not as it was signed
     │   ├── IncompatibleVersionError    whole, but not a version this code can use
     │   └── PublishError                a new version could not be published
     ├── StorageError                a disk that is full, read-only or not ours
@@ -64,6 +65,10 @@ class VersionNotFoundError(RepositoryError):
 
 class DamagedVersionError(RepositoryError):
     """A file of the version is missing, changed or unreadable."""
+
+
+class UntrustedVersionError(RepositoryError):
+    """The version is not signed by a trusted key, or is not what was signed."""
 
 
 class IncompatibleVersionError(RepositoryError):

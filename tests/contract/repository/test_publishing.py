@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -315,3 +316,43 @@ def test_a_repository_that_is_no_folder_cannot_be_written(tmp_path: Path) -> Non
 
     with pytest.raises(StorageError, match="choose a model repository"):
         ModelStore(tmp_path / "repository").publish(fill_made_version)
+
+
+def test_a_version_is_signed_whole_and_before_it_appears(store: ModelStore) -> None:
+    seen: list[set[str]] = []
+
+    def sign(folder: Path) -> None:
+        seen.append({path.name for path in folder.iterdir()})
+        assert store.versions() == [1]
+        assert Manifest.read(folder / "manifest.json").version == 2
+        (folder / "model.sig").write_text("signed")
+
+    published = store.publish(fill_made_version, sign)
+
+    assert seen == [{"manifest.json", "saved_model.pb", "variables"}]
+    assert (published.path / "model.sig").read_text() == "signed"
+    assert store.open(2) == published
+
+
+def test_a_version_that_cannot_be_signed_does_not_appear(untouched: ModelStore) -> None:
+    def sign(_folder: Path) -> None:
+        raise ValueError("no key")
+
+    with pytest.raises(ValueError, match="no key"):
+        untouched.publish(fill_made_version, sign)
+
+
+def test_a_version_brings_no_signature_of_its_own(untouched: ModelStore) -> None:
+    def fill(folder: Path) -> Manifest:
+        (folder / "model.sig").write_text("mine")
+        return fill_made_version(folder)
+
+    with pytest.raises(PublishError, match=r"its own model\.sig"):
+        untouched.publish(fill)
+
+
+def test_the_digest_of_the_manifest_is_of_the_bytes_on_the_disk(store: ModelStore) -> None:
+    published = store.publish(fill_made_version)
+    written = (published.path / "manifest.json").read_bytes()
+    assert published.manifest_sha256 == hashlib.sha256(written).hexdigest()
+    assert store.open(2) == published

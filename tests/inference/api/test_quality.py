@@ -284,6 +284,7 @@ async def test_v1_models_lists_thresholds_and_limits(settings: Settings, store: 
     assert before["abstention_source"] == ""
     assert before["unlikeness"] is None
     assert before["forced"] is None
+    assert before["signature"] == {"state": "unsigned", "key": None}
     assert after["forced"] == "It was tried."
     assert after["abstention_threshold"] == 0.4
     assert after["abstention_source"] == "made up"

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def stored(store: ModelStore) -> StoredVersion:
         "golden": golden("litert", "litert-int8", "savedmodel"),
     }
     described = version.manifest.model_copy(update=changes)
-    return StoredVersion(version.path, version.version, described)
+    return replace(version, manifest=described)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,7 @@ def test_neither_one_slow_batch_nor_waiting_for_a_turn_decides(stored: StoredVer
 
 def test_an_engine_that_does_not_agree_is_not_even_measured(stored: StoredVersion) -> None:
     changed = {"agreement": {"litert": GOOD, "litert-int8": POOR}}
-    disagreeing = StoredVersion(stored.path, 1, stored.manifest.model_copy(update=changed))
+    disagreeing = replace(stored, manifest=stored.manifest.model_copy(update=changed))
     openers = Openers(litert_int8=same, litert=same, savedmodel=same)
 
     loaded = engine_loader(1, open_engine=openers, clock=openers.clock)(disagreeing)

@@ -1,5 +1,8 @@
 """Loading by request: pins, going back, and what is refused."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from lentigo_contract.errors import VersionNotFoundError
@@ -7,10 +10,13 @@ from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.api.dependencies import authorize
 from lentigo_inference.errors import VersionRefusedError
+from lentigo_inference.serving.loading import LoadOptions
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings
+from lentigo_trainer.export.signing import read_model_signer, sign_version
 from tests.inference.live_app import problem_of, running
+from tests.keys import make_pair
 from tests.models import PlainEngine, load_plain, publish_plain
 
 LOAD = "/v2/repository/models/lentigo/load"
@@ -97,7 +103,9 @@ def test_a_new_engine_is_warmed_up_with_every_batch_size(store: ModelStore) -> N
         return Noting(1)
 
     publish_plain(store, 1)
-    ModelManager(store, ModelSlot(lambda _model: None), load, batch_sizes=(1, 2, 4, 8)).check()
+    ModelManager(
+        store, ModelSlot(lambda _model: None), load, options=LoadOptions(batch_sizes=(1, 2, 4, 8))
+    ).check()
     assert sizes == [1, 2, 4, 8]
 
 
@@ -125,3 +133,43 @@ async def test_a_client_loads_goes_back_and_is_refused_an_unload(
             assert problem_of(response)
         other = await service.client.post("/v2/repository/models/other/load")
         assert other.status_code == 404
+
+
+@pytest.mark.anyio
+async def test_a_client_loads_a_forced_version_only_if_it_says_so(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    async with running(settings) as service:
+        service.app.dependency_overrides[authorize] = lambda: None
+        publish_plain(store, 2, forced="It was tried.")
+        asked = {"version": "2"}
+        refused = await service.client.post(LOAD, json={"parameters": asked})
+        assert refused.status_code == 422
+        assert "It was tried." in problem_of(refused)["detail"]
+        assert (await service.predict()).json()["model"]["version"] == "1"
+        told = await service.client.post(LOAD, json={"parameters": {**asked, "force": True}})
+        assert (told.status_code, told.json()["version"]) == (200, "2")
+
+
+@pytest.mark.anyio
+async def test_with_a_key_only_signed_versions_are_used_and_v1_models_names_the_key(
+    settings: Settings, store: ModelStore, tmp_path: Path
+) -> None:
+    pair = make_pair(tmp_path / "keys")
+    guarded = settings.model_copy(update={"model_key": pair.public})
+    signer = read_model_signer(pair.private)
+    unsigned = publish_plain(store, 1)
+    async with running(guarded) as service:
+        before = await service.client.get("/v2/health/ready")
+        await asyncio.to_thread(sign_version, unsigned.path, signer)
+        await service.look()
+        (model,) = (await service.client.get("/v1/models")).json()["models"]
+        publish_plain(store, 2)
+        await service.look()
+        states = (await service.client.post("/v2/repository/index", json={})).json()
+    assert before.status_code == 503
+    assert model["version"] == "1"
+    assert model["signature"] == {"state": "verified", "key": signer.fingerprint}
+    assert [each["state"] for each in states] == ["READY", "UNAVAILABLE"]
+    assert "is not signed" in states[1]["reason"]

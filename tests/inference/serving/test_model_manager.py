@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import structlog
 from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine
+from lentigo_inference.errors import NotReadyError, VersionRefusedError
 from lentigo_inference.serving.model_manager import ModelManager, VersionStatus
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 from tests.fakes import made_golden
@@ -278,3 +280,66 @@ def test_a_version_with_endless_golden_answers_gives_way_to_an_older_sound_one(
 
     assert in_use(slot) == 1
     assert "golden" in model_manager.states()[-1].reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"forced": "It is worse than lentigo 1."}, "It is worse than lentigo 1."),
+        ({"limit": 300}, "--limit 300"),
+    ],
+)
+def test_a_version_that_was_objected_to_is_loaded_by_its_number_only_if_told(
+    model_manager: ModelManager,
+    slot: ModelSlot,
+    store: ModelStore,
+    loads: Loads,
+    changes: dict[str, object],
+    told: str,
+) -> None:
+    publish_plain(store, 1)
+    model_manager.check()
+    publish_plain(store, 2, **changes)
+    with pytest.raises(VersionRefusedError, match=re.escape(told)):
+        model_manager.load(2)
+    assert (in_use(slot), loads.versions) == (1, [1])
+    assert model_manager.load(2, force=True) == 2
+
+
+def test_a_damaged_version_is_refused_for_that_and_not_for_an_objection(
+    model_manager: ModelManager, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    (store.folder / "1" / "manifest.json").write_text("no JSON")
+    with pytest.raises(VersionRefusedError, match="not JSON"):
+        model_manager.load(1)
+
+
+def test_a_version_on_trial_is_used_only_when_it_is_named(
+    slot: ModelSlot, store: ModelStore, loads: Loads
+) -> None:
+    on_trial = ModelManager(store, slot, loads, shadow=2)
+    for seed in (1, 2):
+        publish_plain(store, seed)
+    on_trial.check()
+    assert in_use(slot) == 1
+    (state,) = [each for each in on_trial.states() if each.version == 2]
+    assert "LENTIGO_SHADOW_VERSION" in state.reason
+    assert on_trial.load() == 1
+    assert on_trial.load(2) == 2
+    on_trial.check()
+    assert in_use(slot) == 2
+    publish_plain(store, 3)
+    assert on_trial.load() == 3
+
+
+def test_a_version_on_trial_alone_answers_nothing(
+    slot: ModelSlot, store: ModelStore, loads: Loads
+) -> None:
+    on_trial = ModelManager(store, slot, loads, shadow=1)
+    publish_plain(store, 1)
+    on_trial.check()
+    with pytest.raises(NotReadyError, match="LENTIGO_SHADOW_VERSION"):
+        slot.require()
+    with pytest.raises(VersionRefusedError, match="LENTIGO_SHADOW_VERSION"):
+        on_trial.load()

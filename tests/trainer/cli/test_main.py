@@ -25,6 +25,7 @@ COMMANDS = (
     "card",
     "publish",
     "run",
+    "sign",
     "benchmark",
 )
 HEAVY = (

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
 from fastapi import Depends, FastAPI
@@ -44,17 +44,16 @@ from lentigo_inference.server.middleware import (
 from lentigo_inference.server.request_log import RequestLogMiddleware
 from lentigo_inference.serving.admission import Admission, Shutdown
 from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
-from lentigo_inference.serving.decision import DecisionPolicy
 from lentigo_inference.serving.decoding import DecodeLimits, DecodePool
 from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.gauges import ServingGauges
-from lentigo_inference.serving.loading import yielding
+from lentigo_inference.serving.loading import load_options, yielding
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
-from lentigo_inference.serving.prevalence import read_prevalence
 from lentigo_inference.serving.watcher import Wait, Watcher
 from lentigo_inference.settings import Settings
+from lentigo_inference.shadow.trial import trial_of
 from lentigo_inference.web import routes
 
 # How long stopping waits for a check or load under way, in seconds.
@@ -172,11 +171,6 @@ def _middleware(settings: Settings, metrics: Metrics, tracing: Tracing | None) -
     return [*middleware, Middleware(LoadSheddingMiddleware, predicting)]
 
 
-def _policy(settings: Settings) -> DecisionPolicy:
-    clinic = None if settings.prevalence is None else read_prevalence(settings.prevalence)
-    return DecisionPolicy(settings.decision, clinic)
-
-
 def _audit(settings: Settings, metrics: Metrics) -> Audit | None:
     """Prepare the audit trail of the settings, if they name one; raises AuditFileError."""
     if settings.audit_dir is None or settings.audit_key is None:
@@ -238,11 +232,10 @@ def _lifespan(
                 ),
                 settings.worker_niceness,
             ),
-            policy=_policy(settings),
+            options=load_options(settings, batch_limits.sizes(), engine_thread.in_turn),
             pinned=settings.model_version,
-            batch_sizes=batch_limits.sizes(),
+            shadow=settings.shadow_version,
             observe=_on_load(metrics, audit),
-            in_turn=engine_thread.in_turn,
         )
         predictor = Predictor(
             slot, decoding, batcher, settings.request_timeout_s, observe=metrics.predicted
@@ -251,6 +244,7 @@ def _lifespan(
         state = ServingGauges(slot, model_manager, batcher, admission, shutdown)
         monitor = Monitor(settings.audit_dir)
         feedback_watcher = Watcher("feedback", monitor.follow, _FEEDBACK_INTERVAL_S, wait)
+        shadow = trial_of(settings, slot, admission, None if audit is None else audit.trail.note)
         if audit is not None:
             audit.trail.start()
             feedback_watcher.start()
@@ -260,11 +254,15 @@ def _lifespan(
         key_watcher.start()
         if tokens is not None:
             tokens.issuer.start()
+        if shadow is not None:
+            shadow.begin()
         try:
             if tracing is not None:
                 # While the watcher already loads the model.
                 await asyncio.to_thread(tracing.open)
-            with metrics.including(state), metrics.including(MonitoringGauges(slot, monitor)):
+            counted = nullcontext() if shadow is None else metrics.including(shadow.counts)
+            watched = metrics.including(MonitoringGauges(slot, monitor))
+            with metrics.including(state), watched, counted:
                 yield {
                     "app_state": AppState(
                         settings=settings,
@@ -279,9 +277,12 @@ def _lifespan(
                         metrics=metrics,
                         audit=audit,
                         monitor=monitor,
+                        shadow=shadow,
                     )
                 }
         finally:
+            if shadow is not None:
+                await asyncio.to_thread(shadow.close, _STOP_TIMEOUT_S)
             await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
             await asyncio.to_thread(key_watcher.stop, _STOP_TIMEOUT_S)
             if tokens is not None:

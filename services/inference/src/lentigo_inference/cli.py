@@ -1,4 +1,4 @@
-"""`lentigo-inference`: serve, make API keys, verify the audit trail, seed an empty repository.
+"""`lentigo-inference`: serve, make API keys, verify the trail, compare versions, seed a repository.
 
 FastAPI takes a second to load, so it is imported when the service starts, and `--help` answers at
 once.
@@ -27,6 +27,7 @@ from lentigo_inference.security.api_keys import (
     remove_key,
 )
 from lentigo_inference.settings import Settings, environment_name
+from lentigo_inference.shadow.commands import compare_command
 
 PROGRAM: Final = "lentigo-inference"
 
@@ -48,6 +49,7 @@ app = typer.Typer(
 keys = typer.Typer(help="Make, list and remove API keys.", rich_markup_mode=None)
 app.add_typer(keys, name="keys")
 app.add_typer(audit_commands, name="audit")
+app.command("compare")(compare_command)
 
 FileOption = Annotated[
     Path | None,

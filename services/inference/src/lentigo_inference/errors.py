@@ -25,6 +25,8 @@
     │       ├── AuditUnavailableError       the audit trail cannot be written
     │       ├── IssuerUnavailableError      a token cannot be checked, because its issuer is away
     │       └── ServiceBusyError            the service has as much work as it accepts
+    ├── ShadowError                 the process of a shadow version has failed
+    ├── ModelKeyError               the key that versions are signed with cannot be used
     ├── PrevalenceFileError         the file of a clinic's prevalence cannot be used
     ├── AuditFileError              a file of the audit trail, or its key, cannot be used
     └── IssuerError                 the issuer of tokens, or a setting about it, cannot be used
@@ -184,6 +186,14 @@ class IssuerUnavailableError(UnavailableError):
 
 class ServiceBusyError(UnavailableError):
     """The service already has as much work as it accepts."""
+
+
+class ShadowError(LentigoError):
+    """The process of a shadow version ended, took too long, or did not answer as it should."""
+
+
+class ModelKeyError(LentigoError):
+    """The file of the public keys that versions are signed with cannot be used."""
 
 
 class PrevalenceFileError(LentigoError):

@@ -183,6 +183,17 @@ class Settings(BaseSettings):
     model_version: int | None = Field(
         None, ge=1, description="Version to serve; by default always the newest."
     )
+    shadow_version: int | None = Field(
+        None,
+        ge=1,
+        description="Version that answers the same images in the background, to be compared; it is "
+        "used for answers only when a request to load names it.",
+    )
+    model_key: Path | None = Field(
+        None,
+        description="PEM file of the public keys that versions are signed with; a version that is "
+        "not signed by one of them, or has changed since, is refused.",
+    )
     reload_interval_s: float = Field(
         5.0, ge=0.1, le=86_400, description="Seconds between two checks of the model repository."
     )
@@ -324,6 +335,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 "LENTIGO_OIDC_ISSUER and LENTIGO_OIDC_AUDIENCE go together; without an audience, "
                 "tokens for any other service would be accepted"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_another_version_in_the_shadow(self) -> Self:
+        if self.shadow_version is not None and self.shadow_version == self.model_version:
+            raise ValueError(
+                f"LENTIGO_MODEL_VERSION and LENTIGO_SHADOW_VERSION both name version "
+                f"{self.model_version}; a version is not compared with itself"
             )
         return self
 

@@ -21,12 +21,12 @@ from lentigo_inference.security.api_keys import read_keys
 from lentigo_inference.security.oidc.tokens import token_verifier
 from lentigo_inference.server.serve import address_of, listen, serve
 from lentigo_inference.serving.admission import Shutdown
-from lentigo_inference.serving.prevalence import read_prevalence
+from lentigo_inference.serving.loading import load_options
 from lentigo_inference.settings import Settings, unknown_variables
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 
-# Bytes that the service uses with LiteRT and one version, before its first prediction.
+# Bytes that the service uses with LiteRT for each version, before its first prediction.
 _NEEDED_MEMORY: Final = 256 * 2**20
 
 
@@ -39,8 +39,8 @@ def run_service(settings: Settings) -> None:
 
     Raises:
         ListenError: the address cannot be listened on.
-        UnsafeStartError: too little memory, an unusable key file, issuer, prevalence or audit
-            trail, or no keys on an address that other machines can reach.
+        UnsafeStartError: too little memory; an unusable key file, issuer, prevalence, audit trail
+            or key of versions; or no keys on an address that other machines can reach.
     """
     listener = listen(settings.host, settings.port)
     try:
@@ -58,6 +58,8 @@ def run_service(settings: Settings) -> None:
         model_repository=str(settings.model_repository),
         access=_access(settings),
         audit=settings.audit if settings.audit_dir is not None else "off",
+        signed_versions="required" if settings.model_key is not None else "not required",
+        shadow_version=settings.shadow_version,
         notice=RESEARCH_NOTICE,
     )
     # Process-wide, like the log. Nobody reads when a series began, and every scrape pays for it.
@@ -71,9 +73,9 @@ def run_service(settings: Settings) -> None:
 def _require_safe_start(settings: Settings, listener: socket.socket) -> None:
     """Check memory and files, and that other machines need a key; raises UnsafeStartError."""
     try:
-        require_memory(_NEEDED_MEMORY, "The service")
-        if settings.prevalence is not None:
-            read_prevalence(settings.prevalence)
+        versions = 1 if settings.shadow_version is None else 2
+        require_memory(versions * _NEEDED_MEMORY, "The service")
+        load_options(settings)
         if settings.audit_dir is not None and settings.audit_key is not None:
             read_signer(settings.audit_key)
             series_folders(settings.audit_dir)

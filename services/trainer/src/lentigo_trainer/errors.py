@@ -22,6 +22,7 @@
     │   ├── LeakageError                images or lesions that the version was trained on
     │   ├── EvaluationReportError       a report that cannot be read or does not fit
     │   └── RemoteServiceError          a service that does not respond, or not as ours does
+    ├── SigningKeyError             the key that versions are signed with cannot be used
     └── MetricError                 a metric that is not defined
         └── EmptyClassError             a class without an example
 
@@ -114,6 +115,10 @@ class EvaluationReportError(EvaluationError):
 
 class RemoteServiceError(EvaluationError):
     """The service to evaluate does not respond, or is not a Lentigo service."""
+
+
+class SigningKeyError(LentigoError):
+    """The private key that versions are signed with is missing, unsuitable, or not private."""
 
 
 class MetricError(LentigoError):

@@ -195,20 +195,7 @@ class Manifest(Record):
             DamagedVersionError: missing, unreadable, too large or not a manifest.
             IncompatibleVersionError: a newer schema, or other labels or input than this code's.
         """
-        try:
-            with open_plain(path) as file:
-                text = file.read(MAX_MANIFEST_BYTES + 1)
-        except OSError as error:
-            raise DamagedVersionError(
-                f"{path} cannot be read ({error.strerror or error}). "
-                "Publish the version again, or let this user read it."
-            ) from error
-        if len(text) > MAX_MANIFEST_BYTES:
-            raise DamagedVersionError(
-                f"{path} has more than {MAX_MANIFEST_BYTES:,} bytes: it is not a Lentigo manifest. "
-                "Remove the version or publish it again."
-            )
-        return cls.from_json(text, where=str(path))
+        return cls.from_json(read_manifest_bytes(path), where=str(path))
 
     @classmethod
     def from_json(cls, text: bytes, *, where: str = "The manifest") -> Self:
@@ -248,6 +235,28 @@ class Manifest(Record):
     def to_json(self) -> str:
         """Return the text of `manifest.json`, ending in a line feed."""
         return self.model_dump_json(indent=2) + "\n"
+
+
+def read_manifest_bytes(path: Path) -> bytes:
+    """Read the bytes of a manifest file, for `Manifest.from_json`.
+
+    Raises:
+        DamagedVersionError: missing, unreadable, or of more than `MAX_MANIFEST_BYTES`.
+    """
+    try:
+        with open_plain(path) as file:
+            text = file.read(MAX_MANIFEST_BYTES + 1)
+    except OSError as error:
+        raise DamagedVersionError(
+            f"{path} cannot be read ({error.strerror or error}). "
+            "Publish the version again, or let this user read it."
+        ) from error
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise DamagedVersionError(
+            f"{path} has more than {MAX_MANIFEST_BYTES:,} bytes: it is not a Lentigo manifest. "
+            "Remove the version or publish it again."
+        )
+    return text
 
 
 def _require_known_schema(text: bytes, where: str) -> None:

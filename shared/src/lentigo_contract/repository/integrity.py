@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lentigo_contract.errors import DamagedVersionError, PublishError
 from lentigo_contract.manifest.manifest import FileRecord
-from lentigo_contract.repository.layout import MANIFEST_NAME
+from lentigo_contract.repository.layout import MANIFEST_NAME, SIGNATURE_NAME
 from lentigo_contract.system.files import open_plain
 
 _RESTORE = "Remove the version or publish it again."
@@ -40,6 +40,8 @@ def record_files(folder: Path) -> dict[str, FileRecord]:
 def check_files(folder: Path, expected: Mapping[str, FileRecord]) -> None:
     """Check that `folder` holds the manifest and exactly the files it lists, unchanged.
 
+    A signature may be there too; whether it is good is for whoever has the key.
+
     Raises:
         DamagedVersionError: a file is missing, unexpected, changed or unreadable.
     """
@@ -51,7 +53,7 @@ def check_files(folder: Path, expected: Mapping[str, FileRecord]) -> None:
                     f"{folder}: {relative!r} is a link or a special file; a version holds plain "
                     f"files only. {_RESTORE}"
                 )
-            if relative == MANIFEST_NAME:
+            if relative in {MANIFEST_NAME, SIGNATURE_NAME}:
                 continue
             if relative not in expected:
                 raise DamagedVersionError(

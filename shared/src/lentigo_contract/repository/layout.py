@@ -2,6 +2,7 @@
 
     <root>/<name>/<N>/manifest.json     N = 1, 2, 3, ...: published
     <root>/<name>/<N>/training-set.csv.gz   what it was trained on; absent in older versions
+    <root>/<name>/<N>/model.sig         signature of all other files, if it was signed
     <root>/<name>/.staging-<uuid>/      being written; readers ignore it
 
 The layout is that of TensorFlow Serving, Triton and KServe.
@@ -15,6 +16,7 @@ from lentigo_contract.errors import StorageError
 
 MANIFEST_NAME: Final = "manifest.json"
 TRAINING_SET_NAME: Final = "training-set.csv.gz"
+SIGNATURE_NAME: Final = "model.sig"
 STAGING_PREFIX: Final = ".staging-"
 
 # Published folders and files are for every user: the service reads the volume under another id.

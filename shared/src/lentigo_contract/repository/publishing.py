@@ -28,6 +28,7 @@ from lentigo_contract.repository.layout import (
     FILE_MODE,
     FOLDER_MODE,
     MANIFEST_NAME,
+    SIGNATURE_NAME,
     STAGING_PREFIX,
     is_version_name,
     version_names,
@@ -99,7 +100,12 @@ def _take_lock(staging: Path, *, required: bool = False) -> int | None:
 _NUMBER_TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
-def publish_version(folder: Path, name: str, fill: Callable[[Path], Manifest]) -> Manifest:
+def publish_version(
+    folder: Path,
+    name: str,
+    fill: Callable[[Path], Manifest],
+    sign: Callable[[Path], object] | None = None,
+) -> Manifest:
     """Publish what `fill` writes as the next version of the model `name`; see `ModelStore.publish`.
 
     Returns:
@@ -111,7 +117,7 @@ def publish_version(folder: Path, name: str, fill: Callable[[Path], Manifest]) -
         with staging_folder(folder) as staged:
             manifest = _described(staged, fill(staged), name)
             _make_durable(staged)
-            return _appear(staged, folder, manifest)
+            return _appear(staged, folder, manifest, sign)
 
 
 def _described(staged: Path, manifest: Manifest, name: str) -> Manifest:
@@ -125,11 +131,12 @@ def _described(staged: Path, manifest: Manifest, name: str) -> Manifest:
     files = record_files(staged)
     if not files:
         raise PublishError("The new version has no files. Write the model before publishing it.")
-    if MANIFEST_NAME in files:
-        raise PublishError(
-            f"The new version brings its own {MANIFEST_NAME}, which is for publishing to write. "
-            "Leave it out."
-        )
+    for written_later in (MANIFEST_NAME, SIGNATURE_NAME):
+        if written_later in files:
+            raise PublishError(
+                f"The new version brings its own {written_later}, which is for publishing to "
+                "write. Leave it out."
+            )
     try:
         return Manifest.model_validate({**dict(manifest), "files": files})
     except ValueError as error:
@@ -148,14 +155,20 @@ def _make_durable(staged: Path) -> None:
         flush_folder(Path(path))
 
 
-def _appear(staged: Path, folder: Path, manifest: Manifest) -> Manifest:
-    """Write the manifest, last of all files, and rename to the first number that is free."""
+def _appear(
+    staged: Path, folder: Path, manifest: Manifest, sign: Callable[[Path], object] | None
+) -> Manifest:
+    """Write the manifest and the signature, last of all, and rename to the first free number."""
     number = max(map(int, version_names(folder)), default=0) + 1
     while is_version_name(str(number)):
         numbered = manifest.model_copy(update={"version": number})
         written = staged / MANIFEST_NAME
         written.write_text(numbered.to_json(), encoding="utf-8")
         _flush_file(written)
+        if sign is not None:
+            # It is over the manifest, which has the number.
+            sign(staged)
+            _flush_file(staged / SIGNATURE_NAME)
         flush_folder(staged)
         if _renamed(staged, folder / str(number)):
             # The version is whole and visible from here on. If the disk cannot promise to keep its

@@ -6,6 +6,7 @@ how a version appears.
 A model to begin with, for a repository that has none yet.
 """
 
+import hashlib
 import shutil
 import stat
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lentigo_contract.errors import DamagedVersionError, NoVersionError, VersionNotFoundError
-from lentigo_contract.manifest.manifest import Manifest
+from lentigo_contract.manifest.manifest import Manifest, read_manifest_bytes
 from lentigo_contract.repository.integrity import check_files
 from lentigo_contract.repository.layout import MANIFEST_NAME, is_version_name, version_names
 from lentigo_contract.repository.publishing import publish_version
@@ -27,11 +28,14 @@ class StoredVersion:
         path: its folder.
         version: its number.
         manifest: what it says of itself.
+        manifest_sha256: hex digest of the bytes that say so. They have the digest of every other
+            file, so it stands for the whole version.
     """
 
     path: Path
     version: int
     manifest: Manifest
+    manifest_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,11 @@ class ModelStore:
         """Check a version as `open` does, and raise what it raises."""
         self.open(version)
 
-    def publish(self, fill: Callable[[Path], Manifest]) -> StoredVersion:
+    def publish(
+        self,
+        fill: Callable[[Path], Manifest],
+        sign: Callable[[Path], object] | None = None,
+    ) -> StoredVersion:
         """Write a new version and make it visible under the next free number.
 
         Clears the staging folders of publishers that died. Whatever goes wrong, and wherever the
@@ -94,15 +102,16 @@ class ModelStore:
             fill: writes the files into an empty folder, and returns their
                 manifest with `version` and `files` left at their defaults. What it raises is
                 raised again, except errors of the disk.
+            sign: writes the signature into the folder of the whole version, before it appears.
 
         Raises:
             StorageError: the disk is full, read-only or not ours to write.
             PublishError: what `fill` wrote cannot be a version.
             IncompatibleVersionError: its labels or input are not this code's.
         """
-        manifest = publish_version(self.folder, self.name, fill)
+        manifest = publish_version(self.folder, self.name, fill, sign)
         path = self.folder / str(manifest.version)
-        return StoredVersion(path=path, version=manifest.version, manifest=manifest)
+        return _stored(path, manifest, manifest.to_json().encode())
 
     def _holds(self, name: str) -> bool:
         return (
@@ -125,9 +134,15 @@ def open_version_folder(path: Path) -> StoredVersion:
             f"{path} holds no published version: it has no {MANIFEST_NAME}. "
             "Give the folder of a version, such as models/lentigo/4."
         )
-    manifest = Manifest.read(path / MANIFEST_NAME)
+    # Read once, so that the digest is of what was parsed.
+    written = read_manifest_bytes(path / MANIFEST_NAME)
+    manifest = Manifest.from_json(written, where=str(path / MANIFEST_NAME))
     check_files(path, manifest.files)
-    return StoredVersion(path=path, version=manifest.version, manifest=manifest)
+    return _stored(path, manifest, written)
+
+
+def _stored(path: Path, manifest: Manifest, written: bytes) -> StoredVersion:
+    return StoredVersion(path, manifest.version, manifest, hashlib.sha256(written).hexdigest())
 
 
 def _is_link(folder: Path) -> bool:

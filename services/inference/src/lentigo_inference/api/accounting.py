@@ -6,7 +6,6 @@ Every answer about an image passes here, by `put_on_record` from `/v1/prediction
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.requests import Request
 
@@ -77,7 +76,12 @@ async def put_tensors_on_record(
 
 
 async def put_act_on_record(
-    request: Request, state: AppState, act: Act, version: int | None = None
+    request: Request,
+    state: AppState,
+    act: Act,
+    version: int | None = None,
+    *,
+    forced: bool = False,
 ) -> None:
     """Put an act of administration on record before it is done.
 
@@ -85,25 +89,18 @@ async def put_act_on_record(
         AuditUnavailableError: the trail is required and cannot be written, so it must not be done.
     """
     if state.audit is not None:
-        await state.audit.trail.record([administration(act, version, caller_of(request))])
+        reason = "forced" if forced else ""
+        await state.audit.trail.record([administration(act, version, caller_of(request), reason)])
 
 
 def model_in_use(model: LoadedModel, **options: object) -> ModelInUse:
     """Return what is on record of a version, with what the request asked for besides."""
-    rule = model.rule
-    settings: dict[str, Any] = {
-        "decided_by": rule.decided_by,
-        "prevalence_source": rule.prevalence_source,
-        **options,
-    }
-    if rule.clinic is not None:
-        settings["prevalence"] = dict(rule.clinic)
     return ModelInUse(
         model.stored.manifest.name,
         model.version,
         model.manifest_sha256,
         model.engine.name,
-        settings,
+        {**model.rule.settings, **options},
     )
 
 

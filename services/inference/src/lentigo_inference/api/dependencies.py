@@ -26,6 +26,7 @@ from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
 from lentigo_inference.settings import Settings
+from lentigo_inference.shadow.trial import ShadowTrial
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Audit:
 class AppState:
     """The parts that routes use, made once by the lifespan.
 
-    `audit` is None without LENTIGO_AUDIT_DIR.
+    `audit` is None without LENTIGO_AUDIT_DIR, and `shadow` without LENTIGO_SHADOW_VERSION.
     """
 
     settings: Settings
@@ -55,6 +56,7 @@ class AppState:
     metrics: Metrics
     audit: Audit | None
     monitor: Monitor
+    shadow: ShadowTrial | None
 
 
 class LifespanState(TypedDict):

@@ -13,6 +13,7 @@ from lentigo_inference.api.schemas import (
     ModelDetails,
     ModelList,
     ModelReference,
+    ModelSignature,
     OutOfDistributionCheck,
 )
 from lentigo_inference.engines.measured import MeasuredEngine
@@ -91,6 +92,7 @@ def _details(model: LoadedModel) -> ModelDetails:
         abstention_source=manifest.thresholds.abstention_source,
         unlikeness=None if check is None else OutOfDistributionCheck(**check.model_dump()),
         forced=manifest.forced,
+        signature=ModelSignature(state=model.signature.state, key=model.signature.key),
         metrics=manifest.metrics,
         notice=RESEARCH_NOTICE,
     )

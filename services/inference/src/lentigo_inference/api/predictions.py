@@ -1,7 +1,8 @@
 """`POST /v1/predictions` and `POST /v1/predictions:batch`: images in, diagnoses out.
 
 Follow a request from the top: `predict` reads the upload, `Predictor.predict` decodes it and runs
-the model, `prediction_response` makes the JSON, and `put_on_record` records it.
+the model, `prediction_response` makes the JSON, and `put_on_record` records it. `offer_to_shadow`
+then shows the image to the version on trial.
 """
 
 import math
@@ -20,6 +21,7 @@ from lentigo_inference.api.openapi import PREDICTIONS, image_body, images_body, 
 from lentigo_inference.api.problems import problem_of_error
 from lentigo_inference.api.responses import prediction_response
 from lentigo_inference.api.schemas import BatchResponse, PredictionResponse, Problem
+from lentigo_inference.api.shadowing import offer_to_shadow
 from lentigo_inference.api.uploads import read_upload, read_uploads
 from lentigo_inference.serving.predictor import Explain, PredictionOptions, PredictionResult
 
@@ -68,6 +70,7 @@ async def predict(
         )
         response = prediction_response(result)
         await put_on_record(request, state, [(response, result.model)], options)
+        offer_to_shadow(state, [(response, result)], options)
     state.monitor.observe(result)
     _note(request, response)
     return response
@@ -125,14 +128,16 @@ async def _answers(
 ) -> list[PredictionResponse | LentigoError]:
     """Return the answers to several images, which are on record, and the errors between them."""
     answers = [
-        (prediction_response(each), each.model) if isinstance(each, PredictionResult) else each
+        (prediction_response(each), each) if isinstance(each, PredictionResult) else each
         for each in results
     ]
     given = [each for each in answers if not isinstance(each, LentigoError)]
-    await put_on_record(request, state, given, options)
+    recorded = [(response, result.model) for response, result in given]
+    await put_on_record(request, state, recorded, options)
     for each in results:
         if isinstance(each, PredictionResult):
             state.monitor.observe(each)
+    offer_to_shadow(state, given, options)
     return [each if isinstance(each, LentigoError) else each[0] for each in answers]
 
 

@@ -13,11 +13,10 @@ from lentigo_inference.api.schemas import (
     Malignancy,
     PredictionResponse,
     Quality,
-    ReferralReason,
 )
 from lentigo_inference.observability.identifiers import uuid7
 from lentigo_inference.serving.activation_map import DrawnMap
-from lentigo_inference.serving.decision import Decision
+from lentigo_inference.serving.decision import Decision, referral_reasons
 from lentigo_inference.serving.predictor import PredictionResult
 
 
@@ -94,19 +93,12 @@ def _class_probability(diagnosis: Diagnosis, probability: float) -> ClassProbabi
 
 def _malignancy(decision: Decision | None, threshold: float, *, accepted: bool) -> Malignancy:
     """Decide whether to refer, and list the reasons."""
-    reasons: list[ReferralReason] = []
-    if decision is not None:
-        if decision.malignant:
-            reasons.append("malignancy")
-        if decision.confident is False:
-            reasons.append("unconfident")
-    if not accepted:
-        reasons.append("unusable")
+    reasons = referral_reasons(decision, accepted=accepted)
     return Malignancy(
         probability=None if decision is None else decision.malignancy,
         threshold=threshold,
         refer=bool(reasons),
-        reasons=reasons,
+        reasons=list(reasons),
     )
 
 

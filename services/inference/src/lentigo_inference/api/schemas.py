@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, NonNegativeFloat, 
 from lentigo_contract.decision import DecidedBy, PrevalenceSource
 from lentigo_contract.imaging.quality import Reason
 from lentigo_inference.audit.records import Confirmation
+from lentigo_inference.serving.decision import ReferralReason
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 DiagnosisCode = Annotated[str, Field(description="Code of HAM10000.", examples=["nv"])]
@@ -74,6 +75,18 @@ class OutOfDistributionCheck(BaseModel):
     source: str = Field(description="How the limit was chosen, and its effect.")
 
 
+class ModelSignature(BaseModel):
+    """Whether a version is signed, and by whom."""
+
+    state: Literal["verified", "unverified", "unsigned"] = Field(
+        description="`verified` by a key of LENTIGO_MODEL_KEY; `unverified`: there is a signature, "
+        "and no key to check it with; `unsigned`."
+    )
+    key: str | None = Field(
+        description="Fingerprint of the key that verified it: SHA-256 of its PEM text, in hex."
+    )
+
+
 class ModelDetails(ModelReference):
     """The version in use: its labels, thresholds and metrics."""
 
@@ -103,6 +116,7 @@ class ModelDetails(ModelReference):
             "method": "distance of the pooled features to the nearest training images",
             "source": "99% of 610 images that trained nothing are below",
         },
+        signature={"state": "verified", "key": "5b1d6c0a9f3e2d47..."},
         metrics={"accuracy": 0.9},
         dataset={"name": "HAM10000", "images": 10015},
         parameters={"total": 4285639, "trainable": 2914823, "frozen": 1370816},
@@ -156,6 +170,7 @@ class ModelDetails(ModelReference):
         description="Why publishing it would have been refused, had it not been forced, such as "
         "that another version is better; null if nothing spoke against it.",
     )
+    signature: ModelSignature
     metrics: dict[str, JsonValue] = Field(description="As computed by `lentigo-train evaluate`.")
     dataset: dict[str, JsonValue]
     parameters: dict[str, JsonValue]
@@ -225,9 +240,6 @@ class ClassProbability(DiagnosisProbability):
     """One of the seven diagnoses."""
 
     malignant: bool
-
-
-ReferralReason = Literal["malignancy", "unconfident", "unusable"]
 
 
 class Malignancy(BaseModel):

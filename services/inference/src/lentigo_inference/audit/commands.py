@@ -11,8 +11,9 @@ import typer
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_contract.wording import pluralize
-from lentigo_inference.audit.export import Record, export_answers, export_confirmed
-from lentigo_inference.audit.lookup import AnswerFinder, feedback_on
+from lentigo_inference.audit.export import Record, export_answers, export_confirmed, export_shadow
+from lentigo_inference.audit.lookup import AnswerFinder, records_about
+from lentigo_inference.audit.records import FEEDBACK, SHADOW
 from lentigo_inference.audit.signing import Verifier, make_key
 from lentigo_inference.audit.verification import SeriesReport, verify
 from lentigo_inference.errors import AuditFileError, UnknownAnswerError
@@ -42,6 +43,7 @@ class Format(StrEnum):
 
     CSV = "csv"
     ISIC = "isic"
+    SHADOW = "shadow"
 
 
 @commands.command("make-key")
@@ -116,10 +118,16 @@ def show_command(
         ) from error
     for name, value in shown:
         typer.echo(f"{name:<14}{value}")
-    for record in feedback_on(folder, answer):
+    for record in records_about(folder, answer, FEEDBACK):
         typer.echo(
             f"{'Feedback':<14}{record['diagnosis']}, by {record['confirmed_by']}, at "
             f"{record['time']}, from {_whom(record)}"
+        )
+    for record in records_about(folder, answer, SHADOW):
+        said = record.get("diagnosis") or "no diagnosis"
+        typer.echo(
+            f"{'In the shadow':<14}version {record.get('version')}: {said}, refer "
+            f"{'yes' if record.get('refer') else 'no'}; it was no part of the answer"
         )
     typer.echo(RESEARCH_NOTICE)
 
@@ -132,15 +140,18 @@ def export_command(
         typer.Option(
             "--format",
             help="csv: every answer, with the feedback that counts; isic: the confirmed diagnosis "
-            "of each image, by its digest.",
+            "of each image, by its digest; shadow: what a version in the shadow said, beside the "
+            "answer.",
         ),
     ] = Format.CSV,
 ) -> None:
     """Write a table to standard output."""
     if table is Format.CSV:
         export_answers(folder, sys.stdout)
-    else:
+    elif table is Format.ISIC:
         export_confirmed(folder, sys.stdout)
+    else:
+        export_shadow(folder, sys.stdout)
 
 
 def _print_report(report: SeriesReport) -> None:

@@ -1,4 +1,4 @@
-"""Tables of a trail: every answer as CSV, and confirmed diagnoses by the digest of the image.
+"""Tables of a trail: answers as CSV, confirmed diagnoses by the image, and a version in the shadow.
 
 Answers are streamed. Of feedback, the latest for each answer or image is kept in memory.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final, TextIO
 
 from lentigo_contract.labels import CODES
 from lentigo_inference.audit.folder import files_of, records_of, series_folders
-from lentigo_inference.audit.records import ANSWER, FEEDBACK
+from lentigo_inference.audit.records import ANSWER, FEEDBACK, SHADOW
 
 Record = dict[str, Any]
 
@@ -40,6 +40,26 @@ ANSWER_COLUMNS: Final = (
     "confirmed_at",
 )
 """Columns of the table of answers."""
+
+SHADOW_COLUMNS: Final = (
+    "time",
+    "answer",
+    "image_sha256",
+    "served_version",
+    "served_diagnosis",
+    "served_refer",
+    "model",
+    "version",
+    "manifest_sha256",
+    "engine",
+    "diagnosis",
+    "malignancy",
+    "threshold",
+    "refer",
+    *_LISTS,
+    *(f"probability_{code}" for code in CODES),
+)
+"""Columns of the table of what a version in the shadow said."""
 
 ISIC_COLUMNS: Final = ("image", "label", "diagnosis_confirm_type", "said", "version")
 """Columns of the table of confirmed diagnoses; `lentigo-train import` reads the first three."""
@@ -89,6 +109,18 @@ def export_confirmed(folder: Path, out: TextIO) -> int:
     return len(confirmed)
 
 
+def export_shadow(folder: Path, out: TextIO) -> int:
+    """Write a row for each image that a version in the shadow answered; return how many."""
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(SHADOW_COLUMNS)
+    rows = 0
+    for record in records_in(folder):
+        if record["kind"] == SHADOW:
+            table.writerow(_shadow_row(record))
+            rows += 1
+    return rows
+
+
 def _latest_feedback(folder: Path, key: Callable[[Record], str]) -> dict[str, Record]:
     """Return the feedback that counts, by what it is about: the latest, in whichever series."""
     found: dict[str, Record] = {}
@@ -99,6 +131,17 @@ def _latest_feedback(folder: Path, key: Callable[[Record], str]) -> dict[str, Re
             if about not in found or str(found[about]["time"]) <= str(record.get("time")):
                 found[about] = record
     return found
+
+
+def _shadow_row(record: Record) -> list[object]:
+    served, probabilities = record.get("served") or {}, record.get("probabilities") or {}
+    flat = {
+        **record,
+        **{f"served_{name}": value for name, value in served.items()},
+        **{name: " ".join(record.get(name) or ()) for name in _LISTS},
+        **{f"probability_{code}": value for code, value in probabilities.items()},
+    }
+    return [flat.get(name) for name in SHADOW_COLUMNS]
 
 
 def _answer_row(record: Record, confirmed: Record) -> list[object]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from lentigo_inference.audit.chain import parse, seconds_of
 from lentigo_inference.audit.folder import AuditFile, end_of, files_of, series_folders
-from lentigo_inference.audit.records import ANSWER, FEEDBACK
+from lentigo_inference.audit.records import ANSWER
 from lentigo_inference.errors import AuditFileError
 
 # Seconds between the making of an id and its record: more than any time limit of a request, in
@@ -82,8 +82,13 @@ def _with_last(files: list[AuditFile]) -> list[tuple[AuditFile, bool]]:
     return [(file, file is files[-1]) for file in files]
 
 
-def feedback_on(folder: Path, answer_id: UUID) -> list[dict[str, Any]]:
-    """Return all feedback on an answer, from every series, in the order in which it came.
+def records_about(folder: Path, answer_id: UUID, kind: str) -> list[dict[str, Any]]:
+    """Return all records of a kind about an answer, from every series, by their times.
+
+    Args:
+        folder: of the trail.
+        answer_id: of the answer.
+        kind: such as FEEDBACK or SHADOW.
 
     Raises:
         AuditFileError: the folder or a file cannot be read.
@@ -93,7 +98,7 @@ def feedback_on(folder: Path, answer_id: UUID) -> list[dict[str, Any]]:
         for _number, series in series_folders(folder)
         for file in files_of(series)
         for record in _holding(file, f'"answer":"{answer_id}"')
-        if record["kind"] == FEEDBACK and record.get("answer") == str(answer_id)
+        if record["kind"] == kind and record.get("answer") == str(answer_id)
     ]
     return sorted(found, key=lambda record: str(record.get("time")))
 

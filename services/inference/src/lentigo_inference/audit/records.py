@@ -13,6 +13,7 @@ INFERENCE: Final = "inference"
 FEEDBACK: Final = "feedback"
 ADMINISTRATION: Final = "administration"
 RETENTION: Final = "retention"
+SHADOW: Final = "shadow"
 
 Confirmation = Literal["histopathology", "follow-up", "consensus", "confocal"]
 """How a diagnosis was confirmed; the ISIC Archive distinguishes the same four."""
@@ -94,6 +95,37 @@ class Said:
     reasons: Sequence[str]
     quality: Sequence[str]
 
+    def members(self) -> dict[str, Any]:
+        """Return the members of a record."""
+        return {
+            "diagnosis": self.diagnosis,
+            "probabilities": dict(self.probabilities),
+            "malignancy": self.malignancy,
+            "threshold": self.threshold,
+            "refer": self.refer,
+            "reasons": list(self.reasons),
+            "quality": list(self.quality),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the version in use answered, beside which a shadow version is compared.
+
+    Attributes:
+        answer: id of the answer.
+        image_sha256: of the image.
+        version: number of the version in use.
+        diagnosis: the code that was decided for; None if it was withheld.
+        refer: whether to refer.
+    """
+
+    answer: str
+    image_sha256: str
+    version: int
+    diagnosis: str | None
+    refer: bool
+
 
 def answer(
     answer_id: str, caller: Caller, image_sha256: str, said: Said, model: ModelInUse
@@ -104,13 +136,23 @@ def answer(
         "id": answer_id,
         **caller.members(),
         "image_sha256": image_sha256,
-        "diagnosis": said.diagnosis,
-        "probabilities": dict(said.probabilities),
-        "malignancy": said.malignancy,
-        "threshold": said.threshold,
-        "refer": said.refer,
-        "reasons": list(said.reasons),
-        "quality": list(said.quality),
+        **said.members(),
+        **model.members(),
+    }
+
+
+def shadow(served: Served, said: Said, model: ModelInUse) -> dict[str, Any]:
+    """Return the record of what a shadow version said of an image that was answered."""
+    return {
+        "kind": SHADOW,
+        "answer": served.answer,
+        "image_sha256": served.image_sha256,
+        "served": {
+            "version": served.version,
+            "diagnosis": served.diagnosis,
+            "refer": served.refer,
+        },
+        **said.members(),
         **model.members(),
     }
 
@@ -165,7 +207,7 @@ def administration(
         act: what was asked for or done.
         version: of the model; None for the newest.
         caller: who asked; None if the service acted by itself.
-        reason: why a version was refused.
+        reason: why a version was refused; `forced` if it was asked for in spite of its manifest.
     """
     members = caller.members() if caller is not None else {}
     because = {"reason": reason} if reason else {}

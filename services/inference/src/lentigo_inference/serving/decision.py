@@ -5,7 +5,7 @@ lesion. Whether it is referred stays the same.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from lentigo_contract.manifest.probabilities import MalignancyCalibration, Preva
 from lentigo_engines.base import Floats
 
 NOT_DECLARED: Final = "the version declares no prevalence"
+
+ReferralReason = Literal["malignancy", "unconfident", "unusable"]
+"""Why a physician should see a lesion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,23 @@ class Decision:
     confident: bool | None
     malignancy: float
     malignant: bool
+
+
+def referral_reasons(decision: Decision | None, *, accepted: bool) -> tuple[ReferralReason, ...]:
+    """Return why to refer, if at all.
+
+    Args:
+        decision: about the image; None if it was withheld.
+        accepted: whether the image can be judged.
+    """
+    reasons: list[ReferralReason] = []
+    if decision is not None and decision.malignant:
+        reasons.append("malignancy")
+    if decision is not None and decision.confident is False:
+        reasons.append("unconfident")
+    if not accepted:
+        reasons.append("unusable")
+    return tuple(reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +108,15 @@ class DecisionRule:
     def threshold(self) -> float:
         """On the probability of malignancy at that prevalence."""
         return self._moved(self.thresholds.malignancy)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The operator's settings that mattered, as they are put on record."""
+        settings: dict[str, Any] = {
+            "decided_by": self.decided_by,
+            "prevalence_source": self.prevalence_source,
+        }
+        return settings if self.clinic is None else {**settings, "prevalence": dict(self.clinic)}
 
     def diagnoses(self, probabilities: Floats) -> list[int]:
         """Return the class numbers decided for float32 [n, 7]."""

@@ -6,7 +6,7 @@ stays, and `POST /v2/repository/index` reports the reason.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -16,12 +16,16 @@ import structlog
 from lentigo_contract.errors import EngineError, RepositoryError, StorageError, VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.base import first_line
-from lentigo_inference.engines.in_turn import InTurn, at_once
 from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.errors import ServiceBusyError, VersionRefusedError
 from lentigo_inference.observability.records import LoadRecord
-from lentigo_inference.serving.decision import DecisionPolicy
-from lentigo_inference.serving.loading import FolderFingerprint, fingerprint, load_version
+from lentigo_inference.serving.loading import (
+    FolderFingerprint,
+    LoadOptions,
+    fingerprint,
+    load_version,
+    require_unobjected,
+)
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
@@ -29,9 +33,13 @@ _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 # How long a request to load a version waits for a load under way, in seconds.
 _LOAD_LOCK_TIMEOUT_S: Final = 30.0
 
-_DEFAULT_POLICY: Final = DecisionPolicy()
+_DEFAULT_OPTIONS: Final = LoadOptions()
 
 _EMPTY: Final = "No model version has been published yet."
+_HELD_BACK: Final = (
+    "Version {} answers in the shadow alone, because LENTIGO_SHADOW_VERSION names it. Load it by "
+    "its number to use it."
+)
 
 
 class VersionStatus(StrEnum):
@@ -68,11 +76,10 @@ class ModelManager:
         slot: ModelSlot,
         load: EngineLoader,
         *,
-        policy: DecisionPolicy = _DEFAULT_POLICY,
+        options: LoadOptions = _DEFAULT_OPTIONS,
         pinned: int | None = None,
-        batch_sizes: Iterable[int] = (1, 2),
+        shadow: int | None = None,
         observe: Callable[[LoadRecord], None] = lambda _record: None,
-        in_turn: InTurn = at_once,
     ) -> None:
         """Prepare; nothing is read yet.
 
@@ -80,18 +87,16 @@ class ModelManager:
             store: the model repository.
             slot: holds the model in use.
             load: loads the engine of a version.
-            policy: how versions shall decide.
+            options: what a version must pass.
             pinned: the version to serve; by default always the newest.
-            batch_sizes: the sizes of batches that a new engine is warmed up with.
+            shadow: a version that is only used when `load` names it.
             observe: called with the record of every attempt to load.
-            in_turn: runs each warm-up, so that running requests keep their latency.
         """
-        self._policy = policy
+        self._options = options
+        self._shadow = shadow
         self._configured_pin = pinned
         self._pinned = pinned
-        self._batch_sizes = tuple(batch_sizes)
         self._observe = observe
-        self._in_turn = in_turn
         self._store = store
         self._slot = slot
         self._load = load
@@ -129,11 +134,16 @@ class ModelManager:
             any(self._try_version(version) for version in reversed(self._candidates(versions)))
             self._explain_vacancy()
 
-    def load(self, version: int | None = None) -> int:
+    def load(self, version: int | None = None, *, force: bool = False) -> int:
         """Bring a version into use now, also one already in use or refused before.
 
         A given version stays pinned from now on, even an old one. Without one, the settings apply
         again: the pinned version, or the newest sound one. If this fails, the version in use stays.
+
+        Args:
+            version: its number.
+            force: whether to load it although its manifest says that its publication was forced, or
+                that it was trained with a limit.
 
         Returns:
             The version in use.
@@ -146,6 +156,8 @@ class ModelManager:
         if not self._lock.acquire(timeout=_LOAD_LOCK_TIMEOUT_S):
             raise ServiceBusyError("Another version is being loaded. Try again after the delay.")
         try:
+            if version is not None and not force:
+                require_unobjected(self._store, version)
             return self._load_now(version if version is not None else self._configured_pin, version)
         finally:
             self._lock.release()
@@ -161,7 +173,9 @@ class ModelManager:
                 f"The repository holds no version{'' if requested is None else f' {requested}'}. "
                 "POST /v2/repository/index lists those there are."
             )
-        candidates = versions[::-1] if requested is None else [requested]
+        candidates = self._unshadowed(versions)[::-1] if requested is None else [requested]
+        if not candidates:
+            raise VersionRefusedError(_HELD_BACK.format(self._shadow))
         self._refusals = {v: why for v, why in self._refusals.items() if v not in candidates}
         for candidate in candidates:
             if self._try_version(candidate):
@@ -178,7 +192,10 @@ class ModelManager:
         if self._pinned is not None:
             found = current is not None and current.version == self._pinned
             return [self._pinned] if self._pinned in versions and not found else []
-        return [v for v in versions if current is None or v > current.version]
+        return [v for v in self._unshadowed(versions) if current is None or v > current.version]
+
+    def _unshadowed(self, versions: list[int]) -> list[int]:
+        return [version for version in versions if version != self._shadow]
 
     def states(self) -> list[VersionState]:
         """Return the state of every version seen at the last check, and of the one in use."""
@@ -194,6 +211,8 @@ class ModelManager:
             return VersionState(version, VersionStatus.LOADING)
         if refusal is not None:
             return VersionState(version, VersionStatus.UNAVAILABLE, refusal.reason)
+        if version == self._shadow:
+            return VersionState(version, VersionStatus.UNAVAILABLE, _HELD_BACK.format(version))
         reason = f"Version {current.version} is in use." if current else "Not loaded yet."
         return VersionState(version, VersionStatus.UNAVAILABLE, reason)
 
@@ -214,9 +233,7 @@ class ModelManager:
         started = time.monotonic()
         succeeded = False
         try:
-            model = load_version(
-                self._store, version, self._load, self._policy, self._batch_sizes, self._in_turn
-            )
+            model = load_version(self._store, version, self._load, self._options)
             succeeded = True
         except (RepositoryError, EngineError, OSError) as error:
             self._refuse(version, folder, str(error))
@@ -275,6 +292,8 @@ class ModelManager:
             self._slot.explain_vacancy(
                 f"Version {self._pinned} is pinned, and the repository does not hold it."
             )
+        elif self._seen and self._seen == (self._shadow,):
+            self._slot.explain_vacancy(_HELD_BACK.format(self._shadow))
         elif refused is None:
             self._slot.explain_vacancy(_EMPTY)
         else:

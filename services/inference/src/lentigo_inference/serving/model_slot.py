@@ -4,11 +4,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from lentigo_contract.repository.store import StoredVersion
 from lentigo_engines.base import Engine
 from lentigo_inference.errors import NotReadyError
+from lentigo_inference.security.model_signature import SignatureCheck
 from lentigo_inference.serving.decision import DecisionRule
+
+_UNSIGNED: Final = SignatureCheck("unsigned")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,12 +24,14 @@ class LoadedModel:
         engine: runs it.
         rule: how it decides.
         manifest_sha256: hex digest of its manifest file, which names the digest of every other.
+        signature: what is known of its signature.
     """
 
     stored: StoredVersion
     engine: Engine
     rule: DecisionRule
     manifest_sha256: str
+    signature: SignatureCheck = _UNSIGNED
 
     @property
     def version(self) -> int:

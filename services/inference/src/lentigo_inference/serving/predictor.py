@@ -90,6 +90,32 @@ def quality_of(
     return Quality((*issues, "unlike-training-images") if unlike else issues, unlikeness)
 
 
+def judge(
+    model: LoadedModel, prediction: Prediction, issues: tuple[QualityIssue, ...], *, force: bool
+) -> tuple[Quality, Decision | None]:
+    """Say what a version makes of what its network computed of one image.
+
+    Args:
+        model: the version.
+        prediction: of the image, n = 1.
+        issues: found in the pixels.
+        force: whether to decide also about an image that cannot be judged.
+
+    Returns:
+        Whether the image can be judged, and the decision; None if it is withheld.
+
+    Raises:
+        EngineError: there are numbers that are not finite.
+    """
+    probabilities = _finite(prediction.probabilities[0], model)
+    unlikeness = None
+    if prediction.unlikeness is not None:
+        unlikeness = float(_finite(prediction.unlikeness, model)[0])
+    quality = quality_of(issues, unlikeness, model.stored.manifest.unlikeness)
+    decides = quality.accepted or force
+    return quality, model.rule.decide(probabilities) if decides else None
+
+
 T = TypeVar("T")
 
 _DEFAULT_OPTIONS: Final = PredictionOptions()
@@ -230,15 +256,10 @@ class Predictor:
         (prediction,) = await self._batcher.predict(
             model, [upload.image.pixels], deadline, record.steps.append
         )
-        probabilities = _finite(prediction.probabilities[0], model)
-        unlikeness = None
-        if prediction.unlikeness is not None:
-            unlikeness = float(_finite(prediction.unlikeness, model)[0])
-        quality = quality_of(upload.issues, unlikeness, model.stored.manifest.unlikeness)
+        quality, decision = judge(model, prediction, upload.issues, force=options.force)
         record.unaccepted += quality.reasons
-        if not (quality.accepted or options.force):
+        if decision is None:
             return PredictionResult(model, upload, quality)
-        decision = model.rule.decide(probabilities)
         self._observe([decision.diagnosis])
         if options.explain == "none":
             return PredictionResult(model, upload, quality, decision)

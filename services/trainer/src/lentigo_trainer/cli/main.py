@@ -21,6 +21,7 @@ from lentigo_trainer.cli.duplicates import duplicates
 from lentigo_trainer.cli.evaluate import evaluate
 from lentigo_trainer.cli.import_ import import_
 from lentigo_trainer.cli.model_card import card
+from lentigo_trainer.cli.sign import sign
 from lentigo_trainer.cli.training import fit, prepare, publish, run
 from lentigo_trainer.system.progress import progress_for
 
@@ -66,6 +67,7 @@ app.command()(evaluate)
 app.command()(card)
 app.command()(publish)
 app.command()(run)
+app.command()(sign)
 app.command()(benchmark)
 
 

@@ -91,6 +91,15 @@ ForceOption = Annotated[
         "better. The version then says that it was forced, and why.",
     ),
 ]
+SignOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Sign the version with this private key, by OpenSSF Model Signing: on the curve "
+        "P-256, P-384 or P-521, in PEM, and only its user may read it.",
+        show_default=False,
+    ),
+]
 SeedOption = Annotated[
     int,
     typer.Option(

@@ -22,6 +22,7 @@ from lentigo_trainer.cli.options import (
     RandomWeightsOption,
     RecipeOption,
     SeedOption,
+    SignOption,
     SourceOption,
     WeightsOption,
     WorkOption,
@@ -38,6 +39,7 @@ from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:
     from lentigo_trainer.evaluation.summary import Evaluation
+    from lentigo_trainer.export.signing import ModelSigner
     from lentigo_trainer.pipeline import Trained
 
 # Bytes in which a run on fifty images ends. In 2.5 GiB the kernel ends it while it rounds to int8,
@@ -110,6 +112,7 @@ def publish(
         SelectionMetric, typer.Option(help="What makes a run the best, on the validation images.")
     ] = SelectionMetric.ACCURACY,
     force: ForceOption = False,
+    sign: SignOption = None,
 ) -> None:
     """Publish a finished run as the repository's next version.
 
@@ -124,7 +127,7 @@ def publish(
         from lentigo_trainer.export.publishing import best_run  # noqa: PLC0415 - see cli
 
         folder = best_run(work, by)
-    _publish(folder, models, force)
+    _publish(folder, models, force, _signer(sign))
 
 
 def run(  # noqa: PLR0913, PLR0917 - the command's options
@@ -140,6 +143,7 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     extra: ExtraOption = None,
     out_of_fold: OutOfFoldOption = None,
     force: ForceOption = False,
+    sign: SignOption = None,
 ) -> None:
     """Prepare, train, evaluate and publish; resumable at every step.
 
@@ -147,6 +151,7 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     published and ends with an error; it is kept in --work.
     """
     weights = weights_from(weights_dir, random_weights)
+    signer = _signer(sign)
     if limit is not None and not force:
         typer.echo(
             "Because of --limit this run will not be published, unless --force is given too."
@@ -155,7 +160,7 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     config = _config(work, weights, chosen, limit, seed, extra, out_of_fold)
     trained = _train(config, source)
     _show(trained.evaluation)
-    _publish(trained.folder, models, force)
+    _publish(trained.folder, models, force, signer)
 
 
 def _show(evaluation: "Evaluation") -> None:
@@ -212,7 +217,15 @@ def _config(
     )
 
 
-def _publish(folder: Path, models: Path, force: bool) -> None:
+def _signer(key: Path | None) -> "ModelSigner | None":
+    if key is None:
+        return None
+    from lentigo_trainer.export.signing import read_model_signer  # noqa: PLC0415 - see the module
+
+    return read_model_signer(key)
+
+
+def _publish(folder: Path, models: Path, force: bool, signer: "ModelSigner | None") -> None:
     """Publish a finished run, if nothing speaks against it or it is forced.
 
     Raises:
@@ -226,11 +239,14 @@ def _publish(folder: Path, models: Path, force: bool) -> None:
     objection = find_objection(folder, models, prepared, progress_for())
     if objection and not force:
         again = ["--work", folder.parent, "--run", folder.name, "--models", models, "--force"]
+        again += [] if signer is None else ["--sign", signer.key]
         command = shlex.join(["lentigo-train", "publish", *map(str, again)])
         raise PublishError(
             f"{folder} is kept, but not published. {objection} To publish it all the same: "
             f"{command}"
         )
-    stored = publish_candidate(folder, models, objection)
+    sign = None if signer is None else signer.sign
+    stored = publish_candidate(folder, models, objection, sign)
     forced = f". This was forced, and the manifest says why: {objection}" if objection else ""
-    typer.echo(f"Published version {stored.version} in {stored.path}{forced}")
+    signed = "" if signer is None else f", signed with the key {signer.fingerprint}"
+    typer.echo(f"Published version {stored.version} in {stored.path}{signed}{forced}")

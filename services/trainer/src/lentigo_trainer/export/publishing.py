@@ -6,6 +6,7 @@ candidate that has one is complete.
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -65,7 +66,12 @@ def discard_candidate(run: Path) -> None:
     shutil.rmtree(run / _FILES, ignore_errors=True)
 
 
-def publish_candidate(run: Path, models: Path, forced: str | None = None) -> StoredVersion:
+def publish_candidate(
+    run: Path,
+    models: Path,
+    forced: str | None = None,
+    sign: Callable[[Path], object] | None = None,
+) -> StoredVersion:
     """Copy a finished candidate into a model repository under its next number.
 
     Whether it should be published is for `release_gate.find_objection` to say.
@@ -74,6 +80,7 @@ def publish_candidate(run: Path, models: Path, forced: str | None = None) -> Sto
         run: the run's folder.
         models: the model repository.
         forced: the objection in spite of which it is published; it goes into the manifest.
+        sign: writes the signature of the whole version into its folder.
 
     Raises:
         WorkFolderError: the run has not finished.
@@ -85,7 +92,7 @@ def publish_candidate(run: Path, models: Path, forced: str | None = None) -> Sto
         _copy(run / _FILES, staging)
         return manifest
 
-    return ModelStore(models).publish(fill)
+    return ModelStore(models).publish(fill, sign)
 
 
 def _copy(folder: Path, target: Path) -> None:

@@ -14,6 +14,7 @@ from lentigo_inference.api.dependencies import CurrentState
 from lentigo_inference.api.open_inference.routes import require_model_name
 from lentigo_inference.api.open_inference.schemas import (
     LoadedVersion,
+    LoadParameters,
     LoadRequest,
     RepositoryIndexEntry,
     RepositoryIndexRequest,
@@ -55,16 +56,17 @@ async def index(request: Request, state: CurrentState) -> list[RepositoryIndexEn
 async def load(request: Request, state: CurrentState, model: str) -> LoadedVersion:
     """Load a version and stay with it; without a version, follow the newest again.
 
-    The version in use serves meanwhile, and stays in use if this fails.
+    The version in use serves meanwhile, and stays in use if this fails. A version whose publication
+    was forced, or that was trained with a limit, is refused unless `force` says otherwise.
     """
     require_model_name(state.store, model)
     # Counted as work under way, so that a hanging volume is cut off at the end of the grace period.
     with state.shutdown.accepted():
         body = await read_json(request, LoadRequest, state.settings.upload_timeout_s)
-        name = body.parameters.version if body.parameters else None
-        version = None if name is None else _version_number(name)
-        await put_act_on_record(request, state, "load", version)
-        loaded = await asyncio.to_thread(state.model_manager.load, version)
+        wanted = body.parameters or LoadParameters()
+        version = None if wanted.version is None else _version_number(wanted.version)
+        await put_act_on_record(request, state, "load", version, forced=wanted.force)
+        loaded = await asyncio.to_thread(state.model_manager.load, version, force=wanted.force)
     return LoadedVersion(name=state.store.name, version=str(loaded))
 
 

@@ -165,6 +165,11 @@ class LoadParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: str | None = Field(None, description="Stay with this version; by default the newest.")
+    force: bool = Field(
+        default=False,
+        description="With a version: load it although its manifest says that its publication was "
+        "forced, or that it was trained with a limit.",
+    )
 
 
 class LoadRequest(BaseModel):
