@@ -47,7 +47,7 @@ from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
 from lentigo_inference.serving.decoding import DecodeLimits, DecodePool
 from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.gauges import ServingGauges
-from lentigo_inference.serving.loading import load_options, yielding
+from lentigo_inference.serving.loading import load_options
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
@@ -210,11 +210,9 @@ def _lifespan(
         tokens = token_verifier(settings, metrics.issuer_asked)
         authenticator = Authenticator(settings.key_file, tokens)
         store = ModelStore(settings.model_repository)
-        engine_thread = EngineThread(settings.worker_niceness)
+        engine_thread = EngineThread()
         decode_limits = DecodeLimits(settings.decode_threads, settings.decode_memory)
-        decoding = DecodePool(
-            decode_limits, settings.image_limits(), metrics.decoded, settings.worker_niceness
-        )
+        decoding = DecodePool(decode_limits, settings.image_limits(), metrics.decoded)
         slot = ModelSlot(engine_thread.retire, retry_after_s=settings.reload_interval_s)
         audit = _audit(settings, metrics)
         throughput = Throughput()
@@ -225,12 +223,9 @@ def _lifespan(
         model_manager = ModelManager(
             store,
             slot,
-            yielding(
-                load
-                or engine_loader(
-                    settings.engine_threads, settings.engine, in_turn=engine_thread.in_turn
-                ),
-                settings.worker_niceness,
+            load
+            or engine_loader(
+                settings.engine_threads, settings.engine, in_turn=engine_thread.in_turn
             ),
             options=load_options(settings, batch_limits.sizes(), engine_thread.in_turn),
             pinned=settings.model_version,

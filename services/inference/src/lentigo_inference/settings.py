@@ -173,13 +173,6 @@ class Settings(BaseSettings):
         description="Images decoded at the same time; by default one for each core, within a "
         "container's limit.",
     )
-    worker_niceness: int = Field(
-        0,
-        ge=0,
-        le=14,
-        description="How much the threads that decode images and run the model yield to the one "
-        "that answers, as nice(1) counts it; on Linux.",
-    )
     model_version: int | None = Field(
         None, ge=1, description="Version to serve; by default always the newest."
     )

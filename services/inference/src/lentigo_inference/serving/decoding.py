@@ -106,7 +106,6 @@ class DecodePool:
         limits: DecodeLimits,
         image_limits: ImageLimits,
         observe: Callable[[DecodeTimes], None] = lambda _times: None,
-        niceness: int = 0,
     ) -> None:
         """Prepare a pool; threads start when needed.
 
@@ -114,23 +113,17 @@ class DecodePool:
             limits: how much is decoded at the same time.
             image_limits: what is accepted; one that cannot be decoded in the memory never is.
             observe: gets the times of every image.
-            niceness: how much its threads yield to the event loop, see `lower_priority`.
         """
         self._limits = limits
         self._image_limits = replace(image_limits, max_memory=limits.large)
         self._observe = observe
         self._budget = MemoryBudget(limits.large, limits.large_waiting)
-        self._threads = ThreadPoolExecutor(
-            limits.threads,
-            thread_name_prefix="lentigo-decode",
-            initializer=lower_priority,
-            initargs=(niceness,),
-        )
+        self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="lentigo-decode")
         self._large_threads = ThreadPoolExecutor(
             limits.large_threads,
             thread_name_prefix="lentigo-decode-large",
             initializer=lower_priority,
-            initargs=(niceness + _LARGE_NICENESS,),
+            initargs=(_LARGE_NICENESS,),
         )
 
     async def decode(self, data: bytes, record: RequestRecord | None = None) -> DecodedUpload:

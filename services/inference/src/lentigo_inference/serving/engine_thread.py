@@ -10,7 +10,6 @@ from contextlib import suppress
 import numpy as np
 
 from lentigo_contract.errors import EngineError
-from lentigo_contract.system.priority import lower_priority
 from lentigo_engines.base import Images, Prediction
 from lentigo_inference.serving.model_slot import LoadedModel
 
@@ -22,18 +21,9 @@ class EngineThread:
     happens on the same thread, no engine is closed during a call.
     """
 
-    def __init__(self, niceness: int = 0) -> None:
-        """Prepare; the thread starts when needed.
-
-        Args:
-            niceness: how much it yields to the event loop, see `lower_priority`.
-        """
-        self._thread = ThreadPoolExecutor(
-            1,
-            thread_name_prefix="lentigo-engine",
-            initializer=lower_priority,
-            initargs=(niceness,),
-        )
+    def __init__(self) -> None:
+        """Prepare; the thread starts when needed."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lentigo-engine")
 
     async def predict(self, model: LoadedModel, images: Sequence[Images]) -> Prediction:
         """Run the model on several uint8 [224, 224, 3]; return as many rows.

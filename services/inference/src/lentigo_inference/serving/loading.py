@@ -13,9 +13,9 @@ from typing import Final
 from lentigo_contract.errors import RepositoryError
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import MANIFEST_NAME
-from lentigo_contract.repository.store import ModelStore, StoredVersion
+from lentigo_contract.repository.store import ModelStore
 from lentigo_contract.system.priority import at_low_priority
-from lentigo_engines.base import Engine, warm_up
+from lentigo_engines.base import warm_up
 from lentigo_inference.engines.in_turn import EngineInTurn, InTurn, at_once
 from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.errors import VersionRefusedError
@@ -110,18 +110,6 @@ def require_unobjected(store: ModelStore, version: int) -> None:
             f"Version {version} was published although something spoke against it: {objection} To "
             'load it all the same, add the parameter "force": true.'
         )
-
-
-def yielding(load: EngineLoader, niceness: int) -> EngineLoader:
-    """Return a loader whose engines compute on threads that yield to the event loop.
-
-    A runtime starts threads of its own, which inherit the priority of the one that loads.
-    """
-
-    def load_yielding(stored: StoredVersion) -> Engine:
-        return at_low_priority(lambda: load(stored), niceness)
-
-    return load_yielding
 
 
 def fingerprint(folder: Path) -> FolderFingerprint:
