@@ -7,6 +7,7 @@ import pytest
 
 from lentigo_gateway.config import ImagesConfig
 from lentigo_gateway.rules import Rule
+from lentigo_gateway.worklist.entries import Entry, State
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.gateway.bench import Bench, add
 from tests.gateway.dicom import STUDY, dermoscopic, file_of, multi_frame
@@ -125,7 +126,8 @@ def test_a_crash_after_the_answer_asks_nobody_twice(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.archive.put(dermoscopic(1))
 
-    def dies(_request: httpx.Request) -> httpx.Response:
+    def dies(request: httpx.Request) -> httpx.Response:
+        del request
         raise KeyboardInterrupt
 
     bench.archive._store = dies  # type: ignore[method-assign]
@@ -145,7 +147,8 @@ def test_a_crash_after_delivery_delivers_the_same_objects_again(tmp_path: Path) 
     bench = Bench(tmp_path)
     bench.archive.put(dermoscopic(1))
 
-    def dies(*_arguments: object) -> None:
+    def dies(entry: Entry, state: State, reason: str = "") -> None:
+        del entry, state, reason
         raise KeyboardInterrupt
 
     bench.worklist.finish = dies  # type: ignore[method-assign]

@@ -1,7 +1,7 @@
 """What may go wrong: nothing is lost, there is one clear line, and no patient is in it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -33,6 +33,16 @@ def assert_no_patient_in(bench: Bench) -> None:
     # Not even which instance it is: a log names it by the number of its entry.
     for entry in bench.entries():
         assert entry.instance.sop_instance_uid not in json.dumps(bench.lines)
+
+
+def answering(response: httpx.Response) -> Callable[[httpx.Request], httpx.Response]:
+    """Give a handler that answers so, whatever it is asked."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        del request
+        return response
+
+    return answer
 
 
 # --- the instance ---
@@ -143,7 +153,7 @@ def test_a_study_that_is_deleted_before_it_is_fetched_is_gone(bench: Bench) -> N
 def test_a_study_that_is_deleted_before_delivery_is_not_made_anew(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
     store = bench.archive._store
-    bench.archive._store = lambda _: httpx.Response(500)  # type: ignore[method-assign]
+    bench.archive._store = answering(httpx.Response(500))  # type: ignore[method-assign])
     bench.work()
     assert bench.states() == {"answered": 1}
     bench.archive._store = store  # type: ignore[method-assign]
@@ -205,7 +215,7 @@ def test_an_archive_that_refuses_a_result_has_it_parked_with_the_reason(bench: B
     bench.archive.put(dermoscopic(1))
     failed = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xA900]}}]}}
     store = bench.archive._store
-    bench.archive._store = lambda _: httpx.Response(409, json=failed)  # type: ignore[method-assign]
+    bench.archive._store = answering(httpx.Response(409, json=failed))  # type: ignore[method-assign])
     bench.work()
     assert bench.states() == {"parked": 1}
     assert "0xa900" in bench.entry.reason
@@ -219,14 +229,15 @@ def test_an_archive_that_refuses_a_result_has_it_parked_with_the_reason(bench: B
 def test_a_result_that_the_archive_has_already_counts_as_stored(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
     known = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0x0111]}}]}}
-    bench.archive._store = lambda _: httpx.Response(409, json=known)  # type: ignore[method-assign]
+    bench.archive._store = answering(httpx.Response(409, json=known))  # type: ignore[method-assign])
     bench.work()
     assert bench.states() == {"done": 1}
 
 
 def test_a_response_that_is_lost_makes_no_second_result(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
-    store, lost = bench.archive._store, []
+    store = bench.archive._store
+    lost: list[int] = []
 
     def losing(request: httpx.Request) -> httpx.Response:
         response = store(request)
@@ -432,7 +443,7 @@ def test_a_disk_that_cannot_be_written_loses_nothing(bench: Bench) -> None:
 def test_a_fault_of_ours_is_counted_told_of_and_parked(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
 
-    def broken(_image: Dataset, *_arguments: object) -> list[Dataset]:
+    def broken(*_arguments: object) -> list[Dataset]:
         raise RuntimeError(f"{PATIENT_NAME} broke it")
 
     bench.worker._processor._make_results = broken

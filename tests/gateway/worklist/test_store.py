@@ -7,7 +7,7 @@ import pytest
 
 from lentigo_gateway.answers import Answer
 from lentigo_gateway.errors import UnknownEntryError, WorkListError, WorkListInUseError
-from lentigo_gateway.worklist.entries import Entry, Found
+from lentigo_gateway.worklist.entries import Entry, Found, State
 from lentigo_gateway.worklist.store import WorkList
 from tests.gateway.servers import DIGEST, FakeService, prediction
 
@@ -143,10 +143,10 @@ def test_what_was_gone_and_is_back_is_worked_on(worklist: WorkList, again: bool)
 
 
 @pytest.mark.parametrize("state", ["done", "refused", "gone"])
-def test_no_answer_is_kept_of_what_is_finished(worklist: WorkList, state: str) -> None:
+def test_no_answer_is_kept_of_what_is_finished(worklist: WorkList, state: State) -> None:
     worklist.add([found()])
     entry = answered(worklist)
-    worklist.finish(entry, state)  # type: ignore[arg-type]
+    worklist.finish(entry, state)
     assert worklist.get(entry.id).answers == ()
 
 
@@ -180,10 +180,11 @@ def test_old_entries_are_forgotten_and_parked_ones_are_not(
     worklist: WorkList, clock: Clock
 ) -> None:
     worklist.add([found(1), found(2), found(3)])
-    for state in ("done", "parked", "refused"):
+    states: tuple[State, ...] = ("done", "parked", "refused")
+    for state in states:
         entry = worklist.claim()
         assert entry is not None
-        worklist.finish(entry, state)  # type: ignore[arg-type]
+        worklist.finish(entry, state)
     clock.now += 100
     assert worklist.forget(101) == 0
     assert worklist.forget(99) == 2

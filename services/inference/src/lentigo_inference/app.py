@@ -11,10 +11,12 @@ from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
+from lentigo_contract.fhir.codes import code_map
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
 from lentigo_inference.api import feedback, models, operations, predictions
 from lentigo_inference.api.dependencies import AppState, Audit, LifespanState, authorize
+from lentigo_inference.api.fhir import routes as fhir
 from lentigo_inference.api.open_inference import repository
 from lentigo_inference.api.open_inference import routes as open_inference
 from lentigo_inference.api.openapi import PREDICTIONS, describe
@@ -76,6 +78,7 @@ _ROUTERS: Final = (
     models.router,
     open_inference.router,
     repository.router,
+    fhir.router,
     operations.router,
 )
 
@@ -214,6 +217,7 @@ def _lifespan(
         )
         slot = ModelSlot(engine_thread.retire, retry_after_s=settings.reload_interval_s)
         audit = _audit(settings, metrics)
+        codes = code_map(settings.fhir_codes)
         throughput = Throughput()
         batch_limits = BatchLimits(
             settings.batch_max_size, settings.batch_max_delay_ms / 1000, settings.queue_size
@@ -264,6 +268,7 @@ def _lifespan(
                         rate_limit=RateLimit(settings.rate_limit_per_minute),
                         metrics=metrics,
                         audit=audit,
+                        codes=codes,
                     )
                 }
         finally:

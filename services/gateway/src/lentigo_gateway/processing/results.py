@@ -2,8 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from pydicom import Dataset
 
@@ -11,13 +10,8 @@ from lentigo_gateway.answers import Answer
 from lentigo_gateway.dicom_results import secondary_capture, structured_report
 from lentigo_gateway.uids import UidMaker
 
-
-class ResultMaker(Protocol):
-    """Makes the objects that go into the archive."""
-
-    def __call__(self, image: Dataset, answers: Sequence[Answer], uids: UidMaker) -> list[Dataset]:
-        """Return the results of an instance; the same arguments give the same objects."""
-        ...
+ResultMaker = Callable[[Dataset, Sequence[Answer], UidMaker], list[Dataset]]
+"""Returns the results of an instance; the same arguments give the same objects."""
 
 
 def report_and_capture(image: Dataset, answers: Sequence[Answer], uids: UidMaker) -> list[Dataset]:

@@ -108,7 +108,9 @@ class Worker:
             self._log.info("instance", entry=entry.id, outcome=outcome, milliseconds=milliseconds)
 
     def _end(self, entry: Entry, error: GatewayError) -> None:
-        state = next((end for kind, end in _ENDS.items() if isinstance(error, kind)), "parked")
+        state: State = next(
+            (end for kind, end in _ENDS.items() if isinstance(error, kind)), "parked"
+        )
         self._worklist.finish(entry, state, str(error))
         self._log.warning("instance", entry=entry.id, outcome=state, reason=str(error))
 

@@ -99,7 +99,9 @@ class StoreListener:
                 "another in [sources.listener]."
             ) from error
         self._server = server
-        assert server is not None  # noqa: S101 - only a blocking one gives none
+        # Only a blocking one gives none.
+        assert server is not None  # noqa: S101
+        assert server.socket is not None  # noqa: S101
         port = int(server.socket.getsockname()[1])
         self._log.info(
             "listening for C-STORE", host=config.host, port=port, tls=config.tls is not None

@@ -9,8 +9,10 @@ from uuid import UUID
 
 import typer
 
+from lentigo_contract.fhir.codes import code_map
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_inference.audit.export import Record, export_answers, export_confirmed
+from lentigo_inference.audit.fhir_export import export_fhir
 from lentigo_inference.audit.lookup import AnswerFinder, feedback_on
 from lentigo_inference.audit.signing import Verifier, make_key
 from lentigo_inference.audit.verification import SeriesReport, verify
@@ -46,10 +48,11 @@ DirOption = Annotated[
 
 
 class Format(StrEnum):
-    """A table to export."""
+    """A form to export."""
 
     CSV = "csv"
     ISIC = "isic"
+    FHIR = "fhir"
 
 
 @commands.command("make-key")
@@ -140,15 +143,28 @@ def export_command(
         typer.Option(
             "--format",
             help="csv: every answer, with the feedback that counts; isic: the confirmed diagnosis "
-            "of each image, by its digest.",
+            "of each image, by its digest; fhir: a transaction Bundle of FHIR R4 on a line "
+            "for each record.",
         ),
     ] = Format.CSV,
+    codes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="LENTIGO_FHIR_CODES",
+            help="For fhir: TOML file with the codes of other systems; by default those that come "
+            "with Lentigo.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Write a table to standard output."""
+    """Write the trail to standard output, as a table or as FHIR."""
     if table is Format.CSV:
         export_answers(folder, sys.stdout)
-    else:
+    elif table is Format.ISIC:
         export_confirmed(folder, sys.stdout)
+    else:
+        export_fhir(folder, sys.stdout, code_map(codes))
 
 
 def _print_report(report: SeriesReport) -> None:
