@@ -9,12 +9,13 @@ UV_VERSION := 0.13.9
 
 DISTRIBUTIONS_inference := shared services/inference
 DISTRIBUTIONS_trainer := shared services/trainer
+DISTRIBUTIONS_gateway := shared services/gateway
 # It reads logs and needs nothing of ours; what all have in common makes it an environment like them.
 DISTRIBUTIONS_tensorboard := shared
 DISTRIBUTIONS_fuzz := shared
-DISTRIBUTIONS_dev := shared services/trainer services/inference
+DISTRIBUTIONS_dev := shared services/trainer services/inference services/gateway
 
-SOURCES := shared/src services/trainer/src services/inference/src
+SOURCES := shared/src services/trainer/src services/inference/src services/gateway/src
 PYPROJECTS := $(patsubst %,%/pyproject.toml,$(DISTRIBUTIONS_dev))
 
 # TensorFlow 2.21 has packages for these; name another with `make PYTHON=...`.
@@ -114,6 +115,7 @@ lock: $(BIN)/python ## Compile the pinned files of requirements/ again (ARGS=--u
 	$(call compile,fuzz,requirements/fuzz.in)
 	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra litert)
 	$(call compile,inference-full,shared/pyproject.toml services/inference/pyproject.toml --extra litert --extra savedmodel)
+	$(call compile,gateway,shared/pyproject.toml services/gateway/pyproject.toml)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--output-file benchmarks/rivals/requirements.txt benchmarks/rivals/requirements.in $(ARGS)
