@@ -1,5 +1,6 @@
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -29,7 +30,7 @@ def bundle_of(document: Json | None = None, **members: Any) -> Json:
     return prediction_bundle(prediction, **arguments)
 
 
-EVERY_KIND = {
+EVERY_KIND: dict[str, Callable[[], Json]] = {
     "answer": bundle_of,
     "refused": lambda: bundle_of(refusal_document()),
     "requested": lambda: bundle_of(requester=REQUESTER),
