@@ -200,7 +200,9 @@ def test_a_number_that_is_too_long_is_the_same_number() -> None:
 @pytest.mark.parametrize("value", [None, 0])
 def test_an_image_without_an_extent_gets_no_report(member: str, value: int | None) -> None:
     with pytest.raises(PixelsError, match="extent"):
-        report_on(instance(**{member: value}))
+        image = instance()
+        image[member].value = value
+        report_on(image)
 
 
 @pytest.mark.parametrize(
