@@ -1,8 +1,8 @@
 import pytest
-from lentigo_gateway.errors import NotDicomError
-from lentigo_gateway.fhir_bundles import answer_bundles
 
 from lentigo_contract.fhir.codes import shipped_code_map
+from lentigo_gateway.errors import NotDicomError
+from lentigo_gateway.fhir_bundles import answer_bundles
 from tests.contract.fhir.r4 import assert_valid, by_type
 from tests.gateway.dicom_results.images import answer, instance, jpeg_instance
 from tests.predictions import refusal_document

@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from lentigo_gateway.config import ServerConfig
-from lentigo_gateway.errors import BoundsError, ConfigError, TryAgainError, UnavailableError
+from lentigo_gateway.errors import BoundsError, ConfigError, ServerUnavailableError, TryAgainError
 from lentigo_gateway.http_server import HttpServer
 
 ADDRESS = "http://archive.test/dicom-web"
@@ -24,12 +24,12 @@ def server(answer: httpx.Response | Exception, **config: object) -> HttpServer:
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (httpx.ConnectError("x"), UnavailableError),
-        (httpx.ConnectTimeout("x"), UnavailableError),
-        (httpx.Response(429), UnavailableError),
-        (httpx.Response(503), UnavailableError),
-        (httpx.Response(401), UnavailableError),
-        (httpx.Response(403), UnavailableError),
+        (httpx.ConnectError("x"), ServerUnavailableError),
+        (httpx.ConnectTimeout("x"), ServerUnavailableError),
+        (httpx.Response(429), ServerUnavailableError),
+        (httpx.Response(503), ServerUnavailableError),
+        (httpx.Response(401), ServerUnavailableError),
+        (httpx.Response(403), ServerUnavailableError),
         (httpx.ReadTimeout("x"), TryAgainError),
         (httpx.WriteError("x"), TryAgainError),
         (httpx.RemoteProtocolError("x"), TryAgainError),
@@ -50,7 +50,7 @@ def test_each_failure_is_one_of_two(
     [("7", 7.0), ("0", 0.0), ("", None), ("soon", None), ("-1", None), ("9" * 20, None)],
 )
 def test_what_a_busy_server_asks_for_is_told(value: str, seconds: float | None) -> None:
-    with pytest.raises(UnavailableError) as raised:
+    with pytest.raises(ServerUnavailableError) as raised:
         server(httpx.Response(503, headers={"Retry-After": value})).ask("GET", "x")
     assert raised.value.retry_after_s == seconds
 

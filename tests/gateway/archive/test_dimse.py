@@ -10,7 +10,7 @@ from pynetdicom import AE, evt
 
 from lentigo_gateway.archive.dimse import COMPREHENSIVE_3D_SR, SECONDARY_CAPTURE, DimseStore
 from lentigo_gateway.config import DimseConfig
-from lentigo_gateway.errors import DeliveryRefusedError, TryAgainError, UnavailableError
+from lentigo_gateway.errors import DeliveryRefusedError, ServerUnavailableError, TryAgainError
 from tests.gateway.dicom import uncompressed
 from tests.ports import free_port
 
@@ -69,5 +69,5 @@ def test_an_archive_that_takes_no_such_objects_refuses_them() -> None:
 
 def test_an_archive_that_is_away_is_waited_for() -> None:
     config = DimseConfig(host="127.0.0.1", port=free_port(), ae_title="ARCHIVE", timeout_s=5)
-    with pytest.raises(UnavailableError, match="ARCHIVE"):
+    with pytest.raises(ServerUnavailableError, match="ARCHIVE"):
         DimseStore(config).store([result()])

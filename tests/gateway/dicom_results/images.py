@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
-from lentigo_gateway.answers import Answer
-from lentigo_gateway.uids import uid_maker
 from PIL import Image
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit
 
+from lentigo_gateway.answers import Answer
+from lentigo_gateway.uids import uid_maker
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import encoded
 from tests.predictions import DIGEST, answer_document

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from lentigo_gateway.answers import Answer
-from lentigo_gateway.dicom_results import secondary_capture
-from lentigo_gateway.errors import NotDicomError, PixelsError, TryAgainError
 from PIL import Image
 from pydicom import Dataset
 
 from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_gateway.answers import Answer
+from lentigo_gateway.dicom_results import secondary_capture
+from lentigo_gateway.errors import NotDicomError, PixelsError, TryAgainError
 from tests.fakes import lesion_image
 from tests.gateway.dicom_results.images import (
     AT,

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lentigo_gateway.dicom_results import structured_report
-from lentigo_gateway.errors import NotDicomError, PixelsError, TryAgainError
 from pydicom import Dataset
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
+from lentigo_gateway.dicom_results import structured_report
+from lentigo_gateway.errors import NotDicomError, PixelsError, TryAgainError
 from tests.gateway.dicom_results.images import (
     AT,
     PHOTOGRAPH,

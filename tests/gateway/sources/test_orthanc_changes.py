@@ -1,7 +1,7 @@
 import httpx
 import pytest
 
-from lentigo_gateway.errors import TryAgainError, UnavailableError
+from lentigo_gateway.errors import ServerUnavailableError, TryAgainError
 from tests.gateway.bench import HANGS, LINK_DOWN, Bench
 from tests.gateway.dicom import dermoscopic
 
@@ -34,7 +34,7 @@ def test_a_look_that_fails_is_made_again_from_the_same_place(bench: Bench) -> No
     bench.source.look()
     bench.archive.put(dermoscopic(3))
     bench.archive.down = LINK_DOWN
-    with pytest.raises(UnavailableError):
+    with pytest.raises(ServerUnavailableError):
         bench.source.look()
     assert bench.worklist.position("orthanc") == 2
     bench.archive.down = None

@@ -16,7 +16,7 @@
         ├── InstanceGoneError           the archive no longer has the instance
         ├── DeliveryRefusedError        a receiver refuses a result, and would again
         ├── TryAgainError               this attempt failed; another may succeed
-        └── UnavailableError            a server is away or busy, whatever it is asked
+        └── ServerUnavailableError      a server is away or busy, whatever it is asked
 
 Messages go to the log and to the work list, so they never hold a value of a data set: no name, no
 number of a patient, no description.
@@ -98,7 +98,7 @@ class TryAgainError(GatewayError):
         self.server: Server = server
 
 
-class UnavailableError(GatewayError):
+class ServerUnavailableError(GatewayError):
     """A server is away or busy, so no instance could be served. It counts against none.
 
     Attributes:

@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from lentigo_gateway.answers import Answer
-from lentigo_gateway.dicom_results.header import prediction_of, require_identity, text_of
 from pydicom import Dataset
 
 from lentigo_contract.fhir.bundle import prediction_bundle
 from lentigo_contract.fhir.codes import CodeMap
 from lentigo_contract.fhir.elements import Resource
 from lentigo_contract.fhir.subjects import DicomImage, patient
+from lentigo_gateway.answers import Answer
+from lentigo_gateway.dicom_results.header import prediction_of, require_identity, text_of
 
 _LONGEST: Final = 64
 

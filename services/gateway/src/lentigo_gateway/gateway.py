@@ -18,8 +18,8 @@ from lentigo_gateway.delivery.fhir_server import FhirServer
 from lentigo_gateway.errors import (
     GatewayError,
     Server,
+    ServerUnavailableError,
     TryAgainError,
-    UnavailableError,
     WorkListError,
 )
 from lentigo_gateway.http_server import HttpServer
@@ -168,7 +168,7 @@ class Gateway:
         while not self._stop.is_set():
             try:
                 more = source.look()
-            except (UnavailableError, TryAgainError, WorkListError) as error:
+            except (ServerUnavailableError, TryAgainError, WorkListError) as error:
                 failures += 1
                 if failures == 1:
                     self._log.warning("source fails", source=source.name, reason=str(error))

@@ -1,8 +1,8 @@
 """An HTTP server that the gateway asks: within bounds of time and size.
 
-A failure is one of three. The server is away or busy (`UnavailableError`), which says nothing of
-what was asked. This request failed and may succeed later (`TryAgainError`). Or there is a response,
-and the caller knows what its status means.
+A failure is one of three. The server is away or busy (`ServerUnavailableError`), which says nothing
+of what was asked. This request failed and may succeed later (`TryAgainError`). Or there is a
+response, and the caller knows what its status means.
 """
 
 import base64
@@ -19,8 +19,8 @@ from lentigo_gateway.errors import (
     BoundsError,
     ConfigError,
     Server,
+    ServerUnavailableError,
     TryAgainError,
-    UnavailableError,
 )
 
 JSON_BYTES: Final = 8 * 2**20
@@ -120,7 +120,7 @@ class HttpServer:
             params: the query.
 
         Raises:
-            UnavailableError: no connection, 429 or 503, or our credentials are refused.
+            ServerUnavailableError: no connection, 429 or 503, or our credentials are refused.
             TryAgainError: no response in time, a broken one, 408 or another 5xx.
             BoundsError: the content is longer.
         """
@@ -131,7 +131,7 @@ class HttpServer:
             ) as response:
                 body = self._read(response, max_bytes, deadline)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise UnavailableError(f"{self.name} cannot be reached.", self.server) from error
+            raise ServerUnavailableError(f"{self.name} cannot be reached.", self.server) from error
         except httpx.TimeoutException as error:
             raise self._too_slow() from error
         except (httpx.HTTPError, httpx.StreamError) as error:
@@ -145,7 +145,7 @@ class HttpServer:
         """Return the JSON of a resource; None if there is none, 404 or 204.
 
         Raises:
-            UnavailableError, TryAgainError: as `ask`; also a response that is not JSON.
+            ServerUnavailableError, TryAgainError: as `ask`; also a response that is not JSON.
         """
         headers = {"Accept": accept or "application/json"}
         reply = self.ask("GET", path, headers=headers, params=params)
@@ -187,14 +187,14 @@ class HttpServer:
     def _check(self, response: httpx.Response) -> None:
         status = response.status_code
         if status in _SIGN_IN:
-            raise UnavailableError(
+            raise ServerUnavailableError(
                 f"{self.name} refuses the gateway's key or password ({status}). Check the "
                 "configuration.",
                 self.server,
                 _SIGN_IN_RETRY_S,
             )
         if status in _BUSY:
-            raise UnavailableError(
+            raise ServerUnavailableError(
                 f"{self.name} is busy ({status}).", self.server, retry_after_s(response)
             )
         if status == httpx.codes.REQUEST_TIMEOUT or status >= 500:

@@ -38,7 +38,7 @@ class DicomWeb:
         Raises:
             InstanceGoneError: the archive does not have it.
             BoundsError: it is larger.
-            UnavailableError, TryAgainError: see `HttpServer.ask`.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
         """
         path = (
             f"studies/{instance.study_instance_uid}/series/{instance.series_instance_uid}"
@@ -55,7 +55,7 @@ class DicomWeb:
         """Return the instances that match a query, each as DICOM JSON.
 
         Raises:
-            UnavailableError, TryAgainError: see `HttpServer.ask`.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
         """
         found = self._http.get_json("instances", query, accept=_JSON)
         if found is None:
@@ -69,7 +69,7 @@ class DicomWeb:
 
         Raises:
             DeliveryRefusedError: the archive refuses one.
-            UnavailableError, TryAgainError: see `HttpServer.ask`.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
         """
         boundary = secrets.token_hex(16)
         parts = [
@@ -98,7 +98,7 @@ class DicomWeb:
         """Return whether the server answers a query at all.
 
         Raises:
-            UnavailableError, TryAgainError: it does not.
+            ServerUnavailableError, TryAgainError: it does not.
         """
         self._http.get_json("studies", {"limit": 1}, accept=_JSON)
         return True

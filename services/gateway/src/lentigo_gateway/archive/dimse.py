@@ -9,7 +9,7 @@ from pynetdicom import AE
 
 from lentigo_gateway.config import DimseConfig
 from lentigo_gateway.dimse_tls import client_context
-from lentigo_gateway.errors import DeliveryRefusedError, TryAgainError, UnavailableError
+from lentigo_gateway.errors import DeliveryRefusedError, ServerUnavailableError, TryAgainError
 
 COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
@@ -36,7 +36,7 @@ class DimseStore:
         """Send results over one association. One that is stored already is as good as stored.
 
         Raises:
-            UnavailableError: no association.
+            ServerUnavailableError: no association.
             TryAgainError: no status, or one that says that resources are lacking.
             DeliveryRefusedError: the other side does not take a result, or no such objects at all.
         """
@@ -56,7 +56,7 @@ class DimseStore:
             tls_args=None if self._tls is None else (self._tls, config.host),
         )
         if not association.is_established:
-            raise UnavailableError(
+            raise ServerUnavailableError(
                 f"{config.ae_title} accepts no association. Check its titles and addresses.",
                 "archive",
             )

@@ -42,7 +42,7 @@ class Orthanc:
         """Return the changes after number `since`, at most `limit` of them.
 
         Raises:
-            UnavailableError, TryAgainError: see `HttpServer.ask`.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
         """
         found = self._http.get_json("changes", {"since": since, "limit": limit})
         try:
@@ -57,7 +57,7 @@ class Orthanc:
         """Return the number of the newest change.
 
         Raises:
-            UnavailableError, TryAgainError: see `HttpServer.ask`.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
         """
         found = self._http.get_json("changes?last")
         try:
@@ -69,7 +69,7 @@ class Orthanc:
         """Return the attributes of an instance by keyword, without pixels; None if it is gone.
 
         Raises:
-            UnavailableError, TryAgainError: see `HttpServer.ask`.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
         """
         found = self._http.get_json(f"instances/{_checked(orthanc_id)}/simplified-tags")
         if found is not None and not isinstance(found, dict):
@@ -82,7 +82,7 @@ class Orthanc:
         Raises:
             InstanceGoneError: Orthanc does not have it.
             BoundsError: it is larger.
-            UnavailableError, TryAgainError: see `HttpServer.ask`.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
         """
         path = f"instances/{_checked(orthanc_id)}/file"
         reply = self._http.ask("GET", path, max_bytes=max_bytes)

@@ -37,7 +37,7 @@ class FhirServer:
 
         Raises:
             DeliveryRefusedError: the server refuses a transaction.
-            UnavailableError, TryAgainError: see `HttpServer.ask`.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
         """
         for bundle in answer_bundles(
             image, answers, patient_system=self._patient_system, codes=self._codes
@@ -48,7 +48,7 @@ class FhirServer:
         """Return whether the server gives its CapabilityStatement.
 
         Raises:
-            UnavailableError, TryAgainError: it does not answer.
+            ServerUnavailableError, TryAgainError: it does not answer.
         """
         return self._http.ask("GET", "metadata", headers={"Accept": MEDIA_TYPE}).ok
 

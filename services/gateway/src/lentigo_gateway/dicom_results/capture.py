@@ -4,6 +4,13 @@ from datetime import datetime
 from typing import Final
 
 import numpy as np
+from pydicom import Dataset
+from pydicom.uid import SecondaryCaptureImageStorage
+
+from lentigo_contract.fhir.codes import DIAGNOSIS_NAMES
+from lentigo_contract.fhir.observations import conclusion
+from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_contract.prediction import Prediction
 from lentigo_gateway.answers import Answer
 from lentigo_gateway.dicom_results.concepts import dicom_concept
 from lentigo_gateway.dicom_results.header import (
@@ -18,13 +25,6 @@ from lentigo_gateway.dicom_results.overlay import Pixels, draw_overlay
 from lentigo_gateway.dicom_results.source import frame_picture
 from lentigo_gateway.rules import OUR_MANUFACTURER
 from lentigo_gateway.uids import UidMaker
-from pydicom import Dataset
-from pydicom.uid import SecondaryCaptureImageStorage
-
-from lentigo_contract.fhir.codes import DIAGNOSIS_NAMES
-from lentigo_contract.fhir.observations import conclusion
-from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_contract.prediction import Prediction
 
 # PS3.16, CID 7202: what the image was derived from.
 _SOURCE: Final = dicom_concept("121322", "Source image for image processing operation")

@@ -6,10 +6,6 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
-from lentigo_gateway import __version__
-from lentigo_gateway.answers import Answer
-from lentigo_gateway.errors import NotDicomError, TryAgainError
-from lentigo_gateway.rules import OUR_MANUFACTURER
 from pydicom import DataElement, Dataset
 from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR
@@ -19,6 +15,10 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from lentigo_contract.errors import PredictionDocumentError
 from lentigo_contract.prediction import Prediction, read_prediction
+from lentigo_gateway import __version__
+from lentigo_gateway.answers import Answer
+from lentigo_gateway.errors import NotDicomError, TryAgainError
+from lentigo_gateway.rules import OUR_MANUFACTURER
 
 # Type 2: there, and empty where the image has none (DICOM PS3.3, C.7.1.1 and C.7.2.1).
 _PATIENT_AND_STUDY: Final = (

@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from lentigo_gateway.errors import PixelsError
 from PIL import Image, ImageDraw, ImageFont
+
+from lentigo_gateway.errors import PixelsError
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -27,6 +27,12 @@ from highdicom.sr import (
     TextContentItem,
     TrackingIdentifier,
 )
+from pydicom import Dataset
+
+from lentigo_contract.fhir.codes import TERMS
+from lentigo_contract.fhir.observations import rationale
+from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_contract.prediction import ModelIdentity, Prediction
 from lentigo_gateway.answers import Answer
 from lentigo_gateway.dicom_results.concepts import (
     NO_UNITS,
@@ -46,12 +52,6 @@ from lentigo_gateway.dicom_results.header import (
 from lentigo_gateway.errors import PixelsError
 from lentigo_gateway.rules import OUR_MANUFACTURER
 from lentigo_gateway.uids import UidMaker
-from pydicom import Dataset
-
-from lentigo_contract.fhir.codes import TERMS
-from lentigo_contract.fhir.observations import rationale
-from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_contract.prediction import ModelIdentity, Prediction
 
 COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 

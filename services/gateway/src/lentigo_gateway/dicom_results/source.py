@@ -4,13 +4,13 @@ import io
 from itertools import islice
 from typing import Final
 
-from lentigo_gateway.config import ImagesConfig
-from lentigo_gateway.errors import PixelsError
-from lentigo_gateway.pixels.frames import frame_images
 from PIL import Image, ImageOps
 from pydicom import Dataset
 
 from lentigo_contract.imaging.read import on_white, to_srgb
+from lentigo_gateway.config import ImagesConfig
+from lentigo_gateway.errors import PixelsError
+from lentigo_gateway.pixels.frames import frame_images
 
 # The instance was answered, so it was within the limits of the configuration.
 _ANSWERED: Final = ImagesConfig(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from lentigo_gateway.answers import Answer
-from lentigo_gateway.errors import ImageRefusedError, TryAgainError, UnavailableError
+from lentigo_gateway.errors import ImageRefusedError, ServerUnavailableError, TryAgainError
 from lentigo_gateway.http_server import HttpServer, Reply
 from lentigo_gateway.pixels.frames import FrameImage
 
@@ -62,7 +62,7 @@ class InferenceService:
         """Return the version in use.
 
         Raises:
-            UnavailableError: the service is away, busy, or has loaded no model.
+            ServerUnavailableError: the service is away, busy, or has loaded no model.
             TryAgainError: see `HttpServer.ask`.
         """
         with self._guard:
@@ -77,7 +77,7 @@ class InferenceService:
 
         Raises:
             ImageRefusedError: the service does not accept the image; the message has its reason.
-            UnavailableError, TryAgainError: see `HttpServer.ask`.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
         """
         reply = self._http.ask(
             "POST",
@@ -107,7 +107,7 @@ class InferenceService:
         """Return whether the service is ready.
 
         Raises:
-            UnavailableError, TryAgainError: it is not.
+            ServerUnavailableError, TryAgainError: it is not.
         """
         return self._http.ask("GET", _READY).ok
 
@@ -117,7 +117,9 @@ class InferenceService:
         if not isinstance(models, list):
             raise TryAgainError("The inference service does not answer as Lentigo does.", "service")
         if not models:
-            raise UnavailableError("The inference service has loaded no model yet.", "service")
+            raise ServerUnavailableError(
+                "The inference service has loaded no model yet.", "service"
+            )
         return _model_of(models[0])
 
     def _problem(self, reply: Reply) -> str:

@@ -14,7 +14,7 @@ from lentigo_gateway.answers import Answer
 from lentigo_gateway.archive.dicomweb import DicomWeb
 from lentigo_gateway.archive.orthanc import Orthanc
 from lentigo_gateway.config import ImagesConfig
-from lentigo_gateway.errors import NotTakenError, PixelsError, UnavailableError
+from lentigo_gateway.errors import NotTakenError, PixelsError, ServerUnavailableError
 from lentigo_gateway.inference.client import InferenceService
 from lentigo_gateway.observability.logging import Log
 from lentigo_gateway.pixels.frames import burned_in, frame_images
@@ -101,7 +101,7 @@ class Processor:
         Raises:
             InstanceError, InstanceGoneError: it gets no answer.
             DeliveryRefusedError: a receiver refuses the results.
-            TryAgainError, UnavailableError: not now.
+            TryAgainError, ServerUnavailableError: not now.
             WorkListError: the work list cannot be written.
         """
         if entry.state == "waiting" and self._is_answered(entry):
@@ -161,7 +161,7 @@ class Processor:
         self._holds.clear("service")
         digests = {str(answer.model["digest"]) for answer in answers}
         if len(digests) > 1:
-            raise UnavailableError(
+            raise ServerUnavailableError(
                 "The inference service changed its model between two frames.", "service", 0
             )
         digest = digests.pop()
@@ -187,7 +187,7 @@ class Processor:
                 self._worklist.note_archived(entry)
         if self._places.fhir is not None:
             if self._holds.held("fhir"):
-                raise UnavailableError("The FHIR server is left alone for now.", "fhir")
+                raise ServerUnavailableError("The FHIR server is left alone for now.", "fhir")
             self._places.fhir.deliver(image, entry.answers)
             self._holds.clear("fhir")
 

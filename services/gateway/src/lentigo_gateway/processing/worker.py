@@ -12,8 +12,8 @@ from lentigo_gateway.errors import (
     InstanceError,
     InstanceGoneError,
     Server,
+    ServerUnavailableError,
     TryAgainError,
-    UnavailableError,
     WorkListError,
 )
 from lentigo_gateway.observability.logging import Log
@@ -95,7 +95,7 @@ class Worker:
             outcome = self._processor.process(entry)
         except WorkListError:
             raise
-        except UnavailableError as error:
+        except ServerUnavailableError as error:
             self._wait_for(entry, error.server, str(error), error.retry_after_s)
         except TryAgainError as error:
             self._try_again(entry, error)

@@ -49,7 +49,7 @@ class OrthancChanges:
         """Read the next part of the feed; return whether there is more of it at once.
 
         Raises:
-            UnavailableError, TryAgainError: the archive is away or fails.
+            ServerUnavailableError, TryAgainError: the archive is away or fails.
             WorkListError: the work list cannot be written.
         """
         position = self._worklist.position(NAME)

@@ -65,7 +65,7 @@ class Queries:
         """Ask once; return False, as there is nothing more until later.
 
         Raises:
-            UnavailableError, TryAgainError: the archive is away or fails.
+            ServerUnavailableError, TryAgainError: the archive is away or fails.
             WorkListError: the work list cannot be written.
         """
         for sop_class in sorted(self._classes()):
