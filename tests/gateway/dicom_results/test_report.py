@@ -199,8 +199,10 @@ def test_a_number_that_is_too_long_is_the_same_number() -> None:
 @pytest.mark.parametrize("member", ["Rows", "Columns"])
 @pytest.mark.parametrize("value", [None, 0])
 def test_an_image_without_an_extent_gets_no_report(member: str, value: int | None) -> None:
+    image = instance()
+    image[member].value = value
     with pytest.raises(PixelsError, match="extent"):
-        report_on(instance(**{member: value}))
+        report_on(image)
 
 
 @pytest.mark.parametrize(
