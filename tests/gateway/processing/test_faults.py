@@ -152,7 +152,7 @@ def test_a_study_that_is_deleted_before_it_is_fetched_is_gone(bench: Bench) -> N
 
 def test_a_study_that_is_deleted_before_delivery_is_not_made_anew(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
-    bench.archive.on_store = answering(httpx.Response(500))  # type: ignore[method-assign])
+    bench.archive.on_store = answering(httpx.Response(500))
     bench.work()
     assert bench.states() == {"answered": 1}
     bench.archive.on_store = None
@@ -213,7 +213,7 @@ def test_an_archive_that_is_away_for_an_hour_costs_no_instance(
 def test_an_archive_that_refuses_a_result_has_it_parked_with_the_reason(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
     failed = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xA900]}}]}}
-    bench.archive.on_store = answering(httpx.Response(409, json=failed))  # type: ignore[method-assign])
+    bench.archive.on_store = answering(httpx.Response(409, json=failed))
     bench.work()
     assert bench.states() == {"parked": 1}
     assert "0xa900" in bench.entry.reason
@@ -227,7 +227,7 @@ def test_an_archive_that_refuses_a_result_has_it_parked_with_the_reason(bench: B
 def test_a_result_that_the_archive_has_already_counts_as_stored(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
     known = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0x0111]}}]}}
-    bench.archive.on_store = answering(httpx.Response(409, json=known))  # type: ignore[method-assign])
+    bench.archive.on_store = answering(httpx.Response(409, json=known))
     bench.work()
     assert bench.states() == {"done": 1}
 
