@@ -53,5 +53,5 @@ done < <(instances 1.2.840.10008.5.1.4.1.1.88.34)
 while read -r id _; do
   printf 'A picture: %s/instances/%s/preview\n' "$archive" "$id"
 done < <(instances 1.2.840.10008.5.1.4.1.1.7)
-printf 'Send more: storescu -aec ORTHANC 127.0.0.1 %s FILE\n' "${LENTIGO_ORTHANC_DICOM_PORT:-4242}"
+printf 'Send more: storescu -R -xy -aec ORTHANC 127.0.0.1 %s FILE\n' "${LENTIGO_ORTHANC_DICOM_PORT:-4242}"
 printf 'The work list: %s exec gateway lentigo-gateway status\n' "${compose[*]}"

@@ -16,7 +16,7 @@ from tests.gateway.dicom import uncompressed
 from tests.ports import free_port
 
 # pynetdicom leaves the socket of a failed connection to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <(ssl|socket):ResourceWarning")
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ from tests.gateway.dicom import dermoscopic, file_of, uncompressed
 from tests.ports import free_port
 
 # pynetdicom leaves the socket of a failed connection to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <(ssl|socket):ResourceWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,28 @@ def test_an_image_that_arrives_is_answered_and_then_removed(bench: Bench) -> Non
     assert bench.states() == {"done": 1}
     assert list(bench.received._folder.iterdir()) == []
     assert len(bench.archive.stored) == 2
+
+
+def test_a_received_image_that_is_refused_is_removed(bench: Bench) -> None:
+    with listening(bench) as (_, port):
+        send(port, dermoscopic(1, PixelData=None))
+    bench.finish_due()
+    assert bench.states() == {"refused": 1}
+    assert list(bench.received._folder.iterdir()) == []
+
+
+def test_a_received_image_is_fetched_from_the_archive_if_it_is_answered_again(bench: Bench) -> None:
+    image = dermoscopic(1)
+    with listening(bench) as (_, port):
+        send(port, image)
+    bench.finish_due()
+    bench.worklist.retry(1)
+    bench.finish_due()
+    assert bench.states() == {"gone": 1}
+    bench.archive.put(image)
+    bench.worklist.retry(1)
+    bench.finish_due()
+    assert bench.states() == {"done": 1}
 
 
 def test_the_jpeg_arrives_as_it_was_sent(bench: Bench) -> None:

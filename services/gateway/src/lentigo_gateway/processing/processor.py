@@ -5,6 +5,7 @@ answered is not asked again, and what is delivered twice is the same object.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +15,12 @@ from lentigo_gateway.answers import Answer
 from lentigo_gateway.archive.dicomweb import DicomWeb
 from lentigo_gateway.archive.orthanc import Orthanc
 from lentigo_gateway.config import ImagesConfig
-from lentigo_gateway.errors import NotTakenError, PixelsError, ServerUnavailableError
+from lentigo_gateway.errors import (
+    InstanceGoneError,
+    NotTakenError,
+    PixelsError,
+    ServerUnavailableError,
+)
 from lentigo_gateway.inference.client import InferenceService
 from lentigo_gateway.observability.logging import Log
 from lentigo_gateway.pixels.frames import burned_in, frame_images
@@ -106,20 +112,20 @@ class Processor:
         """
         if entry.state == "waiting" and self._is_answered(entry):
             self._worklist.drop(entry)
-            self._forget(entry)
+            self.forget(entry)
             return "answered before"
         image = self._image(entry)
         if entry.state == "waiting":
             answered, results = self._answer(entry, image)
             if answered is None:
-                self._forget(entry)
+                self.forget(entry)
                 return "answered before"
             entry = answered
         else:
             results = self._results(image, entry.model_digest, entry.answers)
         self._deliver(entry, image, results)
         self._worklist.finish(entry, "done")
-        self._forget(entry)
+        self.forget(entry)
         return "done"
 
     def _is_answered(self, entry: Entry) -> bool:
@@ -139,7 +145,8 @@ class Processor:
     def _bytes(self, instance: Found) -> bytes:
         limit, places = self._limits.max_bytes, self._places
         if instance.locator.startswith(RECEIVED):
-            return places.received.read(instance.locator, limit)
+            with suppress(InstanceGoneError):
+                return places.received.read(instance.locator, limit)
         if instance.locator.startswith(ORTHANC) and places.orthanc is not None:
             data = places.orthanc.file(instance.locator.removeprefix(ORTHANC), limit)
         else:
@@ -191,7 +198,7 @@ class Processor:
             self._places.fhir.deliver(image, entry.answers)
             self._holds.clear("fhir")
 
-    def _forget(self, entry: Entry) -> None:
-        """Remove the image of an entry, if we have it."""
+    def forget(self, entry: Entry) -> None:
+        """Remove the image of an entry from our disk, if it was received."""
         if entry.instance.locator.startswith(RECEIVED):
             self._places.received.remove(entry.instance.locator)

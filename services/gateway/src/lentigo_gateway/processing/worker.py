@@ -112,6 +112,8 @@ class Worker:
             (end for kind, end in _ENDS.items() if isinstance(error, kind)), "parked"
         )
         self._worklist.finish(entry, state, str(error))
+        if state != "parked":
+            self._processor.forget(entry)
         self._log.warning("instance", entry=entry.id, outcome=state, reason=str(error))
 
     def _wait_for(
