@@ -34,12 +34,12 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 # Either version of Compose; whatever it needs besides the compose file comes from the environment.
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
-PROFILES := train monitoring gpu keys
+PROFILES := train monitoring gpu keys hospital
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check format docs train benchmark tensorboard up down logs train-container smoke fuzz lock clean .source .engine
+.PHONY: help setup serve test check format docs train benchmark tensorboard up hospital down logs train-container smoke fuzz lock clean .source .engine
 
 help: ## Print what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ tensorboard: $(VENV)/.tensorboard ## Show the curves of the runs in WORK, finish
 
 up: .engine ## Build and start the service in containers, and wait until it answers (settings: .env.example)
 	@COMPOSE="$(COMPOSE)" LENTIGO_REVISION="$(REVISION)" deploy/up.sh
+
+hospital: .engine $(VENV)/.dev ## Start service, gateway and an archive in containers, and store three images that are made by code
+	@COMPOSE="$(COMPOSE)" PYTHON="$(BIN)/python" LENTIGO_REVISION="$(REVISION)" deploy/hospital/up.sh
 
 down: .engine ## Stop the containers; the volumes with the models and the training's work stay
 	$(COMPOSE) $(PROFILES:%=--profile %) down --remove-orphans

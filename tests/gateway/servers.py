@@ -142,6 +142,7 @@ class FakeArchive(_Server):
     instances: dict[str, bytes] = field(default_factory=dict)
     stored: list[Dataset] = field(default_factory=list)
     feed: list[dict[str, Any]] = field(default_factory=list)
+    on_store: Handler | None = None
 
     def put(self, image: Dataset, data: bytes | None = None) -> str:
         """Have an instance; give Orthanc's id of it."""
@@ -156,7 +157,7 @@ class FakeArchive(_Server):
         path = request.url.path.removeprefix("/base/")
         parts = path.split("/")
         if request.method == "POST" and path == "studies":
-            return self._store(request)
+            return (self.on_store or self.store)(request)
         if path == "changes":
             return self._changes(request)
         if parts[0] == "instances" and len(parts) == 3:
@@ -172,7 +173,7 @@ class FakeArchive(_Server):
         kind = 'multipart/related; type="application/dicom"; boundary="x y"'
         return httpx.Response(200, content=body, headers={"Content-Type": kind})
 
-    def _store(self, request: httpx.Request) -> httpx.Response:
+    def store(self, request: httpx.Request) -> httpx.Response:
         header = Message()
         header["Content-Type"] = request.headers["Content-Type"]
         boundary = str(header.get_param("boundary"))

@@ -1,5 +1,6 @@
 """Results by C-STORE over a real connection on the loopback."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,16 @@ from lentigo_gateway.config import DimseConfig
 from lentigo_gateway.errors import DeliveryRefusedError, ServerUnavailableError, TryAgainError
 from tests.gateway.dicom import uncompressed
 from tests.ports import free_port
+
+# pynetdicom leaves the socket of a failed connection to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Collect it here, and not in another test."""
+    yield
+    gc.collect()
 
 
 def result() -> Dataset:

@@ -130,7 +130,7 @@ def test_a_crash_after_the_answer_asks_nobody_twice(tmp_path: Path) -> None:
         del request
         raise KeyboardInterrupt
 
-    bench.archive._store = dies  # type: ignore[method-assign]
+    bench.archive.on_store = dies
     with pytest.raises(KeyboardInterrupt):
         bench.work()
     bench.worklist.close()

@@ -152,11 +152,10 @@ def test_a_study_that_is_deleted_before_it_is_fetched_is_gone(bench: Bench) -> N
 
 def test_a_study_that_is_deleted_before_delivery_is_not_made_anew(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
-    store = bench.archive._store
-    bench.archive._store = answering(httpx.Response(500))  # type: ignore[method-assign])
+    bench.archive.on_store = answering(httpx.Response(500))
     bench.work()
     assert bench.states() == {"answered": 1}
-    bench.archive._store = store  # type: ignore[method-assign]
+    bench.archive.on_store = None
     bench.archive.instances.clear()
     bench.pass_time(10)
     assert bench.states() == {"gone": 1}
@@ -214,12 +213,11 @@ def test_an_archive_that_is_away_for_an_hour_costs_no_instance(
 def test_an_archive_that_refuses_a_result_has_it_parked_with_the_reason(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
     failed = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xA900]}}]}}
-    store = bench.archive._store
-    bench.archive._store = answering(httpx.Response(409, json=failed))  # type: ignore[method-assign])
+    bench.archive.on_store = answering(httpx.Response(409, json=failed))
     bench.work()
     assert bench.states() == {"parked": 1}
     assert "0xa900" in bench.entry.reason
-    bench.archive._store = store  # type: ignore[method-assign]
+    bench.archive.on_store = None
     bench.worklist.retry(bench.entry.id)
     bench.finish_due()
     assert bench.states() == {"done": 1}
@@ -229,14 +227,14 @@ def test_an_archive_that_refuses_a_result_has_it_parked_with_the_reason(bench: B
 def test_a_result_that_the_archive_has_already_counts_as_stored(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
     known = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0x0111]}}]}}
-    bench.archive._store = answering(httpx.Response(409, json=known))  # type: ignore[method-assign])
+    bench.archive.on_store = answering(httpx.Response(409, json=known))
     bench.work()
     assert bench.states() == {"done": 1}
 
 
 def test_a_response_that_is_lost_makes_no_second_result(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
-    store = bench.archive._store
+    store = bench.archive.store
     lost: list[int] = []
 
     def losing(request: httpx.Request) -> httpx.Response:
@@ -246,7 +244,7 @@ def test_a_response_that_is_lost_makes_no_second_result(bench: Bench) -> None:
             raise HANGS
         return response
 
-    bench.archive._store = losing  # type: ignore[method-assign]
+    bench.archive.on_store = losing
     bench.work()
     bench.pass_time(10)
     assert bench.states() == {"done": 1}

@@ -1,5 +1,6 @@
 """C-STORE over a real connection on the loopback."""
 
+import gc
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -21,6 +22,17 @@ from lentigo_gateway.sources.listener import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
 from tests.gateway.bench import Bench
 from tests.gateway.dicom import dermoscopic, file_of, uncompressed
 from tests.ports import free_port
+
+# pynetdicom leaves the socket of a failed connection to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Collect it here, and not in another test."""
+    yield
+    gc.collect()
+
 
 VERIFICATION = "1.2.840.10008.1.1"
 CALLER = "MODALITY"

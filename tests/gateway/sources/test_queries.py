@@ -53,7 +53,10 @@ def test_long_results_are_read_page_by_page(bench: Bench) -> None:
     assert len(bench.archive.asked) == 3
 
 
-def test_an_archive_without_pages_does_not_hold_us_for_ever(bench: Bench) -> None:
+def test_an_archive_without_pages_does_not_hold_us_for_ever(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lentigo_gateway.sources.queries._MAX_PAGES", 3)
     bench.archive.put(dermoscopic(1))
     page = bench.archive.answer(
         httpx.Request(

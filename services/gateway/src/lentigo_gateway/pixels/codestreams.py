@@ -1,4 +1,4 @@
-"""The size that a compressed frame itself declares, before any decoder makes room for it."""
+"""What a compressed frame says of itself, looked at before any decoder is."""
 
 from typing import Final
 
@@ -9,6 +9,7 @@ _FRAMES: Final = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 # These stand alone, without a length.
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
 _SCAN: Final = 0xDA
+_END: Final = b"\xff\xd9"
 
 
 def declared_size(frame: bytes) -> tuple[int, int] | None:
@@ -25,6 +26,14 @@ def declared_size(frame: bytes) -> tuple[int, int] | None:
     if frame.startswith(_JPEG):
         return _jpeg_size(frame)
     return None
+
+
+def is_complete(frame: bytes) -> bool:
+    """Return whether a JPEG or JPEG-LS codestream has its end; True for any other.
+
+    CharLS takes seconds to find out that a small one has not, and minutes for a large one.
+    """
+    return not frame.startswith(_JPEG) or frame.rstrip(b"\x00").endswith(_END)
 
 
 def _jpeg_size(frame: bytes) -> tuple[int, int] | None:

@@ -20,7 +20,7 @@ from pydicom.pixels.utils import pixel_array
 
 from lentigo_gateway.config import ImagesConfig
 from lentigo_gateway.errors import BoundsError, InstanceError, PixelsError
-from lentigo_gateway.pixels.codestreams import declared_size
+from lentigo_gateway.pixels.codestreams import declared_size, is_complete
 from lentigo_gateway.pixels.profiles import icc_profile, with_profile
 
 JPEG_BASELINE: Final = "1.2.840.10008.1.2.4.50"
@@ -176,12 +176,16 @@ def _pixels(dataset: Dataset, index: int) -> Pixels:
 
 
 def _check_codestream(dataset: Dataset, index: int) -> None:
-    """Refuse a compressed frame whose own header has another size than the instance."""
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        frames = _number(dataset, "NumberOfFrames", 1)
-        size = declared_size(get_frame(dataset.PixelData, index, number_of_frames=frames))
-        if size is not None and size != (dataset.Rows, dataset.Columns):
-            raise PixelsError(f"Frame {index + 1} has another size than the instance says.")
+    """Refuse a compressed frame without its end, or whose header has another size."""
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    frames = _number(dataset, "NumberOfFrames", 1)
+    frame = get_frame(dataset.PixelData, index, number_of_frames=frames)
+    if not is_complete(frame):
+        raise PixelsError(f"Frame {index + 1} cannot be decoded: it is damaged or cut off.")
+    size = declared_size(frame)
+    if size is not None and size != (dataset.Rows, dataset.Columns):
+        raise PixelsError(f"Frame {index + 1} has another size than the instance says.")
 
 
 def _png(pixels: Pixels, profile: bytes | None) -> bytes:
