@@ -12,7 +12,7 @@ from lentigo_contract.errors import PredictionDocumentError
 from lentigo_contract.labels import CODES
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 """A reason, such as `blurred`."""
 
 Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
