@@ -14,12 +14,8 @@ from pydicom import config as pydicom_config
 
 from lentigo_gateway.config import LogConfig
 
-Log = structlog.stdlib.BoundLogger
+Log = structlog.typing.FilteringBoundLogger
 
-_SHARED: Final[tuple[structlog.typing.Processor, ...]] = (
-    structlog.stdlib.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
-)
 # Libraries whose messages quote data sets, addresses with UIDs, or what somebody sent.
 _QUOTING: Final = ("pydicom", "pynetdicom", "highdicom", "httpx", "httpcore", "pylibjpeg")
 _MAX_VALUE: Final = 1_000
@@ -36,33 +32,22 @@ def bound_values(
 
 
 def configure_logs(config: LogConfig) -> None:
-    """Send everything that is logged to standard error.
+    """Send what the gateway logs to standard error.
 
     This is process-wide, so it is called once, when the gateway starts.
     """
     as_json = config.format == "json" or (config.format == "auto" and not sys.stderr.isatty())
     structlog.configure(
-        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            bound_values,
+            structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(config.level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    rendering: list[structlog.typing.Processor] = [
-        # Tracebacks without the values of variables, because some of those are of patients.
-        structlog.processors.format_exc_info,
-        bound_values,
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
-    ]
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=list(_SHARED),
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=config.level.upper(), force=True)
     silence_libraries()
 
 
@@ -78,5 +63,5 @@ def silence_libraries() -> None:
 
 def get_log() -> Log:
     """Return the gateway's logger."""
-    log: Log = structlog.get_logger("lentigo_gateway")
+    log: Log = structlog.get_logger()
     return log
