@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-import numpy as np
 from highdicom.sr import (
     AlgorithmIdentification,
     CodeContentItem,
@@ -13,9 +12,7 @@ from highdicom.sr import (
     ContainerContentItem,
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
-    GraphicTypeValues,
     ImageContentItem,
-    ImageRegion,
     Measurement,
     MeasurementReport,
     ObservationContext,
@@ -49,6 +46,7 @@ from lentigo_gateway.dicom_results.header import (
     result_dataset,
     text_of,
 )
+from lentigo_gateway.dicom_results.regions import WholeFrame
 from lentigo_gateway.errors import PixelsError
 from lentigo_gateway.rules import OUR_MANUFACTURER
 from lentigo_gateway.uids import UidMaker
@@ -201,11 +199,9 @@ def _group(
         referenced_sop_instance_uid=image.SOPInstanceUID,
         referenced_frame_numbers=None if frame is None else [frame],
     )
-    right, bottom = _extent(image)
-    corners = np.array([(0, 0), (right, 0), (right, bottom), (0, bottom), (0, 0)], np.float64)
     group = PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid=uids(lesion), identifier=lesion),
-        referenced_region=ImageRegion(GraphicTypeValues.POLYLINE, corners, source),
+        referenced_region=WholeFrame(*_extent(image), source),
         algorithm_id=_algorithm(prediction.model),
         measurements=_measurements(prediction),
         qualitative_evaluations=_evaluations(prediction),
