@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 read -ra compose <<<"${COMPOSE:-docker compose}"
 compose+=(--profile hospital)
 readonly archive="http://127.0.0.1:${LENTIGO_ORTHANC_PORT:-8042}"
-readonly patience_s=180
+readonly patience_s=180 report=1.2.840.10008.5.1.4.1.1.88.34 picture=1.2.840.10008.5.1.4.1.1.7
 
 fail() {
   printf 'make hospital: %s\n' "$1" >&2
@@ -32,7 +32,9 @@ instances() { # of a SOP class, as Orthanc's ids
 for each in json.load(sys.stdin): print(each["ID"], each["MainDicomTags"]["SOPInstanceUID"])'
 }
 
-three_reports() { [ "$(instances 1.2.840.10008.5.1.4.1.1.88.34 | wc -l)" -ge 3 ]; }
+three_of_each() {
+  [ "$(instances "$report" | wc -l)" -ge 3 ] && [ "$(instances "$picture" | wc -l)" -ge 3 ]
+}
 
 "${compose[@]}" build seed inference orthanc gateway
 "${compose[@]}" up --detach inference orthanc gateway
@@ -44,14 +46,14 @@ trap 'rm -rf "$images"' EXIT
 for image in "$images"/*.dcm; do
   curl --fail --silent --data-binary "@$image" "$archive/instances" >/dev/null
 done
-within 'three reports are in the archive' three_reports
+within 'three reports and pictures are in the archive' three_of_each
 
 printf '\nResearch use only. Not a medical device.\n\nThe archive: %s/app/explorer.html\n' "$archive"
 while read -r id _; do
   printf 'A report: %s/instances/%s/simplified-tags\n' "$archive" "$id"
-done < <(instances 1.2.840.10008.5.1.4.1.1.88.34)
+done < <(instances "$report")
 while read -r id _; do
   printf 'A picture: %s/instances/%s/preview\n' "$archive" "$id"
-done < <(instances 1.2.840.10008.5.1.4.1.1.7)
+done < <(instances "$picture")
 printf 'Send more: storescu -R -xy -aec ORTHANC 127.0.0.1 %s FILE\n' "${LENTIGO_ORTHANC_DICOM_PORT:-4242}"
 printf 'The work list: %s exec gateway lentigo-gateway status\n' "${compose[*]}"

@@ -1,0 +1,44 @@
+"""`make hospital`: an archive, and the gateway that answers what arrives in it."""
+
+import re
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from docker import DockerClient
+
+from tests.containers.compose import ROOT, Project, Run, project
+from tests.ports import free_port
+
+
+@pytest.fixture(scope="module")
+def hospital(engine: DockerClient) -> Iterator[tuple[Project, Run]]:
+    ports = {
+        "LENTIGO_ORTHANC_PORT": str(free_port()),
+        "LENTIGO_ORTHANC_DICOM_PORT": str(free_port()),
+    }
+    with project(engine, **ports) as made:
+        yield made, made.run(ROOT / "deploy/hospital/up.sh", PYTHON=sys.executable)
+
+
+def test_three_images_have_reports_and_pictures(hospital: tuple[Project, Run]) -> None:
+    _project, run = hospital
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert "Research use only. Not a medical device." in run.stdout
+    reports = re.findall(r"A report: (\S+)", run.stdout)
+    pictures = re.findall(r"A picture: (\S+)", run.stdout)
+    assert (len(reports), len(pictures)) == (3, 3)
+    assert httpx.get(reports[0]).json()["Modality"] == "SR"
+    assert httpx.get(pictures[0], timeout=60).headers["Content-Type"].startswith("image/")
+
+
+def test_the_gateway_can_change_nothing_but_its_work_list(hospital: tuple[Project, Run]) -> None:
+    made, _run = hospital
+    told = made.container("gateway").attrs["HostConfig"]
+    assert told["ReadonlyRootfs"] is True
+    assert told["CapDrop"] == ["ALL"]
+    status = made.compose(
+        "--profile", "hospital", "exec", "-T", "gateway", "lentigo-gateway", "status"
+    )
+    assert re.fullmatch(r"done\t3\n", status.stdout)
