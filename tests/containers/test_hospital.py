@@ -9,6 +9,7 @@ import pytest
 from docker import DockerClient
 
 from tests.containers.compose import ROOT, Project, Run, project
+from tests.gateway.orthanc.archive import until
 from tests.ports import free_port
 
 
@@ -38,7 +39,9 @@ def test_the_gateway_can_change_nothing_but_its_work_list(hospital: tuple[Projec
     told = made.container("gateway").attrs["HostConfig"]
     assert told["ReadonlyRootfs"] is True
     assert told["CapDrop"] == ["ALL"]
-    status = made.compose(
-        "--profile", "hospital", "exec", "-T", "gateway", "lentigo-gateway", "status"
-    )
-    assert re.fullmatch(r"done\t3\n", status.stdout)
+
+    def status() -> str:
+        command = ("exec", "-T", "gateway", "lentigo-gateway", "status")
+        return made.compose("--profile", "hospital", *command).stdout
+
+    until(lambda: status() == "done\t3\n", "the work list is done")
