@@ -70,16 +70,15 @@ def _read_map(png: bytes) -> Image.Image:
 
 
 def _coloured(picture: Image.Image, grey: Image.Image) -> Image.Image:
+    """Return an image under a map, which Pillow looks up and mixes in eight bits."""
     smooth = grey.resize(picture.size, Image.Resampling.BICUBIC)
-    strength = np.asarray(smooth, np.float32) / 255
-    steps = np.linspace(0, 1, len(_COLOURS))
-    colours = np.array(_COLOURS, np.float32)
-    colour = np.stack(
-        [np.interp(strength, steps, colours[:, channel]) for channel in range(3)], axis=-1
-    )
-    share = (_STRONGEST * strength)[..., None]
-    mixed = np.asarray(picture, np.float32) * (1 - share) + colour * share
-    return Image.fromarray(mixed.round().astype(np.uint8))
+    steps = np.linspace(0, 255, len(_COLOURS))
+    levels = np.arange(256)
+    palette = np.stack([np.interp(levels, steps, each) for each in zip(*_COLOURS, strict=True)], 1)
+    colour = smooth.copy()
+    colour.putpalette(palette.round().astype(np.uint8).tobytes())
+    share = smooth.point([round(_STRONGEST * level) for level in range(256)])
+    return Image.composite(colour.convert("RGB"), picture, share)
 
 
 def _bar(width: int, lines: Sequence[str]) -> Image.Image:
