@@ -113,7 +113,7 @@ class ModelStore:
 
 
 def open_version_folder(path: Path) -> StoredVersion:
-    """Open a version by its folder, such as `models/lentigo/3`, checking every file.
+    """Open a version by its folder, such as `models/lentigo/4`, checking every file.
 
     Raises:
         VersionNotFoundError: not a folder with a manifest.
@@ -123,7 +123,7 @@ def open_version_folder(path: Path) -> StoredVersion:
     if not _has_manifest(path):
         raise VersionNotFoundError(
             f"{path} holds no published version: it has no {MANIFEST_NAME}. "
-            "Give the folder of a version, such as models/lentigo/3."
+            "Give the folder of a version, such as models/lentigo/4."
         )
     manifest = Manifest.read(path / MANIFEST_NAME)
     check_files(path, manifest.files)

@@ -39,6 +39,8 @@ def test_four_images_flat_and_nested(separators: tuple[str, str], nested: bool) 
 
 
 WRONG = [
+    b"",
+    b" ",
     b"[]",
     b"[[]]",
     b"[1,]",

@@ -3,6 +3,7 @@ import pytest
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE, index_of
 from lentigo_contract.manifest.manifest import (
+    Calibration,
     DatasetRecord,
     ExtraDatasetRecord,
     ImageFiles,
@@ -298,7 +299,7 @@ def test_the_card_speaks_of_both_decisions_and_of_the_prevalence() -> None:
         version=3,
         prevalence=dict(zip(CODES, SHARES, strict=True)),
         malignancy_calibration=MalignancyCalibration(
-            slope=0.8, intercept=-0.4, source="made-up answers"
+            slope=0.8, intercept=-0.4, source="fitted on made-up answers"
         ),
     )
     ours, theirs = made_card(manifest=manifest), made_card(skill=1.0, version=2)
@@ -307,12 +308,29 @@ def test_the_card_speaks_of_both_decisions_and_of_the_prevalence() -> None:
     assert "balanced accuracy" in line_of(text, "- The most probable diagnosis instead: correct ")
     assert "akiec has 6.0 %, bcc has 6.0 %" in line_of(text, "- Prevalence: the probabilities hold")
     told = line_of(text, "- Probability of malignancy: ")
-    assert "times 0.800, minus 0.400 (Platt scaling). Fitted on made-up answers." in told
+    assert "times 0.800, minus 0.400 (Platt scaling). It was fitted on made-up answers." in told
     assert "when it is at least 0.3, whichever engine" in line_of(text, "- Referral: the service")
     beside = text.split("### Beside theirs")[1].split("\n### ")[0]
     assert line_of(beside, "| Most probable diagnosis: accuracy")
     section = text.split("### On 200 made-up images")[1]
     assert line_of(section, "| Calibration error of malignancy")
+
+
+def test_the_card_names_the_temperature_and_the_biases_of_the_diagnoses() -> None:
+    calibration = Calibration(
+        method="bias-corrected temperature",
+        temperature=0.786,
+        biases=(-0.65, -0.31, 0.67, -1.32, 0.89, 2.23, -1.5),
+        note="It was fitted on made-up answers.",
+    )
+    manifest = made_manifest(version=3, calibration=calibration)
+    text = model_card(validate_evidence(manifest, made_card(manifest=manifest)))
+    told = line_of(text, "- Calibration: ")
+    assert "divided by a temperature of 0.786" in told
+    assert (
+        "added (akiec -0.65, bcc -0.31, bkl 0.67, df -1.32, mel 0.89, nv 2.23, vasc -1.50)" in told
+    )
+    assert "not calibrated" not in told
 
 
 def test_a_card_of_a_version_without_a_prevalence_says_so(text: str) -> None:

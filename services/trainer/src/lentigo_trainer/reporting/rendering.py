@@ -11,12 +11,12 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from lentigo_trainer.reporting.text import (
+    by_code_text,
     change_text,
     count_text,
     number_text,
     points_text,
     share_text,
-    temperatures_text,
     threshold_text,
 )
 
@@ -78,7 +78,7 @@ def _environment() -> Environment:
         "points": points_text,
         "row": table_row,
         "share": share_text,
-        "temperatures": temperatures_text,
+        "by_code": by_code_text,
         "threshold": threshold_text,
         "unwrap": unwrap,
     }

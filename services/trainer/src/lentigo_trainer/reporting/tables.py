@@ -13,11 +13,11 @@ from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.evaluation.subgroups import Subgroup
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.text import (
+    by_code_text,
     number_text,
     reasons,
     rows_with_rest,
     share_text,
-    temperatures_text,
     threshold_text,
 )
 
@@ -277,7 +277,7 @@ def _calibration(report: EvaluationReport) -> TextTable:
             rows.append((name, *map(number_text, estimates), of_malignancy))
     title = "Calibration"
     if calibration.by_diagnosis is not None:
-        title += f" ({calibration.method}, {temperatures_text(calibration.by_diagnosis)})"
+        title += f" ({calibration.method}, {by_code_text(calibration.by_diagnosis)})"
     elif calibration.temperature is not None:
         title += f" ({calibration.method}, {calibration.temperature:.3f})"
     return TextTable(

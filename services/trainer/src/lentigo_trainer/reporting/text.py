@@ -78,10 +78,10 @@ def threshold_text(threshold: float) -> str:
     return np.format_float_positional(threshold, precision=3, fractional=False, trim="-")
 
 
-def temperatures_text(by_diagnosis: Sequence[float]) -> str:
-    """Write the code of each diagnosis with its temperature."""
-    pairs = zip(CODES, by_diagnosis, strict=True)
-    return ", ".join(f"{code} {temperature:.2f}" for code, temperature in pairs)
+def by_code_text(values: Sequence[float]) -> str:
+    """Write the code of each diagnosis with its number, such as a temperature."""
+    pairs = zip(CODES, values, strict=True)
+    return ", ".join(f"{code} {value:.2f}" for code, value in pairs)
 
 
 def overall_rows(result: Evaluation) -> list[Row]:

@@ -71,6 +71,8 @@ def parse_pixels(text: bytes, expected: int) -> npt.NDArray[np.uint8]:
     characters = np.frombuffer(text, np.uint8)
     classes = _CLASSES[characters]
     places = np.flatnonzero(classes != _SPACE)
+    if len(places) == 0:
+        raise _not_pixels()
     characters, classes = characters[places], classes[places]
     before, after = classes[:-1], classes[1:]
     # Two digits with a space in between are two numbers without a comma.
