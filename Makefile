@@ -9,12 +9,13 @@ UV_VERSION := 0.13.9
 
 DISTRIBUTIONS_inference := shared services/inference
 DISTRIBUTIONS_trainer := shared services/trainer
+DISTRIBUTIONS_gateway := shared services/gateway
 # It reads logs and needs nothing of ours; what all have in common makes it an environment like them.
 DISTRIBUTIONS_tensorboard := shared
 DISTRIBUTIONS_fuzz := shared
-DISTRIBUTIONS_dev := shared services/trainer services/inference
+DISTRIBUTIONS_dev := shared services/trainer services/inference services/gateway
 
-SOURCES := shared/src services/trainer/src services/inference/src
+SOURCES := shared/src services/trainer/src services/inference/src services/gateway/src
 PYPROJECTS := $(patsubst %,%/pyproject.toml,$(DISTRIBUTIONS_dev))
 
 # TensorFlow 2.21 has packages for these; name another with `make PYTHON=...`.
@@ -33,12 +34,12 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 
 # Either version of Compose; whatever it needs besides the compose file comes from the environment.
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
-PROFILES := train monitoring gpu keys
+PROFILES := train monitoring gpu keys hospital
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check format docs train benchmark tensorboard up down logs train-container smoke fuzz lock clean .source .engine
+.PHONY: help setup serve test check format docs train benchmark tensorboard up hospital down logs train-container smoke fuzz lock clean .source .engine
 
 help: ## Print what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +85,9 @@ tensorboard: $(VENV)/.tensorboard ## Show the curves of the runs in WORK, finish
 up: .engine ## Build and start the service in containers, and wait until it answers (settings: .env.example)
 	@COMPOSE="$(COMPOSE)" LENTIGO_REVISION="$(REVISION)" deploy/up.sh
 
+hospital: .engine $(VENV)/.dev ## Start service, gateway and an archive in containers, and store three images that are made by code
+	@COMPOSE="$(COMPOSE)" PYTHON="$(BIN)/python" LENTIGO_REVISION="$(REVISION)" deploy/hospital/up.sh
+
 down: .engine ## Stop the containers; the volumes with the models and the training's work stay
 	$(COMPOSE) $(PROFILES:%=--profile %) down --remove-orphans
 
@@ -114,6 +118,7 @@ lock: $(BIN)/python ## Compile the pinned files of requirements/ again (ARGS=--u
 	$(call compile,fuzz,requirements/fuzz.in)
 	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra litert)
 	$(call compile,inference-full,shared/pyproject.toml services/inference/pyproject.toml --extra litert --extra savedmodel)
+	$(call compile,gateway,shared/pyproject.toml services/gateway/pyproject.toml)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--output-file benchmarks/rivals/requirements.txt benchmarks/rivals/requirements.in $(ARGS)

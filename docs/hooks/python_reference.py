@@ -11,7 +11,12 @@ from typing import Final
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-SOURCES: Final = ("shared/src", "services/inference/src", "services/trainer/src")
+SOURCES: Final = (
+    "shared/src",
+    "services/inference/src",
+    "services/gateway/src",
+    "services/trainer/src",
+)
 FOLDER: Final = "reference/python"
 
 INTRODUCTION: Final = """# Python packages

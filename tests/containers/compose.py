@@ -99,5 +99,5 @@ def project(docker: DockerClient, **settings: str) -> Iterator[Project]:
     try:
         yield made
     finally:
-        profiles = ("--profile", "train", "--profile", "keys")
+        profiles = ("--profile", "train", "--profile", "keys", "--profile", "hospital")
         made.compose(*profiles, "down", "--volumes", "--remove-orphans")

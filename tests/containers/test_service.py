@@ -1,6 +1,7 @@
 """The service under Compose: what it is allowed, what survives, and who is asked for a key."""
 
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ def test_it_answers_with_the_shipped_model(running: Project) -> None:
     logged(running.container(), "model in use", version=1)
     found = answer(running)["model"]
     assert found.pop("engine") in {"litert", "litert-int8", "savedmodel"}
+    assert re.fullmatch("[0-9a-f]{64}", found.pop("digest"))
     assert found == {"name": "lentigo", "version": "1", "architecture": "mobilenet"}
 
 

@@ -12,7 +12,11 @@ from lentigo_inference.server.connections import connections_within
 from lentigo_inference.settings import Settings, environment_name
 
 ROOT = Path(__file__).parents[2]
-DOCKERFILES = [ROOT / "services/inference/Dockerfile", ROOT / "services/trainer/Dockerfile"]
+DOCKERFILES = [
+    ROOT / "services/inference/Dockerfile",
+    ROOT / "services/trainer/Dockerfile",
+    ROOT / "services/gateway/Dockerfile",
+]
 COMPOSE_FILES = [ROOT / "docker-compose.yml", ROOT / "docker-compose.keys.yml"]
 
 # What the images and the compose files settle for a container, or under another name.
@@ -107,7 +111,9 @@ def test_the_service_cannot_write_the_models() -> None:
     "file", [*DOCKERFILES, *COMPOSE_FILES], ids=lambda file: str(file.relative_to(ROOT))
 )
 def test_images_carry_the_version_of_the_code(file: Path) -> None:
-    told = re.findall(r"(?:VERSION=|lentigo-(?:inference|trainer):)(\d[\d.]*)", file.read_text())
+    told = re.findall(
+        r"(?:VERSION=|lentigo-(?:inference|trainer|gateway|orthanc):)(\d[\d.]*)", file.read_text()
+    )
     assert told
     assert set(told) == {lentigo_inference.__version__}
 

@@ -25,6 +25,7 @@ PACKAGES = (
     ROOT / "shared/src/lentigo_contract",
     ROOT / "services/inference/src/lentigo_inference",
     ROOT / "services/trainer/src/lentigo_trainer",
+    ROOT / "services/gateway/src/lentigo_gateway",
 )
 # Written by commands, and held to them by other tests.
 GENERATED = {DOCS / "model-card.md", DOCS / "benchmark/README.md"}

@@ -6,10 +6,11 @@ import pytest
 
 from lentigo_contract import errors as contract_errors
 from lentigo_contract.errors import LentigoError
+from lentigo_gateway import errors as gateway_errors
 from lentigo_inference import errors as inference_errors
 from lentigo_trainer import errors as trainer_errors
 
-MODULES = (contract_errors, trainer_errors, inference_errors)
+MODULES = (contract_errors, trainer_errors, inference_errors, gateway_errors)
 
 
 def errors_of(module: ModuleType) -> list[type[Exception]]:

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import lentigo_contract
+import lentigo_gateway
 import lentigo_inference
 import lentigo_trainer
 
@@ -21,6 +22,7 @@ PYPROJECTS = [
     ROOT / "shared/pyproject.toml",
     ROOT / "services/trainer/pyproject.toml",
     ROOT / "services/inference/pyproject.toml",
+    ROOT / "services/gateway/pyproject.toml",
 ]
 
 
@@ -78,7 +80,7 @@ def test_every_pin_has_a_hash(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["build.txt", "inference.txt", "inference-full.txt", "trainer.txt"]
+    "name", ["build.txt", "gateway.txt", "inference.txt", "inference-full.txt", "trainer.txt"]
 )
 def test_one_environment_satisfies_every_pinned_file(name: str) -> None:
     installed = pins(ROOT / "requirements/dev.txt")
@@ -121,10 +123,11 @@ def test_each_distribution_declares_what_it_imports(pyproject: Path) -> None:
     assert undeclared <= {path.name for path in (pyproject.parent / "src").iterdir()}
 
 
-def test_the_three_distributions_carry_one_version() -> None:
+def test_the_four_distributions_carry_one_version() -> None:
     versions = {
         lentigo_contract.__version__,
         lentigo_trainer.__version__,
         lentigo_inference.__version__,
+        lentigo_gateway.__version__,
     }
     assert len(versions) == 1

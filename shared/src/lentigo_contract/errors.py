@@ -16,7 +16,9 @@
     │   └── PublishError                a new version could not be published
     ├── StorageError                a disk that is full, read-only or not ours
     ├── TooLittleMemoryError        a container's limit that the work would not fit into
-    └── EngineError                 a runtime failed to load a version or to answer
+    ├── EngineError                 a runtime failed to load a version or to answer
+    ├── PredictionDocumentError     an answer that is not as `POST /v1/predictions` has it
+    └── CodeMapError                a map of diagnoses to other codes that cannot be used
 
 Errors are raised where they are understood, and each message says what to do. Each service has its
 own below `LentigoError`: `lentigo_trainer.errors` and `lentigo_inference.errors`.
@@ -89,3 +91,11 @@ class TooLittleMemoryError(LentigoError):
 
 class EngineError(LentigoError):
     """A model runtime failed to load a version or to answer."""
+
+
+class PredictionDocumentError(LentigoError):
+    """The answer to an image lacks a member, or has a value that it cannot have."""
+
+
+class CodeMapError(LentigoError):
+    """The map from diagnoses to codes of other systems is unreadable or has a wrong code."""

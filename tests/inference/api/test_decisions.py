@@ -1,5 +1,6 @@
 """The diagnosis, decided apart from the probabilities, and the prevalence of a clinic."""
 
+import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from lentigo_contract.decision import at_prevalence
 from lentigo_contract.labels import CODES, MALIGNANT
 from lentigo_contract.manifest.manifest import Thresholds
 from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
+from lentigo_contract.repository.layout import MANIFEST_NAME
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine, Images, Prediction
 from lentigo_inference.engines.selection import EngineLoader
@@ -77,7 +79,7 @@ def by_code(answer: dict[str, Any]) -> dict[str, float]:
 async def test_a_version_without_a_prevalence_answers_as_before(
     settings: Settings, store: ModelStore
 ) -> None:
-    publish_plain(store, 1, thresholds=THRESHOLDS)
+    stored = publish_plain(store, 1, thresholds=THRESHOLDS)
     async with running(settings, saying()) as service:
         answer = (await service.predict()).json()
         model = await listed(service)
@@ -89,6 +91,7 @@ async def test_a_version_without_a_prevalence_answers_as_before(
             "version": "1",
             "architecture": "mobilenet",
             "engine": "plain",
+            "digest": hashlib.sha256((stored.path / MANIFEST_NAME).read_bytes()).hexdigest(),
         },
         "quality": {
             "accepted": True,

@@ -82,7 +82,8 @@ def test_predictions_document_both_ways_to_send_an_image(document: dict[str, Any
     body = document["paths"]["/v1/predictions"]["post"]["requestBody"]
     assert set(body["content"]) == {"multipart/form-data", "image/*", "application/octet-stream"}
     assert set(document["paths"]["/v1/predictions"]["post"]["responses"]) == {
-        "200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "503", "default",
+        "200", "400", "401", "403", "406", "408", "413", "415", "422", "429", "500", "503",
+        "default",
     }  # fmt: skip
 
 

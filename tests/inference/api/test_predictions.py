@@ -10,6 +10,7 @@ from PIL import Image
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES, DIAGNOSES, MALIGNANT
 from lentigo_contract.manifest.manifest import Thresholds
+from lentigo_contract.repository.layout import MANIFEST_NAME
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.anyio
 async def test_the_answer_has_exactly_the_documented_members(
     settings: Settings, store: ModelStore
 ) -> None:
-    publish_plain(store, 1)
+    stored = publish_plain(store, 1)
     data = jpeg_bytes(lesion_image(3, size=(300, 225)))
     async with running(settings) as service:
         response = await service.client.post(PREDICTIONS, files={"image": ("x.jpg", data)})
@@ -45,6 +46,7 @@ async def test_the_answer_has_exactly_the_documented_members(
         "version": "1",
         "architecture": "mobilenet",
         "engine": "plain",
+        "digest": hashlib.sha256((stored.path / MANIFEST_NAME).read_bytes()).hexdigest(),
     }
     assert answer["image"] == {
         "sha256": hashlib.sha256(data).hexdigest(),

@@ -11,10 +11,12 @@ from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 from starlette.middleware import Middleware
 
+from lentigo_contract.fhir.codes import code_map
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
 from lentigo_inference.api import feedback, models, operations, predictions
 from lentigo_inference.api.dependencies import AppState, Audit, LifespanState, authorize
+from lentigo_inference.api.fhir import routes as fhir
 from lentigo_inference.api.monitoring import routes as monitoring
 from lentigo_inference.api.open_inference import repository
 from lentigo_inference.api.open_inference import routes as open_inference
@@ -83,6 +85,7 @@ _ROUTERS: Final = (
     models.router,
     open_inference.router,
     repository.router,
+    fhir.router,
     operations.router,
 )
 
@@ -211,8 +214,11 @@ def _lifespan(
         authenticator = Authenticator(settings.key_file, tokens)
         store = ModelStore(settings.model_repository)
         engine_thread = EngineThread()
-        decode_limits = DecodeLimits(settings.decode_threads, settings.decode_memory)
-        decoding = DecodePool(decode_limits, settings.image_limits(), metrics.decoded)
+        decoding = DecodePool(
+            DecodeLimits(settings.decode_threads, settings.decode_memory),
+            settings.image_limits(),
+            metrics.decoded,
+        )
         slot = ModelSlot(engine_thread.retire, retry_after_s=settings.reload_interval_s)
         audit = _audit(settings, metrics)
         throughput = Throughput()
@@ -236,17 +242,18 @@ def _lifespan(
             slot, decoding, batcher, settings.request_timeout_s, observe=metrics.predicted
         )
         admission = Admission(settings.max_pending, shutdown, throughput.seconds_for)
-        state = ServingGauges(slot, model_manager, batcher, admission, shutdown)
         monitor = Monitor(settings.audit_dir)
         feedback_watcher = Watcher("feedback", monitor.follow, _FEEDBACK_INTERVAL_S, wait)
         shadow = trial_of(settings, slot, admission, None if audit is None else audit.trail.note)
         if audit is not None:
             audit.trail.start()
             feedback_watcher.start()
-        watcher = Watcher("model repository", model_manager.check, settings.reload_interval_s, wait)
-        watcher.start()
-        key_watcher = Watcher("key file", authenticator.refresh, _KEY_INTERVAL_S, wait)
-        key_watcher.start()
+        watchers = [
+            Watcher("model repository", model_manager.check, settings.reload_interval_s, wait),
+            Watcher("key file", authenticator.refresh, _KEY_INTERVAL_S, wait),
+        ]
+        for watcher in watchers:
+            watcher.start()
         if tokens is not None:
             tokens.issuer.start()
         if shadow is not None:
@@ -255,9 +262,11 @@ def _lifespan(
             if tracing is not None:
                 # While the watcher already loads the model.
                 await asyncio.to_thread(tracing.open)
-            counted = nullcontext() if shadow is None else metrics.including(shadow.counts)
-            watched = metrics.including(MonitoringGauges(slot, monitor))
-            with metrics.including(state), watched, counted:
+            with (
+                metrics.including(ServingGauges(slot, model_manager, batcher, admission, shutdown)),
+                metrics.including(MonitoringGauges(slot, monitor)),
+                nullcontext() if shadow is None else metrics.including(shadow.counts),
+            ):
                 yield {
                     "app_state": AppState(
                         settings=settings,
@@ -273,13 +282,14 @@ def _lifespan(
                         audit=audit,
                         monitor=monitor,
                         shadow=shadow,
+                        codes=code_map(settings.fhir_codes),
                     )
                 }
         finally:
             if shadow is not None:
                 await asyncio.to_thread(shadow.close, _STOP_TIMEOUT_S)
-            await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
-            await asyncio.to_thread(key_watcher.stop, _STOP_TIMEOUT_S)
+            for watcher in watchers:
+                await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
             if tokens is not None:
                 await tokens.issuer.stop()
             slot.close()

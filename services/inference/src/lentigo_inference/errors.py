@@ -10,6 +10,7 @@
     │   ├── MalformedRequestError       a request that its route cannot read
     │   ├── TooManyImagesError          more images in a request than may ever wait
     │   ├── UnsupportedContentTypeError a body of a type that its route does not read
+    │   ├── NotAcceptableError          a response in a form that there is none of
     │   ├── UploadTimeoutError          a body that did not arrive in time
     │   ├── UnauthorizedError           no API key or token, or one that is not accepted
     │   ├── ForbiddenError              a key or token that does not allow what was asked
@@ -74,6 +75,10 @@ class TooManyImagesError(ServingError):
 
 class UnsupportedContentTypeError(ServingError):
     """The body has a content type or coding that the route does not read."""
+
+
+class NotAcceptableError(ServingError):
+    """The request accepts none of the media types that its route responds with."""
 
 
 class UploadTimeoutError(ServingError):

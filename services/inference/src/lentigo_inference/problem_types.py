@@ -24,6 +24,7 @@ from lentigo_inference.errors import (
     MalformedHttpError,
     MalformedRequestError,
     MisdirectedRequestError,
+    NotAcceptableError,
     NotReadyError,
     OriginRefusedError,
     RateLimitedError,
@@ -121,6 +122,12 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "No such answer is on record",
         "No answer with this id is in the audit trail of this service. Send the id of a prediction "
         "that this service answered within the time that its trail is kept.",
+    ),
+    NotAcceptableError: ProblemType(
+        406,
+        "not-acceptable",
+        "No response is acceptable",
+        "Accept allows none of what there is: application/json, application/fhir+json.",
     ),
     UploadTimeoutError: ProblemType(
         408,

@@ -61,6 +61,11 @@ class Settings(BaseSettings):
         "probabilities and the referral threshold move to it; which lesions are referred does not "
         "change. Versions that declare no prevalence are then refused.",
     )
+    fhir_codes: Path | None = Field(
+        None,
+        description="TOML file with the codes of other systems, such as SNOMED CT, that stand "
+        "beside Lentigo's own in FHIR; by default those that come with it.",
+    )
     key_file: Path | None = Field(
         None,
         description="File of API keys, made with `lentigo-inference keys add`; without one, and "

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import disable_created_metrics
 
 from lentigo_contract.errors import LentigoError
+from lentigo_contract.fhir.codes import read_code_map
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import require_memory
 from lentigo_inference import __version__
@@ -39,8 +40,8 @@ def run_service(settings: Settings) -> None:
 
     Raises:
         ListenError: the address cannot be listened on.
-        UnsafeStartError: too little memory; an unusable key file, issuer, prevalence, audit trail
-            or key of versions; or no keys on an address that other machines can reach.
+        UnsafeStartError: too little memory; an unusable key file, issuer, prevalence, map of codes,
+            audit trail or key of versions; or no keys on an address that other machines can reach.
     """
     listener = listen(settings.host, settings.port)
     try:
@@ -76,6 +77,8 @@ def _require_safe_start(settings: Settings, listener: socket.socket) -> None:
         versions = 1 if settings.shadow_version is None else 2
         require_memory(versions * _NEEDED_MEMORY, "The service")
         load_options(settings)
+        if settings.fhir_codes is not None:
+            read_code_map(settings.fhir_codes)
         if settings.audit_dir is not None and settings.audit_key is not None:
             read_signer(settings.audit_key)
             series_folders(settings.audit_dir)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, TypedDict
 from fastapi import Depends
 from starlette.requests import Request
 
+from lentigo_contract.fhir.codes import CodeMap
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.audit.lookup import AnswerFinder
 from lentigo_inference.audit.records import Caller
@@ -41,7 +42,8 @@ class Audit:
 class AppState:
     """The parts that routes use, made once by the lifespan.
 
-    `audit` is None without LENTIGO_AUDIT_DIR, and `shadow` without LENTIGO_SHADOW_VERSION.
+    `audit` is None without LENTIGO_AUDIT_DIR, and `shadow` without LENTIGO_SHADOW_VERSION;
+    `codes` are of other systems, for FHIR.
     """
 
     settings: Settings
@@ -57,6 +59,7 @@ class AppState:
     audit: Audit | None
     monitor: Monitor
     shadow: ShadowTrial | None
+    codes: CodeMap
 
 
 class LifespanState(TypedDict):
@@ -74,7 +77,16 @@ CurrentState = Annotated[AppState, Depends(_current_state)]
 """The `AppState`, as a parameter of a route."""
 
 # Open to all: they reveal nothing about a patient and must work before anyone has a key.
-_OPEN: Final = frozenset({"/", "/sw.js", "/openapi.json", "/v2/health/live", "/v2/health/ready"})
+_OPEN: Final = frozenset(
+    {
+        "/",
+        "/sw.js",
+        "/openapi.json",
+        "/fhir/metadata",
+        "/v2/health/live",
+        "/v2/health/ready",
+    }
+)
 _OPEN_BELOW: Final = ("/page/",)
 _ADMIN_BELOW: Final = "/v2/repository/models/"
 _METRICS: Final = "/metrics"

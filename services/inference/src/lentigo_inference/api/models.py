@@ -41,6 +41,7 @@ def model_reference(model: LoadedModel) -> ModelReference:
         version=str(manifest.version),
         architecture=manifest.architecture,
         engine=model.engine.name,
+        digest=model.manifest_sha256,
     )
 
 

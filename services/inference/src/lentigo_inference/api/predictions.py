@@ -11,11 +11,15 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
+from starlette.responses import Response
 
 from lentigo_contract.errors import LentigoError
+from lentigo_contract.fhir.elements import MEDIA_TYPE
 from lentigo_inference.api.accounting import put_on_record
 from lentigo_inference.api.dependencies import AppState, CurrentState, admitted
 from lentigo_inference.api.disconnect import cancel_on_disconnect
+from lentigo_inference.api.fhir.negotiation import PredictionMediaType
+from lentigo_inference.api.fhir.responses import BUNDLE, bundle_response
 from lentigo_inference.api.multipart import FIELD
 from lentigo_inference.api.openapi import PREDICTIONS, image_body, images_body, problem_responses
 from lentigo_inference.api.problems import problem_of_error
@@ -48,17 +52,25 @@ ForceParameter = Annotated[
 
 @router.post(
     "/v1/predictions",
-    responses=problem_responses(400, 408, 413, 415, 422, 500, 503),
+    response_model=PredictionResponse,
+    responses={
+        **problem_responses(400, 406, 408, 413, 415, 422, 500, 503),
+        200: {"content": {MEDIA_TYPE: BUNDLE}},
+    },
     openapi_extra=image_body(FIELD),
 )
 async def predict(
     request: Request,
     state: CurrentState,
+    media_type: PredictionMediaType,
     *,
     explain: ExplainParameter = False,
     force: ForceParameter = False,
-) -> PredictionResponse:
-    """Predict the diagnosis of one dermatoscopic image, if it can be judged."""
+) -> PredictionResponse | Response:
+    """Predict the diagnosis of one dermatoscopic image, if it can be judged.
+
+    `Accept: application/fhir+json` returns the answer as a transaction Bundle of FHIR R4.
+    """
     settings = state.settings
     # Checked before the upload is read, so that a refusal costs no upload.
     state.slot.require()
@@ -73,6 +85,8 @@ async def predict(
         offer_to_shadow(state, [(response, result)], options)
     state.monitor.observe(result)
     _note(request, response)
+    if media_type == MEDIA_TYPE:
+        return bundle_response(request, response, result.model, state.codes)
     return response
 
 

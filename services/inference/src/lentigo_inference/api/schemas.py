@@ -50,12 +50,22 @@ class Problem(BaseModel):
 class ModelReference(BaseModel):
     """The model version that made the prediction."""
 
-    model_config = example(name="lentigo", version="1", architecture="mobilenet", engine="litert")
+    model_config = example(
+        name="lentigo",
+        version="1",
+        architecture="mobilenet",
+        engine="litert",
+        digest="bd0c00d73558a120...",
+    )
 
     name: str
     version: str
     architecture: str
     engine: str = Field(description="Runtime that runs the model.", examples=["savedmodel"])
+    digest: str = Field(
+        description="SHA-256 of the manifest of the version, in hex; the manifest has the digests "
+        "of all its other files."
+    )
 
 
 class Label(BaseModel):
@@ -95,6 +105,7 @@ class ModelDetails(ModelReference):
         version="1",
         architecture="mobilenet",
         engine="litert",
+        digest="bd0c00d73558a120...",
         engine_speeds={"litert-int8": 120.6, "litert": 122.5},
         created="2026-11-23T10:00:00Z",
         license="CC BY-NC 4.0",
@@ -279,6 +290,7 @@ class PredictionResponse(BaseModel):
             "version": "1",
             "architecture": "mobilenet",
             "engine": "litert",
+            "digest": "bd0c00d73558a120...",
         },
         image={"sha256": "9f86d081884c7d65...", "format": "JPEG", "width": 600, "height": 450},
         quality={"accepted": True, "reasons": [], "unlikeness": 3.1, "unlikeness_limit": 7.5},

@@ -9,9 +9,11 @@ from uuid import UUID
 
 import typer
 
+from lentigo_contract.fhir.codes import code_map
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_contract.wording import pluralize
 from lentigo_inference.audit.export import Record, export_answers, export_confirmed, export_shadow
+from lentigo_inference.audit.fhir_export import export_fhir
 from lentigo_inference.audit.lookup import AnswerFinder, records_about
 from lentigo_inference.audit.records import FEEDBACK, SHADOW
 from lentigo_inference.audit.signing import Verifier, make_key
@@ -39,11 +41,12 @@ DirOption = Annotated[
 
 
 class Format(StrEnum):
-    """A table to export."""
+    """A form to export."""
 
     CSV = "csv"
     ISIC = "isic"
     SHADOW = "shadow"
+    FHIR = "fhir"
 
 
 @commands.command("make-key")
@@ -141,17 +144,29 @@ def export_command(
             "--format",
             help="csv: every answer, with the feedback that counts; isic: the confirmed diagnosis "
             "of each image, by its digest; shadow: what a version in the shadow said, beside the "
-            "answer.",
+            "answer; fhir: a transaction Bundle of FHIR R4 on a line for each record.",
         ),
     ] = Format.CSV,
+    codes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="LENTIGO_FHIR_CODES",
+            help="For fhir: TOML file with the codes of other systems; by default those that come "
+            "with Lentigo.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Write a table to standard output."""
+    """Write the trail to standard output, as a table or as FHIR."""
     if table is Format.CSV:
         export_answers(folder, sys.stdout)
     elif table is Format.ISIC:
         export_confirmed(folder, sys.stdout)
-    else:
+    elif table is Format.SHADOW:
         export_shadow(folder, sys.stdout)
+    else:
+        export_fhir(folder, sys.stdout, code_map(codes))
 
 
 def _print_report(report: SeriesReport) -> None:

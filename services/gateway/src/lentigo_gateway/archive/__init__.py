@@ -1,0 +1,1 @@
+"""The archive: fetching instances, finding them, and storing results."""

@@ -1,0 +1,131 @@
+"""DICOMweb (DICOM PS3.18): WADO-RS, QIDO-RS and STOW-RS, as much as the gateway needs."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from email.message import Message
+from typing import Any, Final
+
+from pydicom import Dataset
+
+from lentigo_gateway.archive.files import file_bytes
+from lentigo_gateway.errors import DeliveryRefusedError, InstanceGoneError, TryAgainError
+from lentigo_gateway.http_server import HttpServer, Reply
+from lentigo_gateway.worklist.entries import Found
+
+_DICOM: Final = "application/dicom"
+_JSON: Final = "application/dicom+json"
+# As it is stored: a server would otherwise decompress it (PS3.18, 8.7.3.5.2).
+_WADO_ACCEPT: Final = f'multipart/related; type="{_DICOM}"; transfer-syntax=*'
+_GONE: Final = (404, 410)
+
+# (0008,1198) Failed SOP Sequence, (0008,1197) Failure Reason, and what it says of an instance that
+# the archive has already (PS3.7, C.5.4).
+_FAILED: Final = "00081198"
+_REASON: Final = "00081197"
+_DUPLICATE: Final = 0x0111
+
+
+class DicomWeb:
+    """A DICOMweb server."""
+
+    def __init__(self, http: HttpServer) -> None:
+        """Ask it over this connection."""
+        self._http = http
+
+    def retrieve(self, instance: Found, max_bytes: int) -> bytes:
+        """Return an instance as a DICOM file, in the transfer syntax in which it is stored.
+
+        Raises:
+            InstanceGoneError: the archive does not have it.
+            BoundsError: it is larger.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
+        """
+        path = (
+            f"studies/{instance.study_instance_uid}/series/{instance.series_instance_uid}"
+            f"/instances/{instance.sop_instance_uid}"
+        )
+        reply = self._http.ask("GET", path, max_bytes=max_bytes, headers={"Accept": _WADO_ACCEPT})
+        if reply.status in _GONE:
+            raise InstanceGoneError("The archive no longer has the instance.")
+        if not reply.ok:
+            raise self._http.unexpected(reply)
+        return self._first_part(reply)
+
+    def search(self, query: Mapping[str, str | int]) -> list[dict[str, Any]]:
+        """Return the instances that match a query, each as DICOM JSON.
+
+        Raises:
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
+        """
+        found = self._http.get_json("instances", query, accept=_JSON)
+        if found is None:
+            return []
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise TryAgainError("The archive answered a query with what is no list.", "archive")
+        return found
+
+    def store(self, datasets: Sequence[Dataset]) -> None:
+        """Store results. One that the archive has already is as good as stored.
+
+        Raises:
+            DeliveryRefusedError: the archive refuses one.
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
+        """
+        boundary = secrets.token_hex(16)
+        parts = [
+            f"--{boundary}\r\nContent-Type: {_DICOM}\r\n\r\n".encode() + file_bytes(each) + b"\r\n"
+            for each in datasets
+        ]
+        reply = self._http.ask(
+            "POST",
+            "studies",
+            content=b"".join([*parts, f"--{boundary}--\r\n".encode()]),
+            headers={
+                "Content-Type": f'multipart/related; type="{_DICOM}"; boundary={boundary}',
+                "Accept": _JSON,
+            },
+        )
+        # 202 and 409: some, or none, were stored; the response says which and why.
+        reasons = self._failures(reply) if reply.ok or reply.status == 409 else [None]
+        refused = [reason for reason in reasons if reason != _DUPLICATE]
+        if refused:
+            raise DeliveryRefusedError(
+                f"The archive refuses a result: status {reply.status}, failure reason "
+                f"{'unknown' if refused[0] is None else f'{refused[0]:#06x}'}."
+            )
+
+    def healthy(self) -> bool:
+        """Return whether the server answers a query at all.
+
+        Raises:
+            ServerUnavailableError, TryAgainError: it does not.
+        """
+        self._http.get_json("studies", {"limit": 1}, accept=_JSON)
+        return True
+
+    def _failures(self, reply: Reply) -> list[int | None]:
+        """Return the failure reasons in the response to STOW-RS."""
+        if not reply.body:
+            return []
+        found = self._http.json_of(reply)
+        try:
+            failed = found.get(_FAILED, {}).get("Value", [])
+            return [each.get(_REASON, {}).get("Value", [None])[0] for each in failed]
+        except (AttributeError, IndexError, TypeError):
+            return [None]
+
+    def _first_part(self, reply: Reply) -> bytes:
+        """Return the content of the first part of a multipart body (RFC 2046, 5.1)."""
+        if reply.media_type.partition(";")[0].strip().lower() == _DICOM:
+            return reply.body
+        header = Message()
+        header["Content-Type"] = reply.media_type
+        boundary = header.get_param("boundary")
+        if isinstance(boundary, str):
+            delimiter = b"--" + boundary.encode("latin-1", "replace")
+            start = reply.body.find(delimiter)
+            content = reply.body.find(b"\r\n\r\n", start)
+            end = reply.body.find(b"\r\n" + delimiter, content + 2)
+            if 0 <= start < content < end:
+                return reply.body[content + 4 : end]
+        raise TryAgainError("The archive answered what is not multipart/related.", "archive")

@@ -1,0 +1,1 @@
+"""Answers as FHIR resources, to a FHIR server."""

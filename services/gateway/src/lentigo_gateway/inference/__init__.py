@@ -1,0 +1,1 @@
+"""The inference service, asked over REST as any integrator asks it."""

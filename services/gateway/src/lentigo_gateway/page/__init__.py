@@ -1,0 +1,1 @@
+"""The operators' page: the work list, as a person reads it."""

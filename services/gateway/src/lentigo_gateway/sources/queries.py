@@ -1,0 +1,138 @@
+"""Queries by QIDO-RS as a source, for archives that tell nobody what is new.
+
+Each look asks for the instances of recent studies, class by class, and the work list says which of
+them it has not seen. So an image that is added to an older study than `days` is not noticed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+from lentigo_gateway.archive.dicomweb import DicomWeb
+from lentigo_gateway.config import QueryConfig
+from lentigo_gateway.errors import NotDicomError
+from lentigo_gateway.observability.logging import Log
+from lentigo_gateway.rules import ACCEPTED_CLASSES, IMAGE_CLASSES, InstanceHeader, Rule, takes
+from lentigo_gateway.worklist.entries import DICOMWEB, Found
+from lentigo_gateway.worklist.store import WorkList
+
+NAME: Final = "query"
+
+_PAGE: Final = 200
+# An archive that ignores `offset` must not hold us for ever.
+_MAX_PAGES: Final = 500
+
+_SOP_CLASS: Final = "00080016"
+_SOP_INSTANCE: Final = "00080018"
+_STATION: Final = "00081010"
+_STUDY_DESCRIPTION: Final = "00081030"
+_SERIES_DESCRIPTION: Final = "0008103E"
+_MODALITY: Final = "00080060"
+_MANUFACTURER: Final = "00080070"
+_BODY_SITE: Final = "00180015"
+_STUDY: Final = "0020000D"
+_SERIES: Final = "0020000E"
+_FIELDS: Final = (
+    f"{_STATION},{_STUDY_DESCRIPTION},{_SERIES_DESCRIPTION},{_MODALITY},{_MANUFACTURER},"
+    f"{_BODY_SITE}"
+)
+
+
+class Queries:
+    """Puts on the work list what recent studies have and what a rule takes."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        archive: DicomWeb,
+        worklist: WorkList,
+        rules: Sequence[Rule],
+        config: QueryConfig,
+        log: Log,
+        today: Callable[[], date],
+    ) -> None:
+        """Ask this archive, in the time zone of `today`."""
+        self._archive = archive
+        self._worklist = worklist
+        self._rules = rules
+        self._log = log
+        self._today = today
+        self._days = config.days
+        self.interval_s = config.interval_s
+
+    def look(self) -> bool:
+        """Ask once; return False, as there is nothing more until later.
+
+        Raises:
+            ServerUnavailableError, TryAgainError: the archive is away or fails.
+            WorkListError: the work list cannot be written.
+        """
+        for sop_class in sorted(self._classes()):
+            self._look_for(sop_class)
+        return False
+
+    def _classes(self) -> frozenset[str]:
+        """Return the classes that some rule may take."""
+        named: set[str] = set()
+        for rule in self._rules:
+            if rule.take:
+                if not rule.sop_class:
+                    return ACCEPTED_CLASSES
+                named |= {IMAGE_CLASSES[name] for name in rule.sop_class}
+        return frozenset(named)
+
+    def _look_for(self, sop_class: str) -> None:
+        today = self._today()
+        first = today - timedelta(days=self._days - 1)
+        # A study may be dated by a clock that is ahead, or in another zone.
+        last = today + timedelta(days=1)
+        for page in range(_MAX_PAGES):
+            results = self._archive.search(
+                {
+                    "SOPClassUID": sop_class,
+                    "StudyDate": f"{first:%Y%m%d}-{last:%Y%m%d}",
+                    "includefield": _FIELDS,
+                    "limit": _PAGE,
+                    "offset": page * _PAGE,
+                }
+            )
+            found = [each for each in map(self._found, results) if each is not None]
+            self._worklist.add(found, again=False)
+            if len(results) < _PAGE:
+                return
+        self._log.warning("query has no end", source=NAME, pages=_MAX_PAGES)
+
+    def _found(self, result: Mapping[str, Any]) -> Found | None:
+        header = InstanceHeader(
+            sop_class=_text(result, _SOP_CLASS),
+            modality=_text(result, _MODALITY),
+            body_site=_text(result, _BODY_SITE),
+            station=_text(result, _STATION),
+            descriptions=(
+                _text(result, _STUDY_DESCRIPTION),
+                _text(result, _SERIES_DESCRIPTION),
+            ),
+            manufacturer=_text(result, _MANUFACTURER),
+        )
+        if not takes(self._rules, header):
+            return None
+        try:
+            return Found(
+                sop_instance_uid=_text(result, _SOP_INSTANCE),
+                series_instance_uid=_text(result, _SERIES),
+                study_instance_uid=_text(result, _STUDY),
+                locator=DICOMWEB,
+            )
+        except NotDicomError:
+            self._log.warning("instance without a valid UID ignored", source=NAME)
+            return None
+
+
+def _text(result: Mapping[str, Any], tag: str) -> str:
+    """Return the first value of an attribute in DICOM JSON (PS3.18, F.2)."""
+    try:
+        value = result[tag]["Value"][0]
+    except (KeyError, IndexError, TypeError):
+        return ""
+    return value.strip(" \0") if isinstance(value, str) else ""
