@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from fastapi import Depends, FastAPI
@@ -245,62 +245,61 @@ def _lifespan(
         monitor = Monitor(settings.audit_dir)
         feedback_watcher = Watcher("feedback", monitor.follow, _FEEDBACK_INTERVAL_S, wait)
         shadow = trial_of(settings, slot, admission, None if audit is None else audit.trail.note)
-        if audit is not None:
-            audit.trail.start()
-            feedback_watcher.start()
         watchers = [
             Watcher("model repository", model_manager.check, settings.reload_interval_s, wait),
             Watcher("key file", authenticator.refresh, _KEY_INTERVAL_S, wait),
         ]
-        for watcher in watchers:
-            watcher.start()
-        if tokens is not None:
-            tokens.issuer.start()
-        if shadow is not None:
-            shadow.begin()
-        try:
+        # What is registered last is closed first, and off the loop, which still has to notice the
+        # end of the grace period.
+        async with AsyncExitStack() as closing:
+
+            def off_loop(close: Callable[..., object], *arguments: float) -> None:
+                closing.push_async_callback(asyncio.to_thread, close, *arguments)
+
+            if tracing is not None:
+                off_loop(tracing.close)
+            if audit is not None:
+                # After all that writes, so that everything before is on record.
+                off_loop(audit.trail.close, _STOP_TIMEOUT_S)
+                audit.trail.start()
+                off_loop(feedback_watcher.stop, _STOP_TIMEOUT_S)
+                feedback_watcher.start()
+            off_loop(engine_thread.close)
+            off_loop(decoding.close)
+            closing.callback(slot.close)
+            if tokens is not None:
+                closing.push_async_callback(tokens.issuer.stop)
+                tokens.issuer.start()
+            for watcher in watchers:
+                off_loop(watcher.stop, _STOP_TIMEOUT_S)
+                watcher.start()
+            if shadow is not None:
+                off_loop(shadow.close, _STOP_TIMEOUT_S)
+                shadow.begin()
+                closing.enter_context(metrics.including(shadow.counts))
             if tracing is not None:
                 # While the watcher already loads the model.
                 await asyncio.to_thread(tracing.open)
-            with (
-                metrics.including(ServingGauges(slot, model_manager, batcher, admission, shutdown)),
-                metrics.including(MonitoringGauges(slot, monitor)),
-                nullcontext() if shadow is None else metrics.including(shadow.counts),
-            ):
-                yield {
-                    "app_state": AppState(
-                        settings=settings,
-                        store=store,
-                        slot=slot,
-                        model_manager=model_manager,
-                        predictor=predictor,
-                        admission=admission,
-                        shutdown=shutdown,
-                        authenticator=authenticator,
-                        rate_limit=RateLimit(settings.rate_limit_per_minute),
-                        metrics=metrics,
-                        audit=audit,
-                        monitor=monitor,
-                        shadow=shadow,
-                        codes=code_map(settings.fhir_codes),
-                    )
-                }
-        finally:
-            if shadow is not None:
-                await asyncio.to_thread(shadow.close, _STOP_TIMEOUT_S)
-            for watcher in watchers:
-                await asyncio.to_thread(watcher.stop, _STOP_TIMEOUT_S)
-            if tokens is not None:
-                await tokens.issuer.stop()
-            slot.close()
-            # Off the loop, which still has to notice the end of the grace period.
-            await asyncio.to_thread(decoding.close)
-            await asyncio.to_thread(engine_thread.close)
-            if audit is not None:
-                await asyncio.to_thread(feedback_watcher.stop, _STOP_TIMEOUT_S)
-                # The last of ours, so that everything before is on record.
-                await asyncio.to_thread(audit.trail.close, _STOP_TIMEOUT_S)
-            if tracing is not None:
-                await asyncio.to_thread(tracing.close)
+            gauges = ServingGauges(slot, model_manager, batcher, admission, shutdown)
+            closing.enter_context(metrics.including(gauges))
+            closing.enter_context(metrics.including(MonitoringGauges(slot, monitor)))
+            yield {
+                "app_state": AppState(
+                    settings=settings,
+                    store=store,
+                    slot=slot,
+                    model_manager=model_manager,
+                    predictor=predictor,
+                    admission=admission,
+                    shutdown=shutdown,
+                    authenticator=authenticator,
+                    rate_limit=RateLimit(settings.rate_limit_per_minute),
+                    metrics=metrics,
+                    audit=audit,
+                    monitor=monitor,
+                    shadow=shadow,
+                    codes=code_map(settings.fhir_codes),
+                )
+            }
 
     return lifespan
