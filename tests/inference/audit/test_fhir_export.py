@@ -29,7 +29,7 @@ def written(trail: Trail, *records: dict[str, Any]) -> None:
 
 
 def exported(trail: Trail, capsys: Captured, *options: str) -> list[dict[str, Any]]:
-    assert main(["audit", "export", str(trail.folder), "--format", "fhir", *options]) == 0
+    assert main(["audit", "export", "--dir", str(trail.folder), "--format", "fhir", *options]) == 0
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -137,7 +137,7 @@ def test_a_record_that_was_edited_is_one_line(
 ) -> None:
     written(trail, answered(trail))
     trail.tamper(lambda lines: lines.__setitem__(1, lines[1].replace(member, other)))
-    assert main(["audit", "export", str(trail.folder), "--format", "fhir"]) == 1
+    assert main(["audit", "export", "--dir", str(trail.folder), "--format", "fhir"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "Record 2 is not as the service writes it. `audit verify` says" in line
 
@@ -151,6 +151,15 @@ def test_a_hospitals_codes_stand_beside_ours(trail: Trail, capsys: Captured) -> 
     assert len(said["valueCodeableConcept"]["coding"]) == 1
     assert len(shipped_code_map().codings("mel")) > 1
     file.write_text("schema = 2")
-    arguments = ["audit", "export", str(trail.folder), "--format", "fhir", "--codes", str(file)]
+    arguments = [
+        "audit",
+        "export",
+        "--dir",
+        str(trail.folder),
+        "--format",
+        "fhir",
+        "--codes",
+        str(file),
+    ]
     assert main(arguments) == 1
     assert "cannot be used" in capsys.readouterr().err

@@ -135,7 +135,7 @@ def test_records_of_a_shadow_are_verified_shown_and_exported(
     assert trail.found() == []
     assert main(["audit", "show", answered["id"], "--dir", str(trail.folder)]) == 0
     assert "In the shadow version 4: mel, refer yes" in capsys.readouterr().out
-    assert main(["audit", "export", str(trail.folder), "--format", "shadow"]) == 0
+    assert main(["audit", "export", "--dir", str(trail.folder), "--format", "shadow"]) == 0
     header, row = capsys.readouterr().out.splitlines()
     table = dict(zip(header.split(","), row.split(","), strict=True))
     assert (table["answer"], table["served_diagnosis"]) == (answered["id"], "nv")
