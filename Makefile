@@ -119,7 +119,7 @@ lock: $(BIN)/python ## Compile the pinned files of requirements/ again (ARGS=--u
 	$(call compile,inference,shared/pyproject.toml services/inference/pyproject.toml --extra litert)
 	$(call compile,inference-full,shared/pyproject.toml services/inference/pyproject.toml --extra litert --extra savedmodel)
 	$(call compile,gateway,shared/pyproject.toml services/gateway/pyproject.toml)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		--output-file benchmarks/rivals/requirements.txt benchmarks/rivals/requirements.in $(ARGS)
 
@@ -135,9 +135,8 @@ clean: ## Remove .venv and every cache; work/ and models/ stay
 	@$(if $(SOURCE),:,$(error make $(firstword $(MAKECMDGOALS)) needs SOURCE=dir, the folder with the HAM10000 archives and metadata))
 
 # One set of pins: dev.txt comes first and holds the others to its versions. Neither a registry's
-# address nor a path of this machine goes in, so the files mean the same everywhere. Extras stay, since
-# pip with hashes refuses `package[extra]` beside a pin of the package alone.
-compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+# address nor a path of this machine goes in, so the files mean the same everywhere.
+compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-emit-package lentigo-contract \
 	--custom-compile-command "make lock" $(if $(filter-out dev,$(1)),--constraints requirements/dev.txt) \
 	--output-file requirements/$(1).txt $(2) $(ARGS)
