@@ -135,7 +135,8 @@ clean: ## Remove .venv and every cache; work/ and models/ stay
 	@$(if $(SOURCE),:,$(error make $(firstword $(MAKECMDGOALS)) needs SOURCE=dir, the folder with the HAM10000 archives and metadata))
 
 # One set of pins: dev.txt comes first and holds the others to its versions. Neither a registry's
-# address nor a path of this machine goes in, so the files mean the same everywhere.
+# address nor a path of this machine goes in, so the files mean the same everywhere. They name every
+# package, so pip installs them without looking for others: it would refuse `package[extra]`.
 compile = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-emit-package lentigo-contract \
 	--custom-compile-command "make lock" $(if $(filter-out dev,$(1)),--constraints requirements/dev.txt) \
@@ -149,6 +150,6 @@ $(BIN)/python:
 
 $(VENV)/.%: requirements/%.txt requirements/build.txt $(PYPROJECTS) | $(BIN)/python
 	@echo "Installing $< into $(VENV); the first time takes a minute or two."
-	$(BIN)/python -m pip install --quiet --no-compile --require-hashes --requirement $< --requirement requirements/build.txt
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes --requirement $< --requirement requirements/build.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation $(DISTRIBUTIONS_$*:%=--editable %)
 	@touch $@
