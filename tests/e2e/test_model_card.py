@@ -12,6 +12,7 @@ from lentigo_contract.repository.store import ModelStore
 from lentigo_trainer.cli import main
 from tests.fakes import synthetic_ham10000
 from tests.models import SavedModels
+from tests.trainer.data.extra.made_up_set import made_up_set
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "how-to" / "evaluate.md"
 
@@ -27,20 +28,20 @@ def test_the_documented_commands_write_a_card(
     tmp_path: Path, saved_models: SavedModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synthetic_ham10000(tmp_path / "ham10000", 12, size=(64, 48))
-    for repository, versions in (("paper", 1), ("models", 3)):
-        for seed in range(versions):
-            saved_models.publish(ModelStore(tmp_path / repository), seed=seed)
+    for seed in range(4):
+        saved_models.publish(ModelStore(tmp_path / "models"), seed=seed)
+    (tmp_path / "sets").mkdir()
+    made = made_up_set(tmp_path / "isic2017", {"nv": 12, "mel": 6, "bkl": 6}, kept_out_share=0.5)
+    made.rename(tmp_path / "sets/isic2017")
     monkeypatch.chdir(tmp_path)
     commands = documented()
-    assert [command[0] for command in commands] == ["evaluate"] * 4 + ["card"]
+    assert [command[0] for command in commands] == ["evaluate", "evaluate", "card"]
     for command in commands:
         ended = CliRunner().invoke(main.app, command)
         assert ended.exit_code == 0, ended.output
         assert RESEARCH_NOTICE in ended.output
     card = (tmp_path / "docs" / "model-card.md").read_text()
-    first = card.index("### On the hold-out")
-    assert first < card.index("### On the paper's validation images")
-    for images in ("the hold-out", "the paper's validation images"):
-        assert f"### Beside the paper's recipe, on {images}" in card
+    first = card.index("### On the paper's validation images")
+    assert first < card.index("### On the kept-out part of")
     for address in re.findall(r"\]\((images/\S+)\)", card):
         assert (tmp_path / "docs" / address).is_file()

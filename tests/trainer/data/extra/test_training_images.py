@@ -30,7 +30,7 @@ def test_an_image_of_ham10000_is_refused_by_name_and_by_bytes(tmp_path: Path, co
     folder = made_up_set(tmp_path, {"nv": 2})
     known = pd.DataFrame({"image_id": ["other"], "sha256": ["0" * 64]})
     known[column] = open_set(folder).records[column][0]
-    with pytest.raises(ImportedSetError, match=r"1 training images .* HAM10000.*--source"):
+    with pytest.raises(ImportedSetError, match=r"1 training image .* HAM10000.*--source"):
         open_extra_images(config_with(folder), replace(without_images(), records=known))
 
 
