@@ -4,7 +4,6 @@ One pass over the records; what is kept of each is a few counts, and the id of a
 the two differ. Whether the records are sound is what `audit verify` checks.
 """
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +13,10 @@ from lentigo_contract.labels import CODES
 from lentigo_inference.audit.export import records_in
 from lentigo_inference.audit.records import SHADOW
 from lentigo_inference.errors import AuditFileError
+from lentigo_inference.monitoring.intervals import share
 
 WITHHELD: Final = "none"
 """Stands for the diagnosis of an answer that has none."""
-
-# The 97.5 % quantile of the standard normal distribution, for an interval of 95 %.
-_Z: Final = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +33,11 @@ class Agreement:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the share, 0..1; there must be images.
-
-        By E. B. Wilson, "Probable inference, the law of succession, and statistical inference"
-        (Journal of the American Statistical Association 22, 1927).
-        """
-        n, share = self.images, self.share
-        middle = share + _Z**2 / (2 * n)
-        half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-        scale = 1 + _Z**2 / n
-        return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+        """The 95 % interval of the share, 0..1; there must be images."""
+        estimate = share(self.same, self.images, fewest=1)
+        if estimate.low is None or estimate.high is None:
+            raise ValueError("There is no interval without images.")
+        return estimate.low, estimate.high
 
 
 @dataclass(frozen=True, slots=True)
