@@ -1,7 +1,6 @@
 """Lentigo's own codes, and the map from its diagnoses to codes of other systems."""
 
 import re
-import stat
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pydantic import model_validator as validator
 
 from lentigo_contract.errors import CodeMapError
 from lentigo_contract.labels import CODES, DIAGNOSES
+from lentigo_contract.system.files import read_start
 
 CANONICAL: Final = "urn:lentigo:fhir"
 """What the canonical URLs of our profiles and code systems begin with."""
@@ -204,16 +204,14 @@ def read_code_map(path: Path) -> CodeMap:
         CodeMapError: unreadable, not TOML, an unknown diagnosis, or a code that cannot be one.
     """
     try:
-        # Reading a pipe could wait for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise CodeMapError(f"{path} is not a file. Name a TOML file. {_ADVICE}")
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = read_start(path, _MAX_BYTES + 1)
     except OSError as error:
         raise CodeMapError(
             f"The map of codes in {path} cannot be read ({error.strerror or error}). Let this "
             "user read it."
         ) from error
+    if content is None:
+        raise CodeMapError(f"{path} is not a file. Name a TOML file. {_ADVICE}")
     if len(content) > _MAX_BYTES:
         raise CodeMapError(
             f"{path} has more than {_MAX_BYTES:,} bytes: it is no map of codes. {_ADVICE}"

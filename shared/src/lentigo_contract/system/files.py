@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from io import FileIO
@@ -81,6 +82,20 @@ def open_plain(path: str | Path) -> FileIO:
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     return FileIO(os.open(path, flags))
+
+
+def read_start(path: Path, size: int) -> bytes | None:
+    """Return the first bytes of a file, at most `size`; None if it is a folder, a pipe or a device.
+
+    Links are followed. Reading a pipe could wait for ever.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        return None
+    with path.open("rb") as file:
+        return file.read(size)
 
 
 def flush_folder(path: Path) -> None:

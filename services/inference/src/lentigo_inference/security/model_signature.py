@@ -15,7 +15,6 @@ import base64
 import hashlib
 import json
 import re
-import stat
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from lentigo_contract.errors import UntrustedVersionError
 from lentigo_contract.repository.layout import MANIFEST_NAME, SIGNATURE_NAME
 from lentigo_contract.repository.store import StoredVersion
-from lentigo_contract.system.files import open_plain
+from lentigo_contract.system.files import open_plain, read_start
 from lentigo_inference.errors import ModelKeyError
 
 if TYPE_CHECKING:
@@ -154,16 +153,14 @@ def _read_keys(path: Path) -> "list[EllipticCurvePublicKey]":
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
 
     try:
-        # Reading a pipe could wait for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ModelKeyError(f"{path} is not a file. LENTIGO_MODEL_KEY names one.")
-        with path.open("rb") as file:
-            content = file.read(_MAX_KEY_BYTES)
+        content = read_start(path, _MAX_KEY_BYTES)
     except OSError as error:
         raise ModelKeyError(
             f"The key of LENTIGO_MODEL_KEY, {path}, cannot be read: {error.strerror}. Name the PEM "
             "file of the public key with which versions are signed."
         ) from error
+    if content is None:
+        raise ModelKeyError(f"{path} is not a file. LENTIGO_MODEL_KEY names one.")
     if b"PRIVATE KEY" in content:
         raise ModelKeyError(
             f"{path} holds a private key, and the service must not have it. Give it the public "

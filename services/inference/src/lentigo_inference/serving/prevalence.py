@@ -1,7 +1,6 @@
 """The prevalence of a clinic, from the file that `LENTIGO_PREVALENCE` names."""
 
 import math
-import stat
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, TypeAdapter, ValidationError
 
 from lentigo_contract.manifest.probabilities import Prevalence
+from lentigo_contract.system.files import read_start
 from lentigo_inference.errors import PrevalenceFileError
 
 # Shares are written with three or four decimals.
@@ -54,16 +54,14 @@ def _validated(shares: dict[str, float]) -> Prevalence:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        # Reading a pipe could wait for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise PrevalenceFileError(f"{path} is not a file. LENTIGO_PREVALENCE names one.")
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = read_start(path, _MAX_BYTES + 1)
     except OSError as error:
         raise PrevalenceFileError(
             f"The prevalence in {path} cannot be read ({error.strerror or error}). Let this user "
             "read it, or unset LENTIGO_PREVALENCE."
         ) from error
+    if content is None:
+        raise PrevalenceFileError(f"{path} is not a file. LENTIGO_PREVALENCE names one.")
     if len(content) > _MAX_BYTES:
         raise PrevalenceFileError(
             f"{path} has more than {_MAX_BYTES:,} bytes: it is no prevalence. {_ADVICE}"
