@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from lentigo_contract.labels import CODES
+from lentigo_contract.manifest.manifest import Parameters
 from lentigo_trainer.benchmark import plots
 from lentigo_trainer.benchmark.records import Benchmark, BenchmarkResult
 from lentigo_trainer.benchmark.report import read_report, report_page, write_report
@@ -178,3 +179,19 @@ def test_a_file_that_is_not_a_record_is_refused(tmp_path: Path, content: bytes) 
     (tmp_path / "benchmark.json").write_bytes(content)
     with pytest.raises(MetricError, match=r"benchmark\.json is not a record"):
         Benchmark.read(tmp_path / "benchmark.json")
+
+
+def test_a_network_that_was_not_measured_has_its_parameters() -> None:
+    counted = Parameters(total=1_537_143, trainable=1_334_511, frozen=202_632)
+    made = made_benchmark({"cnn": made_result(1)})
+    entries = tuple(
+        entry.model_copy(update={"parameters": counted})
+        if entry.name == "mobilenet_v3_small"
+        else entry
+        for entry in made.entries
+    )
+    text = report_page(made.model_copy(update={"entries": entries}))
+    costs = text[text.index("## Size") : text.index("## The paper")]
+    expected = ["MobileNetV3 small", "1,537,143", "1,334,511", *["not measured"] * 5]
+    assert rows(costs, "MobileNetV3 small") == [expected]
+    assert rows(costs, "ResNet50") == []

@@ -184,6 +184,8 @@ class Entry(_Record):
         measured: the result.
         reason: why there is none, a sentence without its full stop.
         failed: whether that was a failure, rather than a choice or missing weights.
+        parameters: of the network, which can be counted without training it; None in records of
+            earlier versions.
     """
 
     name: str
@@ -192,6 +194,7 @@ class Entry(_Record):
     measured: BenchmarkResult | None = None
     reason: str | None = None
     failed: bool = False
+    parameters: Parameters | None = None
 
     @model_validator(mode="after")
     def _has_a_result_or_a_reason(self) -> Self:

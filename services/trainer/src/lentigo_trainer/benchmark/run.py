@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from lentigo_contract.labels import CODES
+from lentigo_contract.manifest.manifest import Parameters
 from lentigo_contract.wording import pluralize
 from lentigo_trainer import __version__
 from lentigo_trainer.benchmark.isolation import NotMeasured, Outcome
@@ -161,7 +162,12 @@ def _entry(entry: Architecture, outcome: Outcome, config: BenchmarkConfig) -> En
         measured=result,
         reason=reason,
         failed=failed,
+        parameters=_parameters(entry),
     )
+
+
+def _parameters(entry: Architecture) -> Parameters | None:
+    return None if entry.totals is None else Parameters(**asdict(entry.totals))
 
 
 def _without_paths(reason: str, config: BenchmarkConfig) -> str:

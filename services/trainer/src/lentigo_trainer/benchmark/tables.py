@@ -144,20 +144,7 @@ def paper_rows(benchmark: Benchmark) -> Rows:
 def cost_table(benchmark: Benchmark) -> tuple[list[str], Rows]:
     """Return size and speed of every network, and its machine if there are several."""
     letters = machines(benchmark)
-    rows = [
-        [
-            entry.title,
-            *([letters[result.machine]] if len(letters) > 1 else []),
-            f"{result.parameters.total:,}",
-            f"{result.parameters.trainable:,}",
-            f"{result.saved_model_bytes / 1e6:.1f} MB",
-            f"{result.litert_bytes / 1e6:.1f} MB",
-            f"{result.latency['savedmodel'].median_ms:.1f} ms",
-            f"{result.latency['litert'].median_ms:.1f} ms",
-            "-" if result.peak_memory_bytes is None else f"{result.peak_memory_bytes / 1e9:.1f} GB",
-        ]
-        for entry, result in results_of(benchmark)
-    ]
+    rows = [_cost_row(entry, letters) for entry in benchmark.entries]
     head = [
         "",
         *(["Machine"] if len(letters) > 1 else []),
@@ -169,7 +156,30 @@ def cost_table(benchmark: Benchmark) -> tuple[list[str], Rows]:
         "LiteRT, one image",
         "Most memory while training",
     ]
-    return head, rows
+    return head, [row for row in rows if row]
+
+
+def _cost_row(entry: Entry, letters: Mapping[Machine, str]) -> list[str]:
+    """Return the costs of one network; parameters alone where it was not measured, if known."""
+    result = entry.measured
+    counted = entry.parameters if result is None else result.parameters
+    if counted is None:
+        return []
+    several = len(letters) > 1
+    name = [entry.title, *([MISSING if result is None else letters[result.machine]] * several)]
+    parameters = [f"{counted.total:,}", f"{counted.trainable:,}"]
+    if result is None:
+        return [*name, *parameters, *[NOT_MEASURED] * 5]
+    memory = result.peak_memory_bytes
+    return [
+        *name,
+        *parameters,
+        f"{result.saved_model_bytes / 1e6:.1f} MB",
+        f"{result.litert_bytes / 1e6:.1f} MB",
+        f"{result.latency['savedmodel'].median_ms:.1f} ms",
+        f"{result.latency['litert'].median_ms:.1f} ms",
+        MISSING if memory is None else f"{memory / 1e9:.1f} GB",
+    ]
 
 
 def class_rows(result: BenchmarkResult) -> Rows:

@@ -84,7 +84,8 @@ class Architecture:
             the pass through the frozen layers, or every step if nothing is frozen.
             See docs/decisions/0018-plain-convolutions-in-bfloat16.md.
         pooled: whether the last feature map is averaged over its cells; otherwise it is flattened.
-        published: the parameter counts that the paper gives, if any.
+        totals: its numbers of parameters; those of the four networks of the paper are published
+            there. None for a variant, which is counted when it is built.
     """
 
     name: str
@@ -98,7 +99,7 @@ class Architecture:
     epochs: int
     plain: bool = False
     pooled: bool = True
-    published: Totals | None = None
+    totals: Totals | None = None
 
 
 def application(name: str) -> Base:
@@ -139,7 +140,12 @@ def cnn(images: "keras.KerasTensor", weights: str | None, seed: int) -> "keras.M
 
 
 def _inverted_residuals(
-    name: str, title: str, base: InvertedResiduals, scaling: Scaling, boundary: str
+    name: str,
+    title: str,
+    base: InvertedResiduals,
+    scaling: Scaling,
+    boundary: str,
+    totals: Totals,
 ) -> Architecture:
     return Architecture(
         name=name,
@@ -151,6 +157,7 @@ def _inverted_residuals(
         hidden=(1024,),
         dropout=0.25,
         epochs=20,
+        totals=totals,
     )
 
 
@@ -171,7 +178,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         epochs=10,
         plain=True,
         pooled=False,
-        published=Totals(total=646_471, trainable=646_471, frozen=0),
+        totals=Totals(total=646_471, trainable=646_471, frozen=0),
     ),
     Architecture(
         name="vgg16",
@@ -184,7 +191,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         dropout=0.0,
         epochs=10,
         plain=True,
-        published=Totals(total=14_790_919, trainable=76_231, frozen=14_714_688),
+        totals=Totals(total=14_790_919, trainable=76_231, frozen=14_714_688),
     ),
     Architecture(
         name="resnet50",
@@ -197,7 +204,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         dropout=0.0,
         epochs=20,
         plain=True,
-        published=Totals(total=23_860_551, trainable=272_839, frozen=23_587_712),
+        totals=Totals(total=23_860_551, trainable=272_839, frozen=23_587_712),
     ),
     Architecture(
         name="mobilenet",
@@ -209,7 +216,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         hidden=(1024,),
         dropout=0.25,
         epochs=20,
-        published=Totals(total=4_285_639, trainable=2_914_823, frozen=1_370_816),
+        totals=Totals(total=4_285_639, trainable=2_914_823, frozen=1_370_816),
     ),
     Architecture(
         name="mobilenet_v2",
@@ -221,6 +228,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         hidden=(1024,),
         dropout=0.25,
         epochs=20,
+        totals=Totals(total=3_576_903, trainable=3_000_263, frozen=576_640),
     ),
     Architecture(
         name="mobilenet_v3_small",
@@ -232,6 +240,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         hidden=(1024,),
         dropout=0.25,
         epochs=20,
+        totals=Totals(total=1_537_143, trainable=1_334_511, frozen=202_632),
     ),
     Architecture(
         name="mobilenet_v3_large",
@@ -243,6 +252,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         hidden=(1024,),
         dropout=0.25,
         epochs=20,
+        totals=Totals(total=3_987_591, trainable=3_170_703, frozen=816_888),
     ),
     _inverted_residuals(
         "efficientnet_lite0",
@@ -250,6 +260,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         EFFICIENTNET_LITE0,
         "efficientnet-lite",
         boundary="block_11_expand",
+        totals=Totals(total=4_731_943, trainable=3_989_159, frozen=742_784),
     ),
     _inverted_residuals(
         "efficientnet_lite2",
@@ -257,6 +268,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         EFFICIENTNET_LITE2,
         "efficientnet-lite",
         boundary="block_16_expand",
+        totals=Totals(total=6_188_087, trainable=4_710_951, frozen=1_477_136),
     ),
     _inverted_residuals(
         "mobilenet_v2_torchvision",
@@ -264,6 +276,7 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         TORCHVISION_MOBILENET_V2,
         "torchvision",
         boundary="block_13_expand",
+        totals=Totals(total=3_576_903, trainable=3_000_263, frozen=576_640),
     ),
 )
 
@@ -288,4 +301,4 @@ def with_all_layers_trainable(chosen: Architecture, dropout: float) -> Architect
         chosen: an architecture whose first layer scales the pixels.
         dropout: share of the pooled features that is dropped in training.
     """
-    return replace(chosen, boundary="rescaling", hidden=(), dropout=dropout, published=None)
+    return replace(chosen, boundary="rescaling", hidden=(), dropout=dropout, totals=None)
