@@ -109,7 +109,9 @@ class TestWithMlflow:
             assert run is not None
             (tmp_path / "store").rename(tmp_path / "gone")
             run.add_epoch(epoch(1))
-            assert said == ["MLflow did not take something (MlflowException); the training goes on"]
+            (line,) = said
+            assert line.startswith("MLflow did not take something (")
+            assert line.endswith("); the training goes on")
             (tmp_path / "gone").rename(tmp_path / "store")
             run.add_epoch(epoch(2))
         from mlflow import MlflowClient

@@ -21,6 +21,7 @@ from lentigo_trainer.cli.options import (
     absolute,
     cluster_at,
     prepared_from,
+    require_alone,
     weights_from,
 )
 from lentigo_trainer.config.training import WorkFolder
@@ -86,6 +87,7 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
     from lentigo_trainer.benchmark.report import read_report, write_report  # noqa: PLC0415
     from lentigo_trainer.benchmark.run import BenchmarkConfig, compare  # noqa: PLC0415
 
+    require_alone()
     chosen = _chosen(only or [], skip or [])
     followed = {name: recipe_of(name, recipes) for name in ARCHITECTURES}
     if epochs is not None:

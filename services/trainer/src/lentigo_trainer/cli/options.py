@@ -1,5 +1,6 @@
 """Options that several commands of `lentigo-train` share, and how each is read."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lentigo_contract.system.resources import available_cores
+from lentigo_trainer.config.cluster import read_cluster
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import default_recipe, read_recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
@@ -139,6 +141,20 @@ def weights_from(folder: Path | None, random: bool) -> Weights:
     if random and folder is not None:
         raise typer.BadParameter("Give either --random-weights or --weights-dir, not both.")
     return "random" if random else folder or "imagenet"
+
+
+def require_alone() -> None:
+    """Check that this process is not one of several workers of one training.
+
+    Raises:
+        ClusterError: `TF_CONFIG` is not valid.
+        typer.BadParameter: it names others.
+    """
+    if read_cluster(os.environ) is not None:
+        raise typer.BadParameter(
+            "TF_CONFIG is for one training on several machines, by `run` or `fit`. Unset it; many "
+            "trainings share machines by --ray."
+        )
 
 
 @contextmanager

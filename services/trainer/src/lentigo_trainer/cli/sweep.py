@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from lentigo_contract.system.resources import available_cores, require_memory
+from lentigo_trainer.cli.machines import NEEDED_MEMORY
 from lentigo_trainer.cli.options import (
     EpochsOption,
     LimitOption,
@@ -21,9 +22,9 @@ from lentigo_trainer.cli.options import (
     absolute,
     cluster_at,
     prepared_from,
+    require_alone,
     weights_from,
 )
-from lentigo_trainer.cli.training import NEEDED_MEMORY
 from lentigo_trainer.config.sweep_file import read_sweep
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.system.native_output import quiet_tensorflow
@@ -71,6 +72,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - the command's options
     from lentigo_trainer.sweep.run import FOLDER, run_sweep  # noqa: PLC0415
     from lentigo_trainer.sweep.tracking import track_sweep  # noqa: PLC0415
 
+    require_alone()
     chosen = read_sweep(file, epochs)
     weights = weights_from(weights_dir, random_weights)
     require_memory(NEEDED_MEMORY, "Training")

@@ -97,9 +97,8 @@ class TrackedRun:
         try:
             yield
         except (MlflowException, OSError) as error:
-            # Its message may hold the server's address, and so a password.
             self._progress.say(
-                f"MLflow did not take something ({type(error).__name__}); the training goes on"
+                f"MLflow did not take something ({_kind(error)}); the training goes on"
             )
 
 
@@ -171,21 +170,39 @@ def _started(
         if number is not None and _known(client, number):
             client.update_run(number, status="RUNNING")
             return TrackedRun(client, number, progress)
-        title = os.environ.get(_EXPERIMENT) or _DEFAULT_EXPERIMENT
-        experiment = client.get_experiment_by_name(title)
-        place = client.create_experiment(title) if experiment is None else experiment.experiment_id
-        run = client.create_run(place, run_name=name)
+        run = client.create_run(_experiment(client), run_name=name)
         number = str(run.info.run_id)
         params = [Param(key, value) for key, value in flat(parameters).items()]
         client.log_batch(number, params=params)
     except (MlflowException, OSError) as error:
         raise TrackingError(
-            f"MLflow does not answer where {VARIABLE} says, or refuses ({type(error).__name__}). "
-            f"Check the variable and the server, or unset {VARIABLE} to train without it."
+            f"MLflow does not answer where {VARIABLE} says, or refuses ({_kind(error)}). Check "
+            f"the variable and the server, or unset {VARIABLE} to train without it."
         ) from error
     content = json.dumps({"run_id": number}).encode()
     write_whole(folder / _FILE, content)
     return TrackedRun(client, number, progress)
+
+
+def _experiment(client: "MlflowClient") -> str:
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - see above
+
+    name = os.environ.get(_EXPERIMENT) or _DEFAULT_EXPERIMENT
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name))
+        except MlflowException:
+            # Another training may have made it at the same moment.
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def _kind(error: Exception) -> str:
+    """Name an error without its message, which may hold the server's address with a password."""
+    return str(getattr(error, "error_code", None) or type(error).__name__)
 
 
 def _known(client: "MlflowClient", number: str) -> bool:
