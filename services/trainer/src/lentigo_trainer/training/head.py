@@ -99,13 +99,14 @@ def _training_step(
     workers: Workers,
     batches: tf.data.Dataset,
 ) -> Step:
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     variables = head.trainable_variables
 
     def gradients_of(features: tf.Tensor, labels: tf.Tensor, share: tf.Tensor | float) -> Gradients:
         with tf.GradientTape() as tape:
             logits = head(tf.cast(features, tf.float32), training=True)
-            loss = share * cross_entropy(labels, logits)
+            # Keras' class `SparseCategoricalCrossentropy` divides by the number of workers too.
+            losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+            loss = share * tf.reduce_mean(losses)
         accuracy = share * tf.reduce_mean(tf.cast(tf.argmax(logits, 1) == labels, tf.float32))
         return tape.gradient(loss, variables), loss, accuracy
 

@@ -18,6 +18,8 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
+from tensorflow.python.eager import context
 
 from lentigo_trainer.config.cluster import ClusterTask
 from lentigo_trainer.errors import ClusterError, LostWorkerError
@@ -36,6 +38,8 @@ statistics of batch normalisation is the sum over all workers."""
 Number = TypeVar("Number", np.float32, np.int32)
 
 _SUM: Final = tf.distribute.ReduceOp.SUM
+
+_SILENCE_MS: Final = 300_000
 
 _LOST: Final = (
     tf.errors.UnavailableError,
@@ -111,8 +115,8 @@ class Workers:
             share = tf.cast(mine.counted, tf.float32) / tf.cast(mine.size, tf.float32)
             with part_of_batch(mine):
                 gradients, loss, accuracy = gradients_of(inputs, targets, share)
-            context = tf.distribute.get_replica_context()
-            *total, loss, accuracy = context.all_reduce(_SUM, [*gradients, loss, accuracy])
+            replica = tf.distribute.get_replica_context()
+            *total, loss, accuracy = replica.all_reduce(_SUM, [*gradients, loss, accuracy])
             return total, loss, accuracy
 
         return lambda *batch: strategy.run(part, batch)
@@ -200,6 +204,7 @@ def connected(task: ClusterTask | None) -> Iterator[Workers]:
         return
     try:
         # Has to come before every other use of TensorFlow in this process.
+        _wait_for_heartbeats()
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise ClusterError(
@@ -217,6 +222,27 @@ def connected(task: ClusterTask | None) -> Iterator[Workers]:
             "work folder. Start the same command again on every machine; TF_CONFIG may list fewer "
             "or more of them."
         ) from error
+
+
+def _wait_for_heartbeats() -> None:
+    """Let a worker be silent for minutes before the others take it for lost.
+
+    A process that ends is noticed at once, by its connections. TensorFlow's ten seconds are for one
+    that hangs, and a machine that has more to do can be silent for longer. There is no public way
+    to set them; the strategy takes what it finds here.
+    """
+    spec = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec()
+    jobs = [
+        CoordinatedJob(name=job, num_tasks=spec.num_tasks(job))
+        for job in ("chief", "worker")
+        if job in spec.jobs
+    ]
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=f"/job:{jobs[0].name}/replica:0/task:0",
+        heartbeat_timeout_in_ms=_SILENCE_MS,
+        coordinated_jobs=jobs,
+    )
 
 
 def _first_line(error: Exception) -> str:
