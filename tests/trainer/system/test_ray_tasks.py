@@ -55,9 +55,12 @@ def test_the_nodes_are_checked_and_named(cluster: RayCluster) -> None:
 
 def test_every_item_has_a_result_of_a_process_of_its_own(cluster: RayCluster) -> None:
     results = dict(cluster.run(echo, ["a", "b"]))
-    assert {word for word, _ in results.values() if isinstance(word, str)} == {"a", "b"}
-    processes = [result[1] for result in results.values() if isinstance(result, tuple)]
-    assert len({*processes, os.getpid()}) == 3
+    processes = {os.getpid()}
+    for word, result in results.items():
+        assert isinstance(result, tuple)
+        assert result[0] == word
+        processes.add(result[1])
+    assert len(processes) == 3
 
 
 def test_a_task_whose_process_was_lost_is_started_again(

@@ -157,7 +157,8 @@ def train_network(
 
     with in_bfloat16(chosen.plain and network.learns_from_images and not fine_tuning):
         if workers.chief:
-            name = str(folder.relative_to(config.work.root))
+            run_name = config.work.run(config.recipe).name
+            name = run_name if folder.name == run_name else f"{run_name}/{folder.name}"
             with tracked(folder, name, identity, progress) as run:
                 history = _train_and_log(train, folder, run, config.pause_after)
         else:
