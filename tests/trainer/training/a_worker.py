@@ -30,6 +30,10 @@ def main(kind: str, checkpoint: Path, result: Path, stop_after: int) -> int:
                 if epoch == stop_after:
                     os._exit(DIED)
 
+            # Nothing to pass on, and no content at all, are two things.
+            agreed = workers.agree(workers.chief), workers.agree(not workers.chief)
+            if agreed != (True, False):
+                sys.exit(f"the workers agreed on {agreed}")
             weights, metrics = train(kind, checkpoint, workers, finished)
     except ClusterError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")

@@ -131,8 +131,9 @@ class Workers:
             return content
         length = -1 if content is None else len(content)
         length = int(self._reduce(np.array([length if self.chief else 0], np.int32))[0])
-        if length < 0:
-            return None
+        if length <= 0:
+            # TensorFlow crashes where it is to reduce an array of no values.
+            return None if length < 0 else b""
         values = np.zeros(-(-length // 4), np.int32)
         if self.chief and content is not None:
             values.view(np.uint8)[:length] = np.frombuffer(content, np.uint8)
