@@ -1,3 +1,4 @@
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,12 @@ class FakeJobs:
 
     def run(self, config: BenchmarkConfig, reported: Benchmark | None = None) -> Benchmark:
         write, progress = self.written.append, SilentProgress()
-        return compare(config, made_prepared(), self, write, lambda: NOW, progress, reported)
+        return compare(
+            config, made_prepared(), self.run_all, write, lambda: NOW, progress, reported
+        )
+
+    def run_all(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Outcome]]:
+        return ((job, self(job)) for job in jobs)
 
 
 def reasons(benchmark: Benchmark) -> dict[str, str]:

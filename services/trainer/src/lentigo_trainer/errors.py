@@ -15,6 +15,9 @@
     │   ├── WeightsError                unusable pretrained weights
     │   │   └── WeightsUnavailableError     missing, and the download failed
     │   ├── WorkFolderError             a work folder made by another recipe, or in use
+    │   ├── ClusterError                machines that cannot be used together
+    │   │   └── LostWorkerError             one that has gone in the middle of a training
+    │   ├── TrackingError               MLflow, where runs are to be tracked
     │   ├── DivergedError               a loss that is not finite
     │   └── DamagedCacheError           features that no longer match their checksums
     ├── EvaluationError             evaluating a version or a service
@@ -87,6 +90,18 @@ class WeightsUnavailableError(WeightsError):
 
 class WorkFolderError(TrainingError):
     """A work folder was made by another recipe, or another run is using it."""
+
+
+class ClusterError(TrainingError):
+    """Machines that were named cannot be used, or not together."""
+
+
+class LostWorkerError(ClusterError):
+    """Another worker of the same training has gone."""
+
+
+class TrackingError(TrainingError):
+    """Runs are to be tracked in MLflow, which is missing or does not answer."""
 
 
 class DivergedError(TrainingError):

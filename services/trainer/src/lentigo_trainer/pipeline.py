@@ -20,6 +20,7 @@ from lentigo_trainer.calibration.out_of_fold import (
     OutOfFold,
     calibrate_out_of_fold,
     cross_fit,
+    help_cross_fit,
 )
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibration_on
 from lentigo_trainer.calibration.thresholds import (
@@ -55,6 +56,7 @@ from lentigo_trainer.system.storage import locked
 from lentigo_trainer.training.fit import TrainedNetwork, train_network
 from lentigo_trainer.training.precision import in_bfloat16, make_reproducible
 from lentigo_trainer.training.work_folder import EpochMetrics, keep_history
+from lentigo_trainer.training.workers import ALONE, Workers
 
 VALIDATION_SET: Final = "the paper's validation images of HAM10000"
 TUNING_SET: Final = "images of HAM10000's training lesions that were kept out of training for this"
@@ -78,13 +80,16 @@ class Trained:
     feature_seconds: float | None
 
 
-def train_folds(config: TrainingConfig, prepared: Prepared, progress: Progress) -> Path:
+def train_folds(
+    config: TrainingConfig, prepared: Prepared, progress: Progress, workers: Workers = ALONE
+) -> Path:
     """Train only the networks of the folds, to compare a recipe with others.
 
     Args:
         config: how to train; its recipe has `folds`. Its epochs may all use smaller images.
         prepared: the data set.
         progress: receives the progress of each step.
+        workers: those who train them, this being the chief.
 
     Returns:
         The file with the out-of-fold answers.
@@ -98,8 +103,41 @@ def train_folds(config: TrainingConfig, prepared: Prepared, progress: Progress) 
     folder = config.work.run(config.recipe)
     with locked(folder):
         rows = choose_rows(config, prepared)
-        cross_fit(config, prepared, rows, folder, progress)
+        cross_fit(config, prepared, rows, folder, progress, workers)
     return folder / ANSWERS_NAME
+
+
+def help_train(
+    config: TrainingConfig,
+    prepared: Prepared,
+    progress: Progress,
+    workers: Workers,
+    folds_only: bool,
+) -> None:
+    """Train this worker's part of a run whose chief calls `train` or `train_folds`.
+
+    Nothing is kept here but the features of this worker's own rows.
+
+    Args:
+        config: how to train, the same as the chief's.
+        prepared: the same data set.
+        progress: receives the progress of each step.
+        workers: those who train it.
+        folds_only: whether the chief calls `train_folds`.
+
+    Raises:
+        LentigoError: as `train_network`.
+    """
+    folder = config.work.run(config.recipe)
+    make_reproducible(config.seed)
+    rows = choose_rows(config, prepared)
+    if rows.folds.count:
+        help_cross_fit(config, prepared, rows, folder, progress, workers)
+    if folds_only:
+        return
+    trained = train_network(config, prepared, rows, folder, progress, workers)
+    if len(rows.tuning):
+        trained.validation_logits()
 
 
 def train(
@@ -108,6 +146,7 @@ def train(
     now: Callable[[], datetime],
     progress: Progress,
     lighter: bool = True,
+    workers: Workers = ALONE,
 ) -> Trained:
     """Train by a recipe and leave a candidate: a version that only needs publishing.
 
@@ -121,6 +160,7 @@ def train(
         progress: receives the progress of each step.
         lighter: whether to export the LiteRT models too and compare them with the SavedModel, which
             takes minutes; a version without them is served by the SavedModel.
+        workers: those who train it, this being the chief; the others call `help_train`.
 
     Raises:
         LentigoError: see the steps; each message says what to do.
@@ -131,8 +171,10 @@ def train(
     extra = open_extra_images(config, prepared)
     with locked(folder):
         rows = choose_rows(config, prepared)
-        sisters = cross_fit(config, prepared, rows, folder, progress) if rows.folds.count else None
-        trained = train_network(config, prepared, rows, folder, progress)
+        sisters = None
+        if rows.folds.count:
+            sisters = cross_fit(config, prepared, rows, folder, progress, workers)
+        trained = train_network(config, prepared, rows, folder, progress, workers)
         network = trained.network
         keep_history(folder, trained.history)
         discard_candidate(folder)

@@ -1,7 +1,7 @@
 """Run a benchmark: train every architecture in turn, and write a report after each."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,6 @@ import numpy as np
 
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import Parameters
-from lentigo_contract.wording import pluralize
 from lentigo_trainer import __version__
 from lentigo_trainer.benchmark.isolation import NotMeasured, Outcome
 from lentigo_trainer.benchmark.job import Job, read_result, read_result_of_any_recipe
@@ -22,6 +21,9 @@ from lentigo_trainer.data.splits import split
 from lentigo_trainer.models.registry import ARCHITECTURES, Architecture, Weights
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked
+
+RunJobs = Callable[[Sequence[Job]], Iterator[tuple[Job, Outcome]]]
+"""Runs jobs; yields each with its outcome when it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class BenchmarkConfig:
 def compare(
     config: BenchmarkConfig,
     prepared: Prepared,
-    run_job: Callable[[Job], Outcome],
+    run_jobs: RunJobs,
     write: Callable[[Benchmark], None],
     now: Callable[[], datetime],
     progress: Progress,
@@ -73,7 +75,7 @@ def compare(
     Args:
         config: what to compare.
         prepared: the data.
-        run_job: runs one job, and keeps its result.
+        run_jobs: runs jobs, here or on a cluster, and keeps their results.
         write: writes a report; called after every architecture.
         now: returns the time, UTC.
         progress: receives the name of each architecture.
@@ -93,16 +95,22 @@ def compare(
                 pass
         kept = {} if reported is None else _same_rows(reported, config, prepared)
         outcomes = {name: _earlier(name, job, config, kept) for name, job in jobs.items()}
-        for number, name in enumerate(config.chosen, start=1):
-            title = f"{ARCHITECTURES[name].title} ({number} of {len(config.chosen)})"
+        pending = []
+        for name in config.chosen:
             result = read_result(jobs[name])
-            if result is not None:
-                progress.say(f"{title}: measured before")
-            else:
-                progress.say(f"{title}: {pluralize(config.recipes[name].epochs, 'epoch')}")
-            outcome = result or run_job(jobs[name])
+            if result is None:
+                pending.append(jobs[name])
+                continue
+            progress.say(f"{ARCHITECTURES[name].title}: measured before")
+            outcomes[name] = result
+            write(_record(config, prepared, outcomes, now()))
+        for number, (job, outcome) in enumerate(run_jobs(pending), start=1):
+            name = job.config.recipe.architecture
+            title = f"{ARCHITECTURES[name].title} ({number} of {len(pending)})"
             if isinstance(outcome, NotMeasured):
                 progress.say(f"{title}: not measured. {outcome.reason}")
+            else:
+                progress.say(f"{title}: measured")
             outcomes[name] = outcome
             write(_record(config, prepared, outcomes, now()))
         return _record(config, prepared, outcomes, now())

@@ -34,9 +34,10 @@ from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.models.classifier import feature_extractor
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked, write_whole
-from lentigo_trainer.training.fit import train_network
+from lentigo_trainer.training.fit import TrainedNetwork, train_network
 from lentigo_trainer.training.precision import make_reproducible
-from lentigo_trainer.training.work_folder import keep_history
+from lentigo_trainer.training.work_folder import EpochMetrics, keep_history, kept_history
+from lentigo_trainer.training.workers import ALONE, Workers
 
 ANSWERS_NAME: Final = "out-of-fold.csv.gz"
 """The file with the answers, in the folder of a run with folds."""
@@ -110,6 +111,7 @@ def cross_fit(
     rows: TrainingRows,
     folder: Path,
     progress: Progress,
+    workers: Workers = ALONE,
 ) -> OutOfFold:
     """Train a network for each fold and collect the answers, also in a file of the folder.
 
@@ -122,6 +124,7 @@ def cross_fit(
         rows: all training rows of the run.
         folder: the run's folder; each fold has one of its own in it.
         progress: shows how far each step is.
+        workers: those who train it, this being the chief; the others call `help_cross_fit`.
 
     Raises:
         EvaluationReportError: the given answers are of other images or other folds.
@@ -132,7 +135,7 @@ def cross_fit(
         whole = _given(config.out_of_fold, names, rows.folds)
     else:
         for number in range(1, rows.folds.count + 1):
-            fit_fold(config, prepared, rows, folder, number, progress)
+            fit_fold(config, prepared, rows, folder, number, progress, workers)
         answers = [
             _read(_answers_of(folder, number), int(np.count_nonzero(rows.folds.fold == number)))
             for number in range(1, rows.folds.count + 1)
@@ -149,7 +152,8 @@ def fit_fold(
     folder: Path,
     number: int,
     progress: Progress,
-) -> None:
+    workers: Workers = ALONE,
+) -> tuple[EpochMetrics, ...]:
     """Train the network that never sees one fold, and keep its answers for that fold.
 
     Args:
@@ -159,21 +163,26 @@ def fit_fold(
         folder: the run's folder.
         number: of the fold, from 1.
         progress: shows how far each step is.
+        workers: those who train it, this being the chief.
+
+    Returns:
+        The metrics of every epoch so far: all of them, unless `config.pause_after` leaves some for
+        later. Then there are no answers yet.
 
     Raises:
         LentigoError: as `train_network` and `fit_detector`.
     """
     own = _answers_of(folder, number)
     with locked(own.parent):
-        if own.is_file():
+        if workers.agree(own.is_file()):
             progress.say(f"Fold {number} of {rows.folds.count} is finished")
-            return
+            return kept_history(own.parent)
         progress.say(f"Fold {number} of {rows.folds.count}")
-        make_reproducible(config.seed)
         others = rows_without_fold(rows, prepared.labels, number)
-        trained = train_network(config, prepared, others, own.parent, progress)
+        trained, logits = _train(config, prepared, others, own.parent, progress, workers)
         keep_history(own.parent, trained.history)
-        logits, _ = trained.validation_logits(_last_side(config.recipe))
+        if len(trained.history) < config.recipe.epochs:
+            return trained.history
         network = trained.network
         detector = fit_detector(network, prepared.images, others.used.train, config.seed, progress)
         features = feature_extractor(network.whole, [detector.layer])
@@ -188,6 +197,44 @@ def fit_fold(
         _write(own, logits, np.concatenate(unlikeness))
         # The weights of a fold have done their work, and five checkpoints are 200 MB.
         (own.parent / "checkpoint.npz").unlink(missing_ok=True)
+        return trained.history
+
+
+def help_cross_fit(
+    config: TrainingConfig,
+    prepared: Prepared,
+    rows: TrainingRows,
+    folder: Path,
+    progress: Progress,
+    workers: Workers,
+) -> None:
+    """Train this worker's part of every fold that the chief has not finished, see `cross_fit`.
+
+    Raises:
+        LentigoError: as `train_network`.
+    """
+    if config.out_of_fold is not None:
+        return
+    for number in range(1, rows.folds.count + 1):
+        if not workers.agree(finished=False):
+            progress.say(f"Fold {number} of {rows.folds.count}")
+            others = rows_without_fold(rows, prepared.labels, number)
+            own = _answers_of(folder, number).parent
+            _train(config, prepared, others, own, progress, workers)
+
+
+def _train(
+    config: TrainingConfig,
+    prepared: Prepared,
+    rows: TrainingRows,
+    folder: Path,
+    progress: Progress,
+    workers: Workers,
+) -> tuple[TrainedNetwork, npt.NDArray[np.float32]]:
+    make_reproducible(config.seed)
+    trained = train_network(config, prepared, rows, folder, progress, workers)
+    logits, _ = trained.validation_logits(_last_side(config.recipe))
+    return trained, logits
 
 
 def write_answers(file: Path, answers: OutOfFold, names: npt.NDArray[np.str_]) -> None:

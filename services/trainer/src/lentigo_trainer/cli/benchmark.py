@@ -1,8 +1,10 @@
 """`lentigo-train benchmark`: parse, build a configuration, call one function."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -11,16 +13,24 @@ from lentigo_trainer.cli.options import (
     EpochsOption,
     LimitOption,
     RandomWeightsOption,
+    RayOption,
     SeedOption,
     SourceOption,
     WeightsOption,
     WorkOption,
+    absolute,
+    cluster_at,
     prepared_from,
+    require_alone,
     weights_from,
 )
 from lentigo_trainer.config.training import WorkFolder
 from lentigo_trainer.models.registry import ARCHITECTURES, architecture
 from lentigo_trainer.system.progress import progress_for
+
+if TYPE_CHECKING:
+    from lentigo_trainer.benchmark.isolation import Outcome
+    from lentigo_trainer.benchmark.job import Job
 
 _WORK: Final = Path("work")
 _NAMES: Final = ", ".join(ARCHITECTURES)
@@ -52,6 +62,7 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
     epochs: EpochsOption = None,
     limit: LimitOption = None,
     seed: SeedOption = 0,
+    ray: RayOption = None,
     report_dir: Annotated[
         Path | None,
         typer.Option(
@@ -67,11 +78,16 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
     work folder or its report again. The exit code is 1 if an architecture failed; missing weights
     do not count as a failure.
     """
-    from lentigo_trainer.benchmark.isolation import run_isolated  # noqa: PLC0415 - see cli
+    from lentigo_trainer.benchmark.isolation import (  # noqa: PLC0415 - see cli
+        outcome_of,
+        outcome_or_reason,
+        run_here,
+    )
     from lentigo_trainer.benchmark.job import recipe_of  # noqa: PLC0415
     from lentigo_trainer.benchmark.report import read_report, write_report  # noqa: PLC0415
     from lentigo_trainer.benchmark.run import BenchmarkConfig, compare  # noqa: PLC0415
 
+    require_alone()
     chosen = _chosen(only or [], skip or [])
     followed = {name: recipe_of(name, recipes) for name in ARCHITECTURES}
     if epochs is not None:
@@ -89,10 +105,18 @@ def benchmark(  # noqa: PLR0913, PLR0917 - the command's options
     )
     folder = report_dir or work / "benchmark" / "report"
     reported = read_report(folder)
+    prepared = prepared_from(source, work, progress)
+
+    def run_there(jobs: "Sequence[Job]") -> "Iterator[tuple[Job, Outcome]]":
+        with cluster_at(ray or "", work, weights, (), progress) as cluster:
+            there = {replace(job, config=absolute(job.config, cluster.cores)): job for job in jobs}
+            for job, outcome in cluster.run(outcome_of, list(there)):
+                yield there[job], outcome_or_reason(outcome)
+
     result = compare(
         config,
-        prepared_from(source, work, progress),
-        run_isolated,
+        prepared,
+        run_here if ray is None else run_there,
         lambda record: write_report(record, folder),
         lambda: datetime.now(UTC),
         progress,

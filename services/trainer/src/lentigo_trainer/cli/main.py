@@ -22,6 +22,7 @@ from lentigo_trainer.cli.evaluate import evaluate
 from lentigo_trainer.cli.import_ import import_
 from lentigo_trainer.cli.model_card import card
 from lentigo_trainer.cli.sign import sign
+from lentigo_trainer.cli.sweep import sweep
 from lentigo_trainer.cli.training import fit, prepare, publish, run
 from lentigo_trainer.system.progress import progress_for
 
@@ -69,6 +70,7 @@ app.command()(publish)
 app.command()(run)
 app.command()(sign)
 app.command()(benchmark)
+app.command()(sweep)
 
 
 def main() -> None:

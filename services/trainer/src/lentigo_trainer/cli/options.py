@@ -1,18 +1,25 @@
 """Options that several commands of `lentigo-train` share, and how each is read."""
 
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lentigo_contract.system.resources import available_cores
+from lentigo_trainer.config.cluster import read_cluster
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import default_recipe, read_recipe
+from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.models.registry import Weights
 from lentigo_trainer.system.progress import Progress
 
 if TYPE_CHECKING:
     from lentigo_trainer.data.dataset import Prepared
+    from lentigo_trainer.system.ray_cluster import RayCluster
 
 
 SourceOption = Annotated[
@@ -100,6 +107,15 @@ SignOption = Annotated[
         show_default=False,
     ),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Train on the Ray cluster at this address, such as 10.0.0.1:6379, which `ray start` "
+        "prints. --work and the weights must lie on a file system that every node shares.",
+        show_default="this machine",
+    ),
+]
 SeedOption = Annotated[
     int,
     typer.Option(
@@ -125,6 +141,49 @@ def weights_from(folder: Path | None, random: bool) -> Weights:
     if random and folder is not None:
         raise typer.BadParameter("Give either --random-weights or --weights-dir, not both.")
     return "random" if random else folder or "imagenet"
+
+
+def require_alone() -> None:
+    """Check that this process is not one of several workers of one training.
+
+    Raises:
+        ClusterError: `TF_CONFIG` is not valid.
+        typer.BadParameter: it names others.
+    """
+    if read_cluster(os.environ) is not None:
+        raise typer.BadParameter(
+            "TF_CONFIG is for one training on several machines, by `run` or `fit`. Unset it; many "
+            "trainings share machines by --ray."
+        )
+
+
+@contextmanager
+def cluster_at(
+    address: str, work: Path, weights: Weights, extra: Sequence[Path], progress: Progress
+) -> "Iterator[RayCluster]":
+    """Connect to a Ray cluster whose nodes see what a training reads; see `ray_cluster`."""
+    from lentigo_trainer.system.ray_cluster import connected_cluster  # noqa: PLC0415 - see cli
+
+    read = [weights, *extra] if isinstance(weights, Path) else list(extra)
+    with connected_cluster(address, work, read, progress) as cluster:
+        yield cluster
+
+
+def absolute(config: TrainingConfig, cores: int) -> TrainingConfig:
+    """Return a configuration that means the same on every node of a cluster.
+
+    Args:
+        config: of this machine.
+        cores: that a task has there.
+    """
+    weights = config.weights
+    return replace(
+        config,
+        work=WorkFolder(config.work.root.absolute()),
+        weights=weights.absolute() if isinstance(weights, Path) else weights,
+        extra=tuple(folder.absolute() for folder in config.extra),
+        cores=cores,
+    )
 
 
 def prepared_from(source: Path, work: Path, progress: Progress) -> "Prepared":

@@ -1,7 +1,6 @@
 """`lentigo-train prepare`, `fit`, `publish` and `run`: a training run, in steps or in one go."""
 
 import shlex
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,8 +9,9 @@ from rich.console import Console
 
 from lentigo_contract.errors import PublishError
 from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_contract.system.resources import available_cores, require_memory
+from lentigo_contract.system.resources import available_cores
 from lentigo_contract.wording import pluralize
+from lentigo_trainer.cli.machines import train_folds, train_folds_on_cluster, train_run
 from lentigo_trainer.cli.options import (
     EpochsOption,
     ExtraOption,
@@ -20,6 +20,7 @@ from lentigo_trainer.cli.options import (
     ModelsOption,
     OutOfFoldOption,
     RandomWeightsOption,
+    RayOption,
     RecipeOption,
     SeedOption,
     SignOption,
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
     from lentigo_trainer.evaluation.summary import Evaluation
     from lentigo_trainer.export.signing import ModelSigner
     from lentigo_trainer.pipeline import Trained
-
-# Bytes in which a run on fifty images ends. In 2.5 GiB the kernel ends it while it rounds to int8,
-# late and without a word.
-NEEDED_MEMORY: Final = 3 * 2**30
 
 _WORK: Final = Path("work")
 _MODELS: Final = Path("models")
@@ -68,6 +65,7 @@ def fit(  # noqa: PLR0913, PLR0917 - the command's options
     seed: SeedOption = 0,
     extra: ExtraOption = None,
     out_of_fold: OutOfFoldOption = None,
+    ray: RayOption = None,
     folds_only: Annotated[
         bool,
         typer.Option(
@@ -80,13 +78,18 @@ def fit(  # noqa: PLR0913, PLR0917 - the command's options
     weights = weights_from(weights_dir, random_weights)
     chosen = recipe_from(recipe, epochs)
     config = _config(work, weights, chosen, limit, seed, extra, out_of_fold)
+    if ray is not None:
+        train_folds_on_cluster(config, source, ray)
     if folds_only:
         if out_of_fold is not None:
             raise typer.BadParameter("Give either --folds-only or --out-of-fold, not both.")
-        _train_folds(config, source)
+        train_folds(config, source)
         return
-    trained = _train(config, source)
+    trained = train_run(config, source)
+    if trained is None:
+        return
     _show(trained.evaluation)
+    _track(trained)
     typer.echo(f"Curves, confusion matrix and metrics: {trained.folder / 'report'}")
 
 
@@ -142,6 +145,7 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     seed: SeedOption = 0,
     extra: ExtraOption = None,
     out_of_fold: OutOfFoldOption = None,
+    ray: RayOption = None,
     force: ForceOption = False,
     sign: SignOption = None,
 ) -> None:
@@ -158,9 +162,20 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
         )
     chosen = recipe_from(recipe, epochs)
     config = _config(work, weights, chosen, limit, seed, extra, out_of_fold)
-    trained = _train(config, source)
+    if ray is not None:
+        train_folds_on_cluster(config, source, ray)
+    trained = train_run(config, source)
+    if trained is None:
+        return
     _show(trained.evaluation)
+    _track(trained)
     _publish(trained.folder, models, force, signer)
+
+
+def _track(trained: "Trained") -> None:
+    from lentigo_trainer.export.tracking import track_results  # noqa: PLC0415 - see cli
+
+    track_results(trained.folder, trained.evaluation, progress_for())
 
 
 def _show(evaluation: "Evaluation") -> None:
@@ -170,28 +185,6 @@ def _show(evaluation: "Evaluation") -> None:
     for table in tables(evaluation):
         console.print(table)
     console.print(RESEARCH_NOTICE)
-
-
-def _train(config: TrainingConfig, source: Path) -> "Trained":
-    require_memory(NEEDED_MEMORY, "Training")
-    progress = progress_for()
-    prepared = prepared_from(source, config.work.root, progress)
-
-    with quiet_tensorflow():
-        from lentigo_trainer.pipeline import train  # noqa: PLC0415 - see cli
-
-    return train(config, prepared, lambda: datetime.now(UTC), progress)
-
-
-def _train_folds(config: TrainingConfig, source: Path) -> None:
-    require_memory(NEEDED_MEMORY, "Training")
-    progress = progress_for()
-    prepared = prepared_from(source, config.work.root, progress)
-
-    with quiet_tensorflow():
-        from lentigo_trainer.pipeline import train_folds  # noqa: PLC0415 - see cli
-
-    typer.echo(f"Out-of-fold answers: {train_folds(config, prepared, progress)}")
 
 
 def _config(
@@ -234,6 +227,7 @@ def _publish(folder: Path, models: Path, force: bool, signer: "ModelSigner | Non
     with quiet_tensorflow():
         from lentigo_trainer.export.publishing import publish_candidate  # noqa: PLC0415 - see cli
         from lentigo_trainer.export.release_gate import find_objection  # noqa: PLC0415 - see cli
+        from lentigo_trainer.export.tracking import track_version  # noqa: PLC0415 - see cli
 
     prepared = WorkFolder(folder.parent).prepared
     objection = find_objection(folder, models, prepared, progress_for())
@@ -247,6 +241,7 @@ def _publish(folder: Path, models: Path, force: bool, signer: "ModelSigner | Non
         )
     sign = None if signer is None else signer.sign
     stored = publish_candidate(folder, models, objection, sign)
+    track_version(folder, stored.version, objection, progress_for())
     forced = f". This was forced, and the manifest says why: {objection}" if objection else ""
     signed = "" if signer is None else f", signed with the key {signer.fingerprint}"
     typer.echo(f"Published version {stored.version} in {stored.path}{signed}{forced}")

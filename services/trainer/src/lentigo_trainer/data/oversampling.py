@@ -45,6 +45,10 @@ class Plan:
         """Return the number of rows."""
         return len(self.source)
 
+    def take(self, rows: npt.NDArray[np.int64]) -> "Plan":
+        """Return a plan of some of the rows."""
+        return Plan(self.source[rows], self.label[rows], self.replica[rows], self.seed[rows])
+
     def per_class(self) -> dict[str, int]:
         """Count the rows of every diagnosis, by code."""
         counts = np.bincount(self.label, minlength=len(CODES))

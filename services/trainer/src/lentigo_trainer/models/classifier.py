@@ -15,6 +15,11 @@ from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_trainer.models.backbone import load_base, scale
 from lentigo_trainer.models.registry import Architecture, Totals, Weights
+from lentigo_trainer.models.whole_batch import (
+    WholeBatchDropout,
+    is_part,
+    moments_of_whole_batch,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
 
     Keras computes the training pass with about fifteen element-wise operations. The fused kernel
     needs two, which makes MobileNet's head a fifth faster on two cores
-    (docs/decisions/0005-fused-batch-normalisation.md). When it does not train, or is frozen, it
+    (docs/decisions/0005-fused-batch-normalisation.md). Where several workers share a batch, its
+    statistics are those of all of it. When it does not train, or is frozen, it
     behaves as Keras' own layer.
     """
 
@@ -127,12 +133,24 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
         """
         if not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
+        if is_part():
+            return self._normalised_by_whole_batch(inputs)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, self.gamma.value, self.beta.value, epsilon=self.epsilon, is_training=True
         )
         self._update(self.moving_mean, mean)
         self._update(self.moving_variance, variance)
         return outputs
+
+    def _normalised_by_whole_batch(self, inputs: tf.Tensor) -> tf.Tensor:
+        mean, variance, count = moments_of_whole_batch(inputs, self.moving_mean.value)
+        self._update(self.moving_mean, tf.stop_gradient(mean))
+        # The fused kernel returns the unbiased variance for the moving average.
+        unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
+        self._update(self.moving_variance, tf.stop_gradient(unbiased))
+        return tf.nn.batch_normalization(
+            inputs, mean, variance, self.beta.value, self.gamma.value, self.epsilon
+        )
 
     def _update(self, average: keras.Variable, value: tf.Tensor) -> None:
         average.assign(average * self.momentum + value * (1.0 - self.momentum))
@@ -151,7 +169,7 @@ def _classifier_layers(chosen: Architecture, seed: int) -> list[keras.Layer]:
             )
         )
     if chosen.dropout:
-        layers.append(keras.layers.Dropout(chosen.dropout, seed=seed, name="dropout"))
+        layers.append(WholeBatchDropout(chosen.dropout, seed=seed, name="dropout"))
     start = keras.initializers.GlorotUniform(seed=seed + len(chosen.hidden))
     layers.append(keras.layers.Dense(len(CODES), kernel_initializer=start, name="logits"))
     return layers

@@ -9,7 +9,7 @@ the network ends with it.
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -48,6 +48,7 @@ from lentigo_trainer.training.precision import in_bfloat16
 from lentigo_trainer.training.schedules import WarmupCosine
 from lentigo_trainer.training.weight_averaging import MovingAverage
 from lentigo_trainer.training.work_folder import EpochMetrics
+from lentigo_trainer.training.workers import ALONE, Gradients, Workers
 
 _HEAD: Final = ("hidden_", "logits")
 """Prefixes of the names of the head's layers."""
@@ -55,7 +56,7 @@ _HEAD: Final = ("hidden_", "logits")
 _NOT_DECAYED: Final = ("bias", "gamma", "beta")
 
 
-def fine_tune(
+def fine_tune(  # noqa: PLR0913, PLR0917 - what to train, and who trains it
     network: keras.Model,
     training: Examples,
     validation: Examples,
@@ -64,6 +65,7 @@ def fine_tune(
     checkpoint: Path,
     progress: Progress,
     finished: Callable[[EpochMetrics], None] | None = None,
+    workers: Workers = ALONE,
 ) -> tuple[EpochMetrics, ...]:
     """Train all layers to the end of a recipe, from the last finished epoch on.
 
@@ -78,6 +80,7 @@ def fine_tune(
         checkpoint: file with the state after the last finished epoch.
         progress: shows the number of finished rows, and the loss.
         finished: called after every epoch of this run, once its state is on disk.
+        workers: those who share every batch; all call this with the same arguments.
 
     Returns:
         The metrics of every epoch, including those of earlier runs. The training loss is the
@@ -85,6 +88,7 @@ def fine_tune(
 
     Raises:
         RecipeError: the recipe has no table `fine_tuning`.
+        ClusterError: more workers than a batch can be divided among.
         DivergedError: a loss is not finite; the last finished epoch is kept.
         DamagedCacheError: the checkpoint cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
@@ -116,7 +120,9 @@ def fine_tune(
         reseed_dropout(network, seed, number)
         side = settings.side_of(number)
         if side not in step_at:
-            step_at[side] = _training_step(at_side(network, side), optimizers, average, loss)
+            step_at[side] = _training_step(
+                at_side(network, side), optimizers, average, loss, workers
+            )
         seeds = np.random.SeedSequence([seed, number]).generate_state(3, np.uint64)
         row_seed, augmentation_seed, mixup_seed = map(int, seeds)
         drawn = draw_rows(row_seed)[: steps * batch_size]
@@ -129,15 +135,17 @@ def fine_tune(
         )
         weights = draw_weights(settings.mixup, len(drawn), mixup_seed)
         training_loss, accuracy = train_epoch(
-            _batches(training, extra, drawn, augmentations, weights, side, batch_size),
+            _batches(training, extra, drawn, augmentations, weights, side, batch_size, workers),
             step_at[side],
             len(drawn),
+            batch_size,
             f"Epoch {number} of {epochs} at {side} pixels",
             progress,
         )
         with average.applied():
             resized = ResizedRows(validation.features, side)
-            logits = logits_of(at_side(network, side), resized, len(validation.labels))
+            evaluated = at_side(network, side)
+            logits = logits_of(evaluated, resized, len(validation.labels), workers)
         return EpochMetrics(
             epoch=number,
             accuracy=accuracy,
@@ -156,7 +164,7 @@ def fine_tune(
         *average.variables,
     ]
     with in_bfloat16(settings.bfloat16):
-        history = run_epochs(epochs, state, epoch, checkpoint, progress, finished)
+        history = run_epochs(epochs, state, epoch, checkpoint, progress, finished, workers)
     average.apply()
     return history
 
@@ -230,14 +238,22 @@ def _training_step(
     optimizers: tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer],
     average: MovingAverage,
     loss_of: Loss,
+    workers: Workers,
 ) -> Step:
     backbone, head = _parameter_groups(network)
 
-    def step(images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gradients_of(images: tf.Tensor, targets: tf.Tensor, share: tf.Tensor | float) -> Gradients:
         with tf.GradientTape() as tape:
             logits = network(images, training=True)
-            loss = loss_of(targets, logits)
-        gradients = tape.gradient(loss, [*backbone, *head])
+            loss = share * loss_of(targets, logits)
+        correct = tf.argmax(logits, 1, tf.int32) == tf.cast(label_of(targets), tf.int32)
+        accuracy = share * tf.reduce_mean(tf.cast(correct, tf.float32))
+        return tape.gradient(loss, [*backbone, *head]), loss, accuracy
+
+    of_whole_batch = workers.over_batch(gradients_of)
+
+    def step(*batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        gradients, loss, accuracy = of_whole_batch(*batch)
         for optimizer, group, variables in zip(
             optimizers,
             (gradients[: len(backbone)], gradients[len(backbone) :]),
@@ -246,9 +262,7 @@ def _training_step(
         ):
             optimizer.apply_gradients(zip(group, variables, strict=True))
         average.update()
-        correct = tf.argmax(logits, 1, tf.int32) == tf.cast(label_of(targets), tf.int32)
-        hits = tf.reduce_sum(tf.cast(correct, tf.int32))
-        return loss, hits
+        return loss, accuracy
 
     compiled: Step = tf.function(step)
     return compiled
@@ -262,6 +276,7 @@ def _batches(
     weights: npt.NDArray[np.float32],
     side: int,
     batch_size: int,
+    workers: Workers,
 ) -> tf.data.Dataset:
     features, labels = training.features, training.labels
     if extra:
@@ -274,18 +289,29 @@ def _batches(
         spaces: tf.Tensor,
         weights: tf.Tensor,
         *columns: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, ...]:
         images = tf.numpy_function(features.take, [rows], tf.float32, stateful=False)
         images.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
         varied = augment(images, DrawnAugmentations(*columns), side)
         blended, targets = mix(varied, tf.one_hot(labels, len(CODES)), weights)
-        return blended, packed_targets(labels, spaces, weights) if extra else targets
+        packed = packed_targets(labels, spaces, weights) if extra else targets
+        return (blended, packed) if workers.count == 1 else (blended, packed, *part)
 
+    size = min(batch_size, len(drawn))
+    places = workers.places_in_batch(size)
+    part = tuple(tf.constant(each, tf.int64) for each in (places, size, len(places)))
+    own = (np.arange(0, len(drawn) - size + 1, size)[:, None] + places).reshape(-1)
     spaces = extra.spaces(drawn) if extra else np.zeros(len(drawn), np.int64)
-    columns = (drawn, labels[drawn], spaces, weights, *augmentations.columns)
+    columns: tuple[npt.NDArray[Any], ...] = (
+        drawn,
+        labels[drawn],
+        spaces,
+        weights,
+        *augmentations.columns,
+    )
     return (
-        tf.data.Dataset.from_tensor_slices(columns)
-        .batch(min(batch_size, len(drawn)), drop_remainder=True)
+        tf.data.Dataset.from_tensor_slices(tuple(column[own] for column in columns))
+        .batch(len(places), drop_remainder=True)
         .map(read)
         .prefetch(3)
     )

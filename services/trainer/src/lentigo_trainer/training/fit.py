@@ -10,7 +10,7 @@
 Both run their epochs through `loop.run_epochs`, which saves a checkpoint after each.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,13 +29,21 @@ from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.epoch_log import EpochLog
-from lentigo_trainer.training.feature_cache import FeatureKey, compute_features, pass_seconds, timed
+from lentigo_trainer.training.feature_cache import (
+    FeatureFile,
+    FeatureKey,
+    compute_features,
+    pass_seconds,
+    timed,
+)
 from lentigo_trainer.training.fine_tuning import ResizedRows, at_side, fine_tune
 from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone, backbone_digest
 from lentigo_trainer.training.head import train_head
 from lentigo_trainer.training.loop import Examples, Labels, finished_epochs, logits_of
 from lentigo_trainer.training.precision import arithmetic, in_bfloat16
+from lentigo_trainer.training.tracking import TrackedRun, tracked
 from lentigo_trainer.training.work_folder import Computation, EpochMetrics, adopt, identity_of
+from lentigo_trainer.training.workers import ALONE, Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +56,19 @@ class TrainedNetwork:
         validation: what was evaluated after every epoch.
         feature_seconds: how long the pass of the training rows through the frozen layers took; 0
             if nothing is frozen, None if an earlier run did not write down the time.
+        workers: those who trained it.
     """
 
     network: Network
     history: tuple[EpochMetrics, ...]
     validation: Examples
     feature_seconds: float | None
+    workers: Workers = ALONE
 
     def validation_logits(self, side: int = MODEL_SIDE) -> tuple[npt.NDArray[np.float32], Labels]:
         """Return the logits [n, 7] of the validation examples, and their labels.
+
+        All workers have to call it.
 
         Args:
             side: of the images, in pixels; another than the full one only if nothing is frozen.
@@ -65,7 +77,7 @@ class TrainedNetwork:
         head = self.network.head
         if side != MODEL_SIDE:
             head, features = at_side(head, side), ResizedRows(features, side)
-        return logits_of(head, features, len(labels)), labels
+        return logits_of(head, features, len(labels), self.workers), labels
 
 
 def train_network(
@@ -74,6 +86,7 @@ def train_network(
     rows: TrainingRows,
     folder: Path,
     progress: Progress,
+    workers: Workers = ALONE,
 ) -> TrainedNetwork:
     """Build a run's network and train it, from the last finished epoch on.
 
@@ -83,12 +96,16 @@ def train_network(
         rows: which images train and validate.
         folder: the run's folder.
         progress: shows how far each step is.
+        workers: those who train it; only the chief writes into the folder, but for the features
+            of each worker's own rows.
 
     Raises:
+        ClusterError: the workers do not train the same, or cannot share a batch.
         WeightsError: the initial weights are unusable or unavailable.
         WorkFolderError: the folder was made by another recipe or computation.
         RecipeError: the recipe cannot train with imported sets.
         ImportedSetError: an imported set cannot be used.
+        TrackingError: runs are to be tracked in MLflow, which is missing or does not answer.
         DivergedError: a loss is not finite; the last finished epoch is kept.
         DamagedCacheError: the checkpoint or the features on disk cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
@@ -106,7 +123,10 @@ def train_network(
     allowed = fine_tuning.bfloat16 if fine_tuning else chosen.plain
     computation = Computation(tf.__version__, arithmetic(allowed))
     start_digest = backbone_digest(start)
-    adopt(folder, identity_of(config, prepared.digest, start_digest, computation, sets))
+    identity = identity_of(config, prepared.digest, start_digest, computation, sets)
+    workers.require_same(identity)
+    if workers.chief:
+        adopt(folder, identity)
     validation_plan = originals(rows.watched, prepared.labels)
     if network.learns_from_images:
         training, validation = (
@@ -116,11 +136,14 @@ def train_network(
         training = replace(training, extra=extra)
     else:
         backbone = FrozenBackbone(network.backbone, config.cores, chosen.plain)
-        training = _examples("train", backbone, prepared, rows.plan, folder, progress)
-        validation = _examples("validation", backbone, prepared, validation_plan, folder, progress)
-    checkpoint = folder / "checkpoint.npz"
-    with in_bfloat16(chosen.plain and network.learns_from_images and not fine_tuning):
-        history = (fine_tune if fine_tuning else train_head)(
+        training, validation = (
+            _examples(name, backbone, prepared, plan, folder, progress, workers)
+            for name, plan in (("train", rows.plan), ("validation", validation_plan))
+        )
+    checkpoint = checkpoint_of(folder)
+
+    def train(finished: Callable[[EpochMetrics], None] | None) -> tuple[EpochMetrics, ...]:
+        return (fine_tune if fine_tuning else train_head)(
             network.head,
             training,
             validation,
@@ -128,16 +151,74 @@ def train_network(
             config.seed,
             checkpoint,
             progress,
-            EpochLog(folder, finished_epochs(checkpoint)).add,
+            finished,
+            workers,
         )
-    passes = features_of(folder, "train")
-    seconds = 0.0 if network.learns_from_images else pass_seconds(passes, len(rows.plan))
-    return TrainedNetwork(network, history, validation, seconds)
+
+    with in_bfloat16(chosen.plain and network.learns_from_images and not fine_tuning):
+        if workers.chief:
+            run_name = config.work.run(config.recipe).name
+            name = run_name if folder.name == run_name else f"{run_name}/{folder.name}"
+            with tracked(folder, name, identity, progress) as run:
+                history = _train_and_log(train, folder, run, config.pause_after)
+        else:
+            history = train(None)
+    seconds: float | None = 0.0
+    if not network.learns_from_images:
+        own = workers.own(np.arange(len(rows.plan)))
+        seconds = pass_seconds(features_of(folder, "train", workers), len(own))
+    return TrainedNetwork(network, history, validation, seconds, workers)
 
 
-def features_of(folder: Path, name: str) -> Path:
-    """Return where a run keeps the features of its `train` or `validation` rows."""
-    return folder / "features" / name
+class _PausedError(Exception):
+    """The epochs after this one are for later."""
+
+
+def _train_and_log(
+    train: Callable[[Callable[[EpochMetrics], None]], tuple[EpochMetrics, ...]],
+    folder: Path,
+    run: TrackedRun | None,
+    pause_after: int | None,
+) -> tuple[EpochMetrics, ...]:
+    """Train, write down the metrics of every epoch, and stop where the rest is for later."""
+    before = finished_epochs(checkpoint_of(folder))
+    if pause_after is not None and len(before) >= pause_after:
+        return before
+    log = EpochLog(folder, before)
+
+    def finished(epoch: EpochMetrics) -> None:
+        log.add(epoch)
+        if run is not None:
+            run.add_epoch(epoch)
+        if epoch.epoch == pause_after:
+            raise _PausedError
+
+    try:
+        return train(finished)
+    except _PausedError:
+        return finished_epochs(checkpoint_of(folder))
+
+
+def checkpoint_of(folder: Path) -> Path:
+    """Return where a run keeps the state after its last finished epoch."""
+    return folder / "checkpoint.npz"
+
+
+def features_of(folder: Path, name: str, workers: Workers = ALONE) -> Path:
+    """Return where a worker keeps the features of its `train` or `validation` rows."""
+    part = "" if workers.count == 1 else f"_{workers.number + 1}_of_{workers.count}"
+    return folder / "features" / f"{name}{part}"
+
+
+class _OwnRows:
+    """Features of every n-th row only, read by the numbers that these rows have among all."""
+
+    def __init__(self, features: FeatureFile, workers: Workers) -> None:
+        self._features = features
+        self._count = workers.count
+
+    def take(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+        return self._features.take(rows // self._count)
 
 
 def _examples(
@@ -147,20 +228,21 @@ def _examples(
     plan: Plan,
     folder: Path,
     progress: Progress,
+    workers: Workers,
 ) -> Examples:
+    own = plan if workers.count == 1 else plan.take(workers.own(np.arange(len(plan))))
     key = FeatureKey(
         name=name,
         images=prepared.digest,
-        plan=plan.digest(),
+        plan=own.digest(),
         backbone=backbone.digest,
-        rows=len(plan),
+        rows=len(own),
         shape=backbone.shape,
     )
 
     def from_row(first: int) -> Iterator[npt.NDArray[np.float32]]:
-        return iter(augmented_images(prepared.images, plan, BATCH, first).as_numpy_iterator())
+        return iter(augmented_images(prepared.images, own, BATCH, first).as_numpy_iterator())
 
-    where = features_of(folder, name)
-    return Examples(
-        compute_features(backbone, timed(from_row, where), where, key, progress), plan.label
-    )
+    where = features_of(folder, name, workers)
+    features = compute_features(backbone, timed(from_row, where), where, key, progress)
+    return Examples(_OwnRows(features, workers), plan.label)

@@ -26,11 +26,13 @@ from lentigo_trainer.errors import DamagedCacheError, DivergedError
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import write_whole
 from lentigo_trainer.training.work_folder import EpochMetrics
+from lentigo_trainer.training.workers import ALONE, Workers
 
 Labels = npt.NDArray[np.int64]
 
-Step = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-"""One update of the weights: from inputs and labels to the mean loss and the number of hits."""
+Step = Callable[..., tuple[tf.Tensor, tf.Tensor]]
+"""One update of the weights: from a batch, or a worker's part of it, see `Workers.over_batch`, to
+the mean loss and the accuracy of the whole batch."""
 
 _EVALUATION_BATCH: Final = 64
 
@@ -65,6 +67,7 @@ def run_epochs(
     checkpoint: Path,
     progress: Progress,
     finished: Callable[[EpochMetrics], None] | None = None,
+    workers: Workers = ALONE,
 ) -> tuple[EpochMetrics, ...]:
     """Run the epochs that are not finished yet, and save the state after each.
 
@@ -75,6 +78,7 @@ def run_epochs(
         checkpoint: file with the state after the last finished epoch.
         progress: shows the metrics of each epoch.
         finished: called after every epoch of this run, once its state is on disk.
+        workers: all run the same epochs; only the chief reads and writes the checkpoint.
 
     Returns:
         The metrics of every epoch, including those of earlier runs.
@@ -84,7 +88,7 @@ def run_epochs(
         DamagedCacheError: the checkpoint cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
-    history = load_checkpoint(checkpoint, state)
+    history = load_checkpoint(checkpoint, state, workers)
     if history:
         progress.say(f"Resuming after epoch {history[-1].epoch} of {last}")
     for number in range(len(history) + 1, last + 1):
@@ -93,7 +97,8 @@ def run_epochs(
             where = f"Epoch {number} of {last}, after its last batch"
             raise _diverged(where, "validation loss", metrics.validation_loss)
         history = (*history, metrics)
-        save_checkpoint(checkpoint, state, history)
+        if workers.chief:
+            save_checkpoint(checkpoint, state, history)
         if finished is not None:
             finished(metrics)
         progress.say(metrics.line())
@@ -101,18 +106,20 @@ def run_epochs(
 
 
 def train_epoch(
-    batches: Iterable[tuple[tf.Tensor, tf.Tensor]],
+    batches: Iterable[tuple[tf.Tensor, ...]],
     step: Step,
     rows: int,
+    batch_size: int,
     title: str,
     progress: Progress,
 ) -> tuple[float, float]:
     """Make a step with every batch; return the mean loss and the accuracy.
 
     Args:
-        batches: inputs and labels.
+        batches: what `step` takes.
         step: updates the weights from a batch.
         rows: number of rows in all batches together.
+        batch_size: rows in every batch but the last, which may have fewer.
         title: what the progress display calls the pass, such as "Epoch 3 of 25".
         progress: shows the number of finished rows, and the loss.
 
@@ -121,14 +128,14 @@ def train_epoch(
     """
     total_loss, hits, seen = 0.0, 0, 0
     with progress.track(title, total=rows, unit="rows") as shown:
-        for number, (inputs, labels) in enumerate(batches, 1):
-            batch_loss, hit = step(inputs, labels)
+        for number, batch in enumerate(batches, 1):
+            batch_loss, accuracy = step(*batch)
             loss = float(batch_loss)
             if not math.isfinite(loss):
                 raise _diverged(f"{title}, batch {number}", "loss", loss)
-            size = len(labels)
+            size = min(batch_size, rows - seen)
             total_loss += loss * size
-            hits += int(hit)
+            hits += round(float(accuracy) * size)
             seen += size
             shown.advance(size)
             shown.note(f"loss {total_loss / seen:.4f}")
@@ -150,14 +157,20 @@ def reseed_dropout(network: keras.Model, seed: int, number: int) -> None:
         layer.seed_generator.state.assign([(seed + place) % 2**32, number])
 
 
-def logits_of(head: keras.Model, features: FeatureRows, rows: int) -> npt.NDArray[np.float32]:
-    """Return the logits of the first rows of some features, without dropout: float32 [rows, 7]."""
+def logits_of(
+    head: keras.Model, features: FeatureRows, rows: int, workers: Workers = ALONE
+) -> npt.NDArray[np.float32]:
+    """Return the logits of the first rows of some features, without dropout: float32 [rows, 7].
+
+    Each worker computes its rows, and all return the logits of all; so all have to call it.
+    """
     run = tf.function(lambda batch: head(tf.cast(batch, tf.float32), training=False))
-    blocks = [
-        run(features.take(np.arange(start, min(start + _EVALUATION_BATCH, rows)))).numpy()
-        for start in range(0, rows, _EVALUATION_BATCH)
-    ]
-    return np.concatenate(blocks)
+    own = workers.own(np.arange(rows))
+    logits = np.zeros((rows, *head.output_shape[1:]), np.float32)
+    for start in range(0, len(own), _EVALUATION_BATCH):
+        block = own[start : start + _EVALUATION_BATCH]
+        logits[block] = run(features.take(block)).numpy()
+    return workers.sum(logits)
 
 
 def cross_entropy(logits: npt.NDArray[np.float32], labels: Labels) -> float:
@@ -173,7 +186,7 @@ def finished_epochs(checkpoint: Path) -> tuple[EpochMetrics, ...]:
     Raises:
         DamagedCacheError: the checkpoint cannot be read.
     """
-    with _open_checkpoint(checkpoint) as arrays:
+    with _opened(checkpoint, _content(checkpoint)) as arrays:
         return () if arrays is None else _history_in(arrays)
 
 
@@ -201,13 +214,21 @@ def save_checkpoint(
     write_whole(checkpoint, write)
 
 
-def load_checkpoint(checkpoint: Path, state: Sequence[keras.Variable]) -> tuple[EpochMetrics, ...]:
+def load_checkpoint(
+    checkpoint: Path, state: Sequence[keras.Variable], workers: Workers = ALONE
+) -> tuple[EpochMetrics, ...]:
     """Load a checkpoint, if there is one, into the variables; return the metrics of its epochs.
+
+    Args:
+        checkpoint: the chief's file.
+        state: the variables of network and optimiser, in the order of `save_checkpoint`.
+        workers: all load what the chief has.
 
     Raises:
         DamagedCacheError: the checkpoint cannot be read, or belongs to another network.
     """
-    with _open_checkpoint(checkpoint) as arrays:
+    content = workers.from_chief(_content(checkpoint) if workers.chief else None)
+    with _opened(checkpoint, content) as arrays:
         if arrays is None:
             return ()
         for number, variable in enumerate(state):
@@ -215,15 +236,22 @@ def load_checkpoint(checkpoint: Path, state: Sequence[keras.Variable]) -> tuple[
         return _history_in(arrays)
 
 
-@contextmanager
-def _open_checkpoint(checkpoint: Path) -> Iterator[Mapping[str, npt.NDArray[Any]] | None]:
+def _content(checkpoint: Path) -> bytes | None:
     try:
-        data = checkpoint.read_bytes()
+        return checkpoint.read_bytes()
     except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _opened(
+    checkpoint: Path, content: bytes | None
+) -> Iterator[Mapping[str, npt.NDArray[Any]] | None]:
+    if content is None:
         yield None
         return
     try:
-        with np.load(io.BytesIO(data)) as arrays:
+        with np.load(io.BytesIO(content)) as arrays:
             yield arrays
     except (ValueError, TypeError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DamagedCacheError(

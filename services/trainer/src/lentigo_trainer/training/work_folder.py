@@ -161,5 +161,18 @@ def keep_history(folder: Path, history: tuple[EpochMetrics, ...]) -> None:
     write_whole(folder / _HISTORY, lambda file: file.write(json.dumps(rows, indent=2).encode()))
 
 
+def kept_history(folder: Path) -> tuple[EpochMetrics, ...]:
+    """Read what `keep_history` wrote.
+
+    Raises:
+        WorkFolderError: the file is missing or damaged.
+    """
+    path = folder / _HISTORY
+    try:
+        return tuple(EpochMetrics(**row) for row in json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(path) from error
+
+
 def _damaged(path: Path) -> WorkFolderError:
     return WorkFolderError(f"{path} is damaged. Delete {path.parent} to start again.")

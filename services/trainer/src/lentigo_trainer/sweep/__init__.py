@@ -1,0 +1,1 @@
+"""Successive halving over the variants of a recipe; start reading at `run`."""
