@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic import model_validator as validator
 
+from lentigo_contract.fhir.codes import TERMS_SYSTEM
 from lentigo_gateway.errors import ConfigError
 from lentigo_gateway.rules import DEFAULT_RULES, Rule
 
@@ -15,6 +16,11 @@ AeTitle = Annotated[str, StringConstraints(pattern=r"^[\x21-\x5b\x5d-\x7e]{1,16}
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+SearchQuery = Annotated[str, StringConstraints(pattern=r"^[^\s#?]{0,1000}$")]
+"""Parameters of a FHIR search."""
+
+Confirmation = Literal["histopathology", "follow-up", "consensus", "confocal"]
+"""How a diagnosis was confirmed, in the words of the inference service."""
 
 _LARGEST_SECRET: Final = 8_192
 
@@ -213,6 +219,27 @@ class WorkListConfig(Section):
     keep_days: int = Field(184, ge=1, le=36_500)
 
 
+class ConfirmationsConfig(Section):
+    """Confirmed diagnoses that come back; without this table none do.
+
+    The key of `[service]` then needs the scope `feedback` too.
+
+    Attributes:
+        archive: whether structured reports that a person has verified are read.
+        interval_s: seconds between two looks at the FHIR server.
+        observations: query for final Observations; empty for all of them.
+        reports: query for final DiagnosticReports; empty for all of them.
+        confirmed_by: how a diagnosis was confirmed where the document does not say; without it,
+            such a document is refused.
+    """
+
+    archive: bool = True
+    interval_s: float = Field(30, ge=0.05, le=86_400)
+    observations: SearchQuery = f"code={TERMS_SYSTEM}|confirmed-diagnosis"
+    reports: SearchQuery = f"code={TERMS_SYSTEM}|report"
+    confirmed_by: Confirmation | None = None
+
+
 class PageConfig(Section):
     """The operators' page; without this table there is none.
 
@@ -247,6 +274,7 @@ class GatewayConfig(Section):
     images: ImagesConfig = ImagesConfig()
     results: ResultsConfig = ResultsConfig()
     fhir: FhirConfig | None = None
+    confirmations: ConfirmationsConfig | None = None
     page: PageConfig | None = None
     log: LogConfig = LogConfig()
     rules: tuple[Rule, ...] = Field(DEFAULT_RULES, min_length=1)
