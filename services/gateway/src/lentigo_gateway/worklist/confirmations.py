@@ -16,8 +16,8 @@ from lentigo_gateway.worklist.database import Database
 from lentigo_gateway.worklist.entries import Found
 
 ConfirmationState = Literal["found", "read", "told", "done", "ignored", "refused", "parked"]
-"""`ignored`: it confirms nothing, or nothing of ours; `refused`: it confirms something that cannot be
-used; `parked`: it failed too often, until somebody retries it."""
+"""`ignored`: it confirms nothing, or nothing of ours; `refused`: what it confirms cannot be used;
+`parked`: it failed too often, until somebody retries it."""
 
 OPEN_CONFIRMATIONS: Final[tuple[ConfirmationState, ...]] = ("found", "read", "told")
 
