@@ -1,11 +1,13 @@
 """Results sent by C-STORE (DICOM PS3.4, annex B)."""
 
+import copy
 from collections.abc import Sequence
 from typing import Final
 
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 from pynetdicom import AE
+from pynetdicom.association import Association
 
 from lentigo_gateway.config import DimseConfig
 from lentigo_gateway.dimse_tls import client_context
@@ -63,7 +65,7 @@ class DimseStore:
         try:
             for dataset in datasets:
                 try:
-                    status = association.send_c_store(dataset)
+                    status = association.send_c_store(_accepted(association, dataset))
                 except ValueError as error:
                     raise DeliveryRefusedError(
                         f"{config.ae_title} takes no objects of this SOP class or transfer syntax."
@@ -75,6 +77,21 @@ class DimseStore:
     def healthy(self) -> bool:
         """Return True: an association that is refused says enough by itself."""
         return True
+
+
+def _accepted(association: Association, dataset: Dataset) -> Dataset:
+    """Return a picture as it is, or uncompressed for a receiver that takes no JPEG."""
+    syntaxes = {
+        syntax
+        for context in association.accepted_contexts
+        if context.abstract_syntax == dataset.SOPClassUID
+        for syntax in context.transfer_syntax
+    }
+    if dataset.file_meta.TransferSyntaxUID in syntaxes or not syntaxes:
+        return dataset
+    plain = copy.deepcopy(dataset)
+    plain.decompress(generate_instance_uid=False)
+    return plain
 
 
 def _check(title: str, status: Dataset) -> None:
