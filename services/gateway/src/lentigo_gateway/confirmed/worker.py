@@ -56,8 +56,8 @@ _ENDS: Final[Mapping[type[GatewayError], ConfirmationState]] = {
 
 
 _NOT_TAKEN: Final = (
-    "The inference service takes no feedback on an answer: it keeps no audit trail, or has it there "
-    "no longer."
+    "The inference service takes no feedback on an answer: it keeps no audit trail, or the answer "
+    "has left it."
 )
 
 
