@@ -147,6 +147,20 @@ class SourcesConfig(Section):
     listener: ListenerConfig | None = None
 
 
+class CommitmentConfig(Section):
+    """Storage commitment; without this table, a result is delivered once it is stored.
+
+    Attributes:
+        host: address to listen on for the receiver's report, under the title `calling`.
+        port: port; the receiver must know it.
+        timeout_s: seconds that the report is waited for.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 11_113
+    timeout_s: float = Field(60, gt=0, le=3_600)
+
+
 class DimseConfig(Section):
     """Who takes results by C-STORE.
 
@@ -157,6 +171,7 @@ class DimseConfig(Section):
         calling: our title.
         timeout_s: seconds for each step.
         tls: without it, the connection is in the clear.
+        commitment: asks it to commit to results; the listener for its report has no TLS.
     """
 
     host: str
@@ -165,6 +180,7 @@ class DimseConfig(Section):
     calling: AeTitle = "LENTIGO"
     timeout_s: float = Field(30, gt=0, le=3_600)
     tls: TlsConfig | None = None
+    commitment: CommitmentConfig | None = None
 
 
 class ResultsConfig(Section):

@@ -29,7 +29,7 @@ from lentigo_gateway.inference.client import InferenceService
 from lentigo_gateway.observability.logging import Log
 from lentigo_gateway.page.server import OperatorsPage
 from lentigo_gateway.processing.holds import Holds
-from lentigo_gateway.processing.processor import Places, Processor
+from lentigo_gateway.processing.processor import Places, Processor, ResultStore
 from lentigo_gateway.processing.results import report_alone, report_and_capture
 from lentigo_gateway.processing.worker import Probe, Worker
 from lentigo_gateway.sources.listener import StoreListener
@@ -280,13 +280,17 @@ def connected_places(config: GatewayConfig) -> Iterator[Places]:
             # One machine, one way to sign in.
             same = config.archive.model_copy(update={"url": config.sources.orthanc.url})
             orthanc = Orthanc(http(same, "archive"))
-        dimse = config.results.dimse
+        results: ResultStore = archive
+        if config.results.dimse is not None:
+            store = DimseStore(config.results.dimse)
+            stack.callback(store.close)
+            results = store
         yield Places(
             archive=archive,
             orthanc=orthanc,
             received=ReceivedImages(config.worklist.folder),
             service=InferenceService(http(config.service, "service")),
-            results=archive if dimse is None else DimseStore(dimse),
+            results=results,
             fhir=None if config.fhir is None else _fhir(config.fhir, http(config.fhir, "fhir")),
         )
 
