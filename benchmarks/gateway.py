@@ -215,9 +215,10 @@ def throughput(bench: Bench, instances: int) -> dict[str, Any]:
     until(lambda: states(bench) == {"done": instances}, "the work list is done", DEADLINE_S)
     gateway_s = time.perf_counter() - began - started_s
     took = bench.processor_s()
-    assert len(set(bench.stored(SR))) == len(set(bench.stored(CAPTURE))) == instances
     return {
         "instances": instances,
+        "reports": len(set(bench.stored(SR))),
+        "pictures": len(set(bench.stored(CAPTURE))),
         "rest_per_s": round(instances / rest_s, 1),
         "gateway_per_s": round(instances / gateway_s, 1),
         "ratio": round(rest_s / gateway_s, 3),
