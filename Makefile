@@ -85,7 +85,7 @@ tensorboard: $(VENV)/.tensorboard ## Show the curves of the runs in WORK, finish
 up: .engine ## Build and start the service in containers, and wait until it answers (settings: .env.example)
 	@COMPOSE="$(COMPOSE)" LENTIGO_REVISION="$(REVISION)" deploy/up.sh
 
-hospital: .engine $(VENV)/.dev ## Start service, gateway and an archive in containers, and store three images that are made by code
+hospital: .engine $(VENV)/.dev ## Start service, gateway, archive and FHIR server in containers, and store three images made by code
 	@COMPOSE="$(COMPOSE)" PYTHON="$(BIN)/python" LENTIGO_REVISION="$(REVISION)" deploy/hospital/up.sh
 
 down: .engine ## Stop the containers; the volumes with the models and the training's work stay

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make hospital`: starts service, gateway and an archive in containers, stores three dermoscopic
-# images that are made by code, and prints where their results are. COMPOSE is the command of either
+# `make hospital`: starts service, gateway, an archive and a FHIR server in containers, stores three
+# dermoscopic images that are made by code, and prints where their results are. COMPOSE is the command of either
 # version of Compose, PYTHON one that has the gateway's tests' packages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 read -ra compose <<<"${COMPOSE:-docker compose}"
 compose+=(--profile hospital)
 readonly archive="http://127.0.0.1:${LENTIGO_ORTHANC_PORT:-8042}"
+readonly fhir="http://127.0.0.1:${LENTIGO_FHIR_PORT:-8103}"
 readonly patience_s=180 report=1.2.840.10008.5.1.4.1.1.88.34 picture=1.2.840.10008.5.1.4.1.1.7
 
 fail() {
@@ -22,7 +23,7 @@ within() { # waits for a command to succeed
     if "$@" >/dev/null 2>&1; then return; fi
     sleep 0.5
   done
-  "${compose[@]}" logs --no-color --tail 5 gateway orthanc >&2 || true
+  "${compose[@]}" logs --no-color --tail 5 gateway orthanc fhir >&2 || true
   fail "not within ${patience_s} s: $what"
 }
 
@@ -32,13 +33,20 @@ instances() { # of a SOP class, as Orthanc's ids
 for each in json.load(sys.stdin): print(each["ID"], each["MainDicomTags"]["SOPInstanceUID"])'
 }
 
-three_of_each() {
-  [ "$(instances "$report" | wc -l)" -ge 3 ] && [ "$(instances "$picture" | wc -l)" -ge 3 ]
+resources() { # of a type, by their ids
+  curl --fail --silent "$fhir/$1?_count=100" | "${PYTHON:-python3}" -c 'import json, sys
+for each in json.load(sys.stdin).get("entry", []): print(each["resource"]["id"])'
 }
 
-"${compose[@]}" build seed inference orthanc gateway
-"${compose[@]}" up --detach inference orthanc gateway
+three_of_each() {
+  [ "$(instances "$report" | wc -l)" -ge 3 ] && [ "$(instances "$picture" | wc -l)" -ge 3 ] &&
+    [ "$(resources DiagnosticReport | wc -l)" -ge 3 ]
+}
+
+"${compose[@]}" build seed inference orthanc fhir gateway
+"${compose[@]}" up --detach inference orthanc fhir gateway
 within 'the archive answers' curl --fail --silent "$archive/system"
+within 'the FHIR server answers' curl --fail --silent "$fhir/metadata"
 
 images=$(mktemp -d)
 trap 'rm -rf "$images"' EXIT
@@ -46,7 +54,7 @@ trap 'rm -rf "$images"' EXIT
 for image in "$images"/*.dcm; do
   curl --fail --silent --data-binary "@$image" "$archive/instances" >/dev/null
 done
-within 'three reports and pictures are in the archive' three_of_each
+within 'three reports, pictures and DiagnosticReports are there' three_of_each
 
 printf '\nResearch use only. Not a medical device.\n\nThe archive: %s/app/explorer.html\n' "$archive"
 while read -r id _; do
@@ -55,5 +63,8 @@ done < <(instances "$report")
 while read -r id _; do
   printf 'A picture: %s/instances/%s/preview\n' "$archive" "$id"
 done < <(instances "$picture")
+while read -r id; do
+  printf 'As FHIR: %s/DiagnosticReport/%s\n' "$fhir" "$id"
+done < <(resources DiagnosticReport)
 printf 'Send more: storescu -R -xy -aec ORTHANC 127.0.0.1 %s FILE\n' "${LENTIGO_ORTHANC_DICOM_PORT:-4242}"
 printf 'The work list: %s exec gateway lentigo-gateway status\n' "${compose[*]}"

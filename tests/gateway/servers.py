@@ -6,7 +6,7 @@ They keep what was sent to them, and misbehave on demand: `faults` come before a
 import base64
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, Final
@@ -60,6 +60,8 @@ class FakeService(_Server):
     digest: str = DIGEST
     images: list[bytes] = field(default_factory=list)
     withheld: bool = False
+    feedback: list[tuple[str, str, str]] = field(default_factory=list)
+    on_feedback: Fault | None = None
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/base/")
@@ -67,9 +69,19 @@ class FakeService(_Server):
             return httpx.Response(200, json={"ready": True})
         if path == "v1/models":
             return httpx.Response(200, json={"models": [self.model()]})
+        if path.endswith("/feedback"):
+            return self._feedback(path.split("/")[2], json.loads(request.content))
         assert path == "v1/predictions"
         self.images.append(request.content)
         return httpx.Response(200, json=prediction(len(self.images), self.model(), self.withheld))
+
+    def _feedback(self, answer_id: str, given: dict[str, str]) -> httpx.Response:
+        if isinstance(self.on_feedback, Exception):
+            raise self.on_feedback
+        if self.on_feedback is not None:
+            return self.on_feedback
+        self.feedback.append((answer_id, given["diagnosis"], given["confirmed_by"]))
+        return httpx.Response(200, json={"id": "1", "prediction": answer_id, **given})
 
     def model(self) -> dict[str, str]:
         return {
@@ -236,25 +248,3 @@ def orthanc_id(uid: str) -> str:
     """Give an id as Orthanc has them."""
     digits = uid.encode().hex()[-40:].rjust(40, "0")
     return "-".join(digits[start : start + 8] for start in range(0, 40, 8))
-
-
-@dataclass
-class FakeFhir(_Server):
-    """Takes transactions."""
-
-    bundles: list[dict[str, Any]] = field(default_factory=list)
-
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "GET":
-            return httpx.Response(200, json={"resourceType": "CapabilityStatement"})
-        bundle = json.loads(request.content)
-        self.bundles.append(bundle)
-        entries: Sequence[Any] = bundle.get("entry", [])
-        return httpx.Response(
-            200,
-            json={
-                "resourceType": "Bundle",
-                "type": "transaction-response",
-                "entry": [{"response": {"status": "201 Created"}} for _ in entries],
-            },
-        )

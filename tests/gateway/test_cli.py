@@ -5,6 +5,7 @@ import pytest
 
 from lentigo_gateway import __version__
 from lentigo_gateway.cli import main
+from lentigo_gateway.worklist.confirmations import Confirmed
 from lentigo_gateway.worklist.entries import Found
 from lentigo_gateway.worklist.store import WorkList
 from tests.ports import free_port
@@ -102,3 +103,23 @@ def test_the_version_and_the_notice_are_told(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == f"lentigo-gateway {__version__}\n"
     run("--help")
     assert "Research use only" in capsys.readouterr().out
+
+
+def test_confirmations_are_listed_and_tried_again(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worklist = WorkList(tmp_path / "list", time.time)
+    listed = worklist.confirmations
+    listed.add_read("Observation/7", "1", Confirmed("1.2.3", 0, "mel", "histopathology"))
+    found = listed.claim()
+    assert found is not None
+    listed.finish(found.id, "parked", "The FHIR server refuses the transaction.")
+    worklist.close()
+    assert run("confirmations", "--config", config) == 0
+    line = capsys.readouterr().out.split("\t")
+    assert line[:4] == [str(found.id), "parked", "Observation/7", "mel"]
+    assert line[5] == "The FHIR server refuses the transaction.\n"
+    assert run("confirmations", found.id, "--config", config) == 0
+    assert capsys.readouterr().out.startswith(f"{found.id}\tread\t")
+    assert run("confirmations", found.id, "--config", config) == 1
+    assert run("confirmations", 99, "--config", config) == 1

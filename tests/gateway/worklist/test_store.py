@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from lentigo_gateway.answers import Answer
 from lentigo_gateway.errors import UnknownEntryError, WorkListError, WorkListInUseError
+from lentigo_gateway.worklist.database import _FIRST
 from lentigo_gateway.worklist.entries import Entry, Found, State
 from lentigo_gateway.worklist.store import WorkList
 from tests.gateway.servers import DIGEST, FakeService, prediction
@@ -232,3 +234,42 @@ def test_the_list_has_no_column_for_a_patient(worklist: WorkList) -> None:
     database: sqlite3.Connection = worklist._database._connection
     columns = {row["name"] for row in database.execute("PRAGMA table_info(entries)")}
     assert not [name for name in columns if "patient" in name or "name" in name]
+
+
+def test_a_work_list_of_the_first_form_is_brought_to_the_new_one(tmp_path: Path) -> None:
+    folder = tmp_path / "worklist"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "worklist.sqlite3")) as connection:
+        for statement in _FIRST:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO entries (sop_instance_uid, series_instance_uid, study_instance_uid, "
+            "locator, state, due, found_at, changed_at) "
+            "VALUES ('1.2.3', '1.2', '1', 'dicomweb', 'waiting', 0, 0, 0)"
+        )
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    opened = WorkList(folder, lambda: 1_000.0)
+    try:
+        assert opened.counts() == {"waiting": 1}
+        opened.answer(claimed(opened), DIGEST, [answer()], ["2.25.1"])
+        (given,) = opened.confirmations.answers_of("1.2.3", 0)
+        assert given.key == f"1.2.3/{DIGEST}"
+        assert opened.confirmations.frames_of(["2.25.1"]) == [("1.2.3", 0)]
+    finally:
+        opened.close()
+
+
+def test_the_ids_of_answers_are_forgotten_with_their_entries(tmp_path: Path) -> None:
+    now = [1_000.0]
+    worklist = WorkList(tmp_path / "worklist", lambda: now[0])
+    try:
+        worklist.add([Found("1.2.3", "1.2", "1", "dicomweb")])
+        entry = worklist.answer(claimed(worklist), DIGEST, [answer()], ["2.25.1"])
+        assert entry is not None
+        worklist.finish(entry, "done")
+        now[0] += 100
+        worklist.forget(50)
+        assert worklist.confirmations.answers_of("1.2.3", 0) == []
+    finally:
+        worklist.close()

@@ -27,6 +27,7 @@ FAILED: Final = 1
 BAD_CONFIG: Final = 2
 
 _MOST_ENTRIES: Final = 1_000_000
+_MOST_CONFIRMATIONS: Final = 1_000
 
 app = typer.Typer(
     name=PROGRAM,
@@ -154,6 +155,27 @@ def retry(
             typer.echo(f"{number}\t{worklist.retry(number).state}")
         if not chosen:
             raise UnknownEntryError("Nothing is parked.")
+    finally:
+        worklist.close()
+
+
+@app.command()
+def confirmations(
+    config: ConfigOption,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Numbers to try again.")
+    ] = None,
+) -> None:
+    """Print what was confirmed and what became of it, the latest first; or try some again."""
+    worklist = _worklist(load_config(config))
+    try:
+        chosen = [worklist.confirmations.retry(number) for number in numbers or []]
+        for each in chosen or worklist.confirmations.latest(_MOST_CONFIRMATIONS):
+            diagnosis = each.confirmed.diagnosis if each.confirmed else "-"
+            typer.echo(
+                f"{each.id}\t{each.state}\t{each.document}\t{diagnosis}\t"
+                f"{_time(each.changed_at)}\t{each.reason}"
+            )
     finally:
         worklist.close()
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic import model_validator as validator
 
+from lentigo_contract.fhir.codes import TERMS_SYSTEM
 from lentigo_gateway.errors import ConfigError
 from lentigo_gateway.rules import DEFAULT_RULES, Rule
 
@@ -15,6 +16,11 @@ AeTitle = Annotated[str, StringConstraints(pattern=r"^[\x21-\x5b\x5d-\x7e]{1,16}
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+SearchQuery = Annotated[str, StringConstraints(pattern=r"^[^\s#?]{0,1000}$")]
+"""Parameters of a FHIR search."""
+
+Confirmation = Literal["histopathology", "follow-up", "consensus", "confocal"]
+"""How a diagnosis was confirmed, in the words of the inference service."""
 
 _LARGEST_SECRET: Final = 8_192
 
@@ -141,6 +147,20 @@ class SourcesConfig(Section):
     listener: ListenerConfig | None = None
 
 
+class CommitmentConfig(Section):
+    """Storage commitment; without this table, a result is delivered once it is stored.
+
+    Attributes:
+        host: address to listen on for the receiver's report, under the title `calling`.
+        port: port; the receiver must know it.
+        timeout_s: seconds that the report is waited for.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 11_113
+    timeout_s: float = Field(60, gt=0, le=3_600)
+
+
 class DimseConfig(Section):
     """Who takes results by C-STORE.
 
@@ -151,6 +171,7 @@ class DimseConfig(Section):
         calling: our title.
         timeout_s: seconds for each step.
         tls: without it, the connection is in the clear.
+        commitment: asks it to commit to results; the listener for its report has no TLS.
     """
 
     host: str
@@ -159,6 +180,7 @@ class DimseConfig(Section):
     calling: AeTitle = "LENTIGO"
     timeout_s: float = Field(30, gt=0, le=3_600)
     tls: TlsConfig | None = None
+    commitment: CommitmentConfig | None = None
 
 
 class ResultsConfig(Section):
@@ -213,6 +235,27 @@ class WorkListConfig(Section):
     keep_days: int = Field(184, ge=1, le=36_500)
 
 
+class ConfirmationsConfig(Section):
+    """Confirmed diagnoses that come back; without this table none do.
+
+    The key of `[service]` then needs the scope `feedback` too.
+
+    Attributes:
+        archive: whether structured reports that a person has verified are read.
+        interval_s: seconds between two looks at the FHIR server.
+        observations: query for final Observations; empty for all of them.
+        reports: query for final DiagnosticReports; empty for all of them.
+        confirmed_by: how a diagnosis was confirmed where the document does not say; without it,
+            such a document is refused.
+    """
+
+    archive: bool = True
+    interval_s: float = Field(30, ge=0.05, le=86_400)
+    observations: SearchQuery = f"code={TERMS_SYSTEM}|confirmed-diagnosis"
+    reports: SearchQuery = f"code={TERMS_SYSTEM}|report"
+    confirmed_by: Confirmation | None = None
+
+
 class PageConfig(Section):
     """The operators' page; without this table there is none.
 
@@ -247,6 +290,7 @@ class GatewayConfig(Section):
     images: ImagesConfig = ImagesConfig()
     results: ResultsConfig = ResultsConfig()
     fhir: FhirConfig | None = None
+    confirmations: ConfirmationsConfig | None = None
     page: PageConfig | None = None
     log: LogConfig = LogConfig()
     rules: tuple[Rule, ...] = Field(DEFAULT_RULES, min_length=1)

@@ -15,6 +15,9 @@
         │   └── ImageRefusedError           the inference service does not accept the image
         ├── InstanceGoneError           the archive no longer has the instance
         ├── DeliveryRefusedError        a receiver refuses a result, and would again
+        ├── ConfirmationError           a confirmed diagnosis cannot be used
+        │   └── NothingConfirmedError       a document confirms nothing, or nothing of ours
+        ├── FeedbackRefusedError        the service does not know the answer that feedback is about
         ├── TryAgainError               this attempt failed; another may succeed
         └── ServerUnavailableError      a server is away or busy, whatever it is asked
 
@@ -26,8 +29,9 @@ from typing import Literal
 
 from lentigo_contract.errors import LentigoError
 
-Server = Literal["service", "archive", "fhir"]
-"""What the gateway depends on: the inference service, the archive, the FHIR server."""
+Server = Literal["service", "archive", "fhir", "feedback"]
+"""What the gateway depends on: the inference service, the archive, the FHIR server; and feedback to
+the service, which needs a scope of its own."""
 
 
 class GatewayError(LentigoError):
@@ -84,6 +88,18 @@ class InstanceGoneError(GatewayError):
 
 class DeliveryRefusedError(GatewayError):
     """A receiver refuses a result, and would refuse it again."""
+
+
+class ConfirmationError(GatewayError):
+    """A document confirms a diagnosis in a way that cannot be used."""
+
+
+class NothingConfirmedError(ConfirmationError):
+    """A document confirms nothing, or nothing that was answered."""
+
+
+class FeedbackRefusedError(GatewayError):
+    """The service does not take feedback on an answer, and would not later."""
 
 
 class TryAgainError(GatewayError):

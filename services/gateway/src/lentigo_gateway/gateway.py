@@ -14,6 +14,8 @@ from lentigo_gateway.archive.dicomweb import DicomWeb
 from lentigo_gateway.archive.dimse import DimseStore
 from lentigo_gateway.archive.orthanc import Orthanc
 from lentigo_gateway.config import FhirConfig, GatewayConfig, ServerConfig
+from lentigo_gateway.confirmed.fhir_feed import ConfirmedResources
+from lentigo_gateway.confirmed.worker import ConfirmationWorker, Ends, Retries
 from lentigo_gateway.delivery.fhir_server import FhirServer
 from lentigo_gateway.errors import (
     GatewayError,
@@ -27,7 +29,7 @@ from lentigo_gateway.inference.client import InferenceService
 from lentigo_gateway.observability.logging import Log
 from lentigo_gateway.page.server import OperatorsPage
 from lentigo_gateway.processing.holds import Holds
-from lentigo_gateway.processing.processor import Places, Processor
+from lentigo_gateway.processing.processor import Places, Processor, ResultStore
 from lentigo_gateway.processing.results import report_alone, report_and_capture
 from lentigo_gateway.processing.worker import Probe, Worker
 from lentigo_gateway.sources.listener import StoreListener
@@ -98,6 +100,17 @@ class Gateway:
             holds,
             log,
         )
+        self._confirmations = None
+        if config.confirmations is not None:
+            self._confirmations = ConfirmationWorker(
+                Ends(places.archive, places.orthanc, places.service, places.fhir),
+                worklist,
+                config.confirmations,
+                code_map(config.fhir.codes if config.fhir else None),
+                Retries(self._backoff, settings.attempts, _probes(places)),
+                holds,
+                log,
+            )
 
     def stop(self) -> None:
         """Make `run` return once what is being worked on is finished; for signal handlers too."""
@@ -126,11 +139,13 @@ class Gateway:
             threads = [
                 *(self._thread(f"source {each.name}", self._watch, each) for each in self._sources),
                 *(
-                    self._thread(f"worker {number}", self._work)
+                    self._thread(f"worker {number}", self._work, self._worker)
                     for number in range(self._config.worklist.workers)
                 ),
                 self._thread("housekeeping", self._keep_house),
             ]
+            if self._confirmations is not None:
+                threads.append(self._thread("confirmations", self._work, self._confirmations))
             for thread in threads:
                 thread.start()
             self._stop.wait()
@@ -180,11 +195,11 @@ class Gateway:
             if not more:
                 self._stop.wait(source.interval_s)
 
-    def _work(self) -> None:
+    def _work(self, worker: Worker | ConfirmationWorker) -> None:
         failures = 0
         while not self._stop.is_set():
             try:
-                worked = self._worker.step()
+                worked = worker.step()
             except WorkListError as error:
                 failures += 1
                 if failures == 1:
@@ -222,14 +237,25 @@ def connected(config: GatewayConfig, log: Log) -> Iterator[Gateway]:
         stack.callback(worklist.close)
         places = stack.enter_context(connected_places(config))
         sources: list[Source] = []
+        reports = config.confirmations is not None and config.confirmations.archive
         if config.sources.orthanc is not None and places.orthanc is not None:
+            feed = config.sources.orthanc
             sources.append(
-                OrthancChanges(places.orthanc, worklist, config.rules, config.sources.orthanc, log)
+                OrthancChanges(places.orthanc, worklist, config.rules, feed, log, reports=reports)
             )
         if config.sources.query is not None:
             # The dates of studies are local.
             query = config.sources.query
-            sources.append(Queries(places.archive, worklist, config.rules, query, log, _today))
+            sources.append(
+                Queries(places.archive, worklist, config.rules, query, log, _today, reports=reports)
+            )
+        if config.confirmations is not None and config.fhir is not None and places.fhir is not None:
+            codes = code_map(config.fhir.codes)
+            sources.append(
+                ConfirmedResources(
+                    places.fhir, worklist, config.confirmations, codes, log, time.time
+                )
+            )
         yield Gateway(config, places, worklist, sources, log)
 
 
@@ -254,13 +280,17 @@ def connected_places(config: GatewayConfig) -> Iterator[Places]:
             # One machine, one way to sign in.
             same = config.archive.model_copy(update={"url": config.sources.orthanc.url})
             orthanc = Orthanc(http(same, "archive"))
-        dimse = config.results.dimse
+        results: ResultStore = archive
+        if config.results.dimse is not None:
+            store = DimseStore(config.results.dimse)
+            stack.callback(store.close)
+            results = store
         yield Places(
             archive=archive,
             orthanc=orthanc,
             received=ReceivedImages(config.worklist.folder),
             service=InferenceService(http(config.service, "service")),
-            results=archive if dimse is None else DimseStore(dimse),
+            results=results,
             fhir=None if config.fhir is None else _fhir(config.fhir, http(config.fhir, "fhir")),
         )
 

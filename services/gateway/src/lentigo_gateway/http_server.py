@@ -8,7 +8,7 @@ response, and the caller knows what its status means.
 import base64
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ _NAMES: Final[Mapping[Server, str]] = {
     "service": "The inference service",
     "archive": "The archive",
     "fhir": "The FHIR server",
+    "feedback": "The inference service",
 }
 _SIGN_IN: Final = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 _BUSY: Final = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
@@ -108,6 +109,7 @@ class HttpServer:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
+        expected: Collection[int] = (),
     ) -> Reply:
         """Send a request and return its response.
 
@@ -118,6 +120,7 @@ class HttpServer:
             content: of the request.
             headers: besides those of every request.
             params: the query.
+            expected: statuses that the caller knows the meaning of, whatever it is elsewhere.
 
         Raises:
             ServerUnavailableError: no connection, 429 or 503, or our credentials are refused.
@@ -136,7 +139,8 @@ class HttpServer:
             raise self._too_slow() from error
         except (httpx.HTTPError, httpx.StreamError) as error:
             raise TryAgainError(f"{self.name} broke off its response.", self.server) from error
-        self._check(response)
+        if response.status_code not in expected:
+            self._check(response)
         return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
 
     def get_json(

@@ -25,6 +25,19 @@ IMAGE_CLASSES: Final[Mapping[ImageClass, str]] = {
 
 ACCEPTED_CLASSES: Final = frozenset(IMAGE_CLASSES.values())
 
+REPORT_CLASSES: Final = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.88.11",  # Basic Text SR
+        "1.2.840.10008.5.1.4.1.1.88.22",  # Enhanced SR
+        "1.2.840.10008.5.1.4.1.1.88.33",  # Comprehensive SR
+        "1.2.840.10008.5.1.4.1.1.88.34",  # Comprehensive 3D SR
+    }
+)
+"""SOP classes of structured reports, which may confirm a diagnosis."""
+
+VERIFIED: Final = "VERIFIED"
+"""Verification Flag of a report that a person answers for (DICOM PS3.3, C.17.2)."""
+
 # No attribute that rules look at may be longer (DICOM PS3.5, 6.2: LO).
 _LONGEST_VALUE: Final = 64
 

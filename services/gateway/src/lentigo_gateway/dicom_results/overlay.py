@@ -1,6 +1,8 @@
 """The picture for viewers that show no report: the image, the network's map on it, and words."""
 
+import functools
 import io
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -26,6 +28,8 @@ _LARGEST_FONT: Final = 20
 _SMALLEST_FONT: Final = 8
 _MARGIN: Final = 10
 _MAP_SIDES: Final = 4096
+# That are kept as they were measured and drawn; about 60 KB each.
+_LINES: Final = 128
 
 
 def draw_overlay(picture: Image.Image, map_png: bytes, lines: Sequence[str]) -> Pixels:
@@ -72,36 +76,59 @@ def _read_map(png: bytes) -> Image.Image:
 def _coloured(picture: Image.Image, grey: Image.Image) -> Image.Image:
     """Return an image under a map, which Pillow looks up and mixes in eight bits."""
     smooth = grey.resize(picture.size, Image.Resampling.BICUBIC)
-    steps = np.linspace(0, 255, len(_COLOURS))
-    levels = np.arange(256)
-    palette = np.stack([np.interp(levels, steps, each) for each in zip(*_COLOURS, strict=True)], 1)
     colour = smooth.copy()
-    colour.putpalette(palette.round().astype(np.uint8).tobytes())
+    colour.putpalette(_palette())
     share = smooth.point([round(_STRONGEST * level) for level in range(256)])
     return Image.composite(colour.convert("RGB"), picture, share)
 
 
+@functools.cache
+def _palette() -> bytes:
+    """Return the colour of each level of a map, 256 times RGB."""
+    steps = np.linspace(0, 255, len(_COLOURS))
+    levels = np.arange(256)
+    palette = np.stack([np.interp(levels, steps, each) for each in zip(*_COLOURS, strict=True)], 1)
+    return palette.round().astype(np.uint8).tobytes()
+
+
 def _bar(width: int, lines: Sequence[str]) -> Image.Image:
-    font = _font(width - 2 * _MARGIN, lines)
-    left, top, _right, bottom = font.getbbox("Ag|")
-    del left
-    step = round((bottom - top) * 1.5)
+    size = _font_size(width - 2 * _MARGIN, lines)
+    step = _step(size)
     bar = Image.new("RGB", (width, step * len(lines) + 2 * _MARGIN))
-    draw = ImageDraw.Draw(bar)
     for number, line in enumerate(lines):
-        draw.text((_MARGIN, _MARGIN + number * step), line, fill="white", font=font)
+        bar.paste(_drawn(line, size), (_MARGIN, _MARGIN + number * step))
     return bar
 
 
-def _font(width: int, lines: Sequence[str]) -> ImageFont.FreeTypeFont:
+def _font_size(width: int, lines: Sequence[str]) -> int:
     """Return the largest font in which every line has room, or the smallest there is."""
-    for size in range(_LARGEST_FONT, _SMALLEST_FONT, -1):
-        font = _sized(size)
-        if all(font.getlength(line) <= width for line in lines):
-            return font
-    return _sized(_SMALLEST_FONT)
+    longest = max(lines, key=lambda line: _length(line, _LARGEST_FONT))
+    sizes = range(_LARGEST_FONT, _SMALLEST_FONT, -1)
+    return next((each for each in sizes if _length(longest, each) <= width), _SMALLEST_FONT)
 
 
+def _step(size: int) -> int:
+    """Return the height of a line in pixels."""
+    _left, top, _right, bottom = _sized(size).getbbox("Ag|")
+    return round((bottom - top) * 1.5)
+
+
+# Most lines are the same on every picture, or on every one of a diagnosis.
+@functools.lru_cache(_LINES)
+def _length(line: str, size: int) -> float:
+    """Return the width of a line in pixels."""
+    return float(_sized(size).getlength(line))
+
+
+@functools.lru_cache(_LINES)
+def _drawn(line: str, size: int) -> Image.Image:
+    """Return a line, white on black."""
+    drawn = Image.new("RGB", (math.ceil(_length(line, size)) + 1, _step(size)))
+    ImageDraw.Draw(drawn).text((0, 0), line, fill="white", font=_sized(size))
+    return drawn
+
+
+@functools.cache
 def _sized(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     assert isinstance(font, ImageFont.FreeTypeFont)  # noqa: S101 - with a size, it always is one

@@ -1,14 +1,21 @@
 """Asking the inference service: which version it has in use, and what it says of an image."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from lentigo_gateway.answers import Answer
-from lentigo_gateway.errors import ImageRefusedError, ServerUnavailableError, TryAgainError
+from lentigo_gateway.errors import (
+    FeedbackRefusedError,
+    ImageRefusedError,
+    ServerUnavailableError,
+    TryAgainError,
+)
 from lentigo_gateway.http_server import HttpServer, Reply
 from lentigo_gateway.pixels.frames import FrameImage
 
@@ -18,6 +25,10 @@ _READY: Final = "v2/health/ready"
 
 # Statuses that speak of the image: the same image is refused again.
 _OF_THE_IMAGE: Final = (400, 413, 415, 422)
+# The key may ask and not give feedback; then asking goes on.
+_NO_SCOPE: Final = (401, 403)
+_NO_SCOPE_RETRY_S: Final = 60.0
+_UNKNOWN_ANSWER: Final = 404
 _PROBLEM_PREFIX: Final = "urn:lentigo:problem:"
 _MEMBERS: Final = ("id", "model", "quality", "probabilities", "malignancy", "notice")
 
@@ -102,6 +113,42 @@ class InferenceService:
             received_at=self._now(),
             frame=image.frame,
         )
+
+    def give_feedback(self, answer_id: str, diagnosis: str, confirmed_by: str) -> None:
+        """Tell the service what an answer was confirmed to be; the latest feedback counts.
+
+        Args:
+            answer_id: `id` of the answer.
+            diagnosis: one of the seven, or `other`.
+            confirmed_by: how it was confirmed, in the service's words.
+
+        Raises:
+            FeedbackRefusedError: it keeps no audit trail, or has no such answer in it.
+            ServerUnavailableError: of `feedback`, if our key lacks its scope; else see
+                `HttpServer.ask`.
+            TryAgainError: see `HttpServer.ask`.
+        """
+        reply = self._http.ask(
+            "POST",
+            f"{_PREDICTIONS}/{quote(answer_id, safe='')}/feedback",
+            content=json.dumps({"diagnosis": diagnosis, "confirmed_by": confirmed_by}).encode(),
+            headers={"Content-Type": "application/json"},
+            expected=_NO_SCOPE,
+        )
+        if reply.status in _NO_SCOPE:
+            raise ServerUnavailableError(
+                f"The inference service does not take feedback from the gateway's key "
+                f"({reply.status}). Give it the scope feedback.",
+                "feedback",
+                _NO_SCOPE_RETRY_S,
+            )
+        if reply.status == _UNKNOWN_ANSWER or reply.status in _OF_THE_IMAGE:
+            raise FeedbackRefusedError(
+                f"The inference service takes no feedback on an answer: {self._problem(reply)}. It "
+                "needs an audit trail that still has the answer."
+            )
+        if not reply.ok:
+            raise self._http.unexpected(reply)
 
     def healthy(self) -> bool:
         """Return whether the service is ready.

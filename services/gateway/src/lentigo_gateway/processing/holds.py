@@ -12,6 +12,7 @@ _EVENTS: Final[Mapping[Server, tuple[str, str]]] = {
     "service": ("inference service unavailable", "inference service available again"),
     "archive": ("archive unavailable", "archive available again"),
     "fhir": ("FHIR server unavailable", "FHIR server available again"),
+    "feedback": ("feedback not accepted", "feedback accepted again"),
 }
 
 

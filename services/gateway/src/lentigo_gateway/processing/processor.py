@@ -15,6 +15,7 @@ from lentigo_gateway.answers import Answer
 from lentigo_gateway.archive.dicomweb import DicomWeb
 from lentigo_gateway.archive.orthanc import Orthanc
 from lentigo_gateway.config import ImagesConfig
+from lentigo_gateway.delivery.fhir_server import FhirServer
 from lentigo_gateway.errors import (
     InstanceGoneError,
     NotTakenError,
@@ -46,18 +47,6 @@ class ResultStore(Protocol):
         ...
 
 
-class Reporter(Protocol):
-    """Where answers go besides: `FhirServer`."""
-
-    def deliver(self, image: Dataset, answers: Sequence[Answer]) -> None:
-        """Deliver the answers to an instance; again is the same as once."""
-        ...
-
-    def healthy(self) -> bool:
-        """Return whether it answers at all, or raise."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where instances come from, and where answers and results go.
@@ -76,7 +65,7 @@ class Places:
     received: ReceivedImages
     service: InferenceService
     results: ResultStore
-    fhir: Reporter | None
+    fhir: FhirServer | None
 
 
 class Processor:

@@ -12,7 +12,7 @@ from lentigo_gateway.archive.orthanc import Orthanc
 from lentigo_gateway.config import OrthancConfig
 from lentigo_gateway.errors import NotDicomError, TryAgainError
 from lentigo_gateway.observability.logging import Log
-from lentigo_gateway.rules import InstanceHeader, Rule, takes
+from lentigo_gateway.rules import REPORT_CLASSES, VERIFIED, InstanceHeader, Rule, takes
 from lentigo_gateway.worklist.entries import ORTHANC, Found
 from lentigo_gateway.worklist.store import WorkList
 
@@ -35,8 +35,11 @@ class OrthancChanges:
         rules: Sequence[Rule],
         config: OrthancConfig,
         log: Log,
+        *,
+        reports: bool = False,
     ) -> None:
-        """Read this feed into this list."""
+        """Read this feed into this list; with `reports`, also verified structured reports."""
+        self._reports = reports
         self._orthanc = orthanc
         self._worklist = worklist
         self._rules = rules
@@ -62,18 +65,28 @@ class OrthancChanges:
             self._log.warning("feed began anew", source=NAME, position=position, last=changes.last)
             self._worklist.add([], (NAME, 0))
             return True
-        found = [each for each in map(self._found, changes.instances) if each is not None]
+        images: list[Found] = []
+        reports: list[Found] = []
+        for orthanc_id in changes.instances:
+            self._sort(orthanc_id, images, reports)
         if changes.last != position:
-            self._worklist.add(found, (NAME, changes.last))
+            self._worklist.add(images, (NAME, changes.last), reports=reports)
         return not changes.done
 
-    def _found(self, orthanc_id: str) -> Found | None:
-        """Return an instance if a rule takes it and it is still there."""
+    def _sort(self, orthanc_id: str, images: list[Found], reports: list[Found]) -> None:
+        """Put an instance where it belongs, if it belongs anywhere and is still there."""
         tags = self._tags(orthanc_id)
-        if tags is None or not takes(self._rules, _header(tags)):
-            return None
+        if tags is None:
+            return
+        if takes(self._rules, _header(tags)):
+            images.extend(self._found(orthanc_id, tags))
+        elif self._reports and _is_verified_report(tags):
+            reports.extend(self._found(orthanc_id, tags))
+
+    def _found(self, orthanc_id: str, tags: Mapping[str, Any]) -> list[Found]:
+        """Return the instance, or nothing if its UIDs are none."""
         try:
-            return Found(
+            found = Found(
                 sop_instance_uid=_text(tags, "SOPInstanceUID"),
                 series_instance_uid=_text(tags, "SeriesInstanceUID"),
                 study_instance_uid=_text(tags, "StudyInstanceUID"),
@@ -81,7 +94,8 @@ class OrthancChanges:
             )
         except NotDicomError:
             self._log.warning("instance without a valid UID ignored", source=NAME)
-            return None
+            return []
+        return [found]
 
     def _tags(self, orthanc_id: str) -> Mapping[str, Any] | None:
         """Return the attributes of an instance; None if it is gone, or can never be read."""
@@ -95,6 +109,12 @@ class OrthancChanges:
             tags = None
         self._failures.pop(orthanc_id, None)
         return tags
+
+
+def _is_verified_report(tags: Mapping[str, Any]) -> bool:
+    return (
+        _text(tags, "SOPClassUID") in REPORT_CLASSES and _text(tags, "VerificationFlag") == VERIFIED
+    )
 
 
 def _header(tags: Mapping[str, Any]) -> InstanceHeader:

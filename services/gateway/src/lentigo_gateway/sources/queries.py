@@ -12,7 +12,15 @@ from lentigo_gateway.archive.dicomweb import DicomWeb
 from lentigo_gateway.config import QueryConfig
 from lentigo_gateway.errors import NotDicomError
 from lentigo_gateway.observability.logging import Log
-from lentigo_gateway.rules import ACCEPTED_CLASSES, IMAGE_CLASSES, InstanceHeader, Rule, takes
+from lentigo_gateway.rules import (
+    ACCEPTED_CLASSES,
+    IMAGE_CLASSES,
+    REPORT_CLASSES,
+    VERIFIED,
+    InstanceHeader,
+    Rule,
+    takes,
+)
 from lentigo_gateway.worklist.entries import DICOMWEB, Found
 from lentigo_gateway.worklist.store import WorkList
 
@@ -30,11 +38,12 @@ _SERIES_DESCRIPTION: Final = "0008103E"
 _MODALITY: Final = "00080060"
 _MANUFACTURER: Final = "00080070"
 _BODY_SITE: Final = "00180015"
+_VERIFICATION: Final = "0040A493"
 _STUDY: Final = "0020000D"
 _SERIES: Final = "0020000E"
 _FIELDS: Final = (
     f"{_STATION},{_STUDY_DESCRIPTION},{_SERIES_DESCRIPTION},{_MODALITY},{_MANUFACTURER},"
-    f"{_BODY_SITE}"
+    f"{_BODY_SITE},{_VERIFICATION}"
 )
 
 
@@ -51,8 +60,11 @@ class Queries:
         config: QueryConfig,
         log: Log,
         today: Callable[[], date],
+        *,
+        reports: bool = False,
     ) -> None:
-        """Ask this archive, in the time zone of `today`."""
+        """Ask this archive, in the time zone of `today`; with `reports`, also for reports."""
+        self._reports = REPORT_CLASSES if reports else frozenset[str]()
         self._archive = archive
         self._worklist = worklist
         self._rules = rules
@@ -68,7 +80,7 @@ class Queries:
             ServerUnavailableError, TryAgainError: the archive is away or fails.
             WorkListError: the work list cannot be written.
         """
-        for sop_class in sorted(self._classes()):
+        for sop_class in sorted(self._classes() | self._reports):
             self._look_for(sop_class)
         return False
 
@@ -98,7 +110,10 @@ class Queries:
                 }
             )
             found = [each for each in map(self._found, results) if each is not None]
-            self._worklist.add(found, again=False)
+            if sop_class in self._reports:
+                self._worklist.add([], reports=found)
+            else:
+                self._worklist.add(found, again=False)
             if len(results) < _PAGE:
                 return
         self._log.warning("query has no end", source=NAME, pages=_MAX_PAGES)
@@ -115,7 +130,8 @@ class Queries:
             ),
             manufacturer=_text(result, _MANUFACTURER),
         )
-        if not takes(self._rules, header):
+        verified = _text(result, _VERIFICATION) == VERIFIED
+        if not takes(self._rules, header) and not (header.sop_class in self._reports and verified):
             return None
         try:
             return Found(

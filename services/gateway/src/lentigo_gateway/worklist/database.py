@@ -1,7 +1,7 @@
 """The tables of the work list, in SQLite.
 
-It has UIDs, states and, until they are delivered, answers. It has no image, and of a patient
-neither name nor number.
+It has UIDs, states, ids of answers and, until they are delivered, the answers themselves. It has no
+image, and of a patient neither name nor number.
 """
 
 import sqlite3
@@ -13,9 +13,9 @@ from typing import Final
 
 from lentigo_gateway.errors import WorkListError
 
-VERSION: Final = 1
+VERSION: Final = 2
 
-_TABLES: Final = (
+_FIRST: Final = (
     """
     CREATE TABLE entries (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -40,6 +40,47 @@ _TABLES: Final = (
     "CREATE TABLE positions (source TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT",
     "CREATE TABLE results (sop_instance_uid TEXT PRIMARY KEY) STRICT, WITHOUT ROWID",
 )
+_SECOND: Final = (
+    """
+    CREATE TABLE given (                        -- answers that were given, by their ids
+        sop_instance_uid TEXT NOT NULL,
+        frame INTEGER NOT NULL,                 -- 0 for an instance that has one only
+        model_digest TEXT NOT NULL,
+        answer_id TEXT NOT NULL,                -- of the service
+        report_uid TEXT NOT NULL,               -- of the structured report that has it
+        given_at REAL NOT NULL,
+        diagnosis TEXT NOT NULL DEFAULT '',     -- what was confirmed; empty until it is
+        confirmed_by TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (sop_instance_uid, frame, model_digest)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX given_by_report ON given (report_uid)",
+    """
+    CREATE TABLE confirmations (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        source TEXT NOT NULL,                   -- archive or fhir
+        document TEXT NOT NULL,                 -- a SOP instance UID, or type and id of a resource
+        version TEXT NOT NULL,                  -- of the resource
+        locator TEXT NOT NULL,
+        study_instance_uid TEXT NOT NULL,
+        series_instance_uid TEXT NOT NULL,
+        sop_instance_uid TEXT NOT NULL DEFAULT '',  -- of the image; empty until it is read
+        frame INTEGER NOT NULL DEFAULT 0,
+        diagnosis TEXT NOT NULL DEFAULT '',
+        confirmed_by TEXT NOT NULL DEFAULT '',
+        state TEXT NOT NULL,
+        reason TEXT NOT NULL DEFAULT '',
+        failures INTEGER NOT NULL DEFAULT 0,
+        due REAL NOT NULL,
+        found_at REAL NOT NULL,
+        changed_at REAL NOT NULL,
+        UNIQUE (source, document, version)
+    ) STRICT
+    """,
+    "CREATE INDEX confirmations_by_due ON confirmations (state, due, id)",
+)
+# What brings a file of one version to the next.
+_STEPS: Final = (_FIRST, _SECOND)
 
 
 class Database:
@@ -72,17 +113,18 @@ class Database:
             raise WorkListError(f"The work list {path} is of a later release. Update the gateway.")
 
     def _prepare(self) -> int:
-        """Make the tables if there are none, and return the version of the file."""
+        """Make the tables that are not there yet, and return the version of the file."""
         connection = self._connection
         connection.execute("PRAGMA journal_mode = WAL")
         # A commit is on the disk before it returns, also if the machine then loses power.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version == 0:
-            for statement in _TABLES:
+        for statements in _STEPS[version:]:
+            for statement in statements:
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {VERSION}")
+            version += 1
+            connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("COMMIT")
         return version
 

@@ -16,6 +16,12 @@ from typing import Final
 
 from lentigo_gateway.answers import Answer
 from lentigo_gateway.errors import UnknownEntryError, WorkListError, WorkListInUseError
+from lentigo_gateway.worklist.confirmations import (
+    Confirmations,
+    add_documents,
+    forget_confirmations,
+    note_given,
+)
 from lentigo_gateway.worklist.database import Database
 from lentigo_gateway.worklist.entries import OPEN, Entry, Found, State, answers_text, entry_of
 from lentigo_gateway.worklist.intake import REOPEN, add_instance
@@ -27,7 +33,12 @@ _FOLDER_MODE: Final = 0o700
 
 
 class WorkList:
-    """The work list, for several threads."""
+    """The work list, for several threads.
+
+    Attributes:
+        folder: where it lies.
+        confirmations: its part about confirmed diagnoses.
+    """
 
     def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
         """Open the work list.
@@ -48,6 +59,7 @@ class WorkList:
         self._database = Database(folder / _DATABASE)
         self._more = threading.Condition(self._database.guard)
         self._claimed: set[int] = set()
+        self.confirmations = Confirmations(self._database, clock)
 
     def close(self) -> None:
         """Close the file."""
@@ -75,7 +87,12 @@ class WorkList:
     # --- what sources do ---
 
     def add(
-        self, found: Sequence[Found], position: tuple[str, int] | None = None, *, again: bool = True
+        self,
+        found: Sequence[Found],
+        position: tuple[str, int] | None = None,
+        *,
+        again: bool = True,
+        reports: Sequence[Found] = (),
     ) -> int:
         """Put instances on the list, and with them how far a source has read.
 
@@ -88,6 +105,7 @@ class WorkList:
             again: whether an instance that is finished goes on the list again. One that is done is
                 then answered if the model has changed. False is for a source that sees the same
                 instances at every look.
+            reports: structured reports by others, which may confirm a diagnosis.
 
         Returns:
             How many there are to work on that were not before.
@@ -96,6 +114,7 @@ class WorkList:
         with self._database.transaction() as connection:
             for each in found:
                 added += add_instance(connection, each, now, again=again)
+            added += add_documents(connection, reports, now)
             if position is not None:
                 connection.execute(
                     "INSERT INTO positions VALUES (?, ?) ON CONFLICT (source) "
@@ -172,6 +191,8 @@ class WorkList:
     ) -> Entry | None:
         """Keep the answers to an instance, and the UIDs of the results that they will become.
 
+        The structured report is the first of the results.
+
         Returns:
             The entry as it is now; None if this version has answered the instance already, and
             then the entry is removed.
@@ -192,6 +213,8 @@ class WorkList:
             connection.executemany(
                 "INSERT OR IGNORE INTO results VALUES (?)", [(uid,) for uid in results]
             )
+            uid = entry.instance.sop_instance_uid
+            note_given(connection, uid, digest, answers, next(iter(results), ""), self._clock())
         return self.get(entry.id)
 
     def drop(self, entry: Entry) -> None:
@@ -280,10 +303,12 @@ class WorkList:
 
         Parked ones stay: somebody has to look at them.
         """
+        before = self._clock() - keep_s
         with self._database.transaction() as connection:
+            forget_confirmations(connection, before)
             return connection.execute(
                 "DELETE FROM entries WHERE state IN ('done', 'refused', 'gone') AND changed_at < ?",
-                (self._clock() - keep_s,),
+                (before,),
             ).rowcount
 
     def locators(self, prefix: str) -> set[str]:

@@ -1,0 +1,1 @@
+"""Confirmed diagnoses, which become feedback to the service and final reports."""
