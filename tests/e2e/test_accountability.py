@@ -8,7 +8,6 @@ import csv
 import io
 import json
 import shutil
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,12 +15,13 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import pytest
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
 from lentigo_inference.audit.signing import make_key
 from lentigo_inference.cli import main
+from lentigo_inference.security.api_keys import Scope, add_key
+from lentigo_inference.security.api_keys import make_key as make_api_key
 from tests.e2e.service_process import DEADLINE_S, service_process
 from tests.fakes import jpeg_bytes, lesion_image
 
@@ -29,7 +29,8 @@ SHIPPED: Final = Path(__file__).parents[2] / "models"
 ANSWERS: Final = 1000
 FEEDBACK: Final = 50
 CLIENTS: Final = 8
-PICTURES: Final = 20
+# Each confirmed answer is about another one, since feedback counts once for an image.
+PICTURES: Final = 53
 CONFIRMED_BY: Final = ("histopathology", "follow-up", "consensus", "confocal")
 
 
@@ -73,22 +74,18 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
         "LENTIGO_AUDIT_KEY": str(key),
         "LENTIGO_AUDIT": "required",
         "LENTIGO_ENGINE": "litert",
+        "LENTIGO_KEY_FILE": str(root / "keys.json"),
     }
+    entry, api_key = make_api_key("ward-7", frozenset(Scope))
+    add_key(root / "keys.json", entry)
     drawn = (lesion_image(place, CODES[place % len(CODES)]) for place in range(PICTURES))
     pictures = [jpeg_bytes(each) for each in drawn]
     with service_process(SHIPPED, **settings) as service:
         service.logged("model in use")
-        clients = threading.local()
-
-        def client() -> httpx.Client:
-            if not hasattr(clients, "own"):
-                clients.own = httpx.Client(base_url=service.url, timeout=DEADLINE_S)
-            own: httpx.Client = clients.own
-            return own
-
+        service.client.headers["Authorization"] = f"Bearer {api_key}"
         def ask(picture: bytes) -> dict[str, Any]:
             # Drawn lesions may be unlike the real ones.
-            response = client().post(
+            response = service.client.post(
                 "/v1/predictions", params={"force": True}, files={"image": picture}
             )
             assert response.status_code == 200, response.text
@@ -98,7 +95,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
         def confirm(sent: dict[str, str]) -> None:
             given = {name: sent[name] for name in ("diagnosis", "confirmed_by")}
             path = f"/v1/predictions/{sent['prediction']}/feedback"
-            response = client().post(path, json=given)
+            response = service.client.post(path, json=given)
             assert response.status_code == 200, response.text
 
         with ThreadPoolExecutor(CLIENTS) as pool:
@@ -145,7 +142,7 @@ def test_it_is_shown_what_was_said_to_whom_and_why(day: Day, audit: Audit) -> No
     assert code == 0
     said = {line[:14].strip(): line[14:] for line in out.splitlines()}
     assert said["Answer"].startswith(answer["id"])
-    assert said["To"] == "no key, address 127.0.0.1"
+    assert said["To"] == "key ward-7, address 127.0.0.1"
     assert said["Image"] == f"SHA-256 {answer['image']['sha256']}"
     assert said["Said"] == f"{answer['diagnosis']['code']} ({answer['diagnosis']['name']})"
     assert said["Refer"] == ("yes" if answer["malignancy"]["refer"] else "no")
