@@ -22,7 +22,7 @@ from lentigo_inference.audit.signing import make_key
 from lentigo_inference.cli import main
 from lentigo_inference.security.api_keys import Scope, add_key
 from lentigo_inference.security.api_keys import make_key as make_api_key
-from tests.e2e.service_process import DEADLINE_S, service_process
+from tests.e2e.service_process import service_process
 from tests.fakes import jpeg_bytes, lesion_image
 
 SHIPPED: Final = Path(__file__).parents[2] / "models"
@@ -83,6 +83,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     with service_process(SHIPPED, **settings) as service:
         service.logged("model in use")
         service.client.headers["Authorization"] = f"Bearer {api_key}"
+
         def ask(picture: bytes) -> dict[str, Any]:
             # Drawn lesions may be unlike the real ones.
             response = service.client.post(
@@ -170,7 +171,9 @@ def test_fhir_has_a_bundle_for_every_answer_and_feedback(day: Day, audit: Audit)
     bundles = [json.loads(line) for line in out.splitlines()]
     assert code == 0
     assert len(bundles) >= ANSWERS + FEEDBACK
-    assert all((each["resourceType"], each["type"]) == ("Bundle", "transaction") for each in bundles)
+    assert all(
+        (each["resourceType"], each["type"]) == ("Bundle", "transaction") for each in bundles
+    )
     for answer in day.answers[::100]:
         assert sum(answer["id"] in line for line in out.splitlines()) >= 1
 

@@ -54,9 +54,7 @@ def settings(tmp_path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def eager(
-    store: ModelStore, settings: dict[str, str], *arguments: str
-) -> Iterator[ServiceProcess]:
+def eager(store: ModelStore, settings: dict[str, str], *arguments: str) -> Iterator[ServiceProcess]:
     """Run the service with a shadow version that does not yield to the other tests."""
     given = {**environment(store.root, **settings), "PYTHONPATH": ":".join(filter(None, sys.path))}
     service = ServiceProcess(given, (sys.executable, "-m", eager_service.__name__, *arguments))

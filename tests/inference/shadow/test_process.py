@@ -168,7 +168,7 @@ def test_it_stands_still_while_it_is_held(shadowed: Settings) -> None:
 
 
 def test_it_is_not_held_for_ever(shadowed: Settings) -> None:
-    code = "c.send_bytes(b'{\"failed\": \"no\"}'); c.recv_bytes()"
+    code = 'c.send_bytes(b\'{"failed": "no"}\'); c.recv_bytes()'
     with started(shadowed, *python(LOADED + code)) as process:
         process.load()
         process.hold()

@@ -24,9 +24,11 @@ EAGER = (sys.executable, "-c", "from lentigo_inference.shadow.worker import main
 HANGING = (
     sys.executable,
     "-c",
-    "import threading; from lentigo_inference.shadow import worker;"
-    "worker.said_of = lambda *_image, **_options: threading.Event().wait();"
-    "worker.main()",
+    (
+        "import threading; from lentigo_inference.shadow import worker;"
+        "worker.said_of = lambda *_image, **_options: threading.Event().wait();"
+        "worker.main()"
+    ),
 )
 """The command of a shadow version that loads and then answers nothing."""
 

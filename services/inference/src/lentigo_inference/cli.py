@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
@@ -220,11 +221,17 @@ def _load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        message = "; ".join(
-            f"{environment_name('_'.join(str(part) for part in item['loc']))}: {item['msg']}"
-            for item in error.errors(include_url=False)
-        )
+        message = "; ".join(_told(item) for item in error.errors(include_url=False))
         raise typer.Exit(_report(message, BAD_SETTINGS)) from error
+
+
+def _told(item: ErrorDetails) -> str:
+    """Say what is wrong with a setting; what is wrong between several names them itself."""
+    ours = item.get("ctx", {}).get("error")
+    text = item["msg"] if ours is None else str(ours)
+    if not item["loc"]:
+        return text
+    return f"{environment_name('_'.join(str(part) for part in item['loc']))}: {text}"
 
 
 def _require_file(file: Path | None) -> Path:

@@ -151,7 +151,7 @@ class ShadowTrial:
         except queue.Full:
             self.counts.count("dropped")
 
-    def make_way(self, begins: bool) -> None:  # noqa: FBT001 - a callback
+    def make_way(self, begins: bool) -> None:
         """Let the version stand still while the service computes, and go on after that."""
         process = self._process
         if process is not None:
