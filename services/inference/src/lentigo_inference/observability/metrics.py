@@ -59,8 +59,6 @@ class Metrics:
             registry=registry,
             buckets=_REQUEST_S,
         )
-        # The two of each kind of request: finding them by their labels costs as much as counting.
-        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._rejections = Counter(
             "lentigo_rejections_total",
             "Requests, and images of a batch, that got an error, by its problem type.",
@@ -174,13 +172,8 @@ class Metrics:
             seconds: how long it took.
             record: what was recorded of it.
         """
-        kind = (method, route, status)
-        if kind not in self._answers:
-            labelled = self._request_seconds.labels(method, route)
-            self._answers[kind] = (self._requests.labels(*kind), labelled)
-        count, duration = self._answers[kind]
-        count.inc()
-        duration.observe(seconds)
+        self._requests.labels(method, route, status).inc()
+        self._request_seconds.labels(method, route).observe(seconds)
         for slug in record.rejections:
             self._rejections.labels(slug).inc()
         if record.unauthorized is not None:

@@ -2,11 +2,6 @@
 
 import ipaddress
 from collections.abc import Collection
-from functools import lru_cache
-from typing import Final
-
-# An IPv6 address with a scope, which is the name of an interface (man 7 netdevice).
-_LONGEST_ADDRESS: Final = 64
 
 
 def is_own_host(host: str, allowed: Collection[str] = ()) -> bool:
@@ -27,11 +22,6 @@ def is_own_host(host: str, allowed: Collection[str] = ()) -> bool:
         name = name.partition(":")[0]
     if "." not in name or name.endswith(".localhost") or name in allowed:
         return True
-    return len(name) <= _LONGEST_ADDRESS and _is_address(name)
-
-
-@lru_cache(maxsize=64)
-def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:
