@@ -7,6 +7,7 @@ were confirmed.
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
 from lentigo_inference.audit.signing import make_key
@@ -24,6 +26,7 @@ from lentigo_inference.security.api_keys import Scope, add_key
 from lentigo_inference.security.api_keys import make_key as make_api_key
 from tests.e2e.service_process import service_process
 from tests.fakes import jpeg_bytes, lesion_image
+from tests.project.test_monitoring import PROMETHEUS_LABELS, PROMETHEUS_METRICS, queries
 
 SHIPPED: Final = Path(__file__).parents[2] / "models"
 ANSWERS: Final = 1000
@@ -44,6 +47,7 @@ class Day:
         answers: of the predictions.
         feedback: what was sent, and `prediction`, the id of the answer.
         monitoring: answer of `/v1/monitoring` at the end.
+        metrics: labels of every series at the end, by its name.
     """
 
     folder: Path
@@ -51,6 +55,7 @@ class Day:
     answers: list[dict[str, Any]]
     feedback: list[dict[str, str]]
     monitoring: dict[str, Any]
+    metrics: dict[str, list[dict[str, str]]]
 
     def lines(self) -> list[bytes]:
         """The lines of the trail, which fits into one file."""
@@ -111,8 +116,12 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
             ]
             list(pool.map(confirm, feedback))
         monitoring = service.client.get("/v1/monitoring").json()
+        metrics: dict[str, list[dict[str, str]]] = {}
+        for family in text_string_to_metric_families(service.client.get("/metrics").text):
+            for sample in family.samples:
+                metrics.setdefault(sample.name, []).append(sample.labels)
         assert service.stop() == 0
-    return Day(folder, Path(f"{key}.pub"), answers, feedback, monitoring)
+    return Day(folder, Path(f"{key}.pub"), answers, feedback, monitoring, metrics)
 
 
 Audit = Callable[..., tuple[int, str]]
@@ -181,6 +190,17 @@ def test_fhir_has_a_bundle_for_every_answer_and_feedback(day: Day, audit: Audit)
 def test_what_was_confirmed_is_compared_with_what_was_said(day: Day) -> None:
     counted = sum(day.monitoring["confirmed"]["confirmed_by"].values())
     assert counted == FEEDBACK
+
+
+@pytest.mark.parametrize("query", [each for each in queries() if "lentigo_shadow_" not in each])
+def test_every_query_of_dashboard_and_alerts_finds_a_series(day: Day, query: str) -> None:
+    """With the labels that it asks for; `tests/project` holds their values."""
+    grouped = re.findall(r"\bby\s*\(([^)]*)\)", query)
+    by = {label.strip() for labels in grouped for label in labels.split(",")}
+    for name, matchers in re.findall(r"(\w+)\{([^}]*)\}", query):
+        if name not in PROMETHEUS_METRICS:
+            labels = set(re.findall(r"(\w+)\s*=~?", matchers)) | by
+            assert any(labels - PROMETHEUS_LABELS <= each.keys() for each in day.metrics[name])
 
 
 def edit(lines: list[bytes]) -> None:

@@ -5,13 +5,13 @@ once.
 """
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
@@ -225,7 +225,7 @@ def _load_settings() -> Settings:
         raise typer.Exit(_report(message, BAD_SETTINGS)) from error
 
 
-def _told(item: ErrorDetails) -> str:
+def _told(item: Mapping[str, Any]) -> str:
     """Say what is wrong with a setting; what is wrong between several names them itself."""
     ours = item.get("ctx", {}).get("error")
     text = item["msg"] if ours is None else str(ours)
