@@ -152,9 +152,10 @@ def running(
     }
     environment = {name: value.format(**fill) for name, value in recipe.environment.items()}
     base = f"http://127.0.0.1:{port}"
-    target = folder / "target.json"
+    target = folder / f"target-{port}.json"
     target.write_text(json.dumps(asdict(Target(base + recipe.path, recipe.form, headers or {}))))
-    with (folder / "server.log").open("wb") as log:
+    log_file = folder / f"server-{port}.log"
+    with log_file.open("wb") as log:
         began = time.perf_counter()
         process = subprocess.Popen(
             [part.format(**fill) for part in recipe.command],
@@ -165,7 +166,7 @@ def running(
             cwd=folder,
         )
         try:
-            _wait(process, base + recipe.ready, folder / "server.log")
+            _wait(process, base + recipe.ready, log_file)
             yield Running(process, base, target, time.perf_counter() - began)
         finally:
             # BentoML's worker is in no group of ours.

@@ -5,6 +5,9 @@
 Its command is then on the PATH. `tests/inference/security/oidc` has an issuer for every other test.
 """
 
+import hashlib
+import hmac
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,11 +15,22 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
 from tests.fakes import jpeg_bytes
-from tests.inference.security.oidc.made_tokens import claims, rsa_key, signed
+from tests.inference.security.oidc.made_tokens import (
+    assembled,
+    claims,
+    ec_key,
+    encoded,
+    entry,
+    rsa_key,
+    signed,
+    with_other_content,
+)
 from tests.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
@@ -93,10 +107,47 @@ def test_a_token_without_the_scope_is_forbidden(issuer: str, service: ServicePro
     assert predict(service, token, "scope").status_code == 403
 
 
-def test_a_forged_token_with_the_id_of_its_key_is_refused(
+def forgeries(issuer: str) -> dict[str, str]:
+    """Ten tokens that the issuer never gave, by the reason in the log."""
+    published = httpx.get(f"{issuer}/jwks", timeout=DEADLINE_S).json()["keys"][0]
+    kid, real = published["kid"], token_of(issuer, aud=AUDIENCE, scope="lentigo:predict")
+    public = jwt.PyJWK(published).key
+    pem = public.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    good = claims(iss=issuer, aud=AUDIENCE)
+    content = json.dumps(good).encode()
+    head, payload, signature = real.split(".")
+    by_forger = rsa_key("forger")
+    return {
+        "another key": signed(good, by_forger, kid=kid),
+        "a key of its own": signed(good, by_forger, kid="mine"),
+        "a key in the head": signed(good, by_forger, kid=kid, jwk=entry(by_forger)),
+        "no algorithm": assembled({"alg": "none", "kid": kid}, content),
+        "the public key as a secret": assembled(
+            {"alg": "HS256", "kid": kid},
+            content,
+            lambda text: hmac.digest(pem, text, hashlib.sha256),
+        ),
+        "another content": with_other_content(
+            real, {**jwt.decode(real, options={"verify_signature": False}), "sub": "chief"}
+        ),
+        "no signature": f"{head}.{payload}.",
+        "another signature": f"{head}.{encoded(content)}.{signature}",
+        "another curve": signed(good, ec_key(), "ES256", kid=kid),
+        "no token at all": "e30.e30.e30",
+    }
+
+
+def test_ten_forged_tokens_are_refused_in_one_line_each(
     issuer: str, service: ServiceProcess
 ) -> None:
-    keys = httpx.get(f"{issuer}/jwks", timeout=DEADLINE_S).json()["keys"]
-    forged = signed(claims(iss=issuer), rsa_key("forger"), kid=keys[0]["kid"])
-    assert predict(service, forged, "forged").status_code == 401
-    assert service.logged("request", request_id="forged")["reason"] == "wrong-signature"
+    forged = forgeries(issuer)
+    assert len(forged) == 10
+    for number, (forgery, token) in enumerate(forged.items()):
+        answer = predict(service, token, f"forged-{number}")
+        assert answer.status_code == 401, forgery
+    for number in range(len(forged)):
+        line = service.logged("request", request_id=f"forged-{number}")
+        assert (line["status"], line["problem"]) == (401, "unauthorized")
+        assert len([each for each in service.lines if f'"forged-{number}"' in each]) == 1

@@ -54,10 +54,10 @@ def settings(tmp_path: Path) -> dict[str, str]:
 
 
 @contextmanager
-def eager(store: ModelStore, settings: dict[str, str]) -> Iterator[ServiceProcess]:
+def eager(store: ModelStore, settings: dict[str, str], *arguments: str) -> Iterator[ServiceProcess]:
     """Run the service with a shadow version that does not yield to the other tests."""
     given = {**environment(store.root, **settings), "PYTHONPATH": ":".join(filter(None, sys.path))}
-    service = ServiceProcess(given, (sys.executable, "-m", eager_service.__name__))
+    service = ServiceProcess(given, (sys.executable, "-m", eager_service.__name__, *arguments))
     try:
         with service.client:
             yield service
@@ -115,6 +115,14 @@ def shadow_process(service: ServiceProcess) -> int:
     return child
 
 
+def state_of(pid: int) -> str | None:
+    """The state of a process, such as T if it stands still; None if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return None
+
+
 def test_what_the_shadow_says_is_on_record_and_compared_and_in_no_answer(
     service: ServiceProcess,
     tmp_path: Path,
@@ -160,13 +168,26 @@ def test_a_shadow_that_is_killed_changes_no_answer(service: ServiceProcess) -> N
     assert service.stop() == 0
 
 
-def test_a_shadow_that_hangs_delays_no_answer_and_no_stop(service: ServiceProcess) -> None:
-    os.kill(shadow_process(service), signal.SIGSTOP)
-    for number in range(80):
-        answer_of(service, number % 7)
-    # One is held by the process, and 64 wait.
-    assert images(service, "dropped") >= 80 - 65
-    assert service.stop() == 0
+def test_a_shadow_that_hangs_delays_no_answer_and_no_stop(
+    store: ModelStore, settings: dict[str, str]
+) -> None:
+    with eager(store, settings, "hang") as service:
+        service.logged("model in use", version=1)
+        service.logged("shadow version loaded", version=2)
+        for number in range(80):
+            answer_of(service, number % 7)
+        # The process has one, and 64 wait.
+        assert images(service, "dropped") >= 80 - 65
+        assert service.stop() == 0
+
+
+def test_a_shadow_that_stands_still_ends_with_a_service_that_is_killed(
+    service: ServiceProcess,
+) -> None:
+    shadow = shadow_process(service)
+    os.kill(shadow, signal.SIGSTOP)
+    service.process.kill()
+    until(lambda: state_of(shadow) in {None, "Z"})
 
 
 def test_a_shadow_that_cannot_be_loaded_is_one_line(

@@ -43,6 +43,33 @@ def test_bad_settings_are_one_line_that_names_them(
     assert "LENTIGO_MAX_PENDING" in message
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"AUDIT_DIR": "audit"}, "LENTIGO_AUDIT_DIR and LENTIGO_AUDIT_KEY go together"),
+        ({"OIDC_ISSUER": "https://a"}, "LENTIGO_OIDC_ISSUER and LENTIGO_OIDC_AUDIENCE go together"),
+        ({"SHADOW_VERSION": "2", "MODEL_VERSION": "2"}, "LENTIGO_MODEL_VERSION and LENTIGO_SHADOW"),
+        (
+            {"DECODE_THREADS": "9", "DECODE_MEMORY": str(128 * 2**20)},
+            "9 decode threads need a LENTIGO_DECODE_MEMORY",
+        ),
+        ({"ALLOWED_HOSTS": "a:80"}, "LENTIGO_ALLOWED_HOSTS: a host is like lentigo.example"),
+        ({"PORT": "many"}, "LENTIGO_PORT: Input should be a valid integer"),
+    ],
+)
+def test_what_is_wrong_with_settings_begins_with_their_names(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: dict[str, str],
+    told: str,
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"LENTIGO_{name}", value)
+    assert main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"lentigo-inference: {told}")
+
+
 def test_a_port_in_use_is_one_line_that_names_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """Which answered images the service offers to a version on trial."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -92,3 +93,19 @@ def test_a_key_that_cannot_be_used_ends_the_start(
     (line,) = capsys.readouterr().err.splitlines()
     assert "LENTIGO_MODEL_KEY" in line
     assert "cannot be read" in line
+
+
+@pytest.mark.anyio
+async def test_the_service_says_when_it_computes_and_when_nothing_is_left(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish_plain(store, 1)
+    async with running(settings) as service:
+        told: list[bool] = []
+        service.state.predictor._on_work = told.append
+        answers = await asyncio.gather(*(service.predict() for _ in range(3)))
+        refused = await service.predict(b"no image")
+    assert [each.status_code for each in answers] == [200] * 3
+    assert refused.status_code == 415
+    assert told[-2:] == [True, False]
+    assert told == [True, False] * (len(told) // 2)

@@ -5,13 +5,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lentigo_contract.errors import EngineError
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.audit.records import Served
@@ -73,10 +74,7 @@ def test_it_says_of_an_image_what_the_version_says(
 
 def test_it_is_the_first_to_yield_and_the_first_to_be_ended(shadowed: Settings) -> None:
     with started(shadowed, *COMMAND) as process:
-        deadline, pause = time.monotonic() + DEADLINE_S, threading.Event()
-        while os.sched_getscheduler(process.pid) != os.SCHED_IDLE:
-            assert time.monotonic() < deadline
-            pause.wait(0.01)
+        until(lambda: os.sched_getscheduler(process.pid) == os.SCHED_IDLE)
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
         assert int(Path(f"/proc/{process.pid}/oom_score_adj").read_text()) == 1000
         # Else the scheduler would give it the share of a session.
@@ -147,6 +145,44 @@ def test_a_process_that_hangs_is_an_error_after_a_while(shadowed: Settings) -> N
         process.load()
         with pytest.raises(ShadowError, match=r"within 0\.05 seconds"):
             process.answer(offer())
+
+
+def state_of(process: ShadowProcess) -> str:
+    """The state of a process; T stands still (man 5 proc)."""
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline, pause = time.monotonic() + DEADLINE_S, threading.Event()
+    while not holds():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
+
+
+def test_it_stands_still_while_it_is_held(shadowed: Settings) -> None:
+    with started(shadowed, *python("c.recv_bytes()")) as process:
+        process.hold()
+        until(lambda: state_of(process) == "T")
+        process.release()
+        until(lambda: state_of(process) != "T")
+
+
+def test_it_is_not_held_for_ever(shadowed: Settings) -> None:
+    code = 'c.send_bytes(b\'{"failed": "no"}\'); c.recv_bytes()'
+    with started(shadowed, *python(LOADED + code)) as process:
+        process.load()
+        process.hold()
+        until(lambda: state_of(process) == "T")
+        with pytest.raises(EngineError, match="no"):
+            process.answer(offer())
+
+
+def test_one_that_has_ended_can_be_held_and_released(shadowed: Settings) -> None:
+    with started(shadowed, *python("sys.exit(7)")) as process:
+        with pytest.raises(ShadowError, match="exit code 7"):
+            process.load()
+        process.hold()
+        process.release()
 
 
 def test_a_process_that_was_killed_is_noticed(shadowed: Settings) -> None:

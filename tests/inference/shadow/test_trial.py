@@ -89,6 +89,16 @@ def test_images_are_dropped_while_the_service_is_busy(stage: Stage) -> None:
     assert stage.images("dropped") == 1
 
 
+def test_the_version_stands_still_while_the_service_computes(
+    stage: Stage, process: FakeProcess
+) -> None:
+    stage.trial.make_way(begins=True)
+    begin(stage)
+    stage.trial.make_way(begins=True)
+    stage.trial.make_way(begins=False)
+    assert process.states == ["held", "released"]
+
+
 def test_images_are_dropped_until_the_version_is_loaded(stage: Stage) -> None:
     stage.trial.offer(offer())
     assert stage.images("dropped") == 1

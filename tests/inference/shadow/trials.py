@@ -21,6 +21,17 @@ SAID = Said("mel", {"nv": 0.25, "mel": 0.75}, 0.75, 0.2, True, ("malignancy",), 
 EAGER = (sys.executable, "-c", "from lentigo_inference.shadow.worker import main; main()")
 """The command of a shadow version that does not yield, so that no test needs a quiet machine."""
 
+HANGING = (
+    sys.executable,
+    "-c",
+    (
+        "import threading; from lentigo_inference.shadow import worker;"
+        "worker.said_of = lambda *_image, **_options: threading.Event().wait();"
+        "worker.main()"
+    ),
+)
+"""The command of a shadow version that loads and then answers nothing."""
+
 PIXELS = np.zeros((224, 224, 3), np.uint8)
 
 
@@ -41,6 +52,7 @@ class FakeProcess:
     killed: threading.Event = field(default_factory=threading.Event)
     closed: bool = False
     answered: list[str] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.held.set()
@@ -63,6 +75,12 @@ class FakeProcess:
     def require_running(self) -> None:
         if self.ended is not None:
             raise self.ended
+
+    def hold(self) -> None:
+        self.states.append("held")
+
+    def release(self) -> None:
+        self.states.append("released")
 
     def kill(self) -> None:
         self.killed.set()

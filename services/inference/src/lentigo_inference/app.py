@@ -238,13 +238,18 @@ def _lifespan(
             shadow=settings.shadow_version,
             observe=_on_load(metrics, audit),
         )
-        predictor = Predictor(
-            slot, decoding, batcher, settings.request_timeout_s, observe=metrics.predicted
-        )
         admission = Admission(settings.max_pending, shutdown, throughput.seconds_for)
+        shadow = trial_of(settings, slot, admission, None if audit is None else audit.trail.note)
+        predictor = Predictor(
+            slot,
+            decoding,
+            batcher,
+            settings.request_timeout_s,
+            observe=metrics.predicted,
+            on_work=None if shadow is None else shadow.make_way,
+        )
         monitor = Monitor(settings.audit_dir)
         feedback_watcher = Watcher("feedback", monitor.follow, _FEEDBACK_INTERVAL_S, wait)
-        shadow = trial_of(settings, slot, admission, None if audit is None else audit.trail.note)
         watchers = [
             Watcher("model repository", model_manager.check, settings.reload_interval_s, wait),
             Watcher("key file", authenticator.refresh, _KEY_INTERVAL_S, wait),

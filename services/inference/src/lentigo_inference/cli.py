@@ -5,9 +5,10 @@ once.
 """
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic import ValidationError
@@ -220,11 +221,17 @@ def _load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        message = "; ".join(
-            f"{environment_name('_'.join(str(part) for part in item['loc']))}: {item['msg']}"
-            for item in error.errors(include_url=False)
-        )
+        message = "; ".join(_told(item) for item in error.errors(include_url=False))
         raise typer.Exit(_report(message, BAD_SETTINGS)) from error
+
+
+def _told(item: Mapping[str, Any]) -> str:
+    """Say what is wrong with a setting; what is wrong between several names them itself."""
+    ours = item.get("ctx", {}).get("error")
+    text = item["msg"] if ours is None else str(ours)
+    if not item["loc"]:
+        return text
+    return f"{environment_name('_'.join(str(part) for part in item['loc']))}: {text}"
 
 
 def _require_file(file: Path | None) -> Path:

@@ -351,8 +351,8 @@ class Settings(BaseSettings):
         if self.decode_memory < needed:
             threads = pluralize(self.decode_threads, "decode thread needs", "decode threads need")
             raise ValueError(
-                f"{threads} a decode memory of {needed:,} bytes or more; allow more memory, or "
-                "fewer threads"
+                f"{threads} a LENTIGO_DECODE_MEMORY of {needed:,} bytes or more; allow more, or "
+                "set LENTIGO_DECODE_THREADS to fewer"
             )
         return self
 

@@ -1,5 +1,6 @@
 """Start the service: check what it needs, take the port, build the application, serve."""
 
+import gc
 import ipaddress
 import os
 import socket
@@ -11,6 +12,7 @@ from prometheus_client import disable_created_metrics
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.fhir.codes import read_code_map
 from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_contract.system.allocator import return_large_blocks
 from lentigo_contract.system.resources import require_memory
 from lentigo_inference import __version__
 from lentigo_inference.app import create_app
@@ -68,7 +70,17 @@ def run_service(settings: Settings) -> None:
     shutdown = Shutdown()
     tracing = Tracing() if traces_wanted(os.environ) else None
     app = create_app(settings, shutdown=shutdown, tracing=tracing)
+    _settle_memory()
     serve(app, settings, listener, shutdown)
+
+
+def _settle_memory() -> None:
+    """Prepare the process to run for months; before there are other threads."""
+    return_large_blocks()
+    # What was made until here stays: modules, routes, schemas, some 90,000 objects. Looking through
+    # all of them stops every request for 25 to 50 ms, whenever Python collects its oldest ones.
+    gc.collect()
+    gc.freeze()
 
 
 def _require_safe_start(settings: Settings, listener: socket.socket) -> None:

@@ -8,7 +8,6 @@ from typing import Final
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -154,7 +153,7 @@ def _response(
     headers: Mapping[str, str] | None,
 ) -> Response:
     problem = _problem(request_id, uri, title, status, detail)
-    return JSONResponse(problem.model_dump(), status, headers, MEDIA_TYPE)
+    return Response(problem.model_dump_json(), status, headers, MEDIA_TYPE)
 
 
 def _problem(request_id: str, uri: str, title: str, status: int, detail: str) -> Problem:

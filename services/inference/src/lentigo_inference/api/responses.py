@@ -4,7 +4,7 @@ import base64
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
 from lentigo_inference.api.models import model_reference
-from lentigo_inference.api.schemas import (
+from lentigo_inference.api.prediction_schemas import (
     ActivationMap,
     ClassProbability,
     DiagnosisProbability,

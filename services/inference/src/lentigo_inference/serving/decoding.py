@@ -15,10 +15,10 @@ from typing import Final, TypeVar
 
 from lentigo_contract.imaging.quality import QualityIssue, assess_quality
 from lentigo_contract.imaging.read import ImageLimits, ModelImage, OpenedImage, open_image
+from lentigo_contract.system.allocator import return_free_memory
 from lentigo_contract.system.priority import lower_priority
 from lentigo_inference.errors import ServiceBusyError
 from lentigo_inference.observability.records import DecodeTimes, RequestRecord, Step
-from lentigo_inference.serving.engine_thread import return_free_memory
 from lentigo_inference.serving.memory_budget import MemoryBudget
 
 T = TypeVar("T")

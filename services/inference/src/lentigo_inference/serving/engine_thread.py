@@ -1,15 +1,13 @@
 """The one thread that runs and closes engines."""
 
 import asyncio
-import ctypes
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import numpy as np
 
 from lentigo_contract.errors import EngineError
+from lentigo_contract.system.allocator import return_free_memory
 from lentigo_engines.base import Images, Prediction
 from lentigo_inference.serving.model_slot import LoadedModel
 
@@ -62,15 +60,3 @@ class EngineThread:
     def close(self) -> None:
         """Finish the submitted calls, and end the thread."""
         self._thread.shutdown(wait=True)
-
-
-def return_free_memory() -> None:
-    """Return memory that the C library keeps for reuse to the system; takes a few milliseconds.
-
-    glibc keeps freed memory in an arena for each thread. Models are large and are loaded in several
-    threads, so over many reloads it would keep the memory of one model too many. Does nothing where
-    the C library has no `malloc_trim` (man 3 malloc_trim).
-    """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)

@@ -132,6 +132,7 @@ class Predictor:
         timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
         observe: Callable[[Sequence[int]], None] = lambda _diagnoses: None,
+        on_work: Callable[[bool], None] | None = None,
     ) -> None:
         """Connect the parts.
 
@@ -142,6 +143,7 @@ class Predictor:
             timeout_s: time limit of a request, from its last byte to its result, in seconds.
             clock: the clock of the batcher.
             observe: called with the class numbers of the diagnoses of every prediction.
+            on_work: called with True when there is work again, and with False when none is left.
         """
         self._slot = slot
         self._decoding = decoding
@@ -149,6 +151,8 @@ class Predictor:
         self._timeout_s = timeout_s
         self._clock = clock
         self._observe = observe
+        self._on_work = on_work
+        self._under_way = 0
 
     async def predict(
         self,
@@ -274,6 +278,7 @@ class Predictor:
 
         Work that waits for a thread or for the engine then costs nothing.
         """
+        self._count(1)
         try:
             async with asyncio.timeout(self._timeout_s):
                 yield self._clock() + self._timeout_s
@@ -282,6 +287,13 @@ class Predictor:
                 f"There was no answer within {self._timeout_s:g} seconds, because the service is "
                 "busy. Try again after the given delay."
             ) from error
+        finally:
+            self._count(-1)
+
+    def _count(self, requests: int) -> None:
+        before, self._under_way = self._under_way, self._under_way + requests
+        if self._on_work is not None and bool(before) != bool(self._under_way):
+            self._on_work(bool(self._under_way))
 
 
 def _start_record(

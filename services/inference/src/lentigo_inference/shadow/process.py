@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.quality import QualityIssue
+from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_engines.base import Images
 from lentigo_inference.audit.records import ModelInUse, Said, Served
 from lentigo_inference.errors import ShadowError, VersionRefusedError
@@ -23,7 +25,12 @@ from lentigo_inference.settings import Settings
 COMMAND: Final = (sys.executable, "-P", "-m", "lentigo_inference.shadow")
 
 _MAX_REPLY_BYTES: Final = 2**20
+_SEND_BUFFER_BYTES: Final = 2 * MODEL_SIDE * MODEL_SIDE * 3
 _ENDING_S: Final = 2.0
+
+# How long it stands still at most, in seconds: also where there is always some request, it gets
+# what nobody else wants of the processors.
+_HELD_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,10 @@ _SAID: Final = TypeAdapter(Said)
 
 
 class ShadowProcess:
-    """A process that answers images with a version. One thread uses it; any may `kill` it."""
+    """A process that answers images with a version.
+
+    One thread uses it; any may `hold`, `release` and `kill` it.
+    """
 
     def __init__(
         self,
@@ -87,6 +97,8 @@ class ShadowProcess:
         self._settings = settings
         self._patience = patience
         ours, theirs = socket.socketpair()
+        # An image is sent without waiting also to a process that is held.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -150,6 +162,14 @@ class ShadowProcess:
         except ValidationError as error:
             raise ShadowError("Its process did not give an answer.") from error
 
+    def hold(self) -> None:
+        """Let the process stand still until it is released, for a second at most."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def release(self) -> None:
+        """Let the process go on; it need not be held."""
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End the process at once."""
         with suppress(ProcessLookupError):
@@ -166,7 +186,7 @@ class ShadowProcess:
         try:
             for message in messages:
                 self._connection.send_bytes(message)
-            if not self._connection.poll(timeout_s):
+            if not self._arrives(timeout_s):
                 raise ShadowError(f"Its process gave no answer within {timeout_s:g} seconds.")
             reply = json.loads(self._connection.recv_bytes(_MAX_REPLY_BYTES))
         except (EOFError, OSError) as error:
@@ -176,6 +196,15 @@ class ShadowProcess:
         if not isinstance(reply, dict):
             raise ShadowError("Its process did not give an answer.")
         return reply
+
+    def _arrives(self, timeout_s: float) -> bool:
+        """Wait for a reply, and return whether it came; let go of a process that is held."""
+        ends = time.monotonic() + timeout_s
+        while (left := ends - time.monotonic()) > 0:
+            if self._connection.poll(min(left, _HELD_S)):
+                return True
+            self.release()
+        return False
 
     def _how_it_ended(self) -> str:
         try:

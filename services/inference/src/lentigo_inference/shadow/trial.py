@@ -58,6 +58,12 @@ class Answering(Protocol):
     def require_running(self) -> None:
         """Check that it has not ended."""
 
+    def hold(self) -> None:
+        """Let it stand still, for a moment."""
+
+    def release(self) -> None:
+        """Let it go on."""
+
     def kill(self) -> None:
         """End it from any thread; whoever waits for an answer gets an error."""
 
@@ -144,6 +150,15 @@ class ShadowTrial:
             self._offers.put_nowait(offer)
         except queue.Full:
             self.counts.count("dropped")
+
+    def make_way(self, begins: bool) -> None:
+        """Let the version stand still while the service computes, and go on after that."""
+        process = self._process
+        if process is not None:
+            if begins:
+                process.hold()
+            else:
+                process.release()
 
     def close(self, timeout_s: float) -> bool:
         """End the version, and drop what waits; return whether that was in time."""
