@@ -8,13 +8,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lentigo_contract.decision import DecidedBy
 from lentigo_contract.imaging.read import ImageLimits
 from lentigo_contract.system.resources import available_cores
 from lentigo_contract.wording import pluralize
+from lentigo_inference.errors import SettingsError
 
 PREFIX: Final = "LENTIGO_"
 
@@ -355,6 +356,23 @@ class Settings(BaseSettings):
                 "fewer threads"
             )
         return self
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: one has a value that it cannot have; the message has all of them.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(
+            "; ".join(
+                f"{environment_name('_'.join(str(part) for part in item['loc']))}: {item['msg']}"
+                for item in error.errors(include_url=False)
+            )
+        ) from error
 
 
 def environment_name(field: str) -> str:
