@@ -1,4 +1,4 @@
-"""`lentigo-inference`: serve, make API keys, verify the trail, compare versions, score archives, seed.
+"""`lentigo-inference`: serve, score archives, make keys, verify the trail, compare versions.
 
 FastAPI takes a second to load, so it is imported when the service starts, and `--help` answers at
 once.

@@ -15,9 +15,15 @@ TASK_BYTES: Final = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """An image in a file of this machine."""
+    """An image in a file of this machine.
+
+    Attributes:
+        path: of the file.
+        size: in bytes; 0 if it cannot be told.
+    """
 
     path: Path
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,14 @@ class Item:
 
     @property
     def size(self) -> int:
-        """Bytes that it brings along."""
-        return len(self.place.data) if isinstance(self.place, Content) else 0
+        """Bytes that it brings along, or will once it is read; 0 if unknown."""
+        match self.place:
+            case Content():
+                return len(self.place.data)
+            case LocalFile():
+                return self.place.size
+            case _:
+                return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,11 @@ svg { width: 100%; height: auto; } svg text { fill: var(--ink); font-size: 13px;
 svg .bar { fill: var(--bar); } svg .alert { fill: var(--alert); } svg line { stroke: var(--soft); }
 """
 
+_CAUTION: Final = (
+    "What a network says of an archive is not how frequent a diagnosis is in it: shares of "
+    "predictions are not prevalences."
+)
+
 _WIDTH: Final = 800
 _LABEL: Final = 330
 _ROW: Final = 26
@@ -33,9 +38,7 @@ _HEIGHT: Final = 200
 _BELOW: Final = 40
 
 
-def summary_page(
-    summary: Summary, answered_by: AnsweredBy, source: str, timing: str
-) -> str:
+def summary_page(summary: Summary, answered_by: AnsweredBy, source: str, timing: str) -> str:
     """Return the page.
 
     Args:
@@ -74,8 +77,7 @@ def summary_page(
         _counts("Why to refer", summary.refer_reasons),
         _counts("Why an image cannot be judged", summary.refusals),
         _counts("Why there is no answer", summary.errors),
-        '<p class="soft">What a network says of an archive is not how frequent a diagnosis is in '
-        "it: shares of predictions are not prevalences.</p>",
+        f'<p class="soft">{_CAUTION}</p>',
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'

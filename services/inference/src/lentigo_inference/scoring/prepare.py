@@ -143,8 +143,6 @@ def _chosen(
     store: ModelStore, number: int, options: LoadOptions, load: EngineLoader | None
 ) -> EngineName:
     """Load the version as a worker will, to see which engine is the fastest."""
-    loaded = load_version(
-        store, number, load or engine_loader(ENGINE_THREADS, "auto"), options
-    )
+    loaded = load_version(store, number, load or engine_loader(ENGINE_THREADS, "auto"), options)
     loaded.engine.close()
     return cast("EngineName", loaded.engine.name)

@@ -26,9 +26,7 @@ _MAX_ENDS_IN_A_ROW: Final = 20
 class ProcessWorkers:
     """See `Workers`. A process that ends is replaced."""
 
-    def __init__(
-        self, count: int, beginning: Beginning, command: Sequence[str] = COMMAND
-    ) -> None:
+    def __init__(self, count: int, beginning: Beginning, command: Sequence[str] = COMMAND) -> None:
         """Start the processes, and wait until all have loaded the model.
 
         Args:

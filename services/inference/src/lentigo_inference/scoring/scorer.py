@@ -112,16 +112,15 @@ class Scorer:
 
     def score(self, task: Task) -> list[Row]:
         """Return the row of every image, in the order of the task; never raises for an image."""
-        fetched = self._fetch_all(task.items)
         rows: list[Row] = []
-        with self._turn:
-            for start in range(0, len(fetched), self._limits.batch):
-                rows += self._score_batch(fetched[start : start + self._limits.batch])
+        for start in range(0, len(task.items), self._limits.batch):
+            # A few at a time, so that large images do not pile up.
+            fetched = self._fetch_all(task.items[start : start + self._limits.batch])
+            with self._turn:
+                rows += self._score_batch(fetched)
         return rows
 
-    def _fetch_all(
-        self, items: tuple[Item, ...]
-    ) -> list[tuple[Item, bytes | LentigoError]]:
+    def _fetch_all(self, items: tuple[Item, ...]) -> list[tuple[Item, bytes | LentigoError]]:
         several = len(items) > 1 and any(isinstance(item.place, Url) for item in items)
         fetch = self._fetches.map if several else map
         return list(zip(items, fetch(self._fetch, items), strict=True))

@@ -1,8 +1,8 @@
 """What a process that scores does: load the model, then score tasks until its pipe is closed.
 
 Its argument is the descriptor of a `Connection`. A `Beginning` comes over it first, and None goes
-back, or why the model cannot be loaded. Then numbered tasks come and numbered rows go back. Two threads share the work: one computes while the other fetches the
-images of the next task.
+back, or why the model cannot be loaded. Then numbered tasks come and numbered rows go back. Two
+threads share the work: one computes while the other fetches the images of the next task.
 """
 
 import os

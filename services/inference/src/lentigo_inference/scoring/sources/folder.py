@@ -71,7 +71,7 @@ def _listed(folder: Path, relative: str) -> list[str]:
 def _found(root: Path, path: Path, name: str) -> Found:
     try:
         inside = not path.is_symlink() or path.resolve().is_relative_to(root)
-        size = str(path.stat().st_size) if inside else "outside"
+        size = path.stat().st_size if inside else 0
     except (OSError, RuntimeError):
         # Fetching it says what is wrong.
         return Found(printable(name), "", lambda: LocalFile(path))
@@ -80,5 +80,5 @@ def _found(root: Path, path: Path, name: str) -> Found:
             "This is a link that leads out of the folder. List such images in a table.",
             FetchFailure.UNSAFE_PATH,
         )
-        return Found(printable(name), size, lambda: Unusable(error))
-    return Found(printable(name), size, lambda: LocalFile(path))
+        return Found(printable(name), "", lambda: Unusable(error))
+    return Found(printable(name), str(size), lambda: LocalFile(path, size))

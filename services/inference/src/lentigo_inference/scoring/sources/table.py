@@ -108,7 +108,12 @@ def _place(folder: Path, value: str) -> Place:
                 FetchFailure.UNSAFE_PATH,
             )
         )
-    return LocalFile(folder / path)
+    file = folder / path
+    try:
+        return LocalFile(file, file.stat().st_size)
+    except (OSError, ValueError):
+        # Fetching it says what is wrong.
+        return LocalFile(file)
 
 
 def _unreadable(file: Path, error: Exception) -> SourceError:
