@@ -62,6 +62,12 @@ class Fetcher:
             raise too_large(self.max_bytes)
         return data
 
+    def close(self) -> None:
+        """Close the connections."""
+        with self._making:
+            if self._client is not None:
+                self._client.close()
+
     def _from_file(self, place: LocalFile) -> bytes:
         try:
             data = read_start(place.path, self.max_bytes + 1)

@@ -68,6 +68,7 @@ def plan(
     while True:
         try:
             found = next(iterator, None)
+            task = None if found is None else part.add(found)
         except SourceError as error:
             yield from part.close()
             yield SourceEnded(error)
@@ -75,7 +76,8 @@ def plan(
         if found is None:
             yield from part.close()
             return
-        yield from part.add(found)
+        if task is not None:
+            yield task
         if part.full:
             yield from part.close()
             part = _Part(part.number + 1, finished(part.number + 1), part_size)
@@ -96,16 +98,19 @@ class _Part:
     def full(self) -> bool:
         return self._listed == self._size
 
-    def add(self, found: Found) -> Iterator[Task]:
+    def add(self, found: Found) -> Task | None:
+        """Take an image; return a task if one is full."""
+        # First, because a stream may end here.
+        place = found.place() if self._record is None else None
         self._digest.add(found.path, found.stamp)
         number = self.number * self._size + self._listed
         self._listed += 1
-        if self._record is not None:
-            return
-        self._items.append(Item(number, found.path, found.place()))
+        if place is None:
+            return None
+        self._items.append(Item(number, found.path, place))
         bytes_so_far = sum(item.size for item in self._items)
-        if len(self._items) == TASK_IMAGES or bytes_so_far >= TASK_BYTES:
-            yield self._task()
+        full = len(self._items) == TASK_IMAGES or bytes_so_far >= TASK_BYTES
+        return self._task() if full else None
 
     def close(self) -> Iterator[Step]:
         if self._items:

@@ -110,6 +110,14 @@ def _damaged_member(error: Exception) -> FetchError:
 
 def _tar_images(file: Path, max_bytes: int) -> Iterator[Found]:
     found = 0
+
+    def read(archive: tarfile.TarFile, info: tarfile.TarInfo, before: int) -> Place:
+        # Here the stream may end, too.
+        try:
+            return _tar_content(archive, info, max_bytes)
+        except _TAR_DAMAGE as error:
+            raise _damaged_tar(file, before, error) from error
+
     try:
         with file.open("rb") as stream, tarfile.open(fileobj=stream, mode="r|*") as archive:
             for info in _members(archive):
@@ -118,14 +126,18 @@ def _tar_images(file: Path, max_bytes: int) -> Iterator[Found]:
                 yield _member(
                     info.name,
                     str(info.size),
-                    lambda info=info: _tar_content(archive, info, max_bytes),  # type: ignore[misc]
+                    lambda info=info, found=found: read(archive, info, found),  # type: ignore[misc]
                 )
                 found += 1
     except _TAR_DAMAGE as error:
-        raise SourceError(
-            f"{printable(str(file))} is damaged or ends in the middle, after {found:,} images "
-            f"({error}). Get it again; the same command then goes on."
-        ) from error
+        raise _damaged_tar(file, found, error) from error
+
+
+def _damaged_tar(file: Path, found: int, error: Exception) -> SourceError:
+    return SourceError(
+        f"{printable(str(file))} is damaged or ends in the middle, after {found:,} images "
+        f"({error}). Get it again; the same command then goes on."
+    )
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
