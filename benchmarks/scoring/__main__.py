@@ -5,6 +5,7 @@
     .venv/bin/python -m benchmarks.scoring memory
     .venv/bin/python -m benchmarks.scoring kills --times 20
     .venv/bin/python -m benchmarks.scoring nodes --source DIR
+    .venv/bin/python -m benchmarks.scoring driver
 
 `local` compares images a second with those of as many processes that do nothing but read, decode
 and compute, and so does `ray` for a cluster of one node on this machine. They take turns, and the
@@ -14,13 +15,15 @@ are too dark to be judged, so that it takes minutes.
 `kills` ends the driver, and a node of a cluster of three, by SIGKILL at random moments, runs the
 same command again where the driver was killed, and counts what was lost or doubled.
 `nodes` scores one archive locally and on three nodes of which one is killed, and compares the rows.
+`driver` is what one driver hands out and writes if scoring took no time: a table of URLs, workers
+that answer at once.
 `ray`, `kills` and `nodes` need Ray. The images are drawn by code unless `--source` names others.
 """
 
 import argparse
 import json
-import multiprocessing
 import os
+import pickle
 import random
 import re
 import signal
@@ -31,22 +34,26 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing.synchronize import Barrier
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.scoring.cluster import cluster
+from benchmarks.scoring.reference import reference
 from benchmarks.synthetic_lesion import draw_nevus
-from lentigo_contract.imaging.read import open_image
 from lentigo_contract.system.resources import available_cores
-from lentigo_inference.scoring.prepare import Prepared, prepare
-from lentigo_inference.scoring.scorer import load_scoring_model
+from lentigo_inference.scoring.items import Content, Item, Task
+from lentigo_inference.scoring.prepare import prepare
+from lentigo_inference.scoring.progress import Progress
+from lentigo_inference.scoring.results import open_results
+from lentigo_inference.scoring.rows import Row
+from lentigo_inference.scoring.run import Run
+from lentigo_inference.scoring.scorer import Scorer, load_scoring_model
 from lentigo_inference.scoring.sources.folder import FolderSource
-from lentigo_inference.serving.decoding import decode_opened
-from lentigo_inference.serving.predictor import judge
+from lentigo_inference.scoring.sources.table import TableSource
+from lentigo_inference.scoring.workers import Scored
 from lentigo_inference.settings import Settings
 from tests.e2e.service_process import environment
 from tests.fakes import jpeg_bytes
@@ -106,38 +113,6 @@ def run(source: Path, to: Path, *options: str) -> float:
     if process.returncode != 0:
         raise SystemExit(err)
     return float(_RATE.findall(err)[-1].replace(",", ""))
-
-
-def reference(source: Path, prepared: Prepared, cores: int) -> float:
-    """Images a second of processes that read, decode and compute, and do nothing else."""
-    files = [str(path) for path in sorted(source.rglob("*.jpg"))]
-    context = multiprocessing.get_context("spawn")
-    ready = context.Barrier(cores + 1)
-    shares = [files[number::cores] for number in range(cores)]
-    processes = [
-        context.Process(target=_compute, args=(share, prepared, ready)) for share in shares
-    ]
-    for process in processes:
-        process.start()
-    ready.wait()
-    started = time.perf_counter()
-    for process in processes:
-        process.join()
-    return len(files) / (time.perf_counter() - started)
-
-
-def _compute(files: Sequence[str], prepared: Prepared, ready: Barrier) -> None:
-    model = load_scoring_model(prepared.root, prepared.model)
-    ready.wait()
-    batch = prepared.limits.batch
-    for place in range(0, len(files), batch):
-        uploads = [
-            decode_opened(open_image(Path(file).read_bytes(), prepared.limits.image), "")
-            for file in files[place : place + batch]
-        ]
-        prediction = model.engine.predict(np.stack([each.image.pixels for each in uploads]))
-        for number, upload in enumerate(uploads):
-            judge(model, prediction.take(np.array([number])), upload.issues, force=False)
 
 
 def ratio(folder: Path, source: Path, rounds: int, *options: str) -> dict[str, Any]:
@@ -264,6 +239,67 @@ def nodes(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
+class InstantWorkers:
+    """Workers that have a row for every image at once; see `Workers`."""
+
+    size = 1000
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+        self._tasks: list[Task] = []
+
+    @property
+    def room(self) -> int:
+        """See `Workers`."""
+        return self.size - len(self._tasks)
+
+    def submit(self, task: Task) -> None:
+        """See `Workers`."""
+        # It goes to another process in earnest.
+        self._tasks.append(pickle.loads(pickle.dumps(task)))  # noqa: S301 - our own
+
+    def wait(self, timeout_s: float) -> Sequence[Scored]:
+        """See `Workers`."""
+        del timeout_s
+        scored = [
+            Scored(
+                task, [replace(self._row, item=each.number, path=each.path) for each in task.items]
+            )
+            for task in self._tasks
+        ]
+        self._tasks.clear()
+        return pickle.loads(pickle.dumps(scored))  # type: ignore[no-any-return]  # noqa: S301
+
+    def close(self) -> None:
+        """See `Workers`."""
+
+
+def driver(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    prepared = prepare(Settings(model_repository=SHIPPED, engine="litert"), 60)
+    model = load_scoring_model(prepared.root, prepared.model)
+    scorer = Scorer(model, prepared.limits)
+    item = Item(0, "x", Content(jpeg_bytes(draw_nevus(1))))
+    workers = InstantWorkers(scorer.score(Task(0, (item,)))[0])
+    table = folder / "list.csv"
+    table.write_text(
+        "url\n" + "".join(f"s3://archive/2026/11/30/{n:09}.jpg\n" for n in range(options.images))
+    )
+    source = TableSource(table)
+    progress = Progress(sys.stderr)
+    run_document = {"source": source.identity, **prepared.document}
+    started = time.perf_counter()
+    with open_results(folder / "out", run_document, prepared.answered_by, 1000) as results:
+        Run(results, progress).score(source.images(), lambda: workers)
+    seconds = time.perf_counter() - started
+    size = sum(path.stat().st_size for path in (folder / "out/rows").iterdir())
+    return {
+        "images": options.images,
+        "images_per_second": options.images / seconds,
+        "processor_s": time.process_time(),
+        "bytes_a_row": size / options.images,
+    }
+
+
 def _communicating(process: subprocess.Popen[str]) -> threading.Thread:
     thread = threading.Thread(target=process.communicate)
     thread.start()
@@ -294,6 +330,7 @@ def main() -> None:
         "memory": memory,
         "kills": kills,
         "nodes": nodes,
+        "driver": driver,
     }
     parser.add_argument("measure", choices=measures)
     parser.add_argument("--images", type=int, help="by default as many as the measure is about")
@@ -301,7 +338,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--source", type=Path)
     options = parser.parse_args()
-    usual = {"memory": 100_000, "kills": 600, "nodes": 2_000}
+    usual = {"memory": 100_000, "kills": 600, "nodes": 2_000, "driver": 100_000}
     options.images = options.images or usual.get(options.measure, 10_000)
     with tempfile.TemporaryDirectory(prefix="lentigo-scoring-") as folder:
         print(json.dumps(measures[options.measure](options, Path(folder)), indent=2))

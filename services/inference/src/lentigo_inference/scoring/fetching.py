@@ -49,15 +49,7 @@ class Fetcher:
             FetchError: they cannot be had.
             ImageTooLargeError: there are more than the limit.
         """
-        match place:
-            case Content():
-                data = place.data
-            case LocalFile():
-                data = self._from_file(place)
-            case Url():
-                data = self._from_url(place.url)
-            case Unusable():
-                raise place.error
+        data = self._bytes_of(place)
         if len(data) > self.max_bytes:
             raise too_large(self.max_bytes)
         return data
@@ -67,6 +59,17 @@ class Fetcher:
         with self._making:
             if self._client is not None:
                 self._client.close()
+
+    def _bytes_of(self, place: Place) -> bytes:
+        match place:
+            case Content():
+                return place.data
+            case LocalFile():
+                return self._from_file(place)
+            case Url():
+                return self._from_url(place.url)
+            case Unusable():
+                raise place.error
 
     def _from_file(self, place: LocalFile) -> bytes:
         try:

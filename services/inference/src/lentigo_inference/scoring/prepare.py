@@ -136,7 +136,7 @@ def _newest(store: ModelStore, shadow: int | None) -> int:
 def _engine(settings: Settings, begun_with: str | None) -> EngineName | None:
     if settings.engine != "auto":
         return settings.engine
-    return cast("EngineName", begun_with) if begun_with in ENGINES else None
+    return next((engine for engine in ENGINES if engine == begun_with), None)
 
 
 def _chosen(
