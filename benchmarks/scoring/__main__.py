@@ -10,7 +10,7 @@
 `local` compares images a second with those of as many processes that do nothing but read, decode
 and compute, and so does `ray` for a cluster of one node on this machine. They take turns, and the
 median of the rounds counts. Loading the model is in neither, writing the rows is.
-`memory` is the most that all processes hold together, for 1,000 images and for 100,000; nine in ten
+`memory` is the most that all processes hold together, for 1,000 images and for 100,000; all but one in a
 are too dark to be judged, so that it takes minutes.
 `kills` ends the driver, and a node of a cluster of three, by SIGKILL at random moments, runs the
 same command again where the driver was killed, and counts what was lost or doubled.
@@ -79,13 +79,13 @@ def drawn_folder(folder: Path, images: int) -> Path:
 
 
 def dark_folder(folder: Path, images: int) -> Path:
-    """Make a folder of small images, nine in ten of which are too dark for the network to run."""
+    """Make a folder of small images, all but one in a hundred too dark for the network to run."""
     folder.mkdir()
     small = draw_nevus(1).resize((128, 128))
     kinds = (jpeg_bytes(small.point([value // 20 for value in range(256)] * 3)), jpeg_bytes(small))
     for number in range(images):
         path = folder / f"{number:06}.jpg"
-        light = number % 10 == 0
+        light = number % 100 == 0
         # A file system allows some 65,000 links to a file.
         first = number - number % 30_000 + (0 if light else 1)
         if number == first:

@@ -10,19 +10,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from tests.ports import free_port
+
 _RAY: Final = (sys.executable, "-m", "ray.scripts.scripts")
 _START_S: Final = 300.0
-# Outside Ray's own range for workers, 10002 to 19999.
-PORT: Final = 6417
 
 
 class Cluster:
     """Nodes on 127.0.0.1, .2 and so on; the first one is the head."""
 
-    def __init__(self, folder: Path, nodes: int, cores: int = 1) -> None:
+    def __init__(self, folder: Path, nodes: int, cores: int, memory: int | None) -> None:
         self.folder = folder
         self._cores = cores
-        self.address = f"127.0.0.1:{PORT}"
+        self._memory = memory
+        # Free ports are outside of Ray's own range for workers, 10002 to 19999.
+        self._port = free_port()
+        self.address = f"127.0.0.1:{self._port}"
         self.start(1)
         for number in range(2, nodes + 1):
             self.start(number)
@@ -30,7 +33,7 @@ class Cluster:
     def start(self, number: int) -> None:
         """Start a node, and wait until it has joined."""
         where = (
-            ("--head", f"--port={PORT}", "--include-dashboard=false")
+            ("--head", f"--port={self._port}", "--include-dashboard=false")
             if number == 1
             else (f"--address={self.address}",)
         )
@@ -38,6 +41,7 @@ class Cluster:
             f"--node-ip-address=127.0.0.{number}",
             f"--num-cpus={self._cores}",
             "--object-store-memory=200000000",
+            *(() if self._memory is None else (f"--memory={self._memory}",)),
             "--disable-usage-stats",
             f"--temp-dir={self.folder}",
         )
@@ -83,8 +87,18 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, nodes: int, cores: int = 1) -> Iterator[Cluster]:
-    running = Cluster(folder, nodes, cores)
+def cluster(
+    folder: Path, nodes: int, cores: int = 1, memory: int | None = None
+) -> Iterator[Cluster]:
+    """Run a cluster.
+
+    Args:
+        folder: for its sockets and logs; its path must be short.
+        nodes: how many.
+        cores: of each.
+        memory: bytes that each may give to actors; by default most of the machine's.
+    """
+    running = Cluster(folder, nodes, cores, memory)
     try:
         yield running
     finally:

@@ -27,7 +27,8 @@ ACTOR_MEMORY: Final = 512 * 2**20
 
 _CONNECT_S: Final = 5.0
 _RECRUIT_EVERY_S: Final = 5.0
-_NOBODY_S: Final = 120.0
+# Loading takes a second or two, and a minute on a machine that is busy.
+_NOBODY_S: Final = 300.0
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +89,15 @@ class ClusterWorkers:
 
     def wait(self, timeout_s: float) -> Sequence[Outcome]:
         """See `Workers`."""
+        try:
+            return self._wait(timeout_s)
+        except (self._ray.exceptions.RayError, RuntimeError, ConnectionError) as error:
+            raise ClusterError(
+                f"The Ray cluster has failed ({first_line(error)}). Start it again; the same "
+                "command then goes on."
+            ) from error
+
+    def _wait(self, timeout_s: float) -> Sequence[Outcome]:
         self._recruit()
         calls = [*self._starting, *self._calls]
         if not calls:
@@ -141,7 +151,7 @@ class ClusterWorkers:
     def _recruit(self) -> None:
         """Start an actor on each free core, now and then."""
         now = time.monotonic()
-        if self._actors:
+        if any(actor.ready for actor in self._actors):
             self._somebody = now
         if now - self._recruited < _RECRUIT_EVERY_S:
             return
@@ -238,10 +248,9 @@ def _raise_if_hopeless(error: Exception) -> None:
             "lentigo-inference cannot be imported on a node of the cluster. Install it there, in "
             "the version of this machine."
         ) from error
-    cause = getattr(error, "cause", None)
-    if "in a worker" in told or cause is not None:
-        lines = [line for line in told.strip().splitlines() if line.strip()]
-        raise ClusterError(f"An actor cannot load the model: {lines[-1].strip()}") from error
+    if "creation task" in told:
+        lines = [line.strip() for line in told.splitlines() if line.strip()]
+        raise ClusterError(f"An actor cannot load the model: {lines[-1]}") from error
 
 
 def _differing(theirs: dict[str, str], ours: dict[str, str]) -> str:
