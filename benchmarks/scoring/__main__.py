@@ -10,8 +10,8 @@
 `local` compares images a second with those of as many processes that do nothing but read, decode
 and compute, and so does `ray` for a cluster of one node on this machine. They take turns, and the
 median of the rounds counts. Loading the model is in neither, writing the rows is.
-`memory` is the most that all processes hold together, for 1,000 images and for 100,000; all but one in a
-are too dark to be judged, so that it takes minutes.
+`memory` is the most that all processes hold together, for 1,000 images and for 100,000; all but one
+in a hundred are too dark to be judged, so that it takes minutes.
 `kills` ends the driver, and a node of a cluster of three, by SIGKILL at random moments, runs the
 same command again where the driver was killed, and counts what was lost or doubled.
 `nodes` scores one archive locally and on three nodes of which one is killed, and compares the rows.
