@@ -40,7 +40,7 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 
-from benchmarks.scoring.cluster import cluster
+from benchmarks.scoring.cluster import Cluster, cluster
 from benchmarks.scoring.reference import reference
 from benchmarks.synthetic_lesion import draw_nevus
 from lentigo_contract.system.resources import available_cores
@@ -177,37 +177,42 @@ def _peak(process: subprocess.Popen[str]) -> int:
 
 def kills(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     source = options.source or drawn_folder(folder / "in", options.images)
+    with cluster(folder / "ray", 3) as running:
+        return kill_each(running, source, folder, options.times)
+
+
+def kill_each(running: Cluster, source: Path, folder: Path, times: int) -> dict[str, Any]:
+    """Kill the driver and a node in turn, so many times in all."""
     expected = [found.path for found in FolderSource(source, 2**20).images()]
     chance = random.Random(1)
     counts = {"driver": 0, "node": 0, "lost": 0, "doubled": 0, "failed": 0}
-    with cluster(folder / "ray", 3) as running:
-        for number in range(options.times):
-            to = folder / f"out-{number}"
-            scored = ("--ray", running.address, "--part-size", "50")
-            victim = "driver" if number % 2 else "node"
-            process = start(source, to, *scored)
-            output = _communicating(process)
-            _until_some_rows(process, to, chance)
-            if victim == "driver":
-                process.kill()
-            else:
-                running.kill(2 + number // 2 % 2)
-            output.join()
-            if victim == "driver":
-                run(source, to, *scored)
-            elif process.returncode != 0:
-                raise SystemExit(f"the run ended with {process.returncode}")
-            else:
-                running.start(2 + number // 2 % 2)
-            rows = _rows(to, ["item", "path", "error"])
-            items = [row["item"] for row in rows]
-            counts[victim] += 1
-            counts["lost"] += len(set(range(len(expected))) - set(items))
-            counts["doubled"] += len(items) - len(set(items))
-            counts["failed"] += sum(row["error"] is not None for row in rows)
-            if [row["path"] for row in rows] != expected:
-                raise SystemExit("the rows are those of other images")
-            print(number, counts, flush=True)
+    for number in range(times):
+        to = folder / f"out-{number}"
+        scored = ("--ray", running.address, "--part-size", "50")
+        victim = "driver" if number % 2 else "node"
+        process = start(source, to, *scored)
+        output = _communicating(process)
+        _until_some_rows(process, to, chance)
+        if victim == "driver":
+            process.kill()
+        else:
+            running.kill(2 + number // 2 % 2)
+        output.join()
+        if victim == "driver":
+            run(source, to, *scored)
+        elif process.returncode != 0:
+            raise SystemExit(f"the run ended with {process.returncode}")
+        else:
+            running.start(2 + number // 2 % 2)
+        rows = _rows(to, ["item", "path", "error"])
+        items = [row["item"] for row in rows]
+        counts[victim] += 1
+        counts["lost"] += len(set(range(len(expected))) - set(items))
+        counts["doubled"] += len(items) - len(set(items))
+        counts["failed"] += sum(row["error"] is not None for row in rows)
+        if [row["path"] for row in rows] != expected:
+            raise SystemExit("the rows are those of other images")
+        print(number, counts, flush=True)
     return {"images": len(expected), **counts}
 
 
@@ -287,16 +292,14 @@ def driver(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     source = TableSource(table)
     progress = Progress(sys.stderr)
     run_document = {"source": source.identity, **prepared.document}
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     with open_results(folder / "out", run_document, prepared.answered_by, 1000) as results:
         Run(results, progress).score(source.images(), lambda: workers)
-    seconds = time.perf_counter() - started
-    size = sum(path.stat().st_size for path in (folder / "out/rows").iterdir())
+    seconds, processor_s = time.perf_counter() - started, time.process_time() - used
     return {
         "images": options.images,
         "images_per_second": options.images / seconds,
-        "processor_s": time.process_time(),
-        "bytes_a_row": size / options.images,
+        "images_per_processor_second": options.images / processor_s,
     }
 
 

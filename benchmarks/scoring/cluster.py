@@ -19,21 +19,22 @@ _START_S: Final = 300.0
 class Cluster:
     """Nodes on 127.0.0.1, .2 and so on; the first one is the head."""
 
-    def __init__(self, folder: Path, nodes: int, cores: int, memory: int | None) -> None:
+    def __init__(self, folder: Path, port: int, cores: int = 1, memory: int | None = None) -> None:
         self.folder = folder
+        self._port = port
         self._cores = cores
         self._memory = memory
-        # Free ports are outside of Ray's own range for workers, 10002 to 19999.
-        self._port = free_port()
-        self.address = f"127.0.0.1:{self._port}"
-        self.start(1)
-        for number in range(2, nodes + 1):
-            self.start(number)
+        self.address = f"127.0.0.1:{port}"
 
     def start(self, number: int) -> None:
         """Start a node, and wait until it has joined."""
         where = (
-            ("--head", f"--port={self._port}", "--include-dashboard=false")
+            (
+                "--head",
+                f"--port={self._port}",
+                "--include-dashboard=false",
+                f"--temp-dir={self.folder}",
+            )
             if number == 1
             else (f"--address={self.address}",)
         )
@@ -43,7 +44,6 @@ class Cluster:
             "--object-store-memory=200000000",
             *(() if self._memory is None else (f"--memory={self._memory}",)),
             "--disable-usage-stats",
-            f"--temp-dir={self.folder}",
         )
         subprocess.run(
             [*_RAY, "start", *where, *options],
@@ -98,8 +98,11 @@ def cluster(
         cores: of each.
         memory: bytes that each may give to actors; by default most of the machine's.
     """
-    running = Cluster(folder, nodes, cores, memory)
+    # Free ports are outside of Ray's own range for workers, 10002 to 19999.
+    running = Cluster(folder, free_port(), cores, memory)
     try:
+        for number in range(1, nodes + 1):
+            running.start(number)
         yield running
     finally:
         running.close()
