@@ -109,7 +109,8 @@ fuzz: $(VENV)/.dev $(VENV)/.fuzz ## Fuzz what reads bytes from outside, each tar
 
 lock: $(BIN)/python ## Compile the pinned files of requirements/ again (ARGS=--upgrade to move to newer versions)
 	$(BIN)/python -m pip install --quiet uv==$(UV_VERSION)
-	$(call compile,dev,requirements/dev.in requirements/build.in $(PYPROJECTS) --extra savedmodel --extra litert --extra ray --extra mlflow)
+	$(call compile,dev,requirements/dev.in requirements/build.in $(PYPROJECTS) --extra savedmodel --extra litert \
+		--extra score --extra ray --extra mlflow)
 	$(call compile,build,requirements/build.in)
 	$(call compile,trainer,shared/pyproject.toml services/trainer/pyproject.toml)
 	$(call compile,trainer-gpu,shared/pyproject.toml services/trainer/pyproject.toml requirements/trainer-gpu.in \

@@ -1,14 +1,13 @@
-"""`lentigo-inference`: serve, make API keys, verify the trail, compare versions, seed a repository.
+"""`lentigo-inference`: serve, score archives, make keys, verify the trail, compare versions.
 
 FastAPI takes a second to load, so it is imported when the service starts, and `--help` answers at
 once.
 """
 
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from pydantic import ValidationError
@@ -18,7 +17,8 @@ from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.repository.store import ModelStore, seed
 from lentigo_inference import __version__
 from lentigo_inference.audit.commands import commands as audit_commands
-from lentigo_inference.errors import KeyFileError
+from lentigo_inference.errors import KeyFileError, SettingsError
+from lentigo_inference.scoring.commands import score_command
 from lentigo_inference.security.api_keys import (
     KeyLimits,
     Scope,
@@ -27,7 +27,7 @@ from lentigo_inference.security.api_keys import (
     read_keys,
     remove_key,
 )
-from lentigo_inference.settings import Settings, environment_name
+from lentigo_inference.settings import Settings, environment_name, load_settings
 from lentigo_inference.shadow.commands import compare_command
 
 PROGRAM: Final = "lentigo-inference"
@@ -51,6 +51,7 @@ keys = typer.Typer(help="Make, list and remove API keys.", rich_markup_mode=None
 app.add_typer(keys, name="keys")
 app.add_typer(audit_commands, name="audit")
 app.command("compare")(compare_command)
+app.command("score")(score_command)
 
 FileOption = Annotated[
     Path | None,
@@ -76,6 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
         app(arguments, prog_name=PROGRAM)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else FAILED
+    except SettingsError as error:
+        return _report(str(error), BAD_SETTINGS)
     except LentigoError as error:
         return _report(str(error), FAILED)
     return 0
@@ -100,7 +103,7 @@ def serve(
     """Start the service, unless a command follows."""
     if context.invoked_subcommand is not None:
         return
-    settings = _load_settings()
+    settings = load_settings()
     from lentigo_inference.server.serve import ListenError  # noqa: PLC0415 - see the module
     from lentigo_inference.startup import UnsafeStartError, run_service  # noqa: PLC0415
 
@@ -209,29 +212,12 @@ def seed_repository(
 
     A repository that already has a version is left as it is.
     """
-    repository = _load_settings().model_repository
+    repository = load_settings().model_repository
     published = seed(ModelStore(shipped), ModelStore(repository))
     if published is None:
         typer.echo(f"{repository} has a model already and is left as it is.")
     else:
         typer.echo(f"Published version {published.version} in {published.path}.")
-
-
-def _load_settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        message = "; ".join(_told(item) for item in error.errors(include_url=False))
-        raise typer.Exit(_report(message, BAD_SETTINGS)) from error
-
-
-def _told(item: Mapping[str, Any]) -> str:
-    """Say what is wrong with a setting; what is wrong between several names them itself."""
-    ours = item.get("ctx", {}).get("error")
-    text = item["msg"] if ours is None else str(ours)
-    if not item["loc"]:
-        return text
-    return f"{environment_name('_'.join(str(part) for part in item['loc']))}: {text}"
 
 
 def _require_file(file: Path | None) -> Path:

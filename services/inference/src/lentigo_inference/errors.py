@@ -26,6 +26,15 @@
     │       ├── AuditUnavailableError       the audit trail cannot be written
     │       ├── IssuerUnavailableError      a token cannot be checked, because its issuer is away
     │       └── ServiceBusyError            the service has as much work as it accepts
+    ├── ScoringError                an archive cannot be scored any further
+    │   ├── SourceError                 the archive cannot be read, or ends in the middle
+    │   ├── ResultFolderError           the folder for the results cannot be used
+    │   ├── WorkersError                the processes that score end, or cannot be started
+    │   ├── ClusterError                the Ray cluster is away, differs, or has no room
+    │   ├── MissingExtraError           a package that scoring needs is not installed
+    │   └── ScoringStoppedError         it was stopped from outside
+    ├── FetchError                  the bytes of one image of an archive cannot be had
+    ├── SettingsError               a setting in the environment has a value that it cannot have
     ├── ShadowError                 the process of a shadow version has failed
     ├── ModelKeyError               the key that versions are signed with cannot be used
     ├── PrevalenceFileError         the file of a clinic's prevalence cannot be used
@@ -191,6 +200,62 @@ class IssuerUnavailableError(UnavailableError):
 
 class ServiceBusyError(UnavailableError):
     """The service already has as much work as it accepts."""
+
+
+class ScoringError(LentigoError):
+    """An archive cannot be scored any further; what is finished is kept."""
+
+
+class SourceError(ScoringError):
+    """The archive cannot be read, is not one, or ends in the middle."""
+
+
+class ResultFolderError(ScoringError):
+    """The folder for the results is that of another run, in use, or not writable."""
+
+
+class WorkersError(ScoringError):
+    """The processes that score cannot be started, or end again and again."""
+
+
+class ClusterError(ScoringError):
+    """The Ray cluster is away, has other versions, or has no core with enough memory."""
+
+
+class MissingExtraError(ScoringError):
+    """A package that scoring needs is not installed."""
+
+
+class ScoringStoppedError(ScoringError):
+    """Scoring was stopped by Ctrl+C or SIGTERM."""
+
+
+class FetchFailure(StrEnum):
+    """Why the bytes of an image cannot be had; in results, so these words never change."""
+
+    NOT_FOUND = "not-found"
+    UNREADABLE = "unreadable"
+    TIMEOUT = "timeout"
+    UNSAFE_PATH = "unsafe-path"
+    ENCRYPTED = "encrypted"
+    DAMAGED_MEMBER = "damaged-member"
+    UNSUPPORTED_URL = "unsupported-url"
+
+
+class FetchError(LentigoError):
+    """The bytes of one image of an archive cannot be had.
+
+    Attributes:
+        reason: why.
+    """
+
+    def __init__(self, message: str, reason: FetchFailure) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SettingsError(LentigoError):
+    """A setting in the environment has a value that it cannot have."""
 
 
 class ShadowError(LentigoError):

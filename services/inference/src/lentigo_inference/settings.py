@@ -4,17 +4,19 @@ Built once, at start, and passed in. `docs/reference/settings.md` lists them all
 """
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lentigo_contract.decision import DecidedBy
 from lentigo_contract.imaging.read import ImageLimits
 from lentigo_contract.system.resources import available_cores
 from lentigo_contract.wording import pluralize
+from lentigo_inference.errors import SettingsError
 
 PREFIX: Final = "LENTIGO_"
 
@@ -355,6 +357,28 @@ class Settings(BaseSettings):
                 "set LENTIGO_DECODE_THREADS to fewer"
             )
         return self
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: one has a value that it cannot have; the message has all of them.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        told = (_told(item) for item in error.errors(include_url=False))
+        raise SettingsError("; ".join(told)) from error
+
+
+def _told(item: Mapping[str, Any]) -> str:
+    """Say what is wrong with a setting; what is wrong between several names them itself."""
+    ours = item.get("ctx", {}).get("error")
+    text = item["msg"] if ours is None else str(ours)
+    if not item["loc"]:
+        return text
+    return f"{environment_name('_'.join(str(part) for part in item['loc']))}: {text}"
 
 
 def environment_name(field: str) -> str:

@@ -84,6 +84,10 @@ class DecodeLimits:
         """Bytes that large images may take together, and so one of them by itself."""
         return self.memory - self.small * self.threads
 
+    def of_image(self, limits: ImageLimits) -> ImageLimits:
+        """Return the limits of an image: one that needs more memory than there is is refused."""
+        return replace(limits, max_memory=self.large)
+
     @property
     def large_threads(self) -> int:
         """Large images decoded at the same time."""
@@ -93,6 +97,21 @@ class DecodeLimits:
     def large_waiting(self) -> int:
         """Large images that may wait: as many as one batch request decodes at a time, or more."""
         return max(_LARGE_WAITING, self.threads)
+
+
+def decode_opened(opened: OpenedImage, sha256: str) -> DecodedUpload:
+    """Decode an image whose header was read, and check its quality.
+
+    Args:
+        opened: the image.
+        sha256: hex digest of its bytes.
+
+    Raises:
+        ImageError: as `lentigo_contract.imaging.read.read_image`.
+    """
+    image = opened.read()
+    quality = assess_quality(image.pixels, image.width, image.height)
+    return DecodedUpload(image, sha256, quality.issues, quality.brightness, quality.sharpness)
 
 
 class DecodePool:
@@ -115,7 +134,7 @@ class DecodePool:
             observe: gets the times of every image.
         """
         self._limits = limits
-        self._image_limits = replace(image_limits, max_memory=limits.large)
+        self._image_limits = limits.of_image(image_limits)
         self._observe = observe
         self._budget = MemoryBudget(limits.large, limits.large_waiting)
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="lentigo-decode")
@@ -204,15 +223,11 @@ class _Decoding:
 
     def _read(self, opened: OpenedImage, started: float) -> DecodedUpload:
         try:
-            image = opened.read()
-            quality = assess_quality(image.pixels, image.width, image.height)
+            return decode_opened(opened, self._digest)
         except MemoryError as error:
             raise ServiceBusyError(_NO_MEMORY) from error
         finally:
             self._note(started)
-        return DecodedUpload(
-            image, self._digest, quality.issues, quality.brightness, quality.sharpness
-        )
 
     def _note(self, started: float) -> None:
         step = Step("decode", started, time.monotonic())

@@ -1,0 +1,1 @@
+"""Measurements of `lentigo-inference score`."""
