@@ -8,11 +8,13 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 from kubernetes_validate import utils
 
 from lentigo_inference.settings import Settings
 from tests.deploy.chart import (
     CHART,
+    ROOT,
     Choice,
     Manifest,
     choices,
@@ -249,3 +251,16 @@ def test_the_notice_stands_in_what_helm_prints(helm: str) -> None:
     assert told.returncode == 0, told.stderr
     _, _, notes = told.stdout.partition("NOTES:")
     assert "Research use only. Not a medical device." in notes
+
+
+def guide_values() -> list[Any]:
+    text = (ROOT / "docs/how-to/kubernetes.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    return [yaml.safe_load(block) for block in blocks]
+
+
+@pytest.mark.parametrize("number", range(len(guide_values())))
+def test_the_values_of_the_guide_can_be_installed(helm: str, number: int) -> None:
+    first, *_ = blocks = guide_values()
+    made = render(helm, merge(first, blocks[number]))
+    assert [each for each in made if each["kind"] == "Ingress"]
