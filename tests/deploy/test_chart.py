@@ -166,6 +166,9 @@ def test_what_serves_has_all_three_probes(pods: list[tuple[str, Manifest]]) -> N
         probes = [container[f"{kind}Probe"] for kind in ("startup", "readiness", "liveness")]
         assert all(probe["timeoutSeconds"] for probe in probes), where
         if container["name"] == "inference":
+            ready = container["readinessProbe"]
+            noticed = ready["periodSeconds"] * ready["failureThreshold"] + ready["timeoutSeconds"]
+            assert noticed < float(environment(container)["LENTIGO_DRAIN_S"])
             paths = [probe["httpGet"]["path"] for probe in probes]
             assert paths == ["/v2/health/live", "/v2/health/ready", "/v2/health/live"]
 
