@@ -217,6 +217,8 @@ MANIFEST = (member("2/manifest.json"), b"{}")
         (archive_of(MANIFEST, (member("3/manifest.json"), b"{}")), "2 files manifest.json"),
         (archive_of((member("a/b/c/d/manifest.json"), b"{}")), "0 files manifest.json"),
         (archive_of(MANIFEST, (member("../escaped"), b"a")), "leads out of its folder"),
+        (archive_of(MANIFEST, (member("/escaped"), b"a")), "leads out of its folder"),
+        (archive_of(MANIFEST, MANIFEST), "no whole tar archive"),
         (archive_of((member("2/x", tarfile.SYMTYPE, "/etc/passwd"), b"")), "plain files only"),
         (archive_of((member("2/x", tarfile.LNKTYPE, "2/y"), b"")), "plain files only"),
         (archive_of((member("2/x", tarfile.FIFOTYPE), b"")), "plain files only"),
