@@ -218,8 +218,10 @@ def merge(first: Values, second: Mapping[str, Any]) -> Values:
     merged = dict(first)
     for name, value in second.items():
         old = merged.get(name)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[name] = merge(old, value) if both else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[name] = merge(old, value)
+        else:
+            merged[name] = value
     return merged
 
 

@@ -47,7 +47,7 @@ class Host:
 def host() -> Iterator[Host]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, content = host.files[self.path.partition("?")[0]]
+            status, content = offered.files[self.path.partition("?")[0]]
             self.send_response(status)
             self.end_headers()
             self.wfile.write(content)
@@ -56,10 +56,10 @@ def host() -> Iterator[Host]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        host = Host(f"http://127.0.0.1:{server.server_address[1]}")
+        offered = Host(f"http://127.0.0.1:{server.server_address[1]}")
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield host
+        yield offered
         server.shutdown()
         thread.join()
 
