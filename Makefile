@@ -39,7 +39,7 @@ REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve test check format docs train benchmark tensorboard up hospital down logs train-container smoke fuzz lock clean .source .engine
+.PHONY: help setup serve test check format docs train benchmark tensorboard up hospital down logs train-container smoke helm-check fuzz lock clean .source .engine
 
 help: ## Print what every target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,12 @@ train-container: .source .engine ## Train in a container and publish to its volu
 
 smoke: .engine $(VENV)/.dev ## Build the images and test them on a Docker engine: train, publish, swap, and what may go wrong
 	COMPOSE="$(COMPOSE)" $(BIN)/python -m pytest tests/containers --numprocesses=0 $(ARGS)
+
+# Triples of what can be turned on and off, where `make test` takes pairs. KSERVE_CRDS=dir holds deploy/kserve/ to
+# KServe's own schemas: its folder config/crd/full.
+helm-check: $(VENV)/.dev ## Lint and render the Helm chart, and hold it to Kubernetes' schemas and our policies; fetches helm if there is none
+	deploy/helm/get-helm.sh
+	CHART_COMBINATIONS=3 $(BIN)/python -m pytest tests/deploy $(ARGS)
 
 fuzz: $(VENV)/.dev $(VENV)/.fuzz ## Fuzz what reads bytes from outside, each target for so long: [MINUTES=60] [ARGS="images infer"]
 	$(BIN)/python -m fuzz --minutes $(MINUTES) $(ARGS)

@@ -17,15 +17,25 @@ REQUESTS_PER_S: Final = 20
 
 
 class Answers:
-    """The outcome of every request: a version's number, or what went wrong."""
+    """The outcome of every request: a version's number, or what went wrong.
+
+    Attributes:
+        counts: how often each outcome came.
+        retried: requests for which the balancer asked more than one replica.
+        slowest_s: the longest that a request took.
+    """
 
     def __init__(self) -> None:
         self._more = threading.Condition()
         self.counts: Counter[str] = Counter()
+        self.retried = 0
+        self.slowest_s = 0.0
 
-    def add(self, outcome: str) -> None:
+    def add(self, outcome: str, *, retried: bool = False, seconds: float = 0.0) -> None:
         with self._more:
             self.counts[outcome] += 1
+            self.retried += retried
+            self.slowest_s = max(self.slowest_s, seconds)
             self._more.notify_all()
 
     def wait_for(self, outcome: str, count: int) -> None:
@@ -48,7 +58,12 @@ def steady_load(url: str) -> Iterator[Answers]:
             answers.add(type(error).__name__)
         else:
             succeeded = response.status_code == 200
-            answers.add(response.json()["model"]["version"] if succeeded else response.text)
+            answers.add(
+                response.json()["model"]["version"] if succeeded else response.text,
+                # Of a balancer that tells: whom it asked, with commas between them.
+                retried="," in response.headers.get("X-Upstream", ""),
+                seconds=response.elapsed.total_seconds(),
+            )
 
     def ask_steadily() -> None:
         with httpx.Client(base_url=url, timeout=60) as client, ThreadPoolExecutor(64) as threads:

@@ -1,4 +1,4 @@
-"""`lentigo-inference`: serve, score archives, make keys, verify the trail, compare versions.
+"""`lentigo-inference`: serve, score archives, make keys, read the trail, compare, fetch versions.
 
 FastAPI takes a second to load, so it is imported when the service starts, and `--help` answers at
 once.
@@ -218,6 +218,41 @@ def seed_repository(
         typer.echo(f"{repository} has a model already and is left as it is.")
     else:
         typer.echo(f"Published version {published.version} in {published.path}.")
+
+
+@app.command("fetch")
+def fetch_version_command(
+    address: Annotated[
+        str, typer.Argument(metavar="ADDRESS", help="Of a tar archive of one version, or .tar.gz.")
+    ],
+    max_bytes: Annotated[
+        int,
+        typer.Option(min=2**20, max=2**40, help="Largest archive, and content of it.", metavar="N"),
+    ] = 512 * 2**20,
+    timeout_s: Annotated[
+        float, typer.Option(min=1, max=86_400, help="Seconds for the whole.", metavar="S")
+    ] = 600,
+) -> None:
+    """Fetch a signed version into the model repository, under its own number.
+
+    It must be signed with a key of LENTIGO_MODEL_KEY. A version that is there already is left as
+    it is, so this can run before every start.
+    """
+    settings = load_settings()
+    from lentigo_inference.model_fetch import FetchLimits, fetch_version  # noqa: PLC0415
+    from lentigo_inference.security.model_signature import ModelKeys  # noqa: PLC0415
+
+    if settings.model_key is None:
+        raise typer.Exit(
+            _report("Set LENTIGO_MODEL_KEY: what is fetched must be signed.", BAD_SETTINGS)
+        )
+    fetched = fetch_version(
+        address,
+        ModelStore(settings.model_repository),
+        ModelKeys(settings.model_key),
+        FetchLimits(max_bytes=max_bytes, timeout_s=timeout_s),
+    )
+    typer.echo(f"Version {fetched.version} is in {fetched.path}; its signature is good.")
 
 
 def _require_file(file: Path | None) -> Path:

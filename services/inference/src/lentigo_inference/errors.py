@@ -37,6 +37,7 @@
     ├── SettingsError               a setting in the environment has a value that it cannot have
     ├── ShadowError                 the process of a shadow version has failed
     ├── ModelKeyError               the key that versions are signed with cannot be used
+    ├── ModelFetchError             a version cannot be fetched from its address
     ├── PrevalenceFileError         the file of a clinic's prevalence cannot be used
     ├── AuditFileError              a file of the audit trail, or its key, cannot be used
     └── IssuerError                 the issuer of tokens, or a setting about it, cannot be used
@@ -264,6 +265,10 @@ class ShadowError(LentigoError):
 
 class ModelKeyError(LentigoError):
     """The file of the public keys that versions are signed with cannot be used."""
+
+
+class ModelFetchError(LentigoError):
+    """A version cannot be fetched from its address, or what is there is no archive of one."""
 
 
 class PrevalenceFileError(LentigoError):

@@ -120,6 +120,29 @@ def publish_version(
             return _appear(staged, folder, manifest, sign)
 
 
+def place_version(folder: Path, fill: Callable[[Path], int]) -> bool:
+    """Put a version that was published elsewhere into a model's folder, under its own number.
+
+    Args:
+        folder: of the model, such as `models/lentigo`; it is made if it is not there.
+        fill: writes the files of the version into an empty folder, checks them, and returns the
+            number. Nothing is added to them.
+
+    Returns:
+        Whether it was placed; False if there is something under that number.
+    """
+    with _storage_errors(folder):
+        _make_readable_folders(folder)
+        clear_stale_staging(folder)
+        with staging_folder(folder) as staged:
+            number = fill(staged)
+            _make_durable(staged)
+            placed = _renamed(staged, folder / str(number))
+            with suppress(OSError):
+                flush_folder(folder)
+            return placed
+
+
 def _described(staged: Path, manifest: Manifest, name: str) -> Manifest:
     """Add the files to the manifest, having checked that both can be a version."""
     manifest.require_compatible("The new version's manifest")

@@ -13,11 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lentigo_contract.errors import DamagedVersionError, NoVersionError, VersionNotFoundError
+from lentigo_contract.errors import (
+    DamagedVersionError,
+    NoVersionError,
+    PublishError,
+    VersionNotFoundError,
+)
 from lentigo_contract.manifest.manifest import Manifest, read_manifest_bytes
 from lentigo_contract.repository.integrity import check_files
 from lentigo_contract.repository.layout import MANIFEST_NAME, is_version_name, version_names
-from lentigo_contract.repository.publishing import publish_version
+from lentigo_contract.repository.publishing import place_version, publish_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,42 @@ class ModelStore:
         manifest = publish_version(self.folder, self.name, fill, sign)
         path = self.folder / str(manifest.version)
         return _stored(path, manifest, manifest.to_json().encode())
+
+    def receive(self, fill: Callable[[Path], StoredVersion]) -> StoredVersion:
+        """Take a version that was published elsewhere, as it is, under its own number.
+
+        One that is here already is left as it is.
+
+        Args:
+            fill: writes the version into an empty folder, and opens it there.
+
+        Raises:
+            PublishError: another version has that number.
+            StorageError: the disk is full, read-only or not ours to write.
+            DamagedVersionError, IncompatibleVersionError, VersionNotFoundError: what was written is
+                no version of this model.
+        """
+        received: list[StoredVersion] = []
+
+        def fill_and_keep(staged: Path) -> int:
+            version = fill(staged)
+            if version.manifest.name != self.name:
+                raise PublishError(
+                    f"What was received is a version of {version.manifest.name}, not of "
+                    f"{self.name}. Receive it into a store of its own name."
+                )
+            received.append(version)
+            return version.version
+
+        placed = place_version(self.folder, fill_and_keep)
+        number, digest = received[0].version, received[0].manifest_sha256
+        stored = self.open(number)
+        if not placed and stored.manifest_sha256 != digest:
+            raise PublishError(
+                f"{stored.path} is another version than the one that was received. Remove it, or "
+                "publish yours under another number."
+            )
+        return stored
 
     def _holds(self, name: str) -> bool:
         return (
