@@ -16,9 +16,11 @@ from tests.e2e.page.hands import (
     choose,
     file,
     lesion,
+    open_image,
     predict,
     see_problem,
     see_result,
+    show_map,
 )
 from tests.fakes import lesion_image
 from tests.images import encoded
@@ -118,8 +120,9 @@ def test_twelve_files_of_which_three_are_no_images(page: Page) -> None:
     button(page, "Predict all").click()
     expect(page.locator(".item.done")).to_have_count(9)
     assert asked.count("POST") == 9
-    page.locator(".item").nth(5).click()
+    open_image(page, 5)
     see_problem(page, "This is not an image")
+    page.locator(".item").nth(5).focus()
     page.keyboard.press("ArrowDown")
     see_problem(page, "This file is empty")
     page.keyboard.press("ArrowDown")
@@ -141,7 +144,7 @@ def test_a_photograph_is_sent_smaller_and_upright(page: Page) -> None:
     with Image.open(io.BytesIO(data)) as received:
         assert received.size == (1200, 1600)
         assert not received.getexif()
-    expect(page.locator(".provenance")).to_contain_text(re.compile("3000 . 4000 to 1200 . 1600"))
+    expect(page.locator(".origins")).to_contain_text(re.compile("3000 . 4000 to 1200 . 1600"))
 
 
 def test_a_photograph_of_40_megabytes_is_scaled_down(page: Page, tmp_path: Path) -> None:
@@ -156,13 +159,13 @@ def test_an_image_that_fits_is_sent_as_it_is(page: Page) -> None:
     data = encoded(noise(1200, 1000), "PNG")
     choose(page, file("sharp.png", data))
     assert sent(page) == data
-    expect(page.locator(".provenance")).not_to_contain_text("browser")
+    expect(page.locator(".origins")).not_to_contain_text("browser")
 
 
 def test_bytes_besides_the_image_are_not_sent(page: Page) -> None:
     choose(page, file("heavy.jpg", lesion()["buffer"] + bytes(12_000_000)))
     assert 1000 < len(sent(page)) < 2**20
-    expect(page.locator(".provenance")).to_contain_text(re.compile("Sent as a JPEG of 600 . 450"))
+    expect(page.locator(".origins")).to_contain_text(re.compile("Sent as a JPEG of 600 . 450"))
 
 
 def test_an_image_that_the_browser_cannot_show_is_still_answered(page: Page) -> None:
@@ -170,7 +173,7 @@ def test_an_image_that_the_browser_cannot_show_is_still_answered(page: Page) -> 
     expect(page.locator(".frame.unseen")).to_contain_text("cannot show this kind of image")
     predict(page)
     see_result(page)
-    expect(page.locator("canvas.map")).to_be_visible()
+    expect(show_map(page)).to_be_visible()
 
 
 def test_too_many_bytes_that_cannot_be_scaled_are_refused_by_the_service(

@@ -1,7 +1,7 @@
 /** The choice of the language. */
 
 import { byId, element } from "./dom.js";
-import { currentLanguage, hasText, keepLanguage, LANGUAGES, loadTexts, preferredLanguage, t } from "./texts.js";
+import { currentLanguage, keepLanguage, LANGUAGES, loadTexts, preferredLanguage, t } from "./texts.js";
 
 const SHELL = "lentigo-shell";
 
@@ -48,6 +48,6 @@ export async function keepForOffline() {
 /** Say so where no clinician has read the texts. */
 function showReview() {
   const note = byId("review");
-  note.hidden = hasText("reviewed.by");
+  note.hidden = t("reviewed.by") !== "";
   note.textContent = note.hidden ? "" : t("language.unreviewed");
 }
