@@ -35,7 +35,7 @@ def button(page: Page, name: str) -> Locator:
 
 
 def open_image(page: Page, place: int) -> None:
-    """Show one of the images: by its row of the overview, or by the row of images above the stage."""
+    """Show one of the images: by its row of the overview, or in the row of images."""
     rows = page.locator("#overview tbody tr" if page.locator("#overview").is_visible() else ".item")
     rows.nth(place).click()
 
@@ -48,7 +48,7 @@ def see_result(page: Page) -> None:
 
 def show_map(page: Page) -> Locator:
     """Ask for the map, and give its canvas."""
-    button(page, "Show the model’s map").click()
+    button(page, "Show the model\N{RIGHT SINGLE QUOTATION MARK}s map").click()
     canvas = page.locator(".look canvas[data-code]")
     expect(canvas).to_be_visible()
     return canvas

@@ -138,6 +138,6 @@ def test_motion_is_reduced_on_request(
 
 
 def test_another_language_falls_back_to_english(visit: Visit, service: ServiceProcess) -> None:
-    page = visit(service.url, locale="fr-FR")
+    page = visit(service.url, locale="fi-FI")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_text("Choose images")).to_be_visible()

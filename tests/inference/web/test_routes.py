@@ -125,7 +125,7 @@ def test_no_text_has_an_apostrophe_that_would_quote() -> None:
 def test_the_page_offers_the_languages_that_have_a_file() -> None:
     script = page_files()["app.js"].content.decode()
     assert (
-        re.findall(r'^  (\w\w): \{ name: "[^"]+", dir: "(?:ltr|rtl)" \},$', script, re.M)
+        re.findall(r'^  (\w\w): \{ name: "[^"]+", dir: "(?:ltr|rtl)" \},$', script, re.MULTILINE)
         == LANGUAGES
     )
     for tag in LANGUAGES:
@@ -146,9 +146,11 @@ def test_every_text_is_used_and_every_used_text_exists() -> None:
 def test_every_column_and_every_entry_of_the_origins_has_a_name() -> None:
     script = page_files()["app.js"].content.decode()
     keys = script.partition("const KEYS = {")[2].partition("\n};")[0]
-    columns = re.findall(r"^  (\w+): \(", keys, re.M)
+    columns = re.findall(r"^  (\w+): \(", keys, re.MULTILINE)
     assert len(columns) == 7
-    entries = re.findall(r'^    \["(\w+)", ', script.partition("function entries(item)")[2], re.M)
+    entries = re.findall(
+        r'^    \["(\w+)", ', script.partition("function entries(item)")[2], re.MULTILINE
+    )
     assert len(entries) == 10
     for key in [
         *(f"overview.{name}" for name in columns),
