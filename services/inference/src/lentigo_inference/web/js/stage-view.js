@@ -19,12 +19,12 @@ export function showStage(list) {
   const item = list.selected;
   if (!item) return stage.replaceChildren();
   const focused = document.activeElement;
+  const hadFocus = stage.contains(focused);
   const panel = element("div", { class: "panel" }, ...beside(list, item));
   const look = lookView(list, item, () => {
     showStage(list);
     byId("map-toggle")?.focus();
   });
-  const hadFocus = stage.contains(focused);
   stage.replaceChildren(look, panel, item.state === "done" ? reportPictures(item) : "");
   if (!hadFocus) return;
   // Who zooms while the answer comes goes on zooming.

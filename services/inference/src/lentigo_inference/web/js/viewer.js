@@ -16,7 +16,7 @@ export class Viewer {
   /** @type {View[]} */
   #views = [];
   #resized = new ResizeObserver(() => this.apply());
-  #scale = element("output", { class: "scale" });
+  #scale = element("span", { class: "scale" });
 
   /** @param {Item} item one whose size is known */
   constructor(item) {

@@ -21,7 +21,9 @@ export function showViews(list, item) {
   document.body.classList.toggle("empty", count === 0);
   document.body.dataset.view = current;
   byId("views").hidden = count < 2;
-  byId("worklist").hidden = count < 2 || current === "overview";
+  // Of one image the row says nothing more, but whoever works in it with the keyboard stays there.
+  const isUsed = byId("items").contains(document.activeElement);
+  byId("worklist").hidden = count === 0 || (count < 2 && !isUsed) || current === "overview";
   byId("overview").hidden = current !== "overview";
   byId("stage").hidden = count === 0 || current !== "image";
   for (const view of VIEWS) {
