@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
 from benchmarks.synthetic_lesion import nevus_jpeg
 from tests.e2e.page.conftest import ARGUMENTS, DESKTOP, SHIPPED
-from tests.e2e.page.hands import HEIC, choose, file, see_result
+from tests.e2e.page.hands import HEIC, choose, file, open_image, see_result, show_map
 from tests.e2e.service_process import ServiceProcess, service_process
 
 FOLDER = Path(__file__).parents[1] / "docs/images"
@@ -40,6 +40,9 @@ def main() -> None:
         save("desktop", answered(browser, service, viewport={"width": 1280, "height": 1060}))
         save("dark", answered(browser, service, 2, color_scheme="dark", viewport=DESKTOP))
         save("phone", answered(browser, service, locale="de-DE", **PHONE))
+        save("arabic", answered(browser, service, 2, locale="ar", **PHONE))
+        save("map", mapped(browser, service))
+        save("overview", predicted(browser, service, viewport={"width": 1280, "height": 700}))
         save("refused", refused(browser, service))
         save("error", unreadable(browser, service))
         browser.close()
@@ -51,19 +54,27 @@ def answered(
     number: int = 1,
     **options: Any,  # noqa: ANN401
 ) -> Page:
-    """Return the page with three results, lesion 1 or 2 open: a diagnosis and its map."""
+    """Return the page with three results, lesion 1 or 2 open."""
     page = predicted(browser, service, **options)
-    page.locator(".item").nth(number - 1).click()
+    open_image(page, number - 1)
     see_result(page)
     page.mouse.move(0, 0)
     page.evaluate("() => window.scrollTo(0, 0)")
     return page
 
 
+def mapped(browser: Browser, service: ServiceProcess) -> Page:
+    """Return the page with a result and its map, which somebody asked for."""
+    page = answered(browser, service, viewport={"width": 1440, "height": 720})
+    show_map(page)
+    page.mouse.move(0, 0)
+    return page
+
+
 def refused(browser: Browser, service: ServiceProcess) -> Page:
     """Return the page with three results, the last one open: not a lesion, so no diagnosis."""
     page = predicted(browser, service, viewport={"width": 1280, "height": 760})
-    page.locator(".item").last.click()
+    open_image(page, 2)
     page.locator(".withheld h2").wait_for()
     page.mouse.move(0, 0)
     return page
@@ -76,7 +87,8 @@ def predicted(browser: Browser, service: ServiceProcess, **options: Any) -> Page
         page, lesion(1, BELOW_THRESHOLD), lesion(2, ABOVE_THRESHOLD), file("letter.png", letter())
     )
     page.locator("#predict-all").click()
-    page.locator(".item.done").nth(2).wait_for()
+    page.locator("tbody tr.done").nth(2).wait_for()
+    page.mouse.move(0, 0)
     return page
 
 
@@ -84,7 +96,7 @@ def unreadable(browser: Browser, service: ServiceProcess) -> Page:
     """Return the page with a file of a kind that cannot be read, beside one that can."""
     page = opened(browser, service, viewport={"width": 1280, "height": 640})
     choose(page, lesion(1, BELOW_THRESHOLD), file("IMG_0042.HEIC", HEIC))
-    page.locator(".item").last.click()
+    open_image(page, 1)
     page.locator(".problem").wait_for()
     return page
 

@@ -34,9 +34,24 @@ def button(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=name, exact=True)
 
 
+def open_image(page: Page, place: int) -> None:
+    """Show one of the images: by its row of the overview, or in the row of images."""
+    rows = page.locator("#overview tbody tr" if page.locator("#overview").is_visible() else ".item")
+    rows.nth(place).click()
+
+
 def see_result(page: Page) -> None:
     expect(page.locator(".result h2")).to_be_visible()
-    page.locator("canvas[data-code]").wait_for()
+    # On paper there is always a map.
+    page.locator(".report canvas[data-code]").wait_for(state="attached")
+
+
+def show_map(page: Page) -> Locator:
+    """Ask for the map, and give its canvas."""
+    button(page, "Show the model\N{RIGHT SINGLE QUOTATION MARK}s map").click()
+    canvas = page.locator(".look canvas[data-code]")
+    expect(canvas).to_be_visible()
+    return canvas
 
 
 def predict(page: Page) -> None:

@@ -13,7 +13,15 @@ from lentigo_contract.imaging.read import read_image
 from lentigo_contract.labels import CODES, DIAGNOSES, Diagnosis
 from lentigo_contract.repository.store import ModelStore
 from tests.e2e.page.conftest import MEASURED, Visit
-from tests.e2e.page.hands import button, choose, lesion, predict, scrolls_sideways, violations
+from tests.e2e.page.hands import (
+    button,
+    choose,
+    lesion,
+    predict,
+    scrolls_sideways,
+    show_map,
+    violations,
+)
 from tests.e2e.service_process import ServiceProcess, service_process
 from tests.models import SavedModels
 from tests.models import expected as answer_of
@@ -72,10 +80,10 @@ def test_the_page_says_both_in_words(page: Page, both: tuple[Diagnosis, Diagnosi
     expect(shown.locator("h2")).to_have_text(suggested.name)
     told = shown.locator(".differs")
     expect(told).to_contain_text(re.compile(rf"^Most probable: {probable.name}, \d"))
-    expect(told).to_contain_text("weighs all seven diagnoses equally")
+    expect(told).to_contain_text(f"equally frequent, {suggested.name} would fit this image best")
     expect(shown.locator(".bars .name").first).to_contain_text(probable.name)
-    expect(shown.locator(".provenance")).to_contain_text("as frequent as in made up")
-    expect(page.locator("canvas.map")).to_have_attribute("data-code", suggested.code)
+    expect(shown.locator(".origins")).to_contain_text("as frequent as in made up")
+    expect(show_map(page)).to_have_attribute("data-code", suggested.code)
     expect(page.get_by_role("status").first).to_contain_text(f"Most probable: {probable.name}")
     assert violations(page) == []
 
@@ -115,5 +123,5 @@ def test_a_service_that_decides_by_probability_shows_one_and_its_metrics(
         expect(shown.locator(".overline")).to_have_text("Most likely diagnosis")
         expect(shown.locator("h2")).to_have_text(both[1].name)
         expect(shown.locator(".differs")).to_have_count(0)
-        expect(shown.locator(".provenance")).to_contain_text("90.0%")
+        expect(shown.locator(".origins")).to_contain_text("90.0%")
         page.close()

@@ -14,8 +14,10 @@ from tests.e2e.page.hands import (
     button,
     choose,
     lesion,
+    open_image,
     predict,
     see_result,
+    show_map,
 )
 from tests.e2e.service_process import ServiceProcess
 
@@ -45,9 +47,13 @@ def test_the_metrics_of_the_model_stand_beside_the_result(
     (model,) = service.client.get("/v1/models").json()["models"]
     choose(page, lesion())
     predict(page)
-    told = page.locator(".provenance")
+    told = page.locator(".origins")
+    expect(told.locator("dl")).to_be_hidden()
+    told.locator("summary").click()
+    expect(told.locator("dl")).to_be_visible()
+    expect(told.locator("code")).to_have_text(model["digest"])
     expect(told).to_contain_text(f"version {model['version']}")
-    expect(page.locator(".verdict")).to_contain_text(model["threshold_source"])
+    expect(told).to_contain_text(model["threshold_source"])
     for metric in ("accuracy", "balanced_accuracy", "melanoma_sensitivity"):
         measured = model["metrics"][metric]
         value, low, high = (f"{measured[part]:.1%}" for part in ("value", "low", "high"))
@@ -89,7 +95,8 @@ def test_the_map_can_be_chosen_and_faded(page: Page, service: ServiceProcess) ->
     data = lesion()
     choose(page, data)
     predict(page)
-    canvas = page.locator("canvas.map")
+    assert page.locator(".look canvas").count() == 0
+    canvas = show_map(page)
     before = canvas.evaluate("canvas => canvas.toDataURL()")
     last = truth_of(service, data["buffer"])["probabilities"][-1]["code"]
     page.get_by_label("Diagnosis", exact=True).select_option(last)
@@ -110,7 +117,9 @@ def test_the_response_is_saved_unchanged(
     download.value.save_as(tmp_path / "answer.json")
     saved = json.loads((tmp_path / "answer.json").read_text())
     truth = truth_of(service, data["buffer"])
-    assert saved["file"] == data["name"]
+    assert data["name"] not in json.dumps(saved)
+    assert saved["notice"] == truth["notice"]
+    assert saved["drawn_example"] is False
     assert saved["answer"]["image"] == truth["image"]
     assert saved["answer"]["model"] == truth["model"]
     assert [kept["code"] for kept in saved["answer"]["activation_maps"]] == [
@@ -122,9 +131,9 @@ def test_a_print_is_one_page_with_all_that_matters(page: Page) -> None:
     choose(page, lesion(), lesion("nv"))
     predict(page)
     page.emulate_media(media="print")
-    for shown in ("canvas.map", ".paper", ".result h2", ".verdict", ".provenance", ".notice"):
+    for shown in (".report canvas", ".report img", ".result h2", ".verdict", ".origins", ".notice"):
         expect(page.locator(shown).first).to_be_visible()
-    for left_out in ("#worklist", "#intake", ".actions", "select"):
+    for left_out in ("#worklist", "#intake", "#views", ".look", ".actions", ".name", "select"):
         expect(page.locator(left_out).first).to_be_hidden()
     sheets = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page\b", sheets)) == 1
@@ -171,12 +180,13 @@ def test_results_out_of_order_reach_their_images(page: Page, service: ServicePro
     choose(page, *images)
     button(page, "Predict all").click()
     held.let_go(1)
-    expect(page.locator(".item.done").nth(2)).to_be_visible()
-    expect(page.locator(".item.working")).to_have_count(1)
+    expect(page.locator("tr.done").nth(2)).to_be_visible()
+    expect(page.locator("tr.working")).to_have_count(1)
     held.let_go(0)
     expect(page.locator(".item.done")).to_have_count(4)
-    for row, image in zip(page.locator(".item").all(), images, strict=True):
-        row.click()
+    for place, image in enumerate(images):
+        button(page, "Overview 4").click()
+        open_image(page, place)
         expect(page.locator("figcaption .name")).to_have_text(image["name"])
         truth = truth_of(service, image["buffer"])
         expect(page.locator(".result h2")).to_have_text(truth["diagnosis"]["name"])

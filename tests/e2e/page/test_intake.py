@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -16,9 +17,11 @@ from tests.e2e.page.hands import (
     choose,
     file,
     lesion,
+    open_image,
     predict,
     see_problem,
     see_result,
+    show_map,
 )
 from tests.fakes import lesion_image
 from tests.images import encoded
@@ -118,8 +121,9 @@ def test_twelve_files_of_which_three_are_no_images(page: Page) -> None:
     button(page, "Predict all").click()
     expect(page.locator(".item.done")).to_have_count(9)
     assert asked.count("POST") == 9
-    page.locator(".item").nth(5).click()
+    open_image(page, 5)
     see_problem(page, "This is not an image")
+    page.locator(".item").nth(5).focus()
     page.keyboard.press("ArrowDown")
     see_problem(page, "This file is empty")
     page.keyboard.press("ArrowDown")
@@ -141,7 +145,7 @@ def test_a_photograph_is_sent_smaller_and_upright(page: Page) -> None:
     with Image.open(io.BytesIO(data)) as received:
         assert received.size == (1200, 1600)
         assert not received.getexif()
-    expect(page.locator(".provenance")).to_contain_text(re.compile("3000 . 4000 to 1200 . 1600"))
+    expect(page.locator(".origins")).to_contain_text(re.compile("3000 . 4000 to 1200 . 1600"))
 
 
 def test_a_photograph_of_40_megabytes_is_scaled_down(page: Page, tmp_path: Path) -> None:
@@ -156,13 +160,13 @@ def test_an_image_that_fits_is_sent_as_it_is(page: Page) -> None:
     data = encoded(noise(1200, 1000), "PNG")
     choose(page, file("sharp.png", data))
     assert sent(page) == data
-    expect(page.locator(".provenance")).not_to_contain_text("browser")
+    expect(page.locator(".origins")).not_to_contain_text("browser")
 
 
 def test_bytes_besides_the_image_are_not_sent(page: Page) -> None:
     choose(page, file("heavy.jpg", lesion()["buffer"] + bytes(12_000_000)))
     assert 1000 < len(sent(page)) < 2**20
-    expect(page.locator(".provenance")).to_contain_text(re.compile("Sent as a JPEG of 600 . 450"))
+    expect(page.locator(".origins")).to_contain_text(re.compile("Sent as a JPEG of 600 . 450"))
 
 
 def test_an_image_that_the_browser_cannot_show_is_still_answered(page: Page) -> None:
@@ -170,7 +174,7 @@ def test_an_image_that_the_browser_cannot_show_is_still_answered(page: Page) -> 
     expect(page.locator(".frame.unseen")).to_contain_text("cannot show this kind of image")
     predict(page)
     see_result(page)
-    expect(page.locator("canvas.map")).to_be_visible()
+    expect(show_map(page)).to_be_visible()
 
 
 def test_too_many_bytes_that_cannot_be_scaled_are_refused_by_the_service(
@@ -189,3 +193,57 @@ def test_an_image_of_too_few_pixels_is_refused_by_the_service(page: Page) -> Non
     button(page, "Predict").click()
     problem = see_problem(page, "This image is too large or too small")
     expect(problem).to_contain_text("Each side needs at least 32 pixels")
+
+
+KINDS = {
+    "This is a video": file("film.mp4", b"\0\0\0\x20ftypisom" + bytes(200)),
+    "This is a DICOM file": file("lesion.dcm", bytes(128) + b"DICM" + bytes(200)),
+    "AVIF images cannot be read": file("photo.avif", b"\0\0\0\x20ftypavif" + bytes(200)),
+    "HEIC images cannot be read": file("photo.jpg", HEIC),
+    "This is not an image": file("letter.jpg", b"Dear colleague, thank you for sending"),
+    "This file is empty": file("empty.png", b""),
+}
+
+
+@pytest.mark.parametrize("title", KINDS)
+def test_what_is_no_image_is_named_and_never_sent(page: Page, title: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.method))
+    choose(page, KINDS[title])
+    problem = see_problem(page, title)
+    expect(problem.locator("p").first).to_contain_text(re.compile(r"\bnot\b|Choose"))
+    expect(button(page, "Predict")).to_have_count(0)
+    choose(page, lesion())
+    predict(page)
+    assert asked.count("POST") == 1
+
+
+@pytest.mark.parametrize("start", [b"\x1a\x45\xdf\xa3", b"RIFF\0\0\0\0AVI ", b"\0\0\0\x14ftypqt  "])
+def test_videos_are_known_by_their_first_bytes(page: Page, start: bytes) -> None:
+    choose(page, file("lesion.png", start + bytes(100)))
+    see_problem(page, "This is a video")
+
+
+def test_a_panorama_of_100_megapixels_is_refused_before_it_is_decoded(page: Page) -> None:
+    panorama = encoded(Image.new("1", (20_000, 5_000)), "PNG")
+    choose(page, file("panorama.png", panorama), lesion())
+    problem = see_problem(page, "This image has too many pixels")
+    expect(problem).to_contain_text("It has 100 megapixels, and 64 are the most.")
+    assert (
+        page.locator("img[src^=blob]").evaluate_all(
+            "images => images.filter((image) => image.naturalWidth > 10000).length"
+        )
+        == 0
+    )
+    open_image(page, 1)
+    predict(page)
+
+
+def test_a_file_that_was_deleted_after_it_was_chosen_says_so(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "gone.jpg"
+    path.write_bytes(lesion()["buffer"])
+    page.locator("#choose").set_input_files(path)
+    expect(page.locator(".look img")).to_have_js_property("naturalWidth", 600)
+    path.unlink()
+    button(page, "Predict").click()
+    see_problem(page, "This file cannot be opened")

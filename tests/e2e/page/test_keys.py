@@ -107,3 +107,22 @@ def test_an_invalid_key_is_not_sent(visit: Visit, locked: ServiceProcess) -> Non
     expect(page.locator("#key:invalid")).to_be_visible()
     button(page, "Not now").click()
     see_problem(page, "A key is needed")
+
+
+def test_a_key_where_storage_is_forbidden_lasts_as_long_as_the_page(
+    visit: Visit, locked: ServiceProcess, keys: dict[Scope, str]
+) -> None:
+    page = visit(locked.url)
+    page.evaluate(
+        """() => Object.defineProperty(window, "sessionStorage", {
+            get() { throw new DOMException("no", "SecurityError"); },
+        })"""
+    )
+    choose(page, lesion("mel"), lesion("nv"))
+    button(page, "Predict").click()
+    expect(page.locator("#key-forbidden")).to_contain_text("forgotten when this page is closed")
+    enter(page, keys[Scope.PREDICT])
+    see_result(page)
+    page.locator(".item").nth(1).click()
+    button(page, "Predict").click()
+    see_result(page)

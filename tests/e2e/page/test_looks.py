@@ -50,8 +50,14 @@ def states(page: Page, predict: str) -> Iterator[str]:
     held.let_go(0)
     see_result(page)
     yield "result"
-    page.locator(".why summary").click()
-    yield "result, the map's controls turned over"
+    page.locator("#map-toggle").click()
+    expect(page.locator(".look canvas[data-code]")).to_be_visible()
+    page.locator(".origins summary").click()
+    yield "result, its map and its origins"
+    page.locator("#view-overview").click()
+    expect(page.locator("tbody tr")).to_have_count(2)
+    yield "overview"
+    page.locator("#view-image").click()
     choose(page, file("blank.jpg", jpeg_bytes(Image.new("RGB", (600, 450), "tan"))))
     page.locator(".item").last.click()
     button(page, predict).click()
@@ -86,7 +92,7 @@ def test_every_state_is_accessible_and_fits_the_screen(
         for state in states(page, PREDICT[options.get("locale", "en-GB")])
     }
     assert {state: seen for state, seen in found.items() if seen != ([], False)} == {}
-    assert len(found) == 10
+    assert len(found) == 11
 
 
 def test_a_phone_offers_its_camera(visit: Visit, service: ServiceProcess) -> None:
@@ -105,7 +111,7 @@ def test_touch_targets_are_large_enough(visit: Visit, service: ServiceProcess) -
     choose(page, lesion(), lesion("nv"))
     button(page, "Diagnose bestimmen").tap()
     see_result(page)
-    page.locator(".why summary").click()
+    page.locator("#map-toggle").click()
     sizes = page.evaluate(
         """() => [...document.querySelectorAll("button, .button, select, summary, [type=range]")]
             .map((element) => [element.outerHTML.slice(0, 60), element.getBoundingClientRect()])
@@ -132,6 +138,6 @@ def test_motion_is_reduced_on_request(
 
 
 def test_another_language_falls_back_to_english(visit: Visit, service: ServiceProcess) -> None:
-    page = visit(service.url, locale="fr-FR")
+    page = visit(service.url, locale="fi-FI")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     expect(page.get_by_text("Choose images")).to_be_visible()

@@ -1,12 +1,13 @@
 """The page when something is wrong."""
 
+import json
 import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from lentigo_contract.repository.store import ModelStore
 from tests.e2e.page.conftest import Visit
@@ -22,6 +23,7 @@ from tests.e2e.page.hands import (
     see_result,
 )
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
+from tests.fakes import jpeg_bytes, lesion_image
 
 
 @contextmanager
@@ -163,3 +165,78 @@ def test_leaving_the_page_asks_only_while_it_works(page: Page) -> None:
     with page.expect_event("close"):
         page.close(run_before_unload=True)
     assert asked == ["beforeunload"]
+
+
+def test_a_service_that_goes_away_in_the_middle_answers_all_that_are_left(
+    visit: Visit, models: Path
+) -> None:
+    images = [
+        file(f"{place}.jpg", jpeg_bytes(lesion_image(place, "nv", (300 + place, 225))))
+        for place in range(12)
+    ]
+    with service_process(models) as service:
+        service.logged("model in use")
+        page = visit(service.url)
+        held = Held(page, 6)
+        choose(page, *images)
+        button(page, "Predict all").click()
+        for place in range(4):
+            held.let_go(place)
+        expect(page.locator("tbody tr.done")).to_have_count(4)
+        held.wait_for(6)
+        assert service.stop() == 0
+    for place in (4, 5):
+        held.let_go(place)
+    expect(page.locator("tbody tr.waiting")).to_have_count(2)
+    expect(page.locator("tbody tr.waiting .state").first).to_have_text("Waiting to try again")
+    with service_process(models, LENTIGO_PORT=str(service.address[1])):
+        expect(page.locator("tbody tr.done")).to_have_count(12)
+    with page.expect_download() as download:
+        button(page, "Save all as JSON").click()
+    for result, image in zip(
+        json.loads(download.value.path().read_text())["results"], images, strict=True
+    ):
+        assert result["answer"]["image"]["width"] == 300 + int(image["name"].split(".")[0])
+
+
+def test_two_tabs_do_not_mix_their_images(visit: Visit, service: ServiceProcess) -> None:
+    first = visit(service.url)
+    second = first.context.new_page()
+    second.goto(service.url)
+    second.locator("body.loaded").wait_for()
+    held = Held(first)
+    choose(first, lesion("mel"))
+    button(first, "Predict").click()
+    held.wait_for(1)
+    choose(second, lesion("nv"))
+    predict(second)
+    held.let_go(0)
+    see_result(first)
+    for tab, code in ((first, "mel"), (second, "nv")):
+        expect(tab.locator("figcaption .name")).to_have_text(lesion(code)["name"])
+        truth = service.client.post("/v1/predictions", content=lesion(code)["buffer"]).json()
+        expect(tab.locator(".result h2")).to_have_text(truth["diagnosis"]["name"])
+
+
+FORBIDDEN = """for (const name of ["localStorage", "sessionStorage", "caches"]) {
+    const get = () => { throw new DOMException("no", "SecurityError"); };
+    Object.defineProperty(window, name, { get });
+}"""
+
+
+def test_a_browser_that_forbids_storage_still_answers(
+    browser: Browser, service: ServiceProcess
+) -> None:
+    context = browser.new_context(locale="en-GB", service_workers="block")
+    complaints: list[str] = []
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.add_init_script(FORBIDDEN)
+    page = context.new_page()
+    page.goto(service.url)
+    page.locator("body.loaded").wait_for()
+    choose(page, lesion())
+    predict(page)
+    page.get_by_label("Language").select_option("de")
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    context.close()
+    assert complaints == []

@@ -11,7 +11,23 @@ from lentigo_inference.settings import Settings
 from lentigo_inference.web.assets import bundle_modules, page_files
 from tests.inference.live_app import running
 
-PLACES = re.compile(r"\{\w+\}")
+LANGUAGES = ["en", "de", "es", "fr", "pt", "ar"]
+
+# In an ICU message: what begins an option, and the name of a value.
+OPTION = re.compile(r"(zero|one|two|few|many|other|=\d+) \{")
+VALUE = re.compile(r"\{(\w+)[},]")
+
+MADE = ("problem.", "state.", "diagnosis.", "flaw.", "overview.", "origins.")
+
+
+def texts(tag: str) -> dict[str, str]:
+    path = files("lentigo_inference").joinpath(f"web/locales/{tag}.json")
+    read: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return read
+
+
+def values(text: str) -> set[str]:
+    return set(VALUE.findall(OPTION.sub("", text)))
 
 
 @pytest.mark.anyio
@@ -35,6 +51,28 @@ async def test_a_file_that_has_not_changed_is_not_sent_again(settings: Settings)
         )
     assert again.status_code == 304
     assert again.content == b""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip, br", "gzip"), ("br;q=1, GZIP;q=0.5", "gzip"), ("gzip;q=0", None), ("identity", None)],
+)
+async def test_texts_are_compressed_for_those_who_take_it(
+    settings: Settings, accepted: str, encoding: str | None
+) -> None:
+    async with running(settings) as service:
+        answer = await service.client.get("/page/app.js", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == encoding
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert answer.content == page_files()["app.js"].content
+
+
+@pytest.mark.anyio
+async def test_a_picture_is_not_compressed_again(settings: Settings) -> None:
+    async with running(settings) as service:
+        answer = await service.client.get("/page/icon-192.png")
+    assert "content-encoding" not in answer.headers
 
 
 @pytest.mark.anyio
@@ -67,33 +105,60 @@ def test_a_missing_module_is_an_error() -> None:
         bundle_modules({"main.js": 'import { b } from "./b.js";\n'}, "main.js")
 
 
-def test_every_language_has_the_same_keys_and_placeholders() -> None:
-    folder = files("lentigo_inference").joinpath("web/locales")
-    english, *others = (
-        json.loads(folder.joinpath(f"{tag}.json").read_text(encoding="utf-8"))
-        for tag in ("en", "de")
+def test_every_language_has_the_same_keys_in_the_same_order() -> None:
+    for tag in LANGUAGES:
+        assert list(texts(tag)) == list(texts("en")), tag
+
+
+def test_every_translation_names_the_same_values() -> None:
+    for tag in LANGUAGES:
+        for key, text in texts(tag).items():
+            assert values(text) == values(texts("en")[key]), (tag, key)
+
+
+def test_no_text_has_an_apostrophe_that_would_quote() -> None:
+    """ICU's apostrophe hides a brace behind it; the typographic one never does."""
+    for tag in LANGUAGES:
+        assert [key for key, text in texts(tag).items() if "'" in text] == [], tag
+
+
+def test_the_page_offers_the_languages_that_have_a_file() -> None:
+    script = page_files()["app.js"].content.decode()
+    assert (
+        re.findall(r'^  (\w\w): \{ name: "[^"]+", dir: "(?:ltr|rtl)" \},$', script, re.MULTILINE)
+        == LANGUAGES
     )
-    for other in others:
-        assert english.keys() == other.keys()
-        for key, text in english.items():
-            assert sorted(PLACES.findall(text)) == sorted(PLACES.findall(other[key])), key
+    for tag in LANGUAGES:
+        assert f'name: "{texts(tag)["language"]}"' in script
 
 
 def test_every_text_is_used_and_every_used_text_exists() -> None:
-    folder = files("lentigo_inference").joinpath("web")
-    texts = json.loads(folder.joinpath("locales/en.json").read_text(encoding="utf-8"))
     shell = page_files()["index.html"].content.decode()
     script = page_files()["app.js"].content.decode()
     named = set(re.findall(r'data-t(?:-label)?="([\w.-]+)"', shell))
-    named |= set(re.findall(r'"([a-z]+\.[\w.-]+)"', script)) & texts.keys()
+    named |= set(re.findall(r'"([a-z]+\.[\w.-]+)"', script)) & texts("en").keys()
     named |= set(re.findall(r'\bt\("([\w.]+)"', script)) | {"notice", "language"}
-    # Put together from what the service says.
-    made = {key for key in texts if key.startswith(("problem.", "state.", "diagnosis.", "flaw."))}
-    assert named | made == set(texts)
+    # Put together from what the service says, or from the names of columns.
+    made = {key for key in texts("en") if key.startswith(MADE)}
+    assert named | made == set(texts("en"))
+
+
+def test_every_column_and_every_entry_of_the_origins_has_a_name() -> None:
+    script = page_files()["app.js"].content.decode()
+    keys = script.partition("const KEYS = {")[2].partition("\n};")[0]
+    columns = re.findall(r"^  (\w+): \(", keys, re.MULTILINE)
+    assert len(columns) == 7
+    entries = re.findall(
+        r'^    \["(\w+)", ', script.partition("function entries(item)")[2], re.MULTILINE
+    )
+    assert len(entries) == 10
+    for key in [
+        *(f"overview.{name}" for name in columns),
+        *(f"origins.{name}" for name in entries),
+    ]:
+        assert key in texts("en")
 
 
 def test_every_quality_reason_has_a_text_and_advice() -> None:
-    folder = files("lentigo_inference").joinpath("web/locales")
-    texts = json.loads(folder.joinpath("en.json").read_text(encoding="utf-8"))
     told = {f"flaw.{reason}.{part}" for reason in REASONS for part in ("why", "todo")}
-    assert told == {key for key in texts if key.startswith("flaw.")}
+    assert told == {key for key in texts("en") if key.startswith("flaw.")}

@@ -5,6 +5,7 @@ modules in `js/`, so that the browser asks once, and the icon as PNG for phones 
 """
 
 import functools
+import gzip
 import hashlib
 import io
 import re
@@ -48,11 +49,13 @@ class PageFile:
         content: its bytes.
         media_type: its Content-Type.
         etag: changes with the content.
+        compressed: the same bytes by gzip, for text; None for pictures, which are compressed.
     """
 
     content: bytes
     media_type: str
     etag: str
+    compressed: bytes | None
 
 
 @functools.cache
@@ -76,7 +79,8 @@ def page_files() -> Mapping[str, PageFile]:
 
 def _page_file(name: str, content: bytes) -> PageFile:
     digest = hashlib.sha256(content).hexdigest()[:32]
-    return PageFile(content, _MEDIA_TYPES[Path(name).suffix], f'"{digest}"')
+    compressed = None if name.endswith(".png") else gzip.compress(content, mtime=0)
+    return PageFile(content, _MEDIA_TYPES[Path(name).suffix], f'"{digest}"', compressed)
 
 
 def bundle_modules(modules: Mapping[str, str], start: str) -> str:

@@ -30,6 +30,9 @@ _HEADERS: Final = {
     "Cache-Control": "no-cache",
 }
 
+# Weights by which a client refuses an encoding (RFC 9110, section 12.4.2).
+_NEVER: Final = {"q=0", "q=0.0", "q=0.00", "q=0.000"}
+
 
 # Not async, so that they run in a thread: the first request reads files.
 @router.get("/")
@@ -54,7 +57,21 @@ def _file_response(request: Request, name: str) -> Response:
     file = page_files().get(name)
     if file is None:
         raise HTTPException(404)
-    headers = {**_HEADERS, "ETag": file.etag}
+    # Weak, because the same content is sent in two encodings.
+    headers = {**_HEADERS, "ETag": f"W/{file.etag}", "Vary": "Accept-Encoding"}
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(file.content, headers=headers, media_type=file.media_type)
+    content = file.content
+    if file.compressed is not None and _accepts_gzip(request):
+        content = file.compressed
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, headers=headers, media_type=file.media_type)
+
+
+def _accepts_gzip(request: Request) -> bool:
+    """Check whether the client takes gzip; one that names it with the weight 0 does not."""
+    for offer in request.headers.get("accept-encoding", "").lower().split(","):
+        name, _, weight = offer.partition(";")
+        if name.strip() == "gzip":
+            return weight.strip() not in _NEVER
+    return False

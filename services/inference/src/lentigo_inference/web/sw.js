@@ -4,8 +4,9 @@
 const CACHE = "lentigo-shell";
 const SHELL = [
   "./", "page/style.css", "page/app.js", "page/icon.svg", "page/manifest.webmanifest",
-  "page/locales/en.json", "page/locales/de.json",
 ].map((path) => new URL(path, self.registration.scope).href);
+// The page itself keeps the texts of the language in use.
+const TEXTS = new URL("page/locales/", self.registration.scope).href;
 
 self.addEventListener("install", (event) => event.waitUntil(keepShell().then(() => self.skipWaiting())));
 
@@ -13,7 +14,7 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 
 self.addEventListener("fetch", (event) => {
   const { method, url } = event.request;
-  if (method === "GET" && SHELL.includes(url)) event.respondWith(newestOrKept(event.request));
+  if (method === "GET" && (SHELL.includes(url) || url.startsWith(TEXTS))) event.respondWith(newestOrKept(event.request));
 });
 
 /** Keep the shell. The page has just loaded most of it, so the browser's own copies will do. */

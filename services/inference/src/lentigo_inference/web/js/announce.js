@@ -30,10 +30,13 @@ function resultText(item) {
   if (isWithheld(item)) return `${t("quality.announce", { name, flaws })} ${t("quality.refer")} ${t("notice")}`;
   const warned = quality.accepted ? "" : `${t("quality.forced")}: ${flaws} `;
   const unsure = diagnosis.confident === false ? `${t("result.unconfident")} ` : "";
-  const differs = other ? `${differsText(other)} ${t("result.differsWhy")} ` : "";
-  return `${warned}${t("result.announce", {
+  const suggested = diagnosis && diagnosisName(diagnosis.code, diagnosis.name);
+  const differs = other
+    ? `${differsText(other)} ${t("result.differsWhy", { suggested, probable: diagnosisName(other.code, other.name) })} ` : "";
+  const drawn = item.drawn ? `${t("example.mark")} ` : "";
+  return `${drawn}${warned}${t("result.announce", {
     name,
-    diagnosis: diagnosisName(diagnosis.code, diagnosis.name),
+    diagnosis: suggested,
     percent: probability(diagnosis.probability),
     verdict: t(malignancy.refer ? "result.refer" : "result.noRefer"),
   })} ${differs}${unsure}${t("notice")}`;

@@ -1,7 +1,8 @@
 /** From "Predict" to a result or a problem: one attempt at a time per image, with automatic retries. */
 
 import { askForKey } from "./key.js";
-import { checkKind, toSend } from "./photo.js";
+import { checkKind } from "./kinds.js";
+import { toSend } from "./photo.js";
 import { Problem } from "./problem.js";
 import { predict } from "./service.js";
 

@@ -5,7 +5,7 @@
  * @param {string} name
  * @param {Record<string, any>} properties attributes; `on` plus an event's name takes a listener,
  *   `false`, `null` and `undefined` leave an attribute out
- * @param {...(Node|string|null|false)} children
+ * @param {...(Node|string|null|undefined|false)} children
  * @returns {any}
  */
 export function element(name, properties = {}, ...children) {
@@ -15,7 +15,7 @@ export function element(name, properties = {}, ...children) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
     else made.setAttribute(key, value === true ? "" : String(value));
   }
-  made.append(...children.filter((child) => child !== null && child !== false));
+  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
   return made;
 }
 

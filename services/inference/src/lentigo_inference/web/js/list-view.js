@@ -1,4 +1,4 @@
-/** The list of images, also usable with the keyboard. */
+/** The images in a row, also usable with the keyboard. */
 
 import { cancel, predictItem } from "./attempt.js";
 import { byId, element } from "./dom.js";
@@ -11,14 +11,28 @@ import { diagnosisName, t } from "./texts.js";
 /** Marks that need no colour. @type {Record<string, string>} */
 const MARKS = { ready: "○", working: "◌", waiting: "◷", done: "●", failed: "!" };
 
-/** Draw the list, again at every change. @param {Worklist} list */
-export function showList(list) {
+/**
+ * Draw the list, or the row of one item that changed.
+ * @param {Worklist} list @param {Item|null} changed
+ */
+export function showList(list, changed) {
   const place = byId("items");
   const hadFocus = place.contains(document.activeElement);
-  byId("worklist").hidden = list.items.length === 0;
-  place.replaceChildren(...list.items.map((item) => row(list, item)));
+  const old = changed && byId(changed.id)?.parentElement;
+  if (old) old.replaceWith(row(list, changed));
+  else place.replaceChildren(...list.items.map((item) => row(list, item)));
   byId("predict-all").hidden = !list.items.some(isOpen);
   if (hadFocus) place.querySelector("[aria-current]")?.focus();
+  if (!old) reveal(place);
+}
+
+/** Scroll the row, and not the page, to the selected image. @param {HTMLElement} place */
+function reveal(place) {
+  const current = place.querySelector("[aria-current]")?.getBoundingClientRect();
+  const box = place.getBoundingClientRect();
+  if (!current) return;
+  if (current.left < box.left) place.scrollLeft += current.left - box.left;
+  if (current.right > box.right) place.scrollLeft += current.right - box.right;
 }
 
 /** @param {Item} item */
@@ -34,15 +48,23 @@ export function stateText(item) {
   });
 }
 
+/** The small picture of an item, or an empty place. @param {Item} item @param {number} side in pixels */
+export const thumbnailOf = (item, side) => (item.thumbnail
+  ? element("img", { src: item.thumbnail, alt: "", width: side, height: side })
+  : element("span", { class: "no-thumbnail" }));
+
 /** Let the keyboard work through the list. @param {Worklist} list */
 export function listenForKeys(list) {
   byId("items").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const item = list.selected;
     if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
+    const onward = document.documentElement.dir === "rtl" ? -1 : 1;
     /** @type {Record<string, () => void>} */
     const actions = {
       ArrowDown: () => list.move(1),
       ArrowUp: () => list.move(-1),
+      ArrowRight: () => list.move(onward),
+      ArrowLeft: () => list.move(-onward),
       Home: () => list.move(-Infinity),
       End: () => list.move(Infinity),
       Enter: () => void predictItem(list, item),
@@ -68,15 +90,10 @@ function row(list, item) {
         byId(item.id).focus();
       },
     },
-    element("img", { src: item.url, alt: "", width: 44, height: 44, onerror: hide }),
+    thumbnailOf(item, 44),
     element("span", { class: "words" },
-      element("span", { class: "name" }, item.name),
+      element("bdi", { class: "name" }, item.name),
       element("span", { class: "state" },
         element("span", { "aria-hidden": "true" }, refer ? "▲ " : `${MARKS[item.state]} `),
         stateText(item), refer ? ` · ${t("result.refer")}` : ""))));
-}
-
-/** @param {Event} event */
-function hide(event) {
-  if (event.target instanceof HTMLElement) event.target.classList.add("unseen");
 }

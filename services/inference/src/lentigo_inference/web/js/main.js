@@ -3,13 +3,15 @@
 import { announce, say } from "./announce.js";
 import { predictItem } from "./attempt.js";
 import { byId } from "./dom.js";
+import { showExample } from "./example-view.js";
 import { listenForImages } from "./intake.js";
-import { isOpen, listenForKeys, showList } from "./list-view.js";
+import { keepForOffline, listenForLanguage, startTexts } from "./language-view.js";
+import { isOpen, listenForKeys } from "./list-view.js";
 import { isKnown, showModel } from "./model-view.js";
-import { checkKind } from "./photo.js";
-import { Problem } from "./problem.js";
-import { showStage } from "./stage-view.js";
-import { loadTexts, t } from "./texts.js";
+import { prepareAll } from "./preparing.js";
+import { listenForPrint } from "./report-view.js";
+import { t } from "./texts.js";
+import { listenForViews, openView, renewViews, showViews } from "./views.js";
 import { Item, Worklist } from "./worklist.js";
 
 // Images sent at the same time. More would slow down other users of the service.
@@ -20,20 +22,14 @@ const list = new Worklist();
 /** @param {File[]} files */
 async function take(files) {
   const items = files.map((file) => new Item(file));
-  for (const item of items) list.add(item);
-  if (items.length && list.items.length > items.length) list.select(items[0]);
+  list.addAll(items);
   say(t("intake.added", { count: items.length }));
-  for (const item of items) {
-    try {
-      await checkKind(item.file);
-    } catch (problem) {
-      if (problem instanceof Problem) list.change(item, { state: "failed", refused: true, problem });
-    }
-  }
+  await prepareAll(list, items);
 }
 
 async function predictAll() {
   const open = list.items.filter(isOpen);
+  if (list.items.length > 1) openView(list, "overview");
   const worker = async () => {
     for (let item = open.shift(); item; item = open.shift()) {
       if (list.items.includes(item)) await predictItem(list, item);
@@ -49,13 +45,12 @@ function keepFocus() {
 
 list.addEventListener("change", (event) => {
   const item = event instanceof CustomEvent ? event.detail : null;
-  showList(list);
-  if (item === null || item === list.selected) showStage(list);
+  showViews(list, item);
   keepFocus();
   if (item) announce(item);
   // A new version, or one whose metrics need a key.
   if (item?.answer && !isKnown(item.answer.model.version)) {
-    void showModel().then(() => item === list.selected && showStage(list));
+    void showModel().then(() => item === list.selected && showViews(list, item));
   }
 });
 
@@ -63,10 +58,17 @@ window.addEventListener("beforeunload", (event) => {
   if (list.busy) event.preventDefault();
 });
 
-await loadTexts();
+await startTexts();
 document.body.classList.add("empty", "loaded");
 listenForImages((files) => void take(files));
 listenForKeys(list);
+listenForViews(list);
+listenForPrint();
+listenForLanguage(() => {
+  renewViews(list);
+  void showModel();
+}, say);
 byId("predict-all").addEventListener("click", () => void predictAll());
+byId("example").addEventListener("click", () => void showExample(list));
 void showModel();
-void navigator.serviceWorker?.register("sw.js").catch(() => undefined);
+void navigator.serviceWorker?.register("sw.js").then(keepForOffline).catch(() => undefined);

@@ -32,8 +32,8 @@ export async function showModel() {
 /** Whether a version's metrics are known. @param {string} version */
 export const isKnown = (version) => versions.has(version);
 
-/** How a version chose its threshold, in the trainer's English. @param {string} version */
-export const thresholdSource = (version) => versions.get(version)?.threshold_source ?? "";
+/** What the service said of a version; undefined if it was not asked. @param {string} version */
+export const modelOf = (version) => versions.get(version);
 
 /** Where the probabilities of a version hold, as a sentence; empty if that is unknown. @param {string} version */
 export function prevalenceText(version) {

@@ -12,7 +12,7 @@ export function problemView(item) {
   const kind = hasText(`problem.${problem.kind}.title`) ? problem.kind : "other";
   return element("section", { class: item.state === "failed" ? "problem" : "problem waiting" },
     element("h2", { tabindex: -1, "data-focus": true }, t(`problem.${kind}.title`)),
-    element("p", {}, t(`problem.${kind}.todo`, { request: problem.request })),
+    element("p", {}, t(`problem.${kind}.todo`, { request: problem.request, ...problem.values })),
     item.state === "waiting" && problem.retryAfter_s !== null && countdown(item),
     problem.detail !== "" && element("p", { class: "hint" },
       // The service writes in English, whatever the language of the page.

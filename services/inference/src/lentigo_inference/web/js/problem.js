@@ -3,8 +3,9 @@
 export class Problem extends Error {
   /**
    * @param {string} kind names the texts `problem.<kind>.title` and `.todo`
-   * @param {{detail?: string, request?: string, retryAfter_s?: number}} more `detail` is the
-   *   service's own sentence, `request` its id for the log, `retryAfter_s` when to try again by itself
+   * @param {{detail?: string, request?: string, retryAfter_s?: number, values?: Record<string, string|number>}} more
+   *   `detail` is the service's own sentence, `request` its id for the log, `retryAfter_s` when to try again by
+   *   itself, `values` what the texts name
    */
   constructor(kind, more = {}) {
     super(kind);
@@ -12,5 +13,6 @@ export class Problem extends Error {
     this.detail = more.detail ?? "";
     this.request = more.request ?? "";
     this.retryAfter_s = more.retryAfter_s ?? null;
+    this.values = more.values ?? {};
   }
 }

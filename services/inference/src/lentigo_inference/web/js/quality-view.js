@@ -2,7 +2,8 @@
 
 import { predictAnyway } from "./attempt.js";
 import { element } from "./dom.js";
-import { provenance, saveButton } from "./provenance.js";
+import { exportButtons } from "./export-view.js";
+import { origins } from "./origins-view.js";
 import { hasText, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
@@ -28,13 +29,23 @@ export function withheldView(list, item, remove) {
     element("section", { class: "verdict refer", "aria-labelledby": "verdict" },
       element("h3", { id: "verdict" }, element("span", { "aria-hidden": "true" }, "▲ "), t("result.refer")),
       element("p", {}, t("quality.refer"))),
-    provenance(item),
+    origins(item),
     element("p", { class: "hint", id: "anyway" }, t("quality.anywayHint")),
     element("div", { class: "actions" },
       element("button", {
         type: "button", class: "button", "aria-describedby": "anyway", onclick: () => void predictAnyway(list, item),
       }, t("quality.anyway")),
-      saveButton(item), remove));
+      ...exportButtons(item), remove));
+}
+
+/** That a picture is no lesion, and what its answer is worth. @param {Item} item */
+export function drawnNote(item) {
+  if (!item.drawn) return null;
+  const why = flawTexts(item.answer).join(" ");
+  return element("section", { class: "verdict", id: "drawn" },
+    element("h3", {}, t("example.mark")),
+    element("p", {}, t("example.why")),
+    item.forced && element("p", {}, t("example.forced", { why })));
 }
 
 /** The warning above a result that was predicted anyway. @param {any} answer */

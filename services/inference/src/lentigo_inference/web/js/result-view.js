@@ -1,37 +1,53 @@
 /** The view of a result: diagnosis, referral and probabilities. */
 
 import { element, setShare } from "./dom.js";
-import { thresholdSource } from "./model-view.js";
-import { provenance, saveButton } from "./provenance.js";
-import { warning } from "./quality-view.js";
+import { exportButtons } from "./export-view.js";
+import { modelOf } from "./model-view.js";
+import { origins } from "./origins-view.js";
+import { drawnNote, warning } from "./quality-view.js";
 import { compared, diagnosisName, differsText, probability, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 
 /** @param {Item} item one with a diagnosis @param {HTMLElement} remove */
 export function resultView(item, remove) {
-  const { diagnosis, most_probable: other, probabilities, model } = item.answer;
+  const { diagnosis, most_probable: other, probabilities } = item.answer;
   const warned = warning(item.answer);
+  const name = diagnosisName(diagnosis.code, diagnosis.name);
   return element("div", { class: "result" },
+    drawnNote(item),
     warned,
     element("p", { class: "overline", id: "result-title" }, t(other ? "result.suggested" : "result.title")),
-    element("h2", { tabindex: -1, "data-focus": true, "aria-describedby": warned ? "result-title warning" : "result-title" },
-      diagnosisName(diagnosis.code, diagnosis.name)),
+    element("h2", { tabindex: -1, "data-focus": true, "aria-describedby": warned ? "result-title warning" : "result-title" }, name),
     element("p", { class: "probability" },
       t("result.probability", { percent: probability(diagnosis.probability) })),
-    other ? element("p", { class: "differs" },
-      element("span", {}, differsText(other)), element("span", { class: "hint" }, t("result.differsWhy"))) : null,
+    other ? differs(name, other) : null,
     diagnosis.confident === false && element("p", { class: "unsure" },
-      element("span", { "aria-hidden": "true" }, "▲ "), t("result.unconfident")),
+      element("span", { "aria-hidden": "true" }, "▲ "), unsureText(item.answer)),
     element("p", { class: "notice" }, t("notice")),
-    verdict(item.answer.malignancy, thresholdSource(model.version)),
+    verdict(item.answer.malignancy),
     element("h3", { id: "bars-title" }, t("result.all")),
     element("ol", { class: "bars", "aria-labelledby": "bars-title" }, ...probabilities.map(bar)),
-    provenance(item),
-    element("div", { class: "actions" },
-      element("button", { type: "button", class: "button", onclick: () => window.print() }, t("export.print")),
-      saveButton(item),
-      remove));
+    origins(item),
+    element("div", { class: "actions" }, ...exportButtons(item), remove));
+}
+
+/** Both diagnoses in words, where they differ. @param {string} suggested @param {any} other the most probable one */
+function differs(suggested, other) {
+  const probable = diagnosisName(other.code, other.name);
+  return element("p", { class: "differs" },
+    element("strong", {}, differsText(other)),
+    element("span", {}, t("result.differsWhy", { suggested, probable })));
+}
+
+/** That the network's highest probability is low; it need not be that of the decided diagnosis. @param {any} answer */
+export function unsureText({ model, probabilities }) {
+  const limit = modelOf(model.version)?.abstention_threshold;
+  const highest = probabilities[0].probability;
+  // At a clinic's own prevalence the two cannot be compared: the limit is on the network's own probability.
+  if (typeof limit !== "number" || highest >= limit) return t("result.unconfident");
+  const [percent, least] = compared(highest, limit);
+  return `${t("result.unconfident")} ${t("result.unconfidentWhy", { percent, least })}`;
 }
 
 /** @param {any} entry one of `probabilities` */
@@ -43,11 +59,8 @@ function bar(entry) {
     setShare(element("span", { class: "bar", "aria-hidden": "true" }), "--share", entry.probability));
 }
 
-/**
- * @param {{probability: number, threshold: number, refer: boolean, reasons: string[]}} malignancy
- * @param {string} source how the threshold was chosen
- */
-function verdict({ probability: together, threshold, refer, reasons }, source) {
+/** @param {{probability: number, threshold: number, refer: boolean, reasons: string[]}} malignancy */
+function verdict({ probability: together, threshold, refer, reasons }) {
   const [reached, needed] = compared(together, threshold);
   const values = { percent: reached, threshold: needed };
   const meter = element("div", { class: "meter", "aria-hidden": "true" },
@@ -67,8 +80,5 @@ function verdict({ probability: together, threshold, refer, reasons }, source) {
     ...(malignant ? [] : others),
     element("p", {}, t(malignant ? "result.referWhy" : "result.noReferWhy", values)),
     meter,
-    ...(malignant ? others : []),
-    source !== "" && element("details", {}, element("summary", {}, t("result.thresholdSource")),
-      // The trainer writes this in English, whatever the language of the page.
-      element("p", { class: "hint", lang: "en" }, source)));
+    ...(malignant ? others : []));
 }

@@ -3,9 +3,10 @@
 import { cancel, predictItem, tryNow } from "./attempt.js";
 import { byId, element } from "./dom.js";
 import { isOpen, stateText } from "./list-view.js";
-import { mapView } from "./map-view.js";
+import { lookView } from "./look-view.js";
 import { problemView } from "./problem-view.js";
 import { isWithheld, withheldView } from "./quality-view.js";
+import { reportPictures } from "./report-view.js";
 import { resultView } from "./result-view.js";
 import { t } from "./texts.js";
 
@@ -16,29 +17,19 @@ import { t } from "./texts.js";
 export function showStage(list) {
   const stage = byId("stage");
   const item = list.selected;
-  const hadFocus = stage.contains(document.activeElement);
-  stage.hidden = item === null;
-  document.body.classList.toggle("empty", item === null);
   if (!item) return stage.replaceChildren();
-  const why = item.state === "done" && !isWithheld(item) ? mapView(item) : null;
+  const focused = document.activeElement;
+  const hadFocus = stage.contains(focused);
   const panel = element("div", { class: "panel" }, ...beside(list, item));
-  const look = element("div", { class: "look" }, picture(list, item, why?.canvas ?? null), why?.controls ?? null);
-  stage.replaceChildren(look, panel);
-  if (hadFocus) (panel.querySelector("[data-focus]") ?? stage).focus();
-}
-
-/** @param {Worklist} list @param {Item} item @param {HTMLCanvasElement|null} map */
-function picture(list, item, map) {
-  const image = element("img", { src: item.url, alt: t("stage.image", { name: item.name }) });
-  const frame = element("div", { class: "frame" }, image, map);
-  image.addEventListener("error", () => {
-    frame.classList.add("unseen");
-    frame.append(element("p", {}, t(item.refused ? "stage.refused" : "stage.noPreview")));
+  const look = lookView(list, item, () => {
+    showStage(list);
+    byId("map-toggle")?.focus();
   });
-  const place = { number: list.items.indexOf(item) + 1, count: list.items.length };
-  return element("figure", {}, frame,
-    element("figcaption", {}, element("span", { class: "name" }, item.name),
-      place.count > 1 && element("span", {}, t("worklist.position", place))));
+  stage.replaceChildren(look, panel, item.state === "done" ? reportPictures(item) : "");
+  if (!hadFocus) return;
+  // Who zooms while the answer comes goes on zooming.
+  if (focused instanceof HTMLElement && focused.isConnected) focused.focus();
+  else (panel.querySelector("[data-focus]") ?? stage).focus();
 }
 
 /** What stands beside an image. @param {Worklist} list @param {Item} item */

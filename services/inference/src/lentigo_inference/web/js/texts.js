@@ -1,20 +1,58 @@
-/** The texts of the page, in the first of the browser's languages that has a file in locales/. */
+/** The texts of the page: one language is loaded, the chosen one or the first of the browser's that there is. */
 
-const LANGUAGES = ["en", "de"];
+import { formatParts, parseMessage } from "./icu.js";
+import { store, stored } from "./store.js";
+
+/** Each with its own name for itself, and whether it is written from right to left. @type {Record<string, {name: string, dir: string}>} */
+export const LANGUAGES = {
+  en: { name: "English", dir: "ltr" },
+  de: { name: "Deutsch", dir: "ltr" },
+  es: { name: "Español", dir: "ltr" },
+  fr: { name: "Français", dir: "ltr" },
+  pt: { name: "Português", dir: "ltr" },
+  ar: { name: "العربية", dir: "rtl" },
+};
+const SOURCE = "en";
+const LANGUAGE_PLACE = "lentigo-language";
 
 /** @type {Record<string, string>} */
 let texts = {};
+/** @type {Map<string, import("./icu.js").Part[]>} */
+const parsed = new Map();
+/** The language of the texts. */
+let language = SOURCE;
 /** For dates and numbers: the browser's own tag, which includes the country. */
-let locale = LANGUAGES[0];
+let locale = SOURCE;
 
-/** Load the texts and put them into the page. */
-export async function loadTexts() {
-  const languageOf = (/** @type {string} */ tag) => tag.slice(0, 2).toLowerCase();
-  locale = navigator.languages.find((tag) => LANGUAGES.includes(languageOf(tag))) ?? LANGUAGES[0];
-  const language = languageOf(locale);
-  const response = await fetch(`page/locales/${language}.json`);
+/** @param {string} tag */
+const languageOf = (tag) => tag.slice(0, 2).toLowerCase();
+
+/** The language in use. */
+export const currentLanguage = () => language;
+
+/** The language to begin with: the one chosen here before, or the first of the browser's that there is. */
+export function preferredLanguage() {
+  const wished = [stored("localStorage", LANGUAGE_PLACE) ?? "", ...navigator.languages].map(languageOf);
+  return wished.find((tag) => tag in LANGUAGES) ?? SOURCE;
+}
+
+/** Keep the choice for later visits. @param {string} chosen */
+export const keepLanguage = (chosen) => store("localStorage", LANGUAGE_PLACE, chosen);
+
+/**
+ * Load the texts of a language and put them into the page.
+ * @param {string} wished
+ * @throws {TypeError} the file cannot be had; the texts stay as they are
+ */
+export async function loadTexts(wished) {
+  const response = await fetch(`page/locales/${wished}.json`);
+  if (!response.ok) throw new TypeError(`${response.status} for the texts`);
   texts = await response.json();
-  document.documentElement.lang = language;
+  parsed.clear();
+  language = wished;
+  locale = navigator.languages.find((tag) => languageOf(tag) === wished) ?? wished;
+  document.documentElement.lang = wished;
+  document.documentElement.dir = LANGUAGES[wished].dir;
   for (const node of document.querySelectorAll("[data-t]")) {
     node.textContent = t(node.getAttribute("data-t") ?? "");
   }
@@ -24,12 +62,21 @@ export async function loadTexts() {
 }
 
 /**
- * A text, its {places} filled in.
+ * A text with its values. From right to left, each value is isolated, so that a file's name or a
+ * percentage keeps its own order.
  * @param {string} key @param {Record<string, string|number>} values
  */
 export function t(key, values = {}) {
-  return (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  let parts = parsed.get(key);
+  if (!parts) parsed.set(key, parts = parseMessage(texts[key] ?? key));
+  const rtl = LANGUAGES[language].dir === "rtl";
+  const given = rtl ? Object.fromEntries(Object.entries(values).map(([name, value]) =>
+    [name, typeof value === "string" && isShown(parts, name) ? `\u2068${value}\u2069` : value])) : values;
+  return formatParts(parts, given, locale);
 }
+
+/** Whether a value is shown itself, rather than chosen by. @param {import("./icu.js").Part[]} parts @param {string} name @returns {boolean} */
+const isShown = (parts, name) => !parts.some((part) => typeof part === "object" && "name" in part && part.name === name && part.kind !== "");
 
 /** @param {string} key */
 export const hasText = (key) => key in texts;
@@ -48,8 +95,9 @@ export function percent(fraction, digits = 1, leastDigits = 0) {
     style: "percent", minimumFractionDigits: leastDigits, maximumFractionDigits: digits,
   });
   const least = 10 ** (-2 - digits);
-  if (fraction > 0 && fraction < least) return `<\u00a0${format.format(least)}`;
-  if (fraction < 1 && fraction > 1 - least) return `>\u00a0${format.format(1 - least)}`;
+  // In words where a mirrored sign would read as its opposite.
+  if (fraction > 0 && fraction < least) return t("number.below", { number: format.format(least) });
+  if (fraction < 1 && fraction > 1 - least) return t("number.above", { number: format.format(1 - least) });
   return format.format(fraction);
 }
 
@@ -80,9 +128,15 @@ export function compared(share, threshold) {
   return [one, other];
 }
 
+/** A ratio that is no probability, in whole per cent. @param {number} ratio */
+export const inPercent = (ratio) => new Intl.NumberFormat(locale, { style: "percent" }).format(ratio);
+
 /** @param {Date} time */
 export const clockTime = (time) =>
   new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" }).format(time);
 
-/** @param {number} count */
-export const number = (count) => new Intl.NumberFormat(locale).format(count);
+/** @param {number} count @param {number} [digits] after the point at most */
+export const number = (count, digits = 0) => new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(count);
+
+/** Compares two texts as the language sorts them. @param {string} one @param {string} other */
+export const inOrder = (one, other) => new Intl.Collator(locale, { numeric: true }).compare(one, other);

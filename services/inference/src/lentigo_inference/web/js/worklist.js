@@ -6,16 +6,21 @@ import { Problem } from "./problem.js";
 
 let lastNumber = 0;
 
-/** Whether the map's controls stand beside the diagnosis, and not between it and the image. */
-const hasRoom = () => matchMedia("(min-width: 62rem)").matches;
-
 export class Item {
-  /** @param {File} file */
-  constructor(file) {
-    this.id = `item-${++lastNumber}`;
+  /** @param {File} file @param {boolean} [drawn] whether this page drew it, as an example */
+  constructor(file, drawn = false) {
+    this.number = ++lastNumber;
+    this.id = `item-${this.number}`;
     this.file = file;
     this.name = file.name || `image ${lastNumber}`;
+    this.drawn = drawn;
     this.url = URL.createObjectURL(file);
+    /** Whether its header was read, so that it may be shown. */
+    this.looked = false;
+    /** Its pixels, upright; null until they are known, and where this browser cannot show it. @type {{width: number, height: number}|null} */
+    this.size = null;
+    /** Address of its small picture; empty until there is one. */
+    this.thumbnail = "";
     /** @type {State} */
     this.state = "ready";
     /** The service's response for this image. @type {any} */
@@ -35,7 +40,9 @@ export class Item {
     /** Ends the attempt under way, which then can no longer change the item. @type {AbortController|null} */
     this.attempt = null;
     /** The user's choices for the map. */
-    this.view = { code: "", strength: 0.5, open: hasRoom() };
+    this.map = { code: "", strength: 0.5 };
+    /** The part of the image that is shown: its centre in pixels of the image, and screen pixels per pixel; null is all of it. @type {import("./zoom.js").Zoom|null} */
+    this.zoom = null;
   }
 }
 
@@ -46,10 +53,11 @@ export class Worklist extends EventTarget {
   /** @type {Item|null} */
   selected = null;
 
-  /** @param {Item} item */
-  add(item) {
-    this.items.push(item);
-    this.selected ??= item;
+  /** Add items, and select the first of them. @param {Item[]} items */
+  addAll(items) {
+    if (!items.length) return;
+    this.items.push(...items);
+    [this.selected] = items;
     this.#notify(null);
   }
 
@@ -60,6 +68,7 @@ export class Worklist extends EventTarget {
     item.attempt?.abort();
     item.attempt = null;
     URL.revokeObjectURL(item.url);
+    if (item.thumbnail) URL.revokeObjectURL(item.thumbnail);
     this.items.splice(place, 1);
     if (this.selected === item) this.selected = this.items[Math.min(place, this.items.length - 1)] ?? null;
     this.#notify(null);

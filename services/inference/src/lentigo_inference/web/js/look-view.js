@@ -1,0 +1,79 @@
+/** The image, and beside it, on request, the same image under the network's map. */
+
+import { element } from "./dom.js";
+import { mapView } from "./map-view.js";
+import { isWithheld } from "./quality-view.js";
+import { currentLanguage, t } from "./texts.js";
+import { Viewer } from "./viewer.js";
+
+/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("./worklist.js").Worklist} Worklist */
+
+/** Whether the person asked for the map; kept while they go from image to image. */
+let isMapWanted = false;
+
+/** The view in use: drawn once for each image, so that nothing flickers while its state changes. @type {{viewer: Viewer, frame: HTMLElement, language: string}|null} */
+let inUse = null;
+
+/** @param {Worklist} list @param {Item} item @param {() => void} redraw */
+export function lookView(list, item, redraw) {
+  const hasMap = item.state === "done" && !isWithheld(item);
+  const withMap = hasMap && isMapWanted;
+  const toggle = hasMap && element("button", {
+    type: "button", class: "button tool map-toggle", id: "map-toggle", "aria-pressed": String(withMap),
+    onclick: () => {
+      isMapWanted = !isMapWanted;
+      redraw();
+    },
+  }, t(withMap ? "why.hide" : "why.show"));
+  const viewer = item.size ? viewerOf(item) : null;
+  viewer?.keepFirst();
+  const picture = element("figure", { class: "picture" },
+    viewer ? inUse?.frame : unseen(item),
+    viewer ? viewer.toolbar(toggle) : hasMap && element("div", { class: "toolbar" }, toggle),
+    caption(list, item));
+  return element("div", { class: withMap ? "look with-map" : "look" }, picture, withMap && mapFigure(item, viewer));
+}
+
+/** @param {Item} item */
+function viewerOf(item) {
+  if (inUse?.viewer.item !== item || inUse.language !== currentLanguage()) {
+    inUse?.viewer.close();
+    const viewer = new Viewer(item);
+    inUse = { viewer, frame: viewer.addView(t("stage.image", { name: item.name })), language: currentLanguage() };
+  }
+  return inUse.viewer;
+}
+
+/** What stands for an image that is not shown. @param {Item} item */
+function unseen(item) {
+  const why = item.refused ? "stage.refused" : "stage.noPreview";
+  return element("div", { class: "frame unseen" }, element("p", {}, item.looked ? t(why) : ""));
+}
+
+/** @param {Item} item @param {Viewer|null} viewer */
+function mapFigure(item, viewer) {
+  const { canvas, controls } = mapView(item);
+  const label = t("why.beside", { name: item.name });
+  return element("figure", { class: "why-figure", "aria-labelledby": "why-title" },
+    viewer ? viewer.addView(label, canvas) : element("div", { class: "frame unseen" }, canvas),
+    element("figcaption", {}, element("h3", { id: "why-title" }, t("why.title"))),
+    controls);
+}
+
+/** @param {Worklist} list @param {Item} item */
+function caption(list, item) {
+  const place = list.items.indexOf(item);
+  const step = (/** @type {string} */ key, /** @type {string} */ sign, /** @type {number} */ by) => element("button", {
+    type: "button", class: "button tool step", "aria-label": t(key), title: t(key), disabled: !list.items[place + by],
+    onclick: () => list.move(by),
+  }, sign);
+  return element("figcaption", {},
+    element("span", { class: "words" },
+      element("bdi", { class: "name" }, item.name),
+      item.drawn && element("strong", { class: "drawn" }, t("example.mark"))),
+    list.items.length > 1 && element("span", { class: "steps" },
+      step("worklist.previous", "‹", -1),
+      element("span", {}, t("worklist.position", { number: place + 1, count: list.items.length })),
+      step("worklist.next", "›", 1)));
+}
