@@ -21,14 +21,14 @@ from lentigo_contract.segmentation.skin import field_of_view, pigment
 from lentigo_trainer.segmentation.seeds import best_forest
 from lentigo_trainer.segmentation.self_generating import Samples, Weights
 
-TREES: Final = (2, 3, 4, 5)
+TREES: Final = (4, 5, 6)
 """Numbers of clusters to try."""
 
 _GRID: Final = 0.1
 """Colours are rounded to this, in units of optical density."""
 
 _MOST_COLOURS: Final = 256
-_FAR: Final = 0.35
+_FAR: Final = 0.2
 """Share of the way from the skin to the darkest cluster from which a cluster is lesion."""
 
 _LEAST: Final = 0.08
