@@ -70,7 +70,9 @@ def feature_table(
     )
     values = kept["values"].astype(np.float64)
     if values.shape != (len(names), len(chosen.names)) or not np.isfinite(values).all():
-        raise DamagedCacheError(f"{folder} holds no such features. Delete it to compute them again.")
+        raise DamagedCacheError(
+            f"{folder} holds no such features. Delete it to compute them again."
+        )
     return FeatureTable(values, kept["found"].astype(np.bool_), chosen.names)
 
 

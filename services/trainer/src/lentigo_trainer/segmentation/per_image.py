@@ -102,9 +102,7 @@ def _in_processes(
             yield from pool.map(work, [make() for make in jobs[start : start + step]])
 
 
-def _require_identity(
-    file: Path, names: Sequence[str], identity: Mapping[str, JsonValue]
-) -> None:
+def _require_identity(file: Path, names: Sequence[str], identity: Mapping[str, JsonValue]) -> None:
     digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
     own = {**identity, "images": len(names), "digest": digest}
     if not file.exists():

@@ -82,9 +82,7 @@ def grow_forest(samples: Samples, weights: Weights, seeds: Numbers) -> Forest:
     return Forest(values[:made], parent[:made], tree[:made], sample_tree)
 
 
-def _winner(
-    values: Samples, children: list[list[int]], roots: list[int], sample: Samples
-) -> int:
+def _winner(values: Samples, children: list[list[int]], roots: list[int], sample: Samples) -> int:
     """Return the neuron that wins a sample: the nearest on the way down from the nearest root."""
     winner, nearest = _nearest(values, roots, sample)
     while children[winner]:
@@ -102,7 +100,7 @@ def _nearest(values: Samples, among: list[int], sample: Samples) -> tuple[int, f
     return among[place], float(distances[place])
 
 
-def _add(  # noqa: PLR0913, PLR0917 - the arrays of a forest under way
+def _add(
     values: Samples,
     mass: Weights,
     parent: Numbers,

@@ -73,7 +73,9 @@ def fit_fuzzy(
         "weights": draw.normal(0, 0.05, (rules, values.shape[1], classes)),
         "biases": np.zeros((rules, classes)),
     }
-    moments = {name: (np.zeros_like(each), np.zeros_like(each)) for name, each in parameters.items()}
+    moments = {
+        name: (np.zeros_like(each), np.zeros_like(each)) for name, each in parameters.items()
+    }
     targets = np.eye(classes)[labels]
     step = 0
     for _ in range(epochs):

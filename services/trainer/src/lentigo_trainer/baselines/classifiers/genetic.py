@@ -96,9 +96,7 @@ def _shapes(features: int, classes: int) -> _Shapes:
     return (features, HIDDEN), (HIDDEN, classes), (HIDDEN,), (classes,)
 
 
-def _weights(
-    genes: Floats, shapes: _Shapes
-) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+def _weights(genes: Floats, shapes: _Shapes) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
     """Cut a chromosome into the weights of both layers, and their biases."""
     ends = np.cumsum([np.prod(shape) for shape in shapes])[:-1]
     parts = np.split(genes, ends)
@@ -128,9 +126,7 @@ def _evolve(
     draw = np.random.default_rng(seed)
     best = tools.HallOfFame(1)
     with seeded(seed):
-        population = [
-            Individual(draw.normal(0, 0.3, length).tolist()) for _ in range(POPULATION)
-        ]
+        population = [Individual(draw.normal(0, 0.3, length).tolist()) for _ in range(POPULATION)]
         first = min(loss(each)[0] for each in population)
         algorithms.eaSimple(
             population, toolbox, _CROSSOVER, _MUTATION, GENERATIONS, halloffame=best, verbose=False

@@ -80,7 +80,11 @@ FEATURE_SETS: Final[dict[System, FeatureSet]] = {
         names=(
             *_FOUR,
             *(f"range of {name} over directions" for name in _FOUR),
-            *(f"{what} of {channel}" for what in ("mean", "deviation", "skewness") for channel in "RGB"),
+            *(
+                f"{what} of {channel}"
+                for what in ("mean", "deviation", "skewness")
+                for channel in "RGB"
+            ),
         ),
         segment=classical.segment_without_hairs,
         compute=_aswin,
