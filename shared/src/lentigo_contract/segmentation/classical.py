@@ -19,7 +19,7 @@ from lentigo_contract.segmentation.region import Floats, Segmentation, choose_re
 from lentigo_contract.segmentation.skin import field_of_view, pigment
 
 _PROJECTION: Final = (-0.3, 0.3, 1.0)
-"""Of the density of red, green and blue: melanin and blood absorb blue most, a shadow absorbs all."""
+"""Of the density of red, green and blue: melanin absorbs blue most, a shadow all alike."""
 
 _FACTOR: Final = 0.6
 """Of Otsu's threshold."""

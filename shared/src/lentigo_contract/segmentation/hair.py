@@ -23,14 +23,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_contract.segmentation.morphology import Bytes, Mask, close, dilate, disc, label, line
+from lentigo_contract.segmentation.morphology import (
+    Bytes,
+    Mask,
+    boxes,
+    close,
+    dilate,
+    disc,
+    label,
+    line,
+)
 
 DIRECTIONS: Final = ((0, 1), (1, 1), (1, 0), (1, -1))
 """Steps down and right: along a row, both diagonals, along a column."""
 
 _THRESHOLD: Final = 24
-"""Difference of closing and channel, of 255, from which a pixel may be hair; Lee et al. chose theirs
-by eye and do not name it."""
+"""Difference of closing and channel, of 255, from which a pixel may be hair; chosen by eye."""
 
 _CLOSING: Final = 9
 """Length of the lines of the closing, in pixels: a little more than a hair is wide."""
@@ -103,20 +111,11 @@ def find_hairs(pixels: Bytes) -> Mask:
 def _long_and_narrow(candidates: Mask) -> Mask:
     """Return the regions that are long and, for their length, have few pixels: bent hairs."""
     labels, count = label(candidates)
-    rows, columns = np.nonzero(candidates)
-    numbers = labels[rows, columns]
-    extents = []
-    for places in (rows, columns):
-        low = np.full(count + 1, candidates.size)
-        high = np.zeros(count + 1, np.intp)
-        np.minimum.at(low, numbers, places)
-        np.maximum.at(high, numbers, places)
-        extents.append(high - low + 1)
-    length = np.hypot(*extents)
-    area = np.bincount(numbers, minlength=count + 1)
+    top, left, bottom, right = np.array(boxes(labels, count)).reshape(-1, 4).T
+    length = np.hypot(bottom - top, right - left)
+    area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     narrow = (length >= _LEAST_ALONG) & (area <= _MOST_AREA * length)
-    narrow[0] = False
-    return narrow[labels]
+    return np.concatenate([[False], narrow])[labels]
 
 
 def _run_lengths(mask: Mask, down: int, right: int) -> npt.NDArray[np.int32]:

@@ -118,6 +118,20 @@ def label(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
     return labels, int(numbers.max()) + 1
 
 
+def boxes(labels: npt.NDArray[np.int32], count: int) -> list[tuple[int, int, int, int]]:
+    """Return the first row and column of each numbered region, and those behind its last."""
+    rows, columns = np.nonzero(labels)
+    numbers = labels[rows, columns] - 1
+    ends = []
+    for places, size in zip((rows, columns), labels.shape, strict=True):
+        first, last = np.full(count, size), np.zeros(count, np.intp)
+        np.minimum.at(first, numbers, places)
+        np.maximum.at(last, numbers, places + 1)
+        ends.append((first.tolist(), last.tolist()))
+    (top, bottom), (left, right) = ends
+    return list(zip(top, left, bottom, right, strict=True))
+
+
 def _overlapping(
     rows: npt.NDArray[np.intp],
     starts: npt.NDArray[np.intp],

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lentigo_contract.segmentation.morphology import (
     Mask,
+    boxes,
     close,
     dilate,
     disc,
@@ -32,6 +33,9 @@ _CENTRE: Final = 0.65
 
 _LEAST_SHARE: Final = 0.5
 """A further region belongs to the lesion if it weighs at least this share of the heaviest."""
+
+_STRIP: Final = 0.2
+"""Share of the image's side; a region no deeper than this, and long, along an edge is no lesion."""
 
 _LEAST_AREA: Final = 0.002
 """Share of the field of view below which a region is no lesion."""
@@ -102,8 +106,10 @@ def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> S
             (centrality(*opened.shape) * np.clip(score, 0, 1))[opened],
             minlength=count + 1,
         )
-        kept = weights >= _LEAST_SHARE * weights.max()
-        kept[0] = False
+        # A region that is too small alone is so beside others too: the ticks of a ruler.
+        areas = np.bincount(labels.ravel(), minlength=count + 1)
+        weights[_strips(labels, count) | (areas < _LEAST_AREA * field.sum())] = 0
+        kept = (weights >= _LEAST_SHARE * weights.max()) & (weights > 0)
         mask = fill_holes(close(kept[labels], disc(_CLOSING)).astype(np.bool_))
         mask = dilate(mask, disc(_GROWTH)).astype(np.bool_) & field
     else:
@@ -114,6 +120,16 @@ def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> S
     if share < _LEAST_AREA:
         return Segmentation(np.zeros_like(mask), field, Finding.NONE)
     return Segmentation(mask, field, Finding.LESION)
+
+
+def _strips(labels: npt.NDArray[np.int32], count: int) -> Mask:
+    """Return which regions lie along one edge of the image, low and long: rulers, shadows, rims."""
+    height, width = labels.shape
+    top, left, bottom, right = np.array(boxes(labels, count)).reshape(-1, 4).T
+    deep, wide = bottom - top, right - left
+    level = ((top == 0) | (bottom == height)) & (deep < _STRIP * height) & (wide > 3 * deep)
+    upright = ((left == 0) | (right == width)) & (wide < _STRIP * width) & (deep > 3 * wide)
+    return np.concatenate([[False], level | upright])
 
 
 def centrality(height: int, width: int) -> Floats:

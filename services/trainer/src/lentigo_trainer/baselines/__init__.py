@@ -1,1 +1,1 @@
-"""The two older systems that the paper builds on, as baselines: Xie et al. 2017, Aswin et al. 2014."""
+"""The older systems that the paper builds on: Xie et al. 2017 and Aswin et al. 2014."""

@@ -40,7 +40,7 @@ def baseline(
         int | None,
         typer.Option(
             min=50,
-            help="Train on about this many images, in two folds, for a quick run through every step.",
+            help="Use about this many images, in two folds, for a quick run through every step.",
             show_default="all",
         ),
     ] = None,

@@ -85,8 +85,8 @@ def measure_masks(
     missing = [name for name in names if name not in masks]
     if missing:
         raise MaskError(
-            f"{len(missing):,} of {len(names):,} images have no mask, such as {missing[0]}. Take the "
-            "masks of this data set, whole."
+            f"{len(missing):,} of {len(names):,} images have no mask, such as {missing[0]}. Take "
+            "the masks of this data set, whole."
         )
     kept = compute_per_image(
         _compare,

@@ -3,10 +3,10 @@
     pixels -> hair removal -> pigment beyond the skin's -> colours -> forest -> clusters -> lesion
 
 The pixels' pigment is rounded to a grid, so that some hundred colours with their frequencies are
-clustered rather than 67,500 pixels. In the post-processing of Xie and Bovik the clusters are merged
-to lesion and skin; how is not in the abstract. Here the palest of the frequent clusters is skin, and
-those join the lesion whose mean is far enough from it on the way to the darkest. The field of view,
-the plausible region and its outline are as in the classical method.
+clustered rather than 67,500 pixels. Xie and Bovik merge the clusters to lesion and skin afterwards;
+how is not in the abstract. Here the palest of the frequent clusters is skin, and those join the
+lesion whose mean is far enough from it on the way to the darkest. The field of view, the plausible
+region and its outline are as in the classical method.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ from lentigo_contract.segmentation.morphology import Bytes
 from lentigo_contract.segmentation.region import Floats, Segmentation, choose_region
 from lentigo_contract.segmentation.skin import field_of_view, pigment
 from lentigo_trainer.segmentation.seeds import best_forest
-from lentigo_trainer.segmentation.self_generating import Samples, Weights
+from lentigo_trainer.segmentation.self_generating import Numbers, Samples, Weights
 
 TREES: Final = (4, 5, 6)
 """Numbers of clusters to try."""
@@ -61,15 +61,13 @@ def segment_without_hairs(pixels: Bytes) -> Segmentation:
     return choose_region(lesion, score, field, is_dark(pixels, field))
 
 
-def _colours(density: Floats) -> tuple[Samples, Weights, np.ndarray]:
+def _colours(density: Floats) -> tuple[Samples, Weights, Numbers]:
     """Return the different colours, how often each occurs, and the number of each pixel's."""
     step = _GRID
     while True:
         rounded = np.rint(np.clip(density, -0.5, 2.5) / step).astype(np.int64) + 64
         keys = (rounded[:, 0] << 20) | (rounded[:, 1] << 10) | rounded[:, 2]
-        _, first, numbers, counts = np.unique(
-            keys, return_index=True, return_inverse=True, return_counts=True
-        )
+        _, numbers, counts = np.unique(keys, return_inverse=True, return_counts=True)
         if len(counts) <= _MOST_COLOURS:
             break
         step *= 1.25
@@ -79,7 +77,7 @@ def _colours(density: Floats) -> tuple[Samples, Weights, np.ndarray]:
     return sums / counts[:, None], counts.astype(np.float64), numbers
 
 
-def _is_lesion(score: Floats, clusters: np.ndarray) -> np.ndarray:
+def _is_lesion(score: Floats, clusters: Numbers) -> Numbers:
     """Return for each cluster whether it belongs to the lesion."""
     counts = np.bincount(clusters)
     means = np.bincount(clusters, score) / np.maximum(counts, 1)

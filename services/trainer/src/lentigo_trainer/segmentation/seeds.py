@@ -84,7 +84,8 @@ def evolve_seeds(samples: Samples, weights: Weights, count: int, seed: int) -> N
     best = tools.HallOfFame(1)
     with seeded(seed):
         population = [
-            Individual(random.choices(numbers, chances, k=count)) for _ in range(POPULATION)
+            Individual(random.choices(numbers, chances, k=count))  # noqa: S311 - no secret
+            for _ in range(POPULATION)
         ]
         algorithms.eaSimple(
             population, toolbox, _CROSSOVER, _MUTATION, GENERATIONS, halloffame=best, verbose=False

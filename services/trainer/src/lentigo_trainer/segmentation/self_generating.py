@@ -2,9 +2,9 @@
 
 The network grows with its samples and needs neither a number of neurons nor of rounds (Wen,
 Jennings and Mathieson, "Learning a self-generating neural network", IJCNN 1992). Each sample
-competes for the nearest neuron, from the root downwards. If the winner is a leaf, it gets two children: its own former
-values, and the sample; otherwise the sample becomes one more child. Every neuron on the way up to
-the root then moves to the mean of the samples below it.
+competes for the nearest neuron, from the root downwards. If the winner is a leaf, it gets two
+children: its own former values, and the sample; otherwise the sample becomes one more child. Every
+neuron on the way up to the root then moves to the mean of the samples below it.
 
 Xie and Bovik ("Automatic segmentation of dermoscopy images using self-generating neural networks
 seeded by genetic algorithm", Pattern Recognition 46:1012-1019, 2013) grow a forest: chosen samples

@@ -4,8 +4,8 @@
 
 The abstract says that networks of both kinds are combined, and that they classify better together.
 How many there are and how they are combined it does not say. Here five of each kind learn from
-bootstrap resamples (bagging; Breiman, Machine Learning 24, 1996), each kind answers by its mean, and
-the share of each kind is the one with the least cross-entropy on the examples that a network's
+bootstrap resamples (bagging; Breiman, Machine Learning 24, 1996), each kind answers by its mean,
+and the share of each kind is the one with the least cross-entropy on the examples that a network's
 resample left out. Components that hold 95 % of the variance are kept.
 """
 

@@ -1,11 +1,10 @@
 """Aswin et al.'s classifier: a neural network whose weights a genetic algorithm starts.
 
-The title and abstract name a "hybrid genetic algorithm - artificial neural network"; which part of
-the network the algorithm chooses they do not say. Here it is the initial weights, as in most hybrids
-of the time (Montana and Davis, "Training feedforward neural networks using genetic algorithms",
-IJCAI 1989): a chromosome holds all weights of a network with one hidden layer, its fitness is the
-cross-entropy on a sample of the training images, and back-propagation goes on from the best. DEAP
-runs the algorithm.
+The title names a "hybrid genetic algorithm - artificial neural network"; which part of the network
+the algorithm chooses, title and abstract do not say. Here it is the initial weights (Montana and
+Davis, "Training feedforward neural networks using genetic algorithms", IJCAI 1989): a chromosome
+holds all weights of a network with one hidden layer, its fitness is the cross-entropy on a sample
+of the training images, and back-propagation goes on from the best. DEAP runs the algorithm.
 """
 
 import warnings

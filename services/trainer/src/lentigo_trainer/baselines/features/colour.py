@@ -2,8 +2,8 @@
 
 Means and deviations in two colour spaces, how far the lesion is from its skin, and how much of it
 has each of six colours that dermatologists count (Stolz et al., "ABCD rule of dermatoscopy",
-European Journal of Dermatology 4, 1994). The paper says that colour features are among its 57; which
-ones is not in its abstract, so this choice is ours.
+European Journal of Dermatology 4, 1994). Xie et al. have features of colour among their 57; which
+ones is not in the abstract, so this choice is ours.
 """
 
 from typing import Final
