@@ -6,6 +6,7 @@
     │   ├── DamagedArchiveError         an archive is cut off or not an archive
     │   ├── MetadataError               the metadata contradicts itself or the images
     │   ├── DamagedImagesError          images that cannot be decoded, all named
+    │   ├── MaskError                   a mask that cannot be read or does not fit its image
     │   ├── UnsafeArchiveError          an archive that leads out of itself, or a zip bomb
     │   ├── LicenseError                images under an unknown or unsuitable licence
     │   ├── ImportedSetError            an imported set that is missing, damaged or in the way
@@ -19,6 +20,7 @@
     │   │   └── LostWorkerError             one that has gone in the middle of a training
     │   ├── TrackingError               MLflow, where runs are to be tracked
     │   ├── DivergedError               a loss that is not finite
+    │   ├── FeatureError                a feature of an image that is not finite
     │   └── DamagedCacheError           features that no longer match their checksums
     ├── EvaluationError             evaluating a version or a service
     │   ├── TruthError                  ground truth that contradicts itself or its images
@@ -54,6 +56,10 @@ class MetadataError(DatasetError):
 
 class DamagedImagesError(DatasetError):
     """Images that cannot be decoded; the message names all of them."""
+
+
+class MaskError(DatasetError):
+    """A mask cannot be decoded, or is not for this image."""
 
 
 class UnsafeArchiveError(DatasetError):
@@ -106,6 +112,10 @@ class TrackingError(TrainingError):
 
 class DivergedError(TrainingError):
     """A loss is not finite, so further training is in vain."""
+
+
+class FeatureError(TrainingError):
+    """A feature of an image is not finite, so nothing can be learnt from it."""
 
 
 class DamagedCacheError(TrainingError):

@@ -15,12 +15,14 @@ import typer
 from lentigo_contract.errors import LentigoError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.wording import pluralize
+from lentigo_trainer.cli.baseline import baseline
 from lentigo_trainer.cli.benchmark import benchmark
 from lentigo_trainer.cli.compare import compare
 from lentigo_trainer.cli.duplicates import duplicates
 from lentigo_trainer.cli.evaluate import evaluate
 from lentigo_trainer.cli.import_ import import_
 from lentigo_trainer.cli.model_card import card
+from lentigo_trainer.cli.segment import segment
 from lentigo_trainer.cli.sign import sign
 from lentigo_trainer.cli.sweep import sweep
 from lentigo_trainer.cli.training import fit, prepare, publish, run
@@ -71,6 +73,8 @@ app.command()(run)
 app.command()(sign)
 app.command()(benchmark)
 app.command()(sweep)
+app.command()(baseline)
+app.command()(segment)
 
 
 def main() -> None:

@@ -74,6 +74,12 @@ LimitOption = Annotated[
         show_default="all",
     ),
 ]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=256, help="Processes that look at images.", show_default="one for each core"
+    ),
+]
 ExtraOption = Annotated[
     list[Path] | None,
     typer.Option(

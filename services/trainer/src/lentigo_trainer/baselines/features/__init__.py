@@ -1,0 +1,1 @@
+"""Colour, texture and border of a lesion as numbers."""

@@ -1,0 +1,1 @@
+"""Where the lesion is: hair removal and segmentation with NumPy and Pillow alone."""

@@ -1,0 +1,140 @@
+"""From a score for each pixel to one plausible lesion: what classical and other methods share."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lentigo_contract.segmentation.morphology import (
+    Mask,
+    boxes,
+    close,
+    dilate,
+    disc,
+    fill_holes,
+    label,
+    open_,
+    outline,
+)
+
+Floats = npt.NDArray[np.float32]
+
+_OPENING: Final = 3
+"""Radius in pixels; what is narrower is no lesion, such as a hair or the tick of a ruler."""
+
+_CLOSING: Final = 5
+_GROWTH: Final = 3
+"""Radius in pixels by which a region is widened: people draw outlines outside of the edge."""
+
+_CENTRE: Final = 0.65
+"""How wide the middle of the image is, in half widths: a pixel there speaks more for a lesion."""
+
+_LEAST_SHARE: Final = 0.5
+"""A further region belongs to the lesion if it weighs at least this share of the heaviest."""
+
+_STRIP: Final = 0.2
+"""Share of the image's side; a region no deeper than this, and long, along an edge is no lesion."""
+
+_LEAST_AREA: Final = 0.002
+"""Share of the field of view below which a region is no lesion."""
+
+_MOST_AREA: Final = 0.93
+"""Share of the field of view above which the lesion is everywhere."""
+
+
+class Finding(StrEnum):
+    """What a segmentation found.
+
+    Attributes:
+        LESION: a lesion with skin beside it.
+        NONE: no region that differs from the skin.
+        EVERYWHERE: the lesion fills the field of view, so there is no skin to compare with.
+    """
+
+    LESION = "lesion"
+    NONE = "none"
+    EVERYWHERE = "everywhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """Where the lesion is.
+
+    Attributes:
+        mask: its pixels, bool [height, width]; none of them if nothing was found, and the field of
+            view if it is everywhere.
+        field: the field of view, bool [height, width]: without the dark corners of a round lens.
+        finding: what the mask shows.
+    """
+
+    mask: Mask
+    field: Mask
+    finding: Finding
+
+    @property
+    def cut(self) -> float:
+        """Share of the outline that is the edge of the image or of the field of view, 0 to 1.
+
+        A lesion with a large share goes on outside the image.
+        """
+        border = outline(self.mask)
+        if not border.any():
+            return 0.0
+        inner = self.field.copy()
+        inner[[0, -1], :] = False
+        inner[:, [0, -1]] = False
+        inside = ~dilate(~inner, disc(1)).astype(np.bool_)
+        return float((border & ~inside).sum() / border.sum())
+
+
+def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> Segmentation:
+    """Choose the lesion among the pixels that may be one, and smooth its outline.
+
+    Args:
+        candidates: which pixels differ from the skin.
+        score: by how much, [height, width]; 1 is a strong pigment.
+        field: the field of view.
+        dark: whether the image as a whole is darker than skin: if nothing stands out, it is lesion.
+    """
+    opened = open_(candidates & field, disc(_OPENING))
+    labels, count = label(opened)
+    if count:
+        weights = np.bincount(
+            labels[opened],
+            (centrality(*opened.shape) * np.clip(score, 0, 1))[opened],
+            minlength=count + 1,
+        )
+        # A region that is too small alone is so beside others too: the ticks of a ruler.
+        areas = np.bincount(labels.ravel(), minlength=count + 1)
+        weights[_strips(labels, count) | (areas < _LEAST_AREA * field.sum())] = 0
+        kept = (weights >= _LEAST_SHARE * weights.max()) & (weights > 0)
+        mask = fill_holes(close(kept[labels], disc(_CLOSING)).astype(np.bool_))
+        mask = dilate(mask, disc(_GROWTH)).astype(np.bool_) & field
+    else:
+        mask = opened
+    share = mask.sum() / max(1, field.sum())
+    if share > _MOST_AREA or (share < _LEAST_AREA and dark):
+        return Segmentation(field.copy(), field, Finding.EVERYWHERE)
+    if share < _LEAST_AREA:
+        return Segmentation(np.zeros_like(mask), field, Finding.NONE)
+    return Segmentation(mask, field, Finding.LESION)
+
+
+def _strips(labels: npt.NDArray[np.int32], count: int) -> Mask:
+    """Return which regions lie along one edge of the image, low and long: rulers, shadows, rims."""
+    height, width = labels.shape
+    top, left, bottom, right = np.array(boxes(labels, count)).reshape(-1, 4).T
+    deep, wide = bottom - top, right - left
+    level = ((top == 0) | (bottom == height)) & (deep < _STRIP * height) & (wide > 3 * deep)
+    upright = ((left == 0) | (right == width)) & (wide < _STRIP * width) & (deep > 3 * wide)
+    return np.concatenate([[False], level | upright])
+
+
+def centrality(height: int, width: int) -> Floats:
+    """Return how near to the middle each pixel is: 1 there, falling as a Gaussian."""
+    rows, columns = np.ogrid[0:height, 0:width]
+    half = max(height, width) / 2
+    squared = ((rows - (height - 1) / 2) ** 2 + (columns - (width - 1) / 2) ** 2) / half**2
+    return np.exp(-squared / _CENTRE**2).astype(np.float32)
