@@ -7,13 +7,21 @@ const SHELL = [
   "page/locales/en.json", "page/locales/de.json",
 ].map((path) => new URL(path, self.registration.scope).href);
 
+// What turns answers without the service on, once somebody asks for it; and what then gives them. The page keeps that in a cache of
+// its own, where each file fits the others, so the kept one comes first.
+const LATER = new URL("page/offline.js", self.registration.scope).href;
+const OFFLINE = new URL("page/offline/", self.registration.scope).href;
+const KEPT_OFFLINE = /^lentigo-offline-/;
+
 self.addEventListener("install", (event) => event.waitUntil(keepShell().then(() => self.skipWaiting())));
 
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 
 self.addEventListener("fetch", (event) => {
   const { method, url } = event.request;
-  if (method === "GET" && SHELL.includes(url)) event.respondWith(newestOrKept(event.request));
+  if (method !== "GET") return;
+  if (SHELL.includes(url) || url === LATER) event.respondWith(newestOrKept(event.request));
+  else if (url.startsWith(OFFLINE)) event.respondWith(keptOrNewest(event.request));
 });
 
 /** Keep the shell. The page has just loaded most of it, so the browser's own copies will do. */
@@ -37,4 +45,17 @@ async function newestOrKept(request) {
     if (kept) return kept;
     throw error;
   }
+}
+
+/**
+ * The copy that is kept to answer without the service; the network's where there is none.
+ * @param {Request} request
+ */
+async function keptOrNewest(request) {
+  for (const name of (await caches.keys()).filter((each) => KEPT_OFFLINE.test(each))) {
+    const kept = await (await caches.open(name)).match(request.url);
+    // A download under way asks for what is new.
+    if (kept && request.cache !== "no-store") return kept;
+  }
+  return fetch(request);
 }

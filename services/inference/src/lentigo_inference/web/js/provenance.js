@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { measuredTexts, prevalenceText } from "./model-view.js";
+import { isFromDevice } from "./on-device.js";
 import { saveJson } from "./save.js";
 import { clockTime, t } from "./texts.js";
 
@@ -13,6 +14,7 @@ export function provenance(item) {
   const at = item.answeredAt ?? new Date();
   return element("p", { class: "provenance" },
     t("result.answered", { time: clockTime(at), model: model.name, version: model.version }), " ",
+    isFromDevice(item.answer) && `${t("offline.origin")} `,
     item.scaled && `${scaledText(item.scaled)} `,
     prevalenceText(model.version), " ",
     element("span", { class: "measured" }, measuredTexts(model.version).join(" ")));
