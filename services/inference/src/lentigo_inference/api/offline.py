@@ -141,8 +141,8 @@ def _description(
         "notice": RESEARCH_NOTICE,
         "golden": {
             "seed": seed,
-            "probabilities": answer.probabilities,
-            "unlikeness": answer.unlikeness,
+            "probabilities": [list(row) for row in answer.probabilities],
+            "unlikeness": None if answer.unlikeness is None else list(answer.unlikeness),
             "allowed": {
                 "probability": allowed.probability,
                 "log_probability": allowed.log_probability,

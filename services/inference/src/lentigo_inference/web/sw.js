@@ -12,6 +12,7 @@ const SHELL = [
 const LATER = new URL("page/offline.js", self.registration.scope).href;
 const OFFLINE = new URL("page/offline/", self.registration.scope).href;
 const KEPT_OFFLINE = /^lentigo-offline-/;
+const DESCRIPTION = new URL("page/offline/bundle.json", self.registration.scope).href;
 
 self.addEventListener("install", (event) => event.waitUntil(keepShell().then(() => self.skipWaiting())));
 
@@ -53,8 +54,10 @@ async function newestOrKept(request) {
  */
 async function keptOrNewest(request) {
   for (const name of (await caches.keys()).filter((each) => KEPT_OFFLINE.test(each))) {
-    const kept = await (await caches.open(name)).match(request.url);
-    // A download under way asks for what is new.
+    const cache = await caches.open(name);
+    // Without its description, it is a download under way or one that ended.
+    const kept = (await cache.match(DESCRIPTION)) && (await cache.match(request.url));
+    // A download asks for what is new.
     if (kept && request.cache !== "no-store") return kept;
   }
   return fetch(request);

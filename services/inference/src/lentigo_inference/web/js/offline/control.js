@@ -1,7 +1,7 @@
 /** Answers on this device: what the page asks for them, and the worker that gives them. */
 
 import { panel } from "./panel.js";
-import { describe, FORMAT, keep, keptBundle, keptFile, removeBundles } from "./store.js";
+import { describe, FORMAT, keep, keptBundle, keptFile, removeBundle, removeOthers } from "./store.js";
 
 /** @typedef {import("./store.js").Bundle} Bundle */
 /** @typedef {import("./store.js").KeptFile} KeptFile */
@@ -78,21 +78,23 @@ export class Offline {
   }
 
   /**
-   * Keep what is offered, and try it. @param {{version: any, files: KeptFile[]}} offer @param {(share: number) => void} progress 0 to 1
-   * @param {AbortSignal} signal @throws {Error} with the `reason` why not; then nothing is kept
+   * Keep what is offered, try it, and remove what was kept before. @param {{version: any, files: KeptFile[]}} offer @param {(share: number) => void} progress 0 to 1
+   * @param {AbortSignal} signal @throws {Error} with the `reason` why not; then all is as it was before
    */
   async keep({ version, files }, progress, signal) {
     const total = files.reduce((sum, file) => sum + file.bytes, 0);
-    this.#close();
-    this.bundle = null;
+    const before = this.bundle;
     // Without this, a browser short of space may discard it.
     await navigator.storage?.persist?.().catch(() => false);
     const bundle = await keep(version, files, this.headers(), (loaded) => progress(loaded / total), signal);
+    this.#close();
     this.bundle = bundle;
     try {
       await this.#open();
+      await removeOthers(bundle);
     } catch (error) {
-      await this.remove();
+      await removeBundle(bundle);
+      this.bundle = before;
       throw Object.assign(new Error("it does not run here"), { reason: error instanceof DeviceProblem ? error.slug : "offline-engine" });
     }
   }
@@ -101,7 +103,7 @@ export class Offline {
   async remove() {
     this.#close();
     this.bundle = null;
-    await removeBundles();
+    await removeOthers(null);
   }
 
   /** Hold what is kept against the service's index: a version that is no longer there is not used again. @returns {Promise<void>} */

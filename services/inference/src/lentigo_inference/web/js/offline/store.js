@@ -51,13 +51,12 @@ async function sumOf(content) {
 }
 
 /**
- * Download a bundle, check every file, and keep it in place of any other.
+ * Download a bundle, check every file, and keep it beside any other.
  * @param {any} version from `GET v1/offline` @param {KeptFile[]} files @param {Record<string, string>} headers for the service
  * @param {(loaded: number) => void} progress told the bytes so far @param {AbortSignal} signal
  * @returns {Promise<Bundle>} @throws {KeepingError} why it is not kept; nothing of it stays
  */
 export async function keep(version, files, headers, progress, signal) {
-  await removeBundles((name) => name !== nameOf(version));
   const cache = await caches.open(nameOf(version));
   try {
     let before = 0;
@@ -112,7 +111,11 @@ export async function describe(bundle) {
   await cache.put(DESCRIPTION, new Response(JSON.stringify(bundle), { headers: { "Content-Type": "application/json" } }));
 }
 
-/** Remove what is kept. @param {(name: string) => boolean} [isWanted] which bundles; all of them if not given */
-export async function removeBundles(isWanted = () => true) {
-  for (const name of (await namesOf()).filter(isWanted)) await caches.delete(name);
+/** Remove every bundle but one. @param {Bundle|null} wanted null removes all */
+export async function removeOthers(wanted) {
+  const stays = wanted && nameOf(wanted.version);
+  for (const name of (await namesOf()).filter((each) => each !== stays)) await caches.delete(name);
 }
+
+/** Remove one bundle. @param {Bundle} bundle */
+export const removeBundle = (bundle) => caches.delete(nameOf(bundle.version));
