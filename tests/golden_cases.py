@@ -4,6 +4,7 @@ Nothing is stored: `golden_case(seed, number)` draws its image and encodes it ag
 with the same versions of NumPy and Pillow. Both sides always get the very same file.
 """
 
+import functools
 import io
 import struct
 from collections.abc import Callable
@@ -25,7 +26,6 @@ from tests.images import (
     png_header,
     png_pixels,
     rgb_profile,
-    tiff_file,
     with_jpeg_segments,
     with_png_chunks,
 )
@@ -80,7 +80,12 @@ def _drawn(random: Random, number: int) -> Image.Image:
     chosen = int(random.integers(8))
     if chosen == len(CODES):
         return lesion_image(int(random.integers(20)), CODES[int(random.integers(7))]).resize(size)
-    return draw_nevus(int(random.integers(40))).resize(size, Image.Resampling.LANCZOS)
+    return _nevus(int(random.integers(40))).resize(size, Image.Resampling.LANCZOS)
+
+
+@functools.lru_cache(maxsize=40)
+def _nevus(seed: int) -> Image.Image:
+    return draw_nevus(seed)
 
 
 def _changed(random: Random, image: Image.Image) -> Image.Image:
