@@ -8,8 +8,11 @@ itself. Every answer is forced, so that images which cannot be assessed are comp
 """
 
 import argparse
+import json
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
@@ -27,29 +30,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kept", type=Path, help="file of results, which a later run goes on from")
     options = parser.parse_args()
-    found = list(parities(options.seed, options.cases))
+    found = read_kept(options.kept)
+    for each in parities(options.seed, range(len(found), options.cases)):
+        found.append(each)
+        if options.kept is not None:
+            with options.kept.open("a") as file:
+                file.write(json.dumps(asdict(each)) + "\n")
     print(table(found))
     for each in found:
         if not each.same or each.difference > MAX_DIFFERENCE:
             print(f"{each.case}: {each.difference:.1e} {'; '.join(each.notes)}")
 
 
-def parities(seed: int, cases: int) -> Iterator[Parity]:
-    """Run the service and the browser, and compare every case."""
+def read_kept(path: Path | None) -> list[Parity]:
+    """Return the results of an earlier run, the first cases in their order."""
+    if path is None or not path.exists():
+        return []
+    return [Parity(**json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def parities(seed: int, numbers: range) -> Iterator[Parity]:
+    """Run the service and the browser, and compare the cases of these numbers."""
     with (
         service_process(SHIPPED, LENTIGO_ENGINE="litert") as service,
         sync_playwright() as playwright,
     ):
         service.logged("model in use")
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        for start in range(0, cases, CASES_A_PAGE):
+        for start in range(numbers.start, numbers.stop, CASES_A_PAGE):
             page = browser.new_page()
             page.goto(service.url)
             page.locator("body.loaded").wait_for()
             keep_offline(page)
-            numbers = range(start, min(start + CASES_A_PAGE, cases))
-            yield from compare_all(drawn(seed, numbers), service.client, page)
+            these = range(start, min(start + CASES_A_PAGE, numbers.stop))
+            yield from compare_all(drawn(seed, these), service.client, page)
             page.close()
         browser.close()
 

@@ -68,10 +68,9 @@ class GoldenCase:
 def golden_case(seed: int, number: int) -> GoldenCase:
     """Draw and encode one case."""
     random = np.random.default_rng([seed, number])
-    sorts = list(_SORTS)
-    sort = sorts[number % len(sorts)]
+    sort = SORTS[number % len(SORTS)]
     image = _changed(random, _drawn(random, number))
-    return GoldenCase(f"{number:04d}-{sort}", sort, _SORTS[sort](random, image))
+    return GoldenCase(f"{number:04d}-{sort}", sort, _ENCODERS[sort](random, image))
 
 
 def _drawn(random: Random, number: int) -> Image.Image:
@@ -252,7 +251,7 @@ def _padded(random: Random, image: Image.Image) -> bytes:
     return with_jpeg_segments(jpeg, *segments) + b"ftypmp42" + random.bytes(2000)
 
 
-_SORTS: Final[dict[str, Callable[[Random, Image.Image], bytes]]] = {
+_ENCODERS: Final[dict[str, Callable[[Random, Image.Image], bytes]]] = {
     "jpeg": _jpeg,
     "jpeg-progressive": _progressive,
     "jpeg-restarts": _restarts,
@@ -273,3 +272,6 @@ _SORTS: Final[dict[str, Callable[[Random, Image.Image], bytes]]] = {
     "flipped": _flipped,
     "not-an-image": _not_an_image,
 }
+
+SORTS: Final = tuple(_ENCODERS)
+"""Sorts of files; consecutive cases take turns."""

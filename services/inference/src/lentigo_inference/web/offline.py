@@ -36,8 +36,8 @@ _COMPRESSED: Final = {
     ),
     "offline/imaging.wasm": (
         _VENDOR / "imaging/imaging.wasm.br",
-        722_630,
-        "905e7bb4b5a11708cdff9fe4188d1c8327a77f147d5ec67b936c5473562cdcf3",
+        722_614,
+        "5987cac3dd0bca19c65962c183a4725df7e0106c656b51c7a2d21590865f13ec",
     ),
 }
 """Where a program is stored, and its size in bytes and SHA-256 when it is unpacked."""
