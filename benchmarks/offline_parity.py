@@ -1,4 +1,4 @@
-"""Count how the page's own answers differ from the service's, over images of every format and defect.
+"""Count how the page's own answers differ from the service's, over files of every format.
 
     .venv/bin/python -m benchmarks.offline_parity --cases 2000
 

@@ -247,7 +247,11 @@ def _tiff(random: Random, image: Image.Image) -> bytes:
 def _padded(random: Random, image: Image.Image) -> bytes:
     """A phone's JPEG: comments, a thumbnail's worth of segments, and a film behind the image."""
     jpeg = _jpeg(random, image)
-    segments = [(0xFE, b"a comment"), (0xE1, b"http://ns.adobe.com/xap/1.0/\0<x/>"), (0xE5, bytes(99))]
+    segments = [
+        (0xFE, b"a comment"),
+        (0xE1, b"http://ns.adobe.com/xap/1.0/\0<x/>"),
+        (0xE5, bytes(99)),
+    ]
     return with_jpeg_segments(jpeg, *segments) + b"ftypmp42" + random.bytes(2000)
 
 

@@ -145,6 +145,4 @@ def compare_all(
 ) -> Iterator[Parity]:
     """Ask both sides about every case."""
     for case in cases:
-        yield compare(
-            case, answer_of_service(client, case.data), answer_here(page, case.data)
-        )
+        yield compare(case, answer_of_service(client, case.data), answer_here(page, case.data))

@@ -9,8 +9,15 @@ import { Problem } from "./problem.js";
 const MARK = "lentigo-offline";
 const POSSIBLE = "caches" in window && "serviceWorker" in navigator;
 
+// How often the service is looked for while images are answered here.
+const LOOK_AGAIN_MS = 10_000;
+
 /** Whether the last request found no service. */
 let unreachable = false;
+/** Whether what is kept was held against the service's index since the service was last away. */
+let checked = false;
+/** @type {ReturnType<typeof setTimeout>|undefined} */
+let looking;
 /** @type {Promise<any>|null} */
 let loading = null;
 
@@ -49,10 +56,23 @@ async function ready() {
 export async function noteService(reached) {
   const back = reached && unreachable;
   unreachable = !reached;
-  if (!reached || !isMarked()) return;
-  const { offline } = await load().catch(() => ({ offline: null }));
-  await offline?.checkWithdrawn().catch(() => undefined);
-  if (back) await showSection();
+  clearTimeout(looking);
+  if (!isMarked()) return;
+  if (!reached) {
+    checked = false;
+    looking = setTimeout(lookForService, LOOK_AGAIN_MS);
+  } else if (!checked) {
+    checked = true;
+    const { offline } = await load().catch(() => ({ offline: null }));
+    await offline?.checkWithdrawn().catch(() => undefined);
+    if (back) await showSection();
+  }
+}
+
+/** While images are answered here, nothing else asks the service. */
+async function lookForService() {
+  const found = await fetch("v2/health/ready", { cache: "no-store" }).then((response) => response.ok, () => false);
+  await noteService(found);
 }
 
 /** The model that answers here while the service cannot be reached; null if none does. @returns {Promise<any>} */
@@ -77,6 +97,7 @@ export async function answerHere(file, forced, signal) {
 /** Let the section be opened; only then its script is loaded. */
 export function listenForOffline() {
   byId("offline").hidden = !POSSIBLE;
+  window.addEventListener("online", () => void (unreachable && lookForService()));
   byId("offline-details").addEventListener("toggle", () => void showSection());
 }
 

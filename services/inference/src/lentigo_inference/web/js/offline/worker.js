@@ -22,6 +22,8 @@ const tasks = {
   /** @param {{file: Blob, forced: boolean}} image */
   answer: async ({ file, forced }) => {
     if (opened === null) throw new Refusal("offline-engine");
+    // Before it is read: a film may have gigabytes.
+    if (file.size > opened.version.limits.max_bytes) throw new Refusal("image-too-large");
     const bytes = new Uint8Array(await file.arrayBuffer());
     const image = await readImage(bytes, opened.codecs, opened.version.limits);
     const sha256 = [...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))]
