@@ -14,7 +14,7 @@ from typing import Any, Final
 import httpx
 
 # TensorFlow takes many seconds to import on a busy machine.
-DEADLINE_S: Final = 45.0
+DEADLINE_S: Final = 240.0
 
 COMMAND: Final = (sys.executable, "-m", "lentigo_inference")
 

@@ -25,8 +25,8 @@ export async function answerFor(version, run, image, sha256, forced) {
   const issues = qualityIssues(image.pixels, image.width, image.height);
   // As in the service, the network does not run where its answer would be withheld anyway.
   const outputs = issues.length && !forced ? null : await run(image.pixels);
-  const unlikeness = outputs?.unlikeness?.[0] ?? null;
   const limit = version.unlikeness_limit;
+  const unlikeness = limit === null ? null : outputs?.unlikeness?.[0] ?? null;
   const unlike = unlikeness !== null && limit !== null && unlikeness > limit;
   const reasons = unlike ? [...issues, "unlike-training-images"] : issues;
   const accepted = reasons.length === 0;
@@ -52,7 +52,7 @@ export async function answerFor(version, run, image, sha256, forced) {
 
 /** @param {Version} version @param {Decision|null} decision */
 function diagnosisOf({ labels, rule }, decision) {
-  if (decision === null) return { diagnosis: null, most_probable: null, probabilities: [] };
+  if (decision === null) return { diagnosis: null, probabilities: [] };
   const scored = (/** @type {number} */ place) => {
     const { code, name } = labels[place];
     return { code, name, probability: decision.probabilities[place] };
@@ -60,14 +60,14 @@ function diagnosisOf({ labels, rule }, decision) {
   const { diagnosis, ranked, confident } = decision;
   return {
     diagnosis: { ...scored(diagnosis), decided_by: rule.decided_by, confident },
-    most_probable: ranked[0] === diagnosis ? null : scored(ranked[0]),
+    ...(ranked[0] === diagnosis ? {} : { most_probable: scored(ranked[0]) }),
     probabilities: ranked.map((place) => ({ ...scored(place), malignant: labels[place].malignant })),
   };
 }
 
 /** @param {Version} version @param {Decision|null} decision @param {Outputs|null} outputs */
 function mapsOf({ labels, map }, decision, outputs) {
-  if (decision === null || outputs === null) return { activation_map: null, activation_maps: null };
+  if (decision === null || outputs === null) return {};
   const maps = decision.ranked.map((place) => ({
     code: labels[place].code,
     media_type: "image/png",

@@ -51,7 +51,8 @@ export async function panel(place, offline, tools) {
     element("p", {}, text(bundle.withdrawn ? "withdrawn" : "kept", {
       version: bundle.version.model.version,
       days: Math.floor((Date.now() - Date.parse(bundle.version.created)) / DAY_MS),
-      kept: new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(new Date(bundle.keptAt)),
+      trained: dateOf(bundle.version.created, language),
+      kept: dateOf(bundle.keptAt, language),
       size: megabytes(bundle.files.reduce((sum, file) => sum + file.bytes, 0), language),
     })),
     paragraph("what"),
@@ -70,6 +71,9 @@ export async function panel(place, offline, tools) {
       button(bundle ? "renew" : "keep", () => load(offer), { size: megabytes(offer.transferred, language) })),
     !bundle && offer?.version && paragraph("what"));
 }
+
+/** @param {string} time @param {string} language */
+const dateOf = (time, language) => new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(new Date(time));
 
 /** @param {number} bytes @param {string} language */
 function megabytes(bytes, language) {

@@ -57,8 +57,8 @@ async function sumOf(content) {
  * @returns {Promise<Bundle>} @throws {KeepingError} why it is not kept; nothing of it stays
  */
 export async function keep(version, files, headers, progress, signal) {
-  const cache = await caches.open(nameOf(version));
   try {
+    const cache = await caches.open(nameOf(version));
     let before = 0;
     for (const file of files) {
       const content = await download(file, headers, (loaded) => progress(before + loaded), signal);
