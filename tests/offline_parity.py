@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
+from lentigo_contract.imaging.read import MODEL_SIDE
 from tests.golden_cases import GoldenCase
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ _ANSWER: Final = """async ([data, forced]) => {
   } catch (error) {
     return { refused: error.slug ?? String(error) };
   }
+}"""
+_PIXELS: Final = """async (data) => {
+  const file = new Blob([Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))]);
+  const { pixels } = await offline.pixels(file);
+  return btoa(Array.from(pixels, (sample) => String.fromCharCode(sample)).join(""));
 }"""
 
 
@@ -74,6 +81,13 @@ def answer_here(page: "Page", data: bytes, *, forced: bool = True) -> Reply:
     """Ask the page itself."""
     reply = page.evaluate(_ANSWER, [base64.b64encode(data).decode("ascii"), forced])
     return Reply(reply.get("answer"), reply.get("refused"))
+
+
+def pixels_here(page: "Page", data: bytes) -> npt.NDArray[np.uint8]:
+    """Return what the page's network would get of a file, uint8 [224, 224, 3]."""
+    letters = page.evaluate(_PIXELS, base64.b64encode(data).decode("ascii"))
+    flat = np.frombuffer(base64.b64decode(letters), np.uint8)
+    return flat.reshape(MODEL_SIDE, MODEL_SIDE, 3)
 
 
 def answer_of_service(client: httpx.Client, data: bytes, *, forced: bool = True) -> Reply:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from benchmarks.synthetic_lesion import nevus_jpeg
+from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest.engines import GOLDEN_IMAGES, GOLDEN_SEED, Golden, golden_images
 from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.golden_answers import golden_answer
@@ -26,6 +28,7 @@ from tests.offline_parity import (
     answer_of_service,
     compare_all,
     keep_offline,
+    pixels_here,
 )
 
 # A seed of `draw_nevus` that the shipped version accepts.
@@ -134,6 +137,25 @@ def test_golden_cases_of_every_sort_are_answered_as_by_the_service(
     assert {each.sort for each in found if each.only_service} == {"tiff"}
     assert max(each.difference for each in found) <= MAX_DIFFERENCE
     assert max(each.map_difference for each in found) <= 1
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_the_network_gets_the_services_pixels_to_the_bit(
+    visit: Visit, shipped: ServiceProcess, seed: int
+) -> None:
+    page = visit(shipped.url)
+    keep_offline(page)
+    # Files of every sort, and sides that are odd for two passes of resizing.
+    files = [
+        case.data
+        for case in (golden_case(seed, 8 + number) for number in range(len(SORTS)))
+        if case.sort not in ("tiff", "truncated", "flipped", "not-an-image")
+    ] + [
+        encoded(lesion_image(seed, size=size), "PNG")
+        for size in ((33, 900), (900, 33), (223, 225), (224, 500), (500, 224), (1000, 999))
+    ]
+    for data in files:
+        assert np.array_equal(pixels_here(page, data), read_image(data).pixels)
 
 
 def test_an_image_that_cannot_be_assessed_is_withheld_here_too(
