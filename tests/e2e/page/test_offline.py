@@ -1,21 +1,20 @@
 """Answers on the device: turned on with the service, given with the service gone."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from benchmarks.synthetic_lesion import nevus_jpeg
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest.engines import GOLDEN_IMAGES, GOLDEN_SEED, Golden, golden_images
 from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.golden_answers import golden_answer
-from tests.e2e.page.conftest import ARGUMENTS, SHIPPED, Visit
+from tests.e2e.page.conftest import SHIPPED, Visit
 from tests.e2e.page.hands import button, choose, file, predict, see_problem, violations
 from tests.e2e.service_process import ServiceProcess, service_process
 from tests.fakes import lesion_image
@@ -267,17 +266,19 @@ def test_where_nothing_may_be_stored_it_says_so(visit: Visit, shipped: ServicePr
     see_failure(page, "lets no page keep anything")
 
 
-def test_without_webassembly_it_says_so(shipped: ServiceProcess, browser: Browser) -> None:
-    launched = browser.browser_type.launch(
-        executable_path=shutil.which("chromium"),
-        args=[*ARGUMENTS, "--js-flags=--noexpose-wasm"],
-    )
-    page = launched.new_page()
-    page.goto(shipped.url)
-    page.locator("body.loaded").wait_for()
+def test_without_webassembly_it_says_so(visit: Visit, shipped: ServiceProcess) -> None:
+    # Without the service worker, so that the script of the worker comes past here.
+    page = visit(shipped.url, service_workers="block")
+
+    def bereft(route: Route) -> None:
+        if route.request.resource_type == "fetch":
+            return route.continue_()
+        response = route.fetch()
+        return route.fulfill(response=response, body=f"delete self.WebAssembly;{response.text()}")
+
+    page.route("**/page/offline/worker.js", bereft)
     press_keep(page)
     see_failure(page, "cannot run the model")
-    launched.close()
 
 
 def test_a_withdrawn_version_is_no_longer_used(visit: Visit, shipped: ServiceProcess) -> None:
