@@ -102,7 +102,8 @@ def _answer(page: Page, path: Path) -> tuple[float, float]:
 
 def report(name: str, taken: list[tuple[float, float]]) -> None:
     """Print medians and ranges."""
-    for what, seconds in zip(("by the clock", "of processor time"), zip(*taken, strict=True), strict=True):
+    columns = zip(*taken, strict=True)
+    for what, seconds in zip(("by the clock", "of processor time"), columns, strict=True):
         print(
             f"{name}: median {statistics.median(seconds):.2f} s {what} (n = {len(seconds)}, "
             f"{min(seconds):.2f} to {max(seconds):.2f} s)"
