@@ -138,19 +138,18 @@ def test_golden_cases_of_every_sort_are_answered_as_by_the_service(
     assert max(each.map_difference for each in found) <= 1
 
 
-@pytest.mark.parametrize("seed", [3, 4])
 def test_the_network_gets_the_services_pixels_to_the_bit(
-    visit: Visit, shipped: ServiceProcess, seed: int
+    visit: Visit, shipped: ServiceProcess
 ) -> None:
     page = visit(shipped.url)
     keep_offline(page)
     # Files of every sort, and sides that are odd for two passes of resizing.
     files = [
         case.data
-        for case in (golden_case(seed, 8 + number) for number in range(len(SORTS)))
+        for case in (golden_case(3, 8 + number) for number in range(len(SORTS)))
         if case.sort not in ("tiff", "truncated", "flipped", "not-an-image")
     ] + [
-        encoded(lesion_image(seed, size=size), "PNG")
+        encoded(lesion_image(3, size=size), "PNG")
         for size in ((33, 900), (900, 33), (223, 225), (224, 500), (500, 224), (1000, 999))
     ]
     for data in files:
