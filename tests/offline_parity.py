@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,7 +126,7 @@ def compare(case: GoldenCase, service: Reply, page: Reply) -> Parity:
     return parity
 
 
-_EXACT: Final = {
+_EXACT: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
     "diagnosis": lambda answer: answer["diagnosis"]["code"],
     "confident": lambda answer: answer["diagnosis"]["confident"],
     "refer": lambda answer: answer["malignancy"]["refer"],
