@@ -1,5 +1,6 @@
 """The page's files as the service gives them; `tests/e2e/page` sees them in a browser."""
 
+import hashlib
 import json
 import re
 from importlib.resources import files
@@ -9,6 +10,7 @@ import pytest
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_inference.settings import Settings
 from lentigo_inference.web.assets import bundle_modules, page_files
+from lentigo_inference.web.offline import WORKER, offline_files
 from tests.inference.live_app import running
 
 LANGUAGES = ["en", "de", "es", "fr", "pt", "ar"]
@@ -162,3 +164,42 @@ def test_every_column_and_every_entry_of_the_origins_has_a_name() -> None:
 def test_every_quality_reason_has_a_text_and_advice() -> None:
     told = {f"flaw.{reason}.{part}" for reason in REASONS for part in ("why", "todo")}
     assert told == {key for key in texts("en") if key.startswith("flaw.")}
+
+
+@pytest.mark.anyio
+async def test_only_the_worker_may_compile_webassembly(settings: Settings) -> None:
+    async with running(settings) as service:
+        for name in offline_files():
+            answer = await service.client.get(f"/page/{name}", headers={"Accept-Encoding": "br"})
+            assert answer.status_code == 200
+            policy = answer.headers["content-security-policy"]
+            assert ("'wasm-unsafe-eval'" in policy) == (name == WORKER)
+            assert "'unsafe-" not in policy
+
+
+@pytest.mark.anyio
+async def test_a_client_without_brotli_is_told(settings: Settings) -> None:
+    async with running(settings) as service:
+        path = "/page/offline/imaging.wasm"
+        answer = await service.client.get(path, headers={"Accept-Encoding": "gzip"})
+        assert answer.status_code == 406
+        assert (await service.client.get("/page/offline/none.wasm")).status_code == 404
+
+
+def test_what_is_kept_is_listed_with_its_sums() -> None:
+    listed = json.loads(offline_files()["offline/files.json"].content)["files"]
+    for file in listed:
+        stored = offline_files()[file["path"].removeprefix("page/")]
+        assert file["transferred"] == len(stored.content)
+        if not stored.encoding:
+            assert file["bytes"] == len(stored.content)
+            assert file["sha256"] == hashlib.sha256(stored.content).hexdigest()
+
+
+def test_litert_is_what_its_package_holds() -> None:
+    folder = files("lentigo_inference").joinpath("web/vendor/litert")
+    lines = folder.joinpath("SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    for line in lines:
+        sha256, name = line.split()
+        assert hashlib.sha256(folder.joinpath(name).read_bytes()).hexdigest() == sha256, name
+    assert len(lines) == 5

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from lentigo_contract.fhir.codes import code_map
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
-from lentigo_inference.api import feedback, models, operations, predictions
+from lentigo_inference.api import feedback, models, offline, operations, predictions
 from lentigo_inference.api.dependencies import AppState, Audit, LifespanState, authorize
 from lentigo_inference.api.fhir import routes as fhir
 from lentigo_inference.api.monitoring import routes as monitoring
@@ -83,6 +83,7 @@ _ROUTERS: Final = (
     feedback.router,
     monitoring.router,
     models.router,
+    offline.router,
     open_inference.router,
     repository.router,
     fhir.router,

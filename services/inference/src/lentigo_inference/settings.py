@@ -63,6 +63,11 @@ class Settings(BaseSettings):
         "probabilities and the referral threshold move to it; which lesions are referred does not "
         "change. Versions that declare no prevalence are then refused.",
     )
+    offline: bool = Field(
+        True,
+        description="Let the page keep the network on a device and answer there without the "
+        "service, if somebody turns that on. With an audit trail it is never offered.",
+    )
     fhir_codes: Path | None = Field(
         None,
         description="TOML file with the codes of other systems, such as SNOMED CT, that stand "

@@ -30,7 +30,7 @@ async def models(state: CurrentState) -> ModelList:
     The list is empty while no model is loaded.
     """
     current = state.slot.current
-    return ModelList(models=[] if current is None else [_details(current)])
+    return ModelList(models=[] if current is None else [model_details(current)])
 
 
 def model_reference(model: LoadedModel) -> ModelReference:
@@ -64,7 +64,8 @@ def _speeds(engine: Engine) -> dict[str, float] | None:
     return {name: round(speed, 1) for name, speed in engine.images_per_second.items()}
 
 
-def _details(model: LoadedModel) -> ModelDetails:
+def model_details(model: LoadedModel) -> ModelDetails:
+    """Return what `/v1/models` says of a version."""
     manifest, rule = model.stored.manifest, model.rule
     check = manifest.unlikeness
     copied = manifest.model_dump(mode="json", include={"created", "dataset", "parameters"})

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from PIL import Image, ImageDraw
 
@@ -49,13 +49,23 @@ class PageFile:
         content: its bytes.
         media_type: its Content-Type.
         etag: changes with the content.
-        compressed: the same bytes by gzip, for text; None for pictures, which are compressed.
+        encoding: its Content-Encoding; empty for none.
+        compressed: the same bytes by gzip, for text that has no encoding; otherwise None.
     """
 
     content: bytes
     media_type: str
     etag: str
-    compressed: bytes | None
+    encoding: str = ""
+    compressed: bytes | None = None
+
+    @classmethod
+    def of(cls, content: bytes, media_type: str, encoding: str = "") -> Self:
+        """Return a file, with its tag, and compressed unless it is a picture or encoded."""
+        digest = hashlib.sha256(content).hexdigest()[:32]
+        plain = not encoding and media_type != _MEDIA_TYPES[".png"]
+        compressed = gzip.compress(content, mtime=0) if plain else None
+        return cls(content, media_type, f'"{digest}"', encoding, compressed)
 
 
 @functools.cache
@@ -64,7 +74,7 @@ def page_files() -> Mapping[str, PageFile]:
     contents = {
         path.relative_to(_FOLDER).as_posix(): path.read_bytes()
         for path in sorted(_FOLDER.rglob("*"))
-        if path.is_file() and path.suffix in _MEDIA_TYPES
+        if path.is_file() and path.suffix in _MEDIA_TYPES and not _is_for_later(path)
     }
     modules = {
         name.removeprefix("js/"): contents.pop(name).decode()
@@ -74,16 +84,20 @@ def page_files() -> Mapping[str, PageFile]:
     contents["app.js"] = bundle_modules(modules, "main.js").encode()
     for side in _ICON_SIDES:
         contents[f"icon-{side}.png"] = _draw_icon(side)
-    return {name: _page_file(name, content) for name, content in contents.items()}
+    return {
+        name: PageFile.of(content, _MEDIA_TYPES[Path(name).suffix])
+        for name, content in contents.items()
+    }
 
 
-def _page_file(name: str, content: bytes) -> PageFile:
-    digest = hashlib.sha256(content).hexdigest()[:32]
-    compressed = None if name.endswith(".png") else gzip.compress(content, mtime=0)
-    return PageFile(content, _MEDIA_TYPES[Path(name).suffix], f'"{digest}"', compressed)
+def _is_for_later(path: Path) -> bool:
+    """Return whether a file belongs to `offline.py`."""
+    return path.relative_to(_FOLDER).parts[:2] == ("js", "offline") or (
+        path.relative_to(_FOLDER).parts[0] == "vendor"
+    )
 
 
-def bundle_modules(modules: Mapping[str, str], start: str) -> str:
+def bundle_modules(modules: Mapping[str, str], start: str, *, keep_exports: bool = False) -> str:
     """Join JavaScript modules into one, each after those it imports.
 
     The modules must have a simple form: each import on a line of its own and without renaming, and
@@ -93,6 +107,7 @@ def bundle_modules(modules: Mapping[str, str], start: str) -> str:
     Args:
         modules: file name to source.
         start: file name of the entry module.
+        keep_exports: whether what the entry module exports stays exported.
 
     Raises:
         KeyError: a module imports one that is missing.
@@ -107,7 +122,11 @@ def bundle_modules(modules: Mapping[str, str], start: str) -> str:
         order[name] = None
 
     visit(start, ())
-    return "".join(_EXPORT.sub("", _IMPORT.sub("", modules[name])) for name in order)
+    sources = {name: _IMPORT.sub("", modules[name]) for name in order}
+    return "".join(
+        source if keep_exports and name == start else _EXPORT.sub("", source)
+        for name, source in sources.items()
+    )
 
 
 def _draw_icon(side: int) -> bytes:

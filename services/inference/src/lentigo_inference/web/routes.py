@@ -7,7 +7,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lentigo_inference.web.assets import page_files
+from lentigo_inference.web.assets import PageFile, page_files
+from lentigo_inference.web.offline import CONTROL, WORKER, offline_files
 
 router = APIRouter(include_in_schema=False)
 
@@ -18,6 +19,9 @@ _POLICY: Final = (
     "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
+
+# The worker that answers without the service compiles WebAssembly, which stands in its files.
+_WORKER_POLICY: Final = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"
 
 _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
@@ -47,6 +51,24 @@ def service_worker(request: Request) -> Response:
     return _file_response(request, "sw.js")
 
 
+@router.get(f"/page/{CONTROL}")
+def offline_control(request: Request) -> Response:
+    """Return the script that turns answers without the service on and off."""
+    return _respond(request, offline_files()[CONTROL])
+
+
+@router.get("/page/offline/{name:path}")
+def offline_file(request: Request, name: str) -> Response:
+    """Return one of the files that are kept on a device, to answer without the service."""
+    path = f"offline/{name}"
+    file = offline_files().get(path)
+    if file is None:
+        raise HTTPException(404)
+    if file.encoding and file.encoding not in request.headers.get("accept-encoding", ""):
+        raise HTTPException(406)
+    return _respond(request, file, _WORKER_POLICY if path == WORKER else _POLICY)
+
+
 @router.get("/page/{name:path}")
 def page_file(request: Request, name: str) -> Response:
     """Return one of the files of the page."""
@@ -57,8 +79,16 @@ def _file_response(request: Request, name: str) -> Response:
     file = page_files().get(name)
     if file is None:
         raise HTTPException(404)
-    # Weak, because the same content is sent in two encodings.
-    headers = {**_HEADERS, "ETag": f"W/{file.etag}", "Vary": "Accept-Encoding"}
+    return _respond(request, file)
+
+
+def _respond(request: Request, file: PageFile, policy: str = _POLICY) -> Response:
+    headers = {**_HEADERS, "Content-Security-Policy": policy, "ETag": file.etag}
+    if file.encoding:
+        headers |= {"Content-Encoding": file.encoding, "Vary": "Accept-Encoding"}
+    else:
+        # Weak, because the same content is sent in two encodings.
+        headers |= {"ETag": f"W/{file.etag}", "Vary": "Accept-Encoding"}
     if file.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     content = file.content

@@ -8,13 +8,22 @@ const SHELL = [
 // The page itself keeps the texts of the language in use.
 const TEXTS = new URL("page/locales/", self.registration.scope).href;
 
+// What turns answers without the service on, once somebody asks for it; and what then gives them. The page keeps that in a cache of
+// its own, where each file fits the others, so the kept one comes first.
+const LATER = new URL("page/offline.js", self.registration.scope).href;
+const OFFLINE = new URL("page/offline/", self.registration.scope).href;
+const KEPT_OFFLINE = /^lentigo-offline-/;
+const DESCRIPTION = new URL("page/offline/bundle.json", self.registration.scope).href;
+
 self.addEventListener("install", (event) => event.waitUntil(keepShell().then(() => self.skipWaiting())));
 
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 
 self.addEventListener("fetch", (event) => {
   const { method, url } = event.request;
-  if (method === "GET" && (SHELL.includes(url) || url.startsWith(TEXTS))) event.respondWith(newestOrKept(event.request));
+  if (method !== "GET") return;
+  if (SHELL.includes(url) || url.startsWith(TEXTS) || url === LATER) event.respondWith(newestOrKept(event.request));
+  else if (url.startsWith(OFFLINE)) event.respondWith(keptOrNewest(event.request));
 });
 
 /** Keep the shell. The page has just loaded most of it, so the browser's own copies will do. */
@@ -38,4 +47,19 @@ async function newestOrKept(request) {
     if (kept) return kept;
     throw error;
   }
+}
+
+/**
+ * The copy that is kept to answer without the service; the network's where there is none.
+ * @param {Request} request
+ */
+async function keptOrNewest(request) {
+  for (const name of (await caches.keys()).filter((each) => KEPT_OFFLINE.test(each))) {
+    const cache = await caches.open(name);
+    // Without its description, it is a download under way or one that ended.
+    const kept = (await cache.match(DESCRIPTION)) && (await cache.match(request.url));
+    // A download asks for what is new.
+    if (kept && request.cache !== "no-store") return kept;
+  }
+  return fetch(request);
 }

@@ -2,6 +2,7 @@
 
 import { askForKey } from "./key.js";
 import { checkKind } from "./kinds.js";
+import { answerHere, isFromDevice } from "./on-device.js";
 import { toSend } from "./photo.js";
 import { Problem } from "./problem.js";
 import { predict } from "./service.js";
@@ -25,9 +26,10 @@ export async function predictItem(list, item) {
   change({ state: "working", problem: null });
   try {
     await checkKind(item.file);
-    const { blob, from, to } = await toSend(item.file);
-    const scaled = from && to ? { from, to } : null;
-    const answer = await untilAnswered(blob, item.forced, attempt, change);
+    const here = await answerHere(item.file, item.forced, attempt.signal);
+    const { blob, from, to } = here ? { blob: item.file, from: null, to: null } : await toSend(item.file);
+    const answer = here ?? await untilAnswered(blob, item, attempt, change);
+    const scaled = from && to && !isFromDevice(answer) ? { from, to } : null;
     change({ state: "done", problem: null, answer, answeredAt: new Date(), scaled, attempt: null });
   } catch (error) {
     const problem = error instanceof Problem ? error : new Problem("other", { detail: String(error) });
@@ -52,13 +54,15 @@ export function cancel(list, item) {
 /** End the wait before the next try. @param {Item} item */
 export const tryNow = (item) => item.attempt?.signal.dispatchEvent(new Event("trynow"));
 
-/** @param {Blob} blob @param {boolean} forced @param {AbortController} attempt @param {(changes: Partial<Item>) => void} change */
-async function untilAnswered(blob, forced, attempt, change) {
+/** @param {Blob} blob @param {Item} item @param {AbortController} attempt @param {(changes: Partial<Item>) => void} change */
+async function untilAnswered(blob, { file, forced }, attempt, change) {
   for (;;) {
     try {
       return await predict(blob, forced, attempt.signal);
     } catch (problem) {
       if (attempt.signal.aborted || !(problem instanceof Problem)) throw problem;
+      const here = problem.kind === "unreachable" ? await answerHere(file, forced, attempt.signal) : null;
+      if (here) return here;
       if (problem.kind === "key") {
         change({ state: "waiting", problem });
         if (!(await askForKey())) throw problem;

@@ -8,6 +8,7 @@ import { listenForImages } from "./intake.js";
 import { keepForOffline, listenForLanguage, startTexts } from "./language-view.js";
 import { isOpen, listenForKeys } from "./list-view.js";
 import { isKnown, showModel } from "./model-view.js";
+import { listenForOffline } from "./on-device.js";
 import { prepareAll } from "./preparing.js";
 import { listenForPrint } from "./report-view.js";
 import { t } from "./texts.js";
@@ -68,6 +69,7 @@ listenForLanguage(() => {
   renewViews(list);
   void showModel();
 }, say);
+listenForOffline();
 byId("predict-all").addEventListener("click", () => void predictAll());
 byId("example").addEventListener("click", () => void showExample(list));
 void showModel();

@@ -2,6 +2,7 @@
 
 import { element } from "./dom.js";
 import { measuredTexts, modelOf, prevalenceText } from "./model-view.js";
+import { isFromDevice } from "./on-device.js";
 import { clockTime, percent, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
@@ -11,7 +12,8 @@ export function origins(item) {
   const { model } = item.answer;
   const time = clockTime(item.answeredAt ?? new Date());
   return element("details", { class: "origins" },
-    element("summary", {}, t("result.answered", { time, model: model.name, version: model.version })),
+    element("summary", {}, t("result.answered", { time, model: model.name, version: model.version }),
+      isFromDevice(item.answer) && ` ${t("offline.origin")}`),
     element("dl", {}, ...entries(item).map(([name, ...values]) => [name, values.filter(Boolean)]).flatMap(([name, values]) =>
       (values.length ? [element("dt", {}, t(`origins.${name}`)), ...values.map((/** @type {any} */ value) => element("dd", {}, value))] : []))));
 }

@@ -1,14 +1,21 @@
 /** The two requests that the page sends to the service. */
 
 import { forgetKey, keyHeaders } from "./key.js";
+import { modelHere, noteService } from "./on-device.js";
 import { Problem } from "./problem.js";
 
 const RETRY_UNREACHABLE_S = 3;
 
 /** The model in use, or null while there is none. @returns {Promise<any>} */
 export async function modelInUse() {
-  const { models } = await ask("v1/models", {});
-  return models[0] ?? null;
+  try {
+    const { models } = await ask("v1/models", {});
+    return models[0] ?? null;
+  } catch (problem) {
+    const model = problem instanceof Problem && problem.kind === "unreachable" ? await modelHere() : null;
+    if (model) return model;
+    throw problem;
+  }
 }
 
 /**
@@ -28,9 +35,11 @@ async function ask(path, request) {
   let response;
   try {
     response = await fetch(path, { ...request, headers, cache: "no-store" });
+    void noteService(true);
     if (response.ok) return await response.json();
   } catch (error) {
     if (request.signal?.aborted) throw error;
+    void noteService(false);
     throw new Problem("unreachable", { retryAfter_s: RETRY_UNREACHABLE_S });
   }
   // Otherwise the refused key would be sent again, and the user never asked for a better one.

@@ -1,0 +1,5 @@
+#define JVERSION "6b  27-Mar-1998"
+#define JCOPYRIGHT1 ""
+#define JCOPYRIGHT2 ""
+#define JCOPYRIGHT ""
+#define JCOPYRIGHT_SHORT ""

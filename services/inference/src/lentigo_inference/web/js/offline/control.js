@@ -1,0 +1,192 @@
+/** Answers on this device: what the page asks for them, and the worker that gives them. */
+
+import { panel } from "./panel.js";
+import { describe, FORMAT, keep, keptBundle, keptFile, removeBundle, removeOthers } from "./store.js";
+
+/** @typedef {import("./store.js").Bundle} Bundle */
+/** @typedef {import("./store.js").KeptFile} KeptFile */
+
+const WORKER_PATH = "page/offline/worker.js";
+const LIBRARY = "page/offline/litert/index.js";
+const SCRIPT = "page/offline/litert/litert_wasm_compat_internal.js";
+const PROGRAM = "page/offline/litert/litert_wasm_compat_internal.wasm";
+const IMAGING = "page/offline/imaging.wasm";
+
+// An idle worker holds some hundred megabytes.
+const IDLE_MS = 120_000;
+
+/** An image that was refused, or a failure; `slug` names it as the service's problems do. */
+class DeviceProblem extends Error {
+  /** @param {string} slug */
+  constructor(slug) {
+    super(slug);
+    this.slug = slug;
+  }
+}
+
+export class Offline {
+  /** @type {Bundle|null} */
+  bundle = null;
+  /** @type {Worker|null} */
+  #worker = null;
+  /** @type {Promise<any>|null} */
+  #opened = null;
+  /** @type {Map<number, {done: (result: any) => void, failed: (error: Error) => void}>} */
+  #waiting = new Map();
+  #tasks = 0;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #idle;
+
+  /** @param {() => Record<string, string>} headers the key for the service, if there is one */
+  constructor(headers) {
+    this.headers = headers;
+  }
+
+  /** Look what is kept. */
+  async open() {
+    const bundle = await keptBundle().catch(() => null);
+    this.bundle = bundle?.format === FORMAT ? bundle : null;
+    return this;
+  }
+
+  /** Whether images can be answered here. */
+  get ready() {
+    return this.bundle !== null && !this.bundle.withdrawn;
+  }
+
+  /** What the service said of the model that is kept; null if none may be used. */
+  get model() {
+    return this.bundle && this.ready ? { ...this.bundle.version.details, engine: this.bundle.version.model.engine } : null;
+  }
+
+  /**
+   * What the service offers. @returns {Promise<{objection: string|null, version: any, files: KeptFile[], transferred: number}>}
+   * @throws {TypeError} it cannot be reached
+   */
+  async offer() {
+    const asked = (/** @type {string} */ path) => fetch(path, { headers: this.headers(), cache: "no-store" });
+    const answers = await Promise.all([asked("v1/offline"), asked("page/offline/files.json")]);
+    if (answers.some((answer) => !answer.ok)) return { objection: "", version: null, files: [], transferred: 0 };
+    const [{ format, objection, version }, { files }] = await Promise.all(answers.map((answer) => answer.json()));
+    if (version === null || format !== FORMAT) return { objection: objection ?? "", version: null, files: [], transferred: 0 };
+    return {
+      objection: null,
+      version,
+      files: [...files, version.file],
+      transferred: files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.transferred, version.file.bytes),
+    };
+  }
+
+  /**
+   * Keep what is offered, try it, and remove what was kept before. @param {{version: any, files: KeptFile[]}} offer @param {(share: number) => void} progress 0 to 1
+   * @param {AbortSignal} signal @throws {Error} with the `reason` why not; then all is as it was before
+   */
+  async keep({ version, files }, progress, signal) {
+    const total = files.reduce((sum, file) => sum + file.bytes, 0);
+    const before = this.bundle;
+    // Without this, a browser short of space may discard it.
+    await navigator.storage?.persist?.().catch(() => false);
+    const bundle = await keep(version, files, this.headers(), (loaded) => progress(loaded / total), signal);
+    this.#close();
+    this.bundle = bundle;
+    try {
+      await this.#open();
+      await removeOthers(bundle);
+    } catch (error) {
+      await removeBundle(bundle);
+      this.bundle = before;
+      throw Object.assign(new Error("it does not run here"), { reason: error instanceof DeviceProblem ? error.slug : "offline-engine" });
+    }
+  }
+
+  /** Remove all of it. */
+  async remove() {
+    this.#close();
+    this.bundle = null;
+    await removeOthers(null);
+  }
+
+  /** Hold what is kept against the service's index: a version that is no longer there is not used again. @returns {Promise<void>} */
+  async checkWithdrawn() {
+    const { bundle } = this;
+    if (!bundle || bundle.withdrawn) return;
+    const headers = { ...this.headers(), "Content-Type": "application/json" };
+    const index = await fetch("v2/repository/index", { method: "POST", body: "{}", headers, cache: "no-store" });
+    if (!index.ok) return;
+    const { name, version } = bundle.version.model;
+    const listed = (await index.json()).some((/** @type {any} */ entry) => entry.name === name && entry.version === version);
+    if (listed || this.bundle !== bundle) return;
+    this.bundle = { ...bundle, withdrawn: true };
+    this.#close();
+    await describe(this.bundle);
+  }
+
+  /**
+   * Answer one image. @param {Blob} file @param {boolean} forced @param {AbortSignal} signal @returns {Promise<any>}
+   * @throws {DeviceProblem} the image is refused, or the engine failed
+   */
+  async answer(file, forced, signal) {
+    await this.#open();
+    signal.throwIfAborted();
+    return this.#ask("answer", { file, forced });
+  }
+
+  /** The pixels that the network would get, for tests. @param {Blob} file */
+  async pixels(file) {
+    await this.#open();
+    return this.#ask("pixels", { file });
+  }
+
+  /** Start the worker, once. */
+  #open() {
+    this.#opened ??= this.#start().catch((error) => {
+      this.#close();
+      throw error instanceof DeviceProblem ? error : new DeviceProblem("offline-engine");
+    });
+    return this.#opened;
+  }
+
+  async #start() {
+    const { bundle } = this;
+    if (!bundle || !this.ready) throw new DeviceProblem("offline-engine");
+    const [wasm, imaging, model] = await Promise.all([PROGRAM, IMAGING, bundle.version.file.path].map((path) => keptFile(bundle, path)));
+    this.#worker = new Worker(WORKER_PATH);
+    this.#worker.addEventListener("message", ({ data }) => this.#settle(data));
+    this.#worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      this.#close();
+    });
+    const absolute = (/** @type {string} */ path) => new URL(path, document.baseURI).href;
+    const runtime = { library: absolute(LIBRARY), script: absolute(SCRIPT), wasm };
+    return this.#ask("open", { version: bundle.version, runtime, imaging, model }, [wasm, imaging, model]);
+  }
+
+  /** @param {string} task @param {any} content @param {Transferable[]} [given] @returns {Promise<any>} */
+  #ask(task, content, given = []) {
+    clearTimeout(this.#idle);
+    return new Promise((done, failed) => {
+      this.#tasks += 1;
+      this.#waiting.set(this.#tasks, { done, failed });
+      this.#worker?.postMessage({ id: this.#tasks, task, content }, given);
+    });
+  }
+
+  /** @param {{id: number, result?: any, refusal?: string}} data */
+  #settle({ id, result, refusal }) {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (refusal === undefined) waiting?.done(result);
+    else waiting?.failed(new DeviceProblem(refusal));
+    if (this.#waiting.size === 0) this.#idle = setTimeout(() => this.#close(), IDLE_MS);
+  }
+
+  #close() {
+    this.#worker?.terminate();
+    this.#worker = this.#opened = null;
+    for (const { failed } of this.#waiting.values()) failed(new DeviceProblem("offline-engine"));
+    this.#waiting.clear();
+  }
+}
+
+/** Show what is kept and what can be done about it. @param {HTMLElement} place @param {Offline} offline @param {any} tools of the page */
+export const showPanel = (place, offline, tools) => panel(place, offline, tools);

@@ -1,0 +1,342 @@
+"""Answers on the device: turned on with the service, given with the service gone."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from benchmarks.synthetic_lesion import nevus_jpeg
+from lentigo_contract.imaging.read import read_image
+from lentigo_contract.manifest.engines import GOLDEN_IMAGES, GOLDEN_SEED, Golden, golden_images
+from lentigo_contract.repository.store import ModelStore
+from lentigo_engines.golden_answers import golden_answer
+from tests.e2e.page.conftest import SHIPPED, Visit
+from tests.e2e.page.hands import button, choose, file, predict, see_problem, violations
+from tests.e2e.service_process import ServiceProcess, service_process
+from tests.fakes import lesion_image
+from tests.golden_cases import SORTS, golden_case
+from tests.images import encoded
+from tests.models import SavedModels, expected
+from tests.offline_parity import (
+    MAX_DIFFERENCE,
+    answer_here,
+    answer_of_service,
+    compare_all,
+    keep_offline,
+    pixels_here,
+)
+
+# A seed of `draw_nevus` that the shipped version accepts.
+ACCEPTED = 4
+
+MODEL = "**/v1/offline/model"
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True}
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Iterator[ServiceProcess]:
+    """The service with the version that ships, which has a network for browsers."""
+    with service_process(SHIPPED, LENTIGO_ENGINE="litert") as running:
+        running.logged("model in use")
+        yield running
+
+
+def open_section(page: Page) -> None:
+    page.get_by_text("Answer without a network").click()
+
+
+def press_keep(page: Page) -> None:
+    open_section(page)
+    page.get_by_role("button", name="Make available offline").click()
+
+
+def turn_on(page: Page) -> None:
+    press_keep(page)
+    expect(page.locator("#offline-body")).to_contain_text("is kept on this device")
+    page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
+
+
+def see_failure(page: Page, text: str) -> None:
+    """It says why, keeps nothing, and can be tried again."""
+    expect(page.locator("#offline-body .problem")).to_contain_text(text)
+    assert kept(page) == []
+    expect(page.get_by_role("button", name="Make available offline")).to_be_enabled()
+
+
+def kept(page: Page) -> list[str]:
+    names: list[str] = page.evaluate("() => caches.keys()")
+    return [name for name in names if name.startswith("lentigo-offline")]
+
+
+def answer_of(page: Page) -> dict[str, Any]:
+    """What "Save as JSON" saves of the selected image."""
+    with page.expect_download() as saved:
+        button(page, "Save as JSON").click()
+    answer: dict[str, Any] = json.loads(saved.value.path().read_text())["answer"]
+    return answer
+
+
+def test_with_the_service_gone_the_device_gives_the_services_answer(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url)
+    turn_on(page)
+    expected = answer_of_service(shipped.client, nevus_jpeg(ACCEPTED), forced=False).answer
+    assert expected is not None
+    page.context.set_offline(True)
+    choose(page, file("mole.jpg", nevus_jpeg(ACCEPTED)))
+    predict(page)
+    expect(page.locator(".origins")).to_contain_text("predicted on this device")
+    answer = answer_of(page)
+    assert answer["image"] == expected["image"]
+    assert answer["model"] == {**expected["model"], "engine": "litert-web"}
+    assert answer["quality"]["accepted"]
+    assert answer["malignancy"]["refer"] == expected["malignancy"]["refer"]
+    assert answer["diagnosis"]["code"] == expected["diagnosis"]["code"]
+    assert answer.keys() == expected.keys()
+    assert violations(page) == []
+
+
+def test_the_installed_page_opens_and_answers_without_a_network(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url, **PHONE)
+    turn_on(page)
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.locator("#model")).to_contain_text("Model lentigo, version 4")
+    choose(
+        page, file("a.jpg", nevus_jpeg(ACCEPTED)), file("b.png", encoded(lesion_image(1), "PNG"))
+    )
+    button(page, "Predict all").click()
+    expect(page.locator(".item.done")).to_have_count(2)
+    page.context.set_offline(False)
+    page.reload()
+    # With the service back, it answers again.
+    choose(page, file("c.jpg", nevus_jpeg(ACCEPTED)))
+    predict(page)
+    expect(page.locator(".origins")).not_to_contain_text("on this device")
+
+
+def test_golden_cases_of_every_sort_are_answered_as_by_the_service(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url)
+    keep_offline(page)
+    cases = [golden_case(2, number) for number in range(2 * len(SORTS))]
+    # Bytes that a decoder does not notice to be damaged may be decoded otherwise elsewhere.
+    found = list(
+        compare_all((each for each in cases if each.sort != "flipped"), shipped.client, page)
+    )
+    assert [each for each in found if not each.same] == []
+    assert {each.sort for each in found if each.only_service} == {"tiff"}
+    assert max(each.difference for each in found) <= MAX_DIFFERENCE
+    assert max(each.map_difference for each in found) <= 1
+
+
+def test_the_network_gets_the_services_pixels_to_the_bit(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url)
+    keep_offline(page)
+    # Files of every sort, and sides that are odd for two passes of resizing.
+    files = [
+        case.data
+        for case in (golden_case(3, 8 + number) for number in range(len(SORTS)))
+        if case.sort not in ("tiff", "truncated", "flipped", "not-an-image")
+    ] + [
+        encoded(lesion_image(3, size=size), "PNG")
+        for size in ((33, 900), (900, 33), (223, 225), (224, 500), (500, 224), (1000, 999))
+    ]
+    for data in files:
+        assert np.array_equal(pixels_here(page, data), read_image(data).pixels)
+
+
+def test_an_image_that_cannot_be_assessed_is_withheld_here_too(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url)
+    keep_offline(page)
+    black = encoded(lesion_image(1).point(lambda value: value // 20), "PNG")
+    for data in (black, encoded(lesion_image(1).resize((90, 90)), "PNG")):
+        here = answer_here(page, data, forced=False).answer
+        there = answer_of_service(shipped.client, data, forced=False).answer
+        assert here is not None
+        assert there is not None
+        assert here["diagnosis"] is None
+        assert here["quality"] == there["quality"]
+        assert here["malignancy"] == there["malignancy"]
+
+
+def test_what_only_the_service_reads_is_said_to_need_it(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url)
+    turn_on(page)
+    page.context.set_offline(True)
+    choose(page, file("mole.tif", encoded(lesion_image(1), "TIFF")))
+    button(page, "Predict").click()
+    see_problem(page, "This kind of image needs the service")
+    choose(page, file("cut.jpg", nevus_jpeg(ACCEPTED)[:9000]))
+    page.locator(".item").nth(1).click()
+    button(page, "Predict").click()
+    see_problem(page, "This image is damaged")
+
+
+def test_the_service_gone_in_the_middle_loses_nothing(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url)
+    turn_on(page)
+    page.route("**/v1/predictions*", lambda route: route.abort("connectionreset"))
+    choose(page, file("mole.jpg", nevus_jpeg(ACCEPTED)))
+    predict(page)
+    expect(page.locator(".origins")).to_contain_text("predicted on this device")
+
+
+def test_two_tabs_use_what_is_kept_once(visit: Visit, shipped: ServiceProcess) -> None:
+    page = visit(shipped.url)
+    turn_on(page)
+    other = page.context.new_page()
+    other.goto(shipped.url)
+    other.locator("body.loaded").wait_for()
+    page.context.set_offline(True)
+    for tab in (page, other):
+        choose(tab, file("mole.jpg", nevus_jpeg(ACCEPTED)))
+        predict(tab)
+        expect(tab.locator(".origins")).to_contain_text("predicted on this device")
+    assert len(kept(page)) == 1
+
+
+def test_removed_it_is_gone_and_nothing_else(visit: Visit, shipped: ServiceProcess) -> None:
+    page = visit(shipped.url)
+    turn_on(page)
+    button(page, "Remove from this device").click()
+    expect(page.get_by_role("button", name="Make available offline")).to_be_visible()
+    assert kept(page) == []
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.locator("#model")).to_contain_text("cannot be reached")
+
+
+def test_a_download_that_breaks_off_leaves_nothing(visit: Visit, shipped: ServiceProcess) -> None:
+    page = visit(shipped.url)
+    page.route(MODEL, lambda route: route.abort("connectionreset"))
+    press_keep(page)
+    see_failure(page, "The download broke off")
+
+
+def test_another_network_than_was_published_is_not_kept(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url)
+
+    def changed(route: Route) -> None:
+        content = bytearray(route.fetch().body())
+        content[-5000] ^= 1
+        route.fulfill(body=bytes(content))
+
+    page.route(MODEL, changed)
+    press_keep(page)
+    see_failure(page, "is not what the service published")
+
+
+def test_without_space_nothing_is_kept(visit: Visit, shipped: ServiceProcess) -> None:
+    page = visit(shipped.url)
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Storage.overrideQuotaForOrigin", {"origin": shipped.url, "quotaSize": 12e6})
+    press_keep(page)
+    see_failure(page, "no space left")
+
+
+def test_where_nothing_may_be_stored_it_says_so(visit: Visit, shipped: ServiceProcess) -> None:
+    page = visit(shipped.url)
+    page.evaluate(
+        """() => {
+          const forbidden = async () => { throw new DOMException("denied", "SecurityError"); };
+          CacheStorage.prototype.open = forbidden;
+        }"""
+    )
+    press_keep(page)
+    see_failure(page, "lets no page keep anything")
+
+
+def test_without_webassembly_it_says_so(visit: Visit, shipped: ServiceProcess) -> None:
+    # Without the service worker, so that the script of the worker comes past here.
+    page = visit(shipped.url, service_workers="block")
+
+    def bereft(route: Route) -> None:
+        if route.request.resource_type == "fetch":
+            return route.continue_()
+        response = route.fetch()
+        return route.fulfill(response=response, body=f"delete self.WebAssembly;{response.text()}")
+
+    page.route("**/page/offline/worker.js", bereft)
+    press_keep(page)
+    see_failure(page, "cannot run the model")
+
+
+def test_a_withdrawn_version_is_no_longer_used(visit: Visit, shipped: ServiceProcess) -> None:
+    page = visit(shipped.url)
+    turn_on(page)
+    page.route("**/v2/repository/index", lambda route: route.fulfill(json=[]))
+    with page.expect_response("**/v2/repository/index"):
+        page.reload()
+    page.locator("body.loaded").wait_for()
+    open_section(page)
+    expect(page.locator("#offline-body")).to_contain_text("was withdrawn by the service")
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.locator("#model")).to_contain_text("cannot be reached")
+
+
+def test_a_newer_version_is_offered(visit: Visit, shipped: ServiceProcess) -> None:
+    page = visit(shipped.url)
+    turn_on(page)
+
+    def newer(route: Route) -> None:
+        offer = route.fetch().json()
+        offer["version"]["model"] |= {"version": "5", "digest": "f" * 64}
+        route.fulfill(json=offer)
+
+    page.route("**/v1/offline", newer)
+    page.reload()
+    page.locator("body.loaded").wait_for()
+    open_section(page)
+    expect(page.locator("#offline-body")).to_contain_text("The service now uses version 5.")
+    page.get_by_role("button", name="Load the newer version").click()
+    expect(page.locator("#offline-body")).to_contain_text("Version 5 is kept on this device")
+    assert len(kept(page)) == 1
+
+
+def test_a_service_that_does_not_offer_it_says_why(visit: Visit) -> None:
+    with service_process(SHIPPED, LENTIGO_ENGINE="litert", LENTIGO_OFFLINE="false") as service:
+        service.logged("model in use")
+        page = visit(service.url)
+        open_section(page)
+        expect(page.locator("#offline-body")).to_contain_text("does not offer it")
+        expect(page.get_by_role("button", name="Make available offline")).to_have_count(0)
+
+
+def test_a_network_as_the_trainer_exports_it_runs_in_the_page(
+    visit: Visit, saved_models: SavedModels, tmp_path: Path
+) -> None:
+    images = golden_images(GOLDEN_SEED, GOLDEN_IMAGES)
+    answers = golden_answer("litert", expected(images, 3))
+    store = ModelStore(tmp_path / "models")
+    golden = Golden(seed=GOLDEN_SEED, answers={"litert": answers})
+    saved_models.publish(store, 3, litert=True, golden=golden)
+    with service_process(store.root, LENTIGO_ENGINE="litert") as service:
+        service.logged("model in use")
+        page = visit(service.url)
+        # It answers the golden images before it counts as kept.
+        keep_offline(page)
+        here = answer_here(page, nevus_jpeg(ACCEPTED)).answer
+        there = answer_of_service(service.client, nevus_jpeg(ACCEPTED)).answer
+    assert here is not None
+    assert there is not None
+    assert here["diagnosis"] == pytest.approx(there["diagnosis"], abs=1e-4)
