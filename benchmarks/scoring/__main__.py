@@ -26,6 +26,7 @@ import os
 import pickle
 import random
 import re
+import resource
 import signal
 import statistics
 import subprocess
@@ -222,13 +223,13 @@ def nodes(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     rate = run(source, folder / "local")
     local_s = time.perf_counter() - started
     with cluster(folder / "ray", 3) as running:
-        started = time.perf_counter()
+        started, used = time.perf_counter(), _processor_s()
         process = start(source, folder / "nodes", "--ray", running.address)
         output = _communicating(process)
         _until_some_rows(process, folder / "nodes", random.Random(1))
         killed = running.kill(3)
         output.join()
-        nodes_s = time.perf_counter() - started
+        nodes_s, driver_s = time.perf_counter() - started, _processor_s() - used
     if process.returncode != 0:
         raise SystemExit("the run on three nodes failed")
     first, second = _rows(folder / "local"), _rows(folder / "nodes")
@@ -240,6 +241,7 @@ def nodes(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "local_s": local_s,
         "local_images_per_second": rate,
         "nodes_s": nodes_s,
+        "driver_processor_s": driver_s,
         "counts": json.loads((folder / "nodes/summary.json").read_text()),
     }
 
@@ -301,6 +303,12 @@ def driver(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "images_per_second": options.images / seconds,
         "images_per_processor_second": options.images / processor_s,
     }
+
+
+def _processor_s() -> float:
+    """Processor time of the processes that were started here and have ended, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _communicating(process: subprocess.Popen[str]) -> threading.Thread:

@@ -32,7 +32,7 @@ _CAUTION: Final = (
 )
 
 _WIDTH: Final = 800
-_LABEL: Final = 330
+_LABEL: Final = 420
 _ROW: Final = 26
 _HEIGHT: Final = 200
 _BELOW: Final = 40
