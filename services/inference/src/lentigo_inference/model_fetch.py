@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from io import RawIOBase
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
@@ -26,7 +25,6 @@ from lentigo_inference.security.model_signature import ModelKeys
 
 if TYPE_CHECKING:
     import httpx
-    from _typeshed import WriteableBuffer
 
 _CHUNK: Final = 2**18
 _SILENCE_S: Final = 30.0
@@ -147,23 +145,18 @@ def _too_large(what: str, most: int) -> ModelFetchError:
     )
 
 
-class _Bounded(RawIOBase):
+class _Bounded:
     """Reads a file up to a limit, so that a small archive does not unpack into a large one."""
 
     def __init__(self, source: IO[bytes], most: int) -> None:
         self._source, self._most, self._left = source, most, most
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        view = memoryview(buffer).cast("B")
-        content = self._source.read(len(view))
+    def read(self, size: int) -> bytes:
+        content = self._source.read(size)
         self._left -= len(content)
         if self._left < 0:
             raise _too_large("What is unpacked", self._most)
-        view[: len(content)] = content
-        return len(content)
+        return content
 
 
 def _unpack(archive: Path, folder: Path, max_bytes: int) -> None:
