@@ -102,7 +102,7 @@ def test_our_report_taken_over_and_verified_confirms_what_it_says(bench: Bench) 
     "flags", [{"verification": "UNVERIFIED"}, {"completion": "PARTIAL"}, {"completion": ""}]
 )
 def test_a_report_that_nobody_stands_by_confirms_nothing(
-    bench: Bench, flags: dict[str, str]
+    bench: Bench, flags: dict[str, Any]
 ) -> None:
     image = answered(bench)
     bench.archive.put(structured_report(str(image.SOPInstanceUID), **flags))
