@@ -179,9 +179,12 @@ class Workers:
             # The copy has a device, which the strategy asks for.
             return tf.distribute.get_replica_context().all_reduce(_SUM, tf.identity(mine))
 
-        # A collective operation has to be in a graph; eager ones would wait for each other.
-        reduce = tf.function(lambda mine: strategy.run(total, (mine,)))
-        reduced: npt.NDArray[Number] = reduce(tf.constant(values)).numpy()
+        # A collective operation has to be in a graph; eager ones would wait for each other. A graph
+        # for each use, because operations are numbered as they are traced.
+        graph = tf.function(lambda mine: strategy.run(total, (mine,))).get_concrete_function(
+            tf.TensorSpec(values.shape, values.dtype)
+        )
+        reduced: npt.NDArray[Number] = graph(tf.constant(values)).numpy()
         return reduced
 
 
