@@ -18,6 +18,7 @@ from lentigo_contract.errors import EngineError, LentigoError, UntrustedVersionE
 from lentigo_contract.imaging.read import ImageLimits, open_image
 from lentigo_contract.manifest.engines import EngineName
 from lentigo_contract.repository.store import ModelStore
+from lentigo_contract.system.allocator import return_free_memory
 from lentigo_engines.base import Images, Prediction
 from lentigo_inference.engines.selection import EngineLoader, engine_loader
 from lentigo_inference.scoring.fetching import Fetcher
@@ -25,7 +26,6 @@ from lentigo_inference.scoring.items import Item, Task, Url
 from lentigo_inference.scoring.rows import Row, answered_row, failed_row
 from lentigo_inference.serving.decision import DecisionPolicy
 from lentigo_inference.serving.decoding import DecodedUpload, decode_opened
-from lentigo_inference.serving.engine_thread import return_free_memory
 from lentigo_inference.serving.loading import LoadOptions, load_version
 from lentigo_inference.serving.model_slot import LoadedModel
 from lentigo_inference.serving.predictor import PredictionResult, judge, quality_of
