@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from lentigo_inference.security.api_keys import Scope, add_key, make_key
 from tests.e2e.page.conftest import Visit
-from tests.e2e.page.hands import button, choose, lesion, see_problem, see_result
+from tests.e2e.page.hands import button, choose, lesion, open_image, see_problem, see_result
 from tests.e2e.service_process import ServiceProcess, service_process
 
 
@@ -49,7 +49,8 @@ def test_a_key_is_asked_for_until_it_is_right(
     button(page, "Predict all").click()
     enter(page, "lentigo_wrong")
     enter(page, keys[Scope.PREDICT])
-    expect(page.locator(".item.done")).to_have_count(2)
+    expect(page.locator("tbody tr.done")).to_have_count(2)
+    open_image(page, 0)
     see_result(page)
     expect(page.locator("#model")).to_contain_text("Model lentigo, version")
 

@@ -123,7 +123,7 @@ def test_a_language_that_cannot_be_had_leaves_the_one_in_use(
 ) -> None:
     page = visit(service.url)
     choose(page, lesion())
-    page.route("**/locales/pt.json", lambda route: route.abort())
+    page.context.set_offline(True)
     page.get_by_label("Language").select_option("pt")
     expect(page.get_by_role("status").first).to_have_text(texts("en")["language.failed"])
     expect(page.locator("#language")).to_have_value("en")

@@ -94,8 +94,9 @@ function parseArgument(reader) {
   const [, name, kind] = expectMatch(reader, /^\{\s*(\w+)\s*(?:,\s*(\w+)\s*,|\})/, "an argument");
   if (kind === undefined) return { name, kind: "", options: {} };
   if (kind !== "plural" && kind !== "select") throw wrong(reader, `the kind ${kind}`);
+  // Without a prototype, so that no word finds anything but an option.
   /** @type {Record<string, Part[]>} */
-  const options = {};
+  const options = Object.create(null);
   while (!/^\s*\}/.test(reader.message.slice(reader.at))) {
     const [, option] = expectMatch(reader, /^\s*(=\d+|\w+)\s*\{/, "an option");
     options[option] = parseParts(reader, true, kind === "plural");

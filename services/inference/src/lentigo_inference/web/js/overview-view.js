@@ -75,7 +75,7 @@ function tableRow(item, open) {
     cell("diagnosis", ...named(answer?.diagnosis), item.drawn && element("span", { class: "tag plain" }, t("example.tag"))),
     cell("probable", ...named(probable), answer?.most_probable && element("span", { class: "tag plain" }, t("overview.differs"))),
     cell("quality", answer && (answer.quality.accepted ? t("overview.accepted") : [item.forced ? t("quality.forced") : "", ...flawTexts(answer)].filter(Boolean).join(" · "))),
-    cell("state", answer ? t("overview.done") : stateText(item)));
+    cell("state", answer?.diagnosis ? t("overview.done") : stateText(item)));
 }
 
 /** @param {any} diagnosis @returns {(Node|string)[]} */
