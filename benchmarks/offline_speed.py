@@ -14,9 +14,11 @@ import statistics
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -39,11 +41,10 @@ def main() -> None:
     with service_process(SHIPPED) as service, sync_playwright() as playwright:
         service.logged("model in use")
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        page = browser.new_page()
-        page.set_default_timeout(600_000)
-        page.goto(service.url)
-        page.locator("body.loaded").wait_for()
-        print(f"load: {keep_and_count(page):,} bytes" if "load" in wanted else keep(page))
+        if "load" in wanted:
+            print(f"load: {bytes_to_keep(opened(browser, service.url, workers='block')):,} bytes")
+        page = opened(browser, service.url)
+        keep(page)
         page.context.set_offline(True)
         if "answer" in wanted:
             report("answer", answers(page, ROUNDS))
@@ -55,24 +56,44 @@ def main() -> None:
         browser.close()
 
 
-def keep(page: Page) -> str:
+def opened(browser: Browser, url: str, workers: Literal["allow", "block"] = "allow") -> Page:
+    """Open the page in a context of its own, with or without its service worker."""
+    page = browser.new_context(service_workers=workers).new_page()
+    page.set_default_timeout(600_000)
+    page.goto(url)
+    page.locator("body.loaded").wait_for()
+    return page
+
+
+def keep(page: Page) -> None:
     """Make the page available offline."""
     page.get_by_text("Answer without a network").click()
     page.get_by_role("button", name="Make available offline").click()
     page.get_by_text("is kept on this device").wait_for()
-    return "kept"
 
 
-def keep_and_count(page: Page) -> int:
-    """Do so, and return the bytes that came over the network, headers included."""
+def bytes_to_keep(page: Page) -> int:
+    """Do so, and return the bytes that came over the network, headers included.
+
+    The page has no service worker here, whose own requests DevTools counts elsewhere.
+    """
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
-    received: list[float] = []
-    devtools.on(
-        "Network.loadingFinished", lambda event: received.append(event["encodedDataLength"])
-    )
+    received: dict[str, float] = defaultdict(float)
+    finished: dict[str, float] = {}
+
+    def count(event: dict[str, Any]) -> None:
+        received[event["requestId"]] += event["encodedDataLength"]
+
+    def finish(event: dict[str, Any]) -> None:
+        finished[event["requestId"]] = event["encodedDataLength"]
+
+    devtools.on("Network.dataReceived", count)
+    devtools.on("Network.loadingFinished", finish)
     keep(page)
-    return int(sum(received))
+    # Of an answer that comes in pieces, the end does not always know the whole.
+    requests = received.keys() | finished.keys()
+    return int(sum(max(received[each], finished.get(each, 0)) for each in requests))
 
 
 def answers(page: Page, rounds: int) -> list[tuple[float, float]]:

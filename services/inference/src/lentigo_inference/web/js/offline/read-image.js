@@ -62,7 +62,9 @@ const openers = {
   },
   WEBP: (file, codecs) => {
     const { width, height } = webpSize(file);
-    return { width, height, orientation: webpOrientation(file), profile: codecs.webpProfile(file), decode: () => codecs.webp(file) };
+    const { orientation, frames } = webpChunks(file);
+    if (frames > 1) throw unsupported();
+    return { width, height, orientation, profile: codecs.webpProfile(file), decode: () => codecs.webp(file) };
   },
   BMP: (file) => ({ ...screenBmp(file), orientation: UPRIGHT, profile: null }),
   // No browser but Safari decodes TIFF, and it is not what a phone's camera gives.
@@ -88,13 +90,19 @@ function webpSize(file) {
   throw new Refusal("undecodable-image");
 }
 
-/** @param {Uint8Array} file */
-function webpOrientation(file) {
+/** The orientation, and how many frames an animation has. @param {Uint8Array} file */
+function webpChunks(file) {
   const view = new DataView(file.buffer, file.byteOffset, file.length);
+  const found = { orientation: UPRIGHT, frames: 0 };
   for (let position = 12, count = 0; position + 8 <= file.length && count < MOST_WEBP_CHUNKS; count += 1) {
     const length = view.getUint32(position + 4, true);
-    if (textAt(file, position, 4) === "EXIF") return orientationIn(file.subarray(position + 8, position + 8 + length));
+    const name = textAt(file, position, 4);
+    if (name === "ANMF") found.frames += 1;
+    if (name === "EXIF") {
+      found.orientation = orientationIn(file.subarray(position + 8, position + 8 + length));
+      break;
+    }
     position += 8 + length + (length % 2);
   }
-  return UPRIGHT;
+  return found;
 }
