@@ -73,7 +73,7 @@ def with_dark_corners(pixels: Pixels, radius: float = 165) -> Pixels:
     rows, columns = np.ogrid[0:height, 0:width]
     away = np.hypot(columns - width / 2, rows - height / 2)
     light = np.clip((radius - away) / 12, 0, 1)[..., None]
-    return (pixels * light).astype(np.uint8)
+    return np.asarray(pixels * light, np.uint8)
 
 
 def jaccard(one: Mask, other: Mask) -> float:

@@ -3,13 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import JsonValue
 
 from lentigo_trainer.errors import DamagedCacheError, WorkFolderError
 from lentigo_trainer.segmentation.per_image import PART, Result, compute_per_image
 from lentigo_trainer.system.progress import SilentProgress
 
 NAMES = [f"image {number}" for number in range(PART + 5)]
-IDENTITY = {"title": "Measuring", "version": 1}
+IDENTITY: dict[str, JsonValue] = {"title": "Measuring", "version": 1}
 
 
 def length_of(name: str) -> Result:
@@ -22,7 +23,7 @@ def compute(folder: Path, names: list[str] = NAMES, workers: int = 1, version: i
         lambda name: name,
         names,
         folder,
-        IDENTITY | {"version": version},
+        {**IDENTITY, "version": version},
         workers,
         SilentProgress(),
     )
@@ -48,11 +49,13 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
         asked.append(name)
         return name
 
-    arguments = (NAMES, tmp_path, IDENTITY, 1, SilentProgress())
+    def run() -> None:
+        compute_per_image(length_of, stops, NAMES, tmp_path, IDENTITY, 1, SilentProgress())
+
     with pytest.raises(KeyboardInterrupt):
-        compute_per_image(length_of, stops, *arguments)
+        run()
     asked.clear()
-    compute_per_image(length_of, stops, *arguments)
+    run()
     assert asked == NAMES[PART:]
 
 

@@ -98,14 +98,15 @@ def find_hairs(pixels: Bytes) -> Mask:
     for down, right in DIRECTIONS:
         closed = np.maximum(closed, close(pixels, line(_CLOSING, down, right)).astype(np.uint8))
     # Lee et al. join the masks of the three channels.
-    candidates = (closed - pixels).max(axis=2) > _THRESHOLD
+    candidates: Mask = (closed - pixels).max(axis=2) > _THRESHOLD
     if not candidates.any():
         return candidates
     runs = np.stack([_run_lengths(candidates, *direction) for direction in DIRECTIONS])
     along = runs.max(axis=0)
     across = np.take_along_axis(runs, (runs.argmax(axis=0)[None] + 2) % 4, axis=0)[0]
     straight = (along >= _LEAST_ALONG) & (across <= _MOST_ACROSS)
-    return candidates & (straight | _long_and_narrow(candidates))
+    hairs: Mask = candidates & (straight | _long_and_narrow(candidates))
+    return hairs
 
 
 def _long_and_narrow(candidates: Mask) -> Mask:
@@ -115,7 +116,8 @@ def _long_and_narrow(candidates: Mask) -> Mask:
     length = np.hypot(bottom - top, right - left)
     area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     narrow = (length >= _LEAST_ALONG) & (area <= _MOST_AREA * length)
-    return np.concatenate([[False], narrow])[labels]
+    hairs: Mask = np.concatenate([[False], narrow])[labels]
+    return hairs
 
 
 def _run_lengths(mask: Mask, down: int, right: int) -> npt.NDArray[np.int32]:

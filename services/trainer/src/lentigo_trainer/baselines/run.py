@@ -17,6 +17,7 @@ import pandas as pd
 
 from lentigo_contract.decision import decide, malignant_probability
 from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.baselines.classifiers.base import Labels
 from lentigo_trainer.baselines.cross_fitting import Answers, cross_fit
 from lentigo_trainer.baselines.feature_table import FeatureTable, feature_table
 from lentigo_trainer.baselines.features.sets import System
@@ -36,7 +37,7 @@ from lentigo_trainer.data.splits import Folds, Split, folds_of, limited, split
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
 from lentigo_trainer.evaluation.images.image_sets import ImageSet
 from lentigo_trainer.evaluation.report import EvaluatedModel, EvaluationReport, score
-from lentigo_trainer.metrics.arrays import BoolArray, FloatArray, LabelArray, is_malignant
+from lentigo_trainer.metrics.arrays import BoolArray, FloatArray, is_malignant
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates, mean
 from lentigo_trainer.metrics.decisions import Decisions
 from lentigo_trainer.metrics.ranking import auc
@@ -135,7 +136,7 @@ def run_baseline(
 def _measured(  # noqa: PLR0913, PLR0917 - all that is known of a run
     system: System,
     records: pd.DataFrame,
-    labels: LabelArray,
+    labels: Labels,
     used: Split,
     folds: Folds,
     answers: Answers,
@@ -180,7 +181,7 @@ def _with_binary(
     validated: CrossValidated,
     kept: OutOfFold,
     answers: Answers,
-    labels: LabelArray,
+    labels: Labels,
     lesions: npt.NDArray[np.str_],
 ) -> CrossValidated:
     """Take malignancy and referral from the binary classifier, fitted on the other folds."""
@@ -201,7 +202,7 @@ def _with_binary(
 
 
 def binary_metrics(
-    labels: LabelArray, malignant: FloatArray, lesions: npt.NDArray[np.str_]
+    labels: Labels, malignant: FloatArray, lesions: npt.NDArray[np.str_]
 ) -> dict[str, Estimate]:
     """Return the metrics of the originals' question, with 95 % intervals by lesion.
 
@@ -235,7 +236,7 @@ def binary_metrics(
 def _validation_report(
     system: System,
     records: pd.DataFrame,
-    labels: LabelArray,
+    labels: Labels,
     kept: OutOfFold,
     answers: Answers,
     on_validation: Answers,
@@ -267,7 +268,7 @@ def _validation_report(
 def _report(
     system: System,
     records: pd.DataFrame,
-    labels: LabelArray,
+    labels: Labels,
     rows: npt.NDArray[np.intp],
     probabilities: FloatArray,
     decisions: Decisions,

@@ -69,4 +69,5 @@ def agreement(mask: Mask, truth: Mask) -> Agreement:
 
 def _distances(border: Mask) -> npt.NDArray[np.float32]:
     """Return each pixel's distance from the nearest pixel of an outline."""
-    return cv2.distanceTransform((~border).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    away = cv2.distanceTransform((~border).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(away, np.float32)

@@ -171,7 +171,7 @@ def _means(values: Floats, resampling: Resampling) -> dict[str, Estimate]:
 
 def _better(values: Floats) -> Floats:
     first = values[0, :, 0] >= values[1, :, 0]
-    return np.where(first[:, None], values[0], values[1])
+    return np.asarray(np.where(first[:, None], values[0], values[1]), np.float64)
 
 
 def _compare(job: tuple[str, bytes, bytes]) -> Result:

@@ -12,6 +12,7 @@ region and its outline are as in the classical method.
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lentigo_contract.segmentation.classical import is_dark, pigment_score
 from lentigo_contract.segmentation.hair import remove_hairs
@@ -77,10 +78,11 @@ def _colours(density: Floats) -> tuple[Samples, Weights, Numbers]:
     return sums / counts[:, None], counts.astype(np.float64), numbers
 
 
-def _is_lesion(score: Floats, clusters: Numbers) -> Numbers:
+def _is_lesion(score: Floats, clusters: Numbers) -> npt.NDArray[np.bool_]:
     """Return for each cluster whether it belongs to the lesion."""
     counts = np.bincount(clusters)
     means = np.bincount(clusters, score) / np.maximum(counts, 1)
     skin = means[counts >= _FREQUENT * counts.sum()].min()
     darkest = means[counts > 0].max()
-    return (means > skin + _FAR * (darkest - skin)) & (means - skin > _LEAST)
+    far = means > skin + _FAR * (darkest - skin)
+    return np.asarray(far & (means - skin > _LEAST), np.bool_)

@@ -121,7 +121,7 @@ def _require_identity(file: Path, names: Sequence[str], identity: Mapping[str, J
 
 def _write(file: Path, rows: Sequence[Result]) -> None:
     stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    write_whole(file, lambda opened: np.savez(opened, **stacked))
+    write_whole(file, lambda opened: np.savez(opened, allow_pickle=False, **stacked))
 
 
 def _read(file: Path, images: int) -> Result:

@@ -13,7 +13,7 @@ from typing import Any
 from deap import base
 
 
-class LowestFitness(base.Fitness):  # type: ignore[misc] - DEAP has no types
+class LowestFitness(base.Fitness):  # type: ignore[misc]  # DEAP has no types
     """One number to be minimised."""
 
     weights = (-1.0,)

@@ -39,7 +39,8 @@ class Fit(Protocol):
 def softmax(logits: Floats) -> Floats:
     """Return probabilities, [n, classes]; rows sum to 1."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    shares: Floats = shifted / shifted.sum(axis=1, keepdims=True)
+    return shares
 
 
 def log_loss(probabilities: Floats, labels: Labels) -> float:

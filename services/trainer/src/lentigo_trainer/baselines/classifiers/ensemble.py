@@ -78,7 +78,8 @@ class Ensemble:
             np.mean([network.probabilities(projected) for network in kind], axis=0)
             for kind in (self.back_propagation, self.fuzzy)
         )
-        return self.share * one + (1 - self.share) * other
+        mixed: Floats = self.share * one + (1 - self.share) * other
+        return mixed
 
 
 def fit_ensemble(values: Floats, labels: Labels, classes: int, seed: int) -> Ensemble:
@@ -95,7 +96,7 @@ def fit_ensemble(values: Floats, labels: Labels, classes: int, seed: int) -> Ens
         left_out = np.setdiff1d(np.arange(count), rows)
         times[left_out] += 1
         own = seed + 1000 * member
-        fitted = (
+        fitted: tuple[_Network, _Network] = (
             fit_back_propagation(projected[rows], labels[rows], classes, own),
             fit_fuzzy(projected[rows], labels[rows], classes, own),
         )

@@ -52,8 +52,10 @@ def describe_lesion(pixels: Bytes, segmentation: Segmentation) -> Lesion:
         skin = np.zeros_like(mask)
     return Lesion(
         pixels=pixels,
-        lab=cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2Lab),
-        grey=cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY),
+        lab=np.asarray(
+            cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2Lab), np.float32
+        ),
+        grey=np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8),
         mask=mask,
         skin=skin,
         field=segmentation.field,

@@ -61,7 +61,8 @@ def co_occurrences(lesion: Lesion, distances: tuple[int, ...]) -> Floats:
     totals = counts.sum(axis=(0, 1), keepdims=True)
     alone = np.zeros_like(counts)
     alone[0, 0] = 1
-    return np.where(totals > 0, counts / np.maximum(totals, 1), alone)
+    shares: Floats = np.where(totals > 0, counts / np.maximum(totals, 1), alone)
+    return shares
 
 
 def _entropy(shares: Floats) -> float:
