@@ -97,8 +97,17 @@ class RayCluster:
             try:
                 result: Result | Ended = self._ray.get(done)
             except self._ray.exceptions.RayError as error:
-                result = Ended(f"{_first_line(error)} Run the same command to resume.")
+                result = Ended(f"{self._reason(error)} Run the same command to resume.")
             yield item, result
+
+    def _reason(self, error: Exception) -> str:
+        """Say in one line how a task ended; Ray's own messages have up to a hundred."""
+        errors = self._ray.exceptions
+        if isinstance(error, errors.OutOfMemoryError):
+            return "Its node ran out of memory, and Ray ended it."
+        if isinstance(error, errors.RayTaskError):
+            return _first_line(error)
+        return f"Its process or its node was lost ({type(error).__name__})."
 
 
 @contextmanager
