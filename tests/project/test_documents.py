@@ -92,7 +92,13 @@ def documents() -> list[Path]:
         check=True,
     )
     paths = [ROOT / name for name in listing.stdout.splitlines()]
-    return [path for path in paths if path.is_file() and not path.is_relative_to(ROOT / "models")]
+    return [
+        path
+        for path in paths
+        if path.is_file()
+        and not path.is_relative_to(ROOT / "models")
+        and "vendor" not in path.parts
+    ]
 
 
 def without_code(text: str) -> str:

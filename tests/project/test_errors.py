@@ -53,7 +53,9 @@ def test_the_drawing_shows_every_error_under_its_parent(module: ModuleType) -> N
     assert drawn_tree(module) == real
 
 
-@pytest.mark.parametrize("error", EVERY_ERROR, ids=lambda error: error.__name__)
+@pytest.mark.parametrize(
+    "error", EVERY_ERROR, ids=lambda error: f"{error.__module__}.{error.__name__}"
+)
 def test_every_error_is_one_of_ours_and_says_what_it_means(error: type[Exception]) -> None:
     assert issubclass(error, LentigoError)
     assert error.__doc__
