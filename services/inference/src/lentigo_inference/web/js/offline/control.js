@@ -14,6 +14,8 @@ const IMAGING = "page/offline/imaging.wasm";
 
 // An idle worker holds some hundred megabytes.
 const IDLE_MS = 120_000;
+// A browser short of memory ends a worker without a word. The slowest image takes some seconds on a slow phone.
+const LONGEST_MS = 180_000;
 
 /** An image that was refused, or a failure; `slug` names it as the service's problems do. */
 class DeviceProblem extends Error {
@@ -31,7 +33,7 @@ export class Offline {
   #worker = null;
   /** @type {Promise<any>|null} */
   #opened = null;
-  /** @type {Map<number, {done: (result: any) => void, failed: (error: Error) => void}>} */
+  /** @type {Map<number, {done: (result: any) => void, failed: (error: Error) => void, overdue: ReturnType<typeof setTimeout>}>} */
   #waiting = new Map();
   #tasks = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
@@ -166,7 +168,8 @@ export class Offline {
     clearTimeout(this.#idle);
     return new Promise((done, failed) => {
       this.#tasks += 1;
-      this.#waiting.set(this.#tasks, { done, failed });
+      const overdue = setTimeout(() => this.#close(), LONGEST_MS);
+      this.#waiting.set(this.#tasks, { done, failed, overdue });
       this.#worker?.postMessage({ id: this.#tasks, task, content }, given);
     });
   }
@@ -175,6 +178,7 @@ export class Offline {
   #settle({ id, result, refusal }) {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
+    clearTimeout(waiting?.overdue);
     if (refusal === undefined) waiting?.done(result);
     else waiting?.failed(new DeviceProblem(refusal));
     if (this.#waiting.size === 0) this.#idle = setTimeout(() => this.#close(), IDLE_MS);
@@ -183,8 +187,12 @@ export class Offline {
   #close() {
     this.#worker?.terminate();
     this.#worker = this.#opened = null;
-    for (const { failed } of this.#waiting.values()) failed(new DeviceProblem("offline-engine"));
+    const given = [...this.#waiting.values()];
     this.#waiting.clear();
+    for (const { failed, overdue } of given) {
+      clearTimeout(overdue);
+      failed(new DeviceProblem("offline-engine"));
+    }
   }
 }
 
