@@ -62,7 +62,14 @@ async def offline(state: CurrentState) -> OfflineOffer:
     response_class=Response,
     responses={
         **problem_responses(404),
-        200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}},
+        200: {
+            "content": {
+                "application/octet-stream": {
+                    "schema": {"type": "string", "format": "binary"},
+                    "example": "\u001c\u0000\u0000\u0000TFL3...",
+                }
+            }
+        },
     },
 )
 def offline_model(request: Request) -> StreamingResponse:

@@ -194,15 +194,16 @@ class ModelList(BaseModel):
 class OfflineOffer(BaseModel):
     """What a page needs to answer without the service, or why it may not."""
 
-    model_config = example(
-        format=1, objection="This service does not offer it (LENTIGO_OFFLINE).", version=None
-    )
+    model_config = example(format=1, objection="This service does not offer it (LENTIGO_OFFLINE).")
 
     format: int = Field(description="Of `version`; it changes with what an older page misreads.")
-    objection: str | None = Field(description="Why the page may not answer by itself, if so.")
+    objection: str | None = Field(
+        default=None, description="Why the page may not answer by itself, if so."
+    )
     version: dict[str, JsonValue] | None = Field(
+        default=None,
         description="The version in use: its numbers, its golden answers, and the size and "
-        "SHA-256 of the network at `/v1/offline/model`. Null with an objection."
+        "SHA-256 of the network at `/v1/offline/model`. Null with an objection.",
     )
 
 
