@@ -9,6 +9,7 @@ import importlib.metadata
 import logging
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ Result = TypeVar("Result")
 _LOST_NODES: Final = 3
 """How often a task is started again after its node was lost."""
 
+_SECONDS_TO_CONNECT: Final = 5.0
 _SECONDS_TO_ANSWER: Final = 300
 
 _TOKEN: Final = ".ray-token"  # noqa: S105 - tells one folder from another
@@ -130,8 +132,9 @@ def connected_cluster(
     """
     ray = _ray()
     try:
+        _reach(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, OverflowError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"The Ray cluster at {address} cannot be used: {_first_line(error)} Start it with `ray "
             "start`, with the Python and the packages that this command runs with, and give the "
@@ -141,6 +144,18 @@ def connected_cluster(
         yield _checked(ray, work, files, progress)
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Connect to the head's port once, because Ray tries for minutes.
+
+    Raises:
+        OSError: nothing answers there.
+        OverflowError: the port is too large.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), _SECONDS_TO_CONNECT).close()
 
 
 def _call(function: Callable[[Item], Result], environment: Mapping[str, str], item: Item) -> Result:
