@@ -13,6 +13,7 @@ import pytest
 from benchmarks.scoring.cluster import Cluster, cluster
 from tests.e2e.service_process import COMMAND, environment
 from tests.fakes import jpeg_bytes, lesion_image
+from tests.ray_alone import ray_alone
 
 pytest.importorskip("ray", reason="Ray is not installed: install lentigo-inference[ray]")
 
@@ -22,6 +23,12 @@ SHIPPED: Final = Path(__file__).parents[2] / "models"
 DEADLINE_S: Final = 600.0
 IMAGES: Final = 120
 PART: Final = 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _alone() -> Iterator[None]:
+    with ray_alone():
+        yield
 
 
 @pytest.fixture

@@ -208,9 +208,7 @@ def test_litert_is_what_its_package_holds() -> None:
 def test_the_offline_section_has_all_its_texts_in_every_language() -> None:
     script = files("lentigo_inference").joinpath("web/js/offline/texts.js").read_text("utf-8")
     blocks = re.findall(r"^  (\w\w): \{\n(.*?)^  \},$", script, re.MULTILINE | re.DOTALL)
-    keys = {
-        tag: re.findall(r'^    "?([\w.-]+)"?: "', block, re.MULTILINE) for tag, block in blocks
-    }
+    keys = {tag: re.findall(r'^    "?([\w.-]+)"?: "', block, re.MULTILINE) for tag, block in blocks}
     assert keys.keys() == set(LANGUAGES)
     assert len(keys["en"]) > 20
     assert all(found == keys["en"] for found in keys.values())

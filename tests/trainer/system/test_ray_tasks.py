@@ -1,5 +1,7 @@
+import gc
 import os
 import signal
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from lentigo_trainer.errors import ClusterError
 from lentigo_trainer.system.child_process import Ended
 from lentigo_trainer.system.progress import LineProgress, SilentProgress
 from lentigo_trainer.system.ray_cluster import RayCluster, connected_cluster
+from tests.ray_alone import ray_alone
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
@@ -36,6 +39,16 @@ def die(_item: int) -> str:
 
 def see_variable(name: str) -> str | None:
     return os.environ.get(name)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _alone() -> Iterator[None]:
+    with ray_alone():
+        yield
+    # Ray leaves open files and processes to the collector; they are no fault of the next test's.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,12 @@ def run_service(settings: Settings) -> None:
     configure_logs(settings)
     for name in unknown_variables(dict(os.environ)):
         _log.warning("unknown setting ignored", variable=name)
+    # Process-wide, like the log. Nobody reads when a series began, and every scrape pays for it.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    shutdown = Shutdown()
+    tracing = Tracing() if traces_wanted(os.environ) else None
+    app = create_app(settings, shutdown=shutdown, tracing=tracing)
+    _settle_memory()
     _log.info(
         "listening",
         url=address_of(listener),
@@ -65,12 +71,6 @@ def run_service(settings: Settings) -> None:
         shadow_version=settings.shadow_version,
         notice=RESEARCH_NOTICE,
     )
-    # Process-wide, like the log. Nobody reads when a series began, and every scrape pays for it.
-    disable_created_metrics()  # type: ignore[no-untyped-call]
-    shutdown = Shutdown()
-    tracing = Tracing() if traces_wanted(os.environ) else None
-    app = create_app(settings, shutdown=shutdown, tracing=tracing)
-    _settle_memory()
     serve(app, settings, listener, shutdown)
 
 

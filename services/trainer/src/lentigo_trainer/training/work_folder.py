@@ -162,14 +162,16 @@ def keep_history(folder: Path, history: tuple[EpochMetrics, ...]) -> None:
 
 
 def kept_history(folder: Path) -> tuple[EpochMetrics, ...]:
-    """Read what `keep_history` wrote.
+    """Read what `keep_history` wrote; nothing if it wrote nothing.
 
     Raises:
-        WorkFolderError: the file is missing or damaged.
+        WorkFolderError: the file is damaged.
     """
     path = folder / _HISTORY
     try:
         return tuple(EpochMetrics(**row) for row in json.loads(path.read_text()))
+    except FileNotFoundError:
+        return ()
     except (OSError, ValueError, TypeError) as error:
         raise _damaged(path) from error
 
