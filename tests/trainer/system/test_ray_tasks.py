@@ -52,7 +52,7 @@ def _alone() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
+def cluster(_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     work = tmp_path_factory.mktemp("work")
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[3])
     # "local" starts a cluster of this machine alone.
