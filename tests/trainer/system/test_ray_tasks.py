@@ -1,12 +1,14 @@
 import gc
 import os
 import signal
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.scoring.cluster import cluster as started_cluster
 from lentigo_trainer.errors import ClusterError
 from lentigo_trainer.system.child_process import Ended
 from lentigo_trainer.system.progress import LineProgress, SilentProgress
@@ -55,8 +57,12 @@ def _alone() -> Iterator[None]:
 def cluster(_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     work = tmp_path_factory.mktemp("work")
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[3])
-    # "local" starts a cluster of this machine alone.
-    with connected_cluster("local", work, [work], LineProgress(SAID.append)) as found:
+    # Ray's sockets lie in the folder, and the path of one may have 107 bytes.
+    with (
+        tempfile.TemporaryDirectory(prefix="lr-") as folder,
+        started_cluster(Path(folder) / "ray", nodes=1) as nodes,
+        connected_cluster(nodes.address, work, [work], LineProgress(SAID.append)) as found,
+    ):
         yield found
     del os.environ["PYTHONPATH"]
 
