@@ -129,6 +129,7 @@ def test_motion_is_reduced_on_request(
     held = Held(page)
     choose(page, lesion())
     button(page, "Predict").click()
+    held.wait_for(1)
     track = page.locator(".track")
     expect(track).to_be_visible()
     shown = track.evaluate("track => getComputedStyle(track, '::after').animationName")
