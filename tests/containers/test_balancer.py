@@ -21,6 +21,7 @@ from tests.containers.compose import ROOT
 from tests.containers.conftest import SLIM
 from tests.containers.steady_load import Answers, steady_load
 from tests.containers.watching import DEADLINE_S, logged
+from tests.nginx_conf import AROUND
 from tests.ports import free_port
 
 pytestmark = pytest.mark.skipif(
@@ -32,20 +33,6 @@ LOG = logging.getLogger(__name__)
 # Shorter than in the example, so that a replica that hangs does not take 15 s of the test.
 READ_TIMEOUT_S = 3
 
-# What Debian's own nginx.conf has around the files of conf.d, reduced to what a test needs.
-AROUND = """
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/lentigo.conf;
-}}
-"""
 
 # Runs in a container: publishes what version 1 is as the next version.
 PUBLISH_AGAIN = """

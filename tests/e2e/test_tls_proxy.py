@@ -20,6 +20,7 @@ from lentigo_inference.security.oidc.tokens import MAX_CHARACTERS
 from lentigo_inference.settings import Settings
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
 from tests.fakes import jpeg_bytes, lesion_image
+from tests.nginx_conf import AROUND
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -33,21 +34,6 @@ CLIENT = "127.0.0.2"
 
 # How long the service kept idle connections before it had a setting for this.
 SHORT_S = 5.5
-
-# What Debian's own nginx.conf has around the files of conf.d, reduced to what a test needs.
-AROUND = """
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/lentigo.conf;
-}}
-"""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Counts in words."""
+"""Words of messages: counts, and what a library says of its failure."""
 
 from typing import Final
 
@@ -15,3 +15,8 @@ def pluralize(count: int, noun: str, plural: str | None = None) -> str:
     """
     several = plural or _PLURALS.get(noun, f"{noun}s")
     return f"{count:,} {noun if count == 1 else several}"
+
+
+def first_line(error: Exception) -> str:
+    """Return the part of a runtime's error message that fits into one of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -70,11 +70,6 @@ def outputs_among(names: Iterable[str]) -> tuple[str, ...]:
     return (*OUTPUTS, UNLIKENESS) if UNLIKENESS in names else OUTPUTS
 
 
-def first_line(error: Exception) -> str:
-    """Return the part of a runtime's error message that fits into one of ours."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-
-
 class Engine(Protocol):
     """A loaded version. Only one thread at a time calls it."""
 

@@ -10,7 +10,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
-from lentigo_engines.base import SIGNATURE, Images, Prediction, first_line, outputs_among
+from lentigo_contract.wording import first_line
+from lentigo_engines.base import SIGNATURE, Images, Prediction, outputs_among
 
 # Each lane holds weights arranged for XNNPACK, 5 MB in int8 and 17 MB in float32.
 _MAX_LANES: Final = 4

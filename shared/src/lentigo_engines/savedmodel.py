@@ -11,7 +11,8 @@ import numpy as np
 
 from lentigo_contract.errors import EngineError
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_engines.base import SIGNATURE, Images, Prediction, first_line, outputs_among
+from lentigo_contract.wording import first_line
+from lentigo_engines.base import SIGNATURE, Images, Prediction, outputs_among
 
 # Before the import, which reads it: no progress reports of the C++ runtime among our log lines.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

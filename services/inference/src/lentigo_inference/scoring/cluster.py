@@ -5,7 +5,6 @@ not restarted, because its node may be gone; its tasks are handed to others, and
 free or join get an actor within seconds.
 """
 
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -13,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from lentigo_contract.errors import ImageTooLargeError
-from lentigo_contract.wording import pluralize
-from lentigo_engines.base import first_line
+from lentigo_contract.system.network import require_listener
+from lentigo_contract.wording import first_line, pluralize
 from lentigo_inference.errors import ClusterError, FetchError, MissingExtraError
 from lentigo_inference.scoring.actor import ScoringActor
 from lentigo_inference.scoring.fetching import Fetcher
@@ -25,7 +24,6 @@ from lentigo_inference.scoring.workers import TASKS_A_WORKER, Lost, Outcome, Sco
 ACTOR_MEMORY: Final = 512 * 2**20
 """Bytes that an actor reserves: interpreter, model and a large image that is being decoded."""
 
-_CONNECT_S: Final = 5.0
 _RECRUIT_EVERY_S: Final = 5.0
 # Loading takes a second or two, and a minute on a machine that is busy.
 _NOBODY_S: Final = 300.0
@@ -215,12 +213,10 @@ def _connect(address: str) -> Any:  # noqa: ANN401 - Ray is a module
             "--ray needs Ray. Install lentigo-inference[ray], the same version as the cluster's."
         ) from error
     away = f"There is no Ray cluster at {address}. Start one with `ray start --head`."
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
-        try:
-            socket.create_connection((host, int(port)), _CONNECT_S).close()
-        except (OSError, OverflowError) as error:
-            raise ClusterError(away) from error
+    try:
+        require_listener(address)
+    except (OSError, OverflowError) as error:
+        raise ClusterError(away) from error
     try:
         ray.init(
             address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=None

@@ -15,7 +15,7 @@ import structlog
 
 from lentigo_contract.errors import EngineError, RepositoryError, StorageError, VersionNotFoundError
 from lentigo_contract.repository.store import ModelStore
-from lentigo_engines.base import first_line
+from lentigo_contract.wording import first_line
 from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.errors import ServiceBusyError, VersionRefusedError
 from lentigo_inference.observability.records import LoadRecord

@@ -23,7 +23,8 @@ from lentigo_contract.errors import LentigoError, VersionNotFoundError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
 from lentigo_contract.repository.store import ModelStore
-from lentigo_engines.base import Images, first_line
+from lentigo_contract.wording import first_line
+from lentigo_engines.base import Images
 from lentigo_inference.audit.records import ModelInUse, Said
 from lentigo_inference.engines.in_turn import at_once
 from lentigo_inference.engines.selection import engine_loader

@@ -9,7 +9,6 @@ import importlib.metadata
 import logging
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from lentigo_contract.system.network import require_listener
 from lentigo_trainer import __version__
 from lentigo_trainer.errors import ClusterError
 from lentigo_trainer.system.child_process import Ended
@@ -32,7 +32,6 @@ Result = TypeVar("Result")
 _LOST_NODES: Final = 3
 """How often a task is started again after its node was lost."""
 
-_SECONDS_TO_CONNECT: Final = 5.0
 _SECONDS_TO_ANSWER: Final = 300
 
 _TOKEN: Final = ".ray-token"  # noqa: S105 - tells one folder from another
@@ -132,7 +131,8 @@ def connected_cluster(
     """
     ray = _ray()
     try:
-        _reach(address)
+        # Ray tries for minutes.
+        require_listener(address)
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         raise ClusterError(
@@ -144,18 +144,6 @@ def connected_cluster(
         yield _checked(ray, work, files, progress)
     finally:
         ray.shutdown()
-
-
-def _reach(address: str) -> None:
-    """Connect to the head's port once, because Ray tries for minutes.
-
-    Raises:
-        OSError: nothing answers there.
-        OverflowError: the port is too large.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host, int(port)), _SECONDS_TO_CONNECT).close()
 
 
 def _call(function: Callable[[Item], Result], environment: Mapping[str, str], item: Item) -> Result:

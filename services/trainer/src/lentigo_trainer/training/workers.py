@@ -21,6 +21,7 @@ import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
 from tensorflow.python.eager import context
 
+from lentigo_contract.wording import first_line
 from lentigo_trainer.config.cluster import ClusterTask
 from lentigo_trainer.errors import ClusterError, LostWorkerError
 from lentigo_trainer.models.whole_batch import BatchPart, part_of_batch
@@ -213,8 +214,8 @@ def connected(task: ClusterTask | None) -> Iterator[Workers]:
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
         raise ClusterError(
             f"Worker {task.number + 1} of {len(task.addresses)} cannot start on "
-            f"{task.addresses[task.number]}: {_first_line(error)} Check that the address is this "
-            "machine's and its port free, and that the others can be reached."
+            f"{task.addresses[task.number]}: {first_line(error).rstrip('.')}. Check that the "
+            "address is this machine's and its port free, and that the others can be reached."
         ) from error
     workers = Workers(task, strategy)
     try:
@@ -247,8 +248,3 @@ def _wait_for_heartbeats() -> None:
         heartbeat_timeout_in_ms=_SILENCE_MS,
         coordinated_jobs=jobs,
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".") + "."
