@@ -373,7 +373,9 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        told = (_told(item) for item in error.errors(include_url=False))
+        found = error.errors(include_url=False)
+        # A default that follows from another setting is no fault of its own.
+        told = (_told(item) for item in found if item["type"] != "default_factory_not_called")
         raise SettingsError("; ".join(told)) from error
 
 
