@@ -54,7 +54,7 @@ from lentigo_inference.scoring.run import Run
 from lentigo_inference.scoring.scorer import Scorer, load_scoring_model
 from lentigo_inference.scoring.sources.folder import FolderSource
 from lentigo_inference.scoring.sources.table import TableSource
-from lentigo_inference.scoring.workers import Scored
+from lentigo_inference.scoring.workers.base import Scored
 from lentigo_inference.settings import Settings
 from tests.e2e.service_process import environment
 from tests.fakes import jpeg_bytes

@@ -18,7 +18,7 @@ from lentigo_inference.scoring.results import open_results
 from lentigo_inference.scoring.run import Run
 from lentigo_inference.scoring.scorer import Scorer, load_scoring_model
 from lentigo_inference.scoring.sources.choose import choose_source
-from lentigo_inference.scoring.workers import Lost, Outcome, Scored
+from lentigo_inference.scoring.workers.base import Lost, Outcome, Scored
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.models import load_plain, publish_plain

@@ -10,10 +10,8 @@ from typing import Final, Self, TextIO
 from lentigo_contract.system.resources import available_cores
 from lentigo_inference.errors import FetchFailure, ScoringStoppedError
 from lentigo_inference.observability.logging import configure_logs
-from lentigo_inference.scoring.cluster import ClusterWorkers
 from lentigo_inference.scoring.page import summary_page
 from lentigo_inference.scoring.prepare import Prepared, prepare
-from lentigo_inference.scoring.processes import ProcessWorkers
 from lentigo_inference.scoring.progress import Progress, count_aside, duration
 from lentigo_inference.scoring.results import (
     ResultFolder,
@@ -26,7 +24,9 @@ from lentigo_inference.scoring.run import Run
 from lentigo_inference.scoring.sources.choose import choose_source
 from lentigo_inference.scoring.sources.found import Source
 from lentigo_inference.scoring.summary import Summary, parts_with_errors, summarize
-from lentigo_inference.scoring.workers import Beginning, Workers
+from lentigo_inference.scoring.workers.base import Beginning, Workers
+from lentigo_inference.scoring.workers.processes import ProcessWorkers
+from lentigo_inference.scoring.workers.ray_cluster import ClusterWorkers
 from lentigo_inference.settings import load_settings
 
 # What may go better another time.

@@ -21,7 +21,7 @@ from lentigo_inference.scoring.planning import (
 from lentigo_inference.scoring.results import PartRecord
 from lentigo_inference.scoring.rows import Row, lost_row
 from lentigo_inference.scoring.sources.found import Found
-from lentigo_inference.scoring.workers import Lost, Outcome, Scored, Workers
+from lentigo_inference.scoring.workers.base import Lost, Outcome, Scored, Workers
 
 # Parts that are open at the same time, at most.
 _OPEN_PARTS: Final = 8

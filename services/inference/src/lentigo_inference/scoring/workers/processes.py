@@ -11,9 +11,9 @@ from typing import Final
 
 from lentigo_inference.errors import WorkersError
 from lentigo_inference.scoring.items import Task
-from lentigo_inference.scoring.workers import TASKS_A_WORKER, Beginning, Lost, Outcome, Scored
+from lentigo_inference.scoring.workers.base import TASKS_A_WORKER, Beginning, Lost, Outcome, Scored
 
-COMMAND: Final = (sys.executable, "-P", "-m", "lentigo_inference.scoring.worker")
+COMMAND: Final = (sys.executable, "-P", "-m", "lentigo_inference.scoring.workers.worker_process")
 
 # Loading a model takes a second or two; TensorFlow ten, and more on a busy machine.
 _START_S: Final = 300.0

@@ -15,11 +15,11 @@ from lentigo_contract.errors import ImageTooLargeError
 from lentigo_contract.system.network import require_listener
 from lentigo_contract.wording import first_line, pluralize
 from lentigo_inference.errors import ClusterError, FetchError, MissingExtraError
-from lentigo_inference.scoring.actor import ScoringActor
 from lentigo_inference.scoring.fetching import Fetcher
 from lentigo_inference.scoring.items import Content, Item, LocalFile, Place, Task, Unusable
 from lentigo_inference.scoring.prepare import Prepared, software, version_files
-from lentigo_inference.scoring.workers import TASKS_A_WORKER, Lost, Outcome, Scored
+from lentigo_inference.scoring.workers.base import TASKS_A_WORKER, Lost, Outcome, Scored
+from lentigo_inference.scoring.workers.ray_actor import ScoringActor
 
 ACTOR_MEMORY: Final = 512 * 2**20
 """Bytes that an actor reserves: interpreter, model and a large image that is being decoded."""

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 
 from lentigo_contract.errors import LentigoError
 from lentigo_inference.scoring.scorer import Scorer, load_scoring_model
-from lentigo_inference.scoring.workers import TASKS_A_WORKER, Beginning
+from lentigo_inference.scoring.workers.base import TASKS_A_WORKER, Beginning
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ import pytest
 from lentigo_inference.errors import WorkersError
 from lentigo_inference.scoring.items import Content, Item, Task
 from lentigo_inference.scoring.prepare import Prepared, prepare
-from lentigo_inference.scoring.processes import ProcessWorkers
 from lentigo_inference.scoring.scorer import Scorer, load_scoring_model
-from lentigo_inference.scoring.workers import Beginning, Lost, Scored
+from lentigo_inference.scoring.workers.base import Beginning, Lost, Scored
+from lentigo_inference.scoring.workers.processes import ProcessWorkers
 from lentigo_inference.settings import Settings
 from tests.inference.scoring.scoring_parts import lesions
 

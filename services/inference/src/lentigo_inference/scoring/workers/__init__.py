@@ -1,0 +1,1 @@
+"""Who scores: processes of this machine, or actors of a Ray cluster."""
