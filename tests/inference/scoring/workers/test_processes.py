@@ -18,7 +18,7 @@ from lentigo_inference.scoring.workers.processes import ProcessWorkers
 from lentigo_inference.settings import Settings
 from tests.inference.scoring.scoring_parts import lesions
 
-SHIPPED = Path(__file__).parents[3] / "models"
+SHIPPED = Path(__file__).parents[4] / "models"
 
 
 @pytest.fixture(scope="module")
