@@ -242,7 +242,7 @@ async def test_the_log_has_the_name_of_the_key_but_not_the_key(
             await predict(service.client, bearer(keys["predict"] + "x"))
     requests = [entry for entry in logs if entry["event"] == "request"]
     assert [entry.get("key") for entry in requests] == ["predict", None]
-    assert keys["predict"].rpartition("_")[2] not in repr(logs)
+    assert keys["predict"].split("_", 2)[2] not in repr(logs)
 
 
 @anyio
