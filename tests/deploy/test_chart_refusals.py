@@ -142,7 +142,7 @@ REFUSED: dict[str, tuple[Values, str]] = {
         "training.signingKeySecret",
     ),
     "training without weights": (
-        merge(TRAINS, {"training": {"weightsClaim": ""}}),
+        merge(TRAINS, {"training": {"weightsClaim": "", "arguments": ["--recipe", "a.toml"]}}),
         "Keras could not download",
     ),
 }

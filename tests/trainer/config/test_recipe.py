@@ -11,6 +11,7 @@ from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.registry import ARCHITECTURES
 
 PAPER = Path(__file__).parents[3] / "recipes" / "paper.toml"
+EXPERIMENTS = Path(__file__).parents[3] / "docs" / "experiments"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -285,3 +286,8 @@ def test_a_key_after_an_array_over_several_lines_has_the_right_line(tmp_path: Pa
         read_recipe(written(tmp_path, stages + "dropout = 2.0\n"))
     with pytest.raises(RecipeError, match=r"line 3, fine_tuning\.stages\.0\.side: "):
         read_recipe(written(tmp_path, stages.replace("128", "8")))
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda path: path.stem)
+def test_recipes_of_experiments_can_still_be_run(path: Path) -> None:
+    assert read_recipe(path).name == path.stem.replace("-", "_")

@@ -42,8 +42,8 @@ def test_a_table_is_changed_key_by_key_and_a_list_as_a_whole(tmp_path: Path) -> 
 
 
 def test_other_epochs_are_scaled_in_every_variant(tmp_path: Path) -> None:
-    text = HEAD + "[variants.long]\nepochs = 14\n"
-    assert [each.recipe.epochs for each in read_sweep(written(tmp_path, text)).variants] == [7, 14]
+    text = HEAD + "[variants.long]\nepochs = 21\n"
+    assert [each.recipe.epochs for each in read_sweep(written(tmp_path, text)).variants] == [14, 21]
     scaled = read_sweep(written(tmp_path, text), epochs=2).variants
     assert [each.recipe.epochs for each in scaled] == [2, 2]
 

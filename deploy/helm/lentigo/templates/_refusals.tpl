@@ -112,7 +112,7 @@ Included by the Deployment, which is always there.
 {{- if and $v.gateway.enabled $v.gateway.dicom.enabled (not $v.networkPolicy.gatewayIngressFrom) }}
 {{- fail "nobody could connect to the gateway's DICOM port: add peers to networkPolicy.gatewayIngressFrom" }}
 {{- end }}
-{{- if and (include "lentigo.trains" .) (not $v.training.weightsClaim) (not $v.networkPolicy.trainingEgress) (not (has "--random-weights" $v.training.arguments)) }}
+{{- if and (include "lentigo.trains" .) (not $v.training.weightsClaim) (not $v.networkPolicy.trainingEgress) (has "--recipe" $v.training.arguments) (not (has "--random-weights" $v.training.arguments)) }}
 {{- fail "Keras could not download its weights: set training.weightsClaim, or add a rule to networkPolicy.trainingEgress" }}
 {{- end }}
 {{- end }}

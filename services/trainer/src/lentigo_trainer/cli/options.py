@@ -39,9 +39,10 @@ ModelsOption = Annotated[
 WeightsOption = Annotated[
     Path | None,
     typer.Option(
-        help="Folder with ImageNet weights under Keras' own file names, such as "
-        "mobilenet_1_0_224_tf_no_top.h5. Without it Keras downloads them.",
-        show_default="Keras downloads",
+        help="Folder with ImageNet weights under the names of their publishers, such as "
+        "mobilenet_1_0_224_tf_no_top.h5. Without it, those of the default recipe come with the "
+        "trainer, and Keras downloads others.",
+        show_default="installed or downloaded",
     ),
 ]
 RandomWeightsOption = Annotated[

@@ -54,8 +54,7 @@ def load_base(
     file = Path(weights) / chosen.weights_file
     if not file.is_file():
         raise WeightsUnavailableError(
-            f"{weights} has no {chosen.weights_file}. Put it there, or leave --weights-dir out to "
-            "let Keras download it."
+            f"{weights} has no {chosen.weights_file}. Put it there, or leave --weights-dir out."
         )
     try:
         return chosen.base(images, str(file), seed)
