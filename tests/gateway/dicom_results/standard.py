@@ -9,17 +9,12 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 
-
-def written(dataset: Dataset) -> bytes:
-    """Return an instance as a file, as it is sent."""
-    file = io.BytesIO()
-    dataset.save_as(file, enforce_file_format=True)
-    return file.getvalue()
+from lentigo_gateway.archive.files import file_bytes
 
 
 def read_again(dataset: Dataset) -> Dataset:
     """Return what others read of it."""
-    return dcmread(io.BytesIO(written(dataset)))
+    return dcmread(io.BytesIO(file_bytes(dataset)))
 
 
 def errors_of(dataset: Dataset, folder: Path) -> list[str] | None:
@@ -28,7 +23,7 @@ def errors_of(dataset: Dataset, folder: Path) -> list[str] | None:
     if program is None:
         return None
     file = folder / "result.dcm"
-    file.write_bytes(written(dataset))
+    file.write_bytes(file_bytes(dataset))
     said = subprocess.run([program, file], capture_output=True, text=True, check=False)
     return re.findall(r"^Error.*$", said.stdout + said.stderr, re.MULTILINE)
 

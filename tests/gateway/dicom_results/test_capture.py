@@ -12,6 +12,7 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_gateway.answers import Answer
+from lentigo_gateway.archive.files import file_bytes
 from lentigo_gateway.dicom_results import secondary_capture
 from lentigo_gateway.errors import NotDicomError, PixelsError, TryAgainError
 from tests.fakes import lesion_image
@@ -23,7 +24,7 @@ from tests.gateway.dicom_results.images import (
     jpeg_instance,
     map_png,
 )
-from tests.gateway.dicom_results.standard import errors_of, read_again, written
+from tests.gateway.dicom_results.standard import errors_of, read_again
 from tests.predictions import answer_document, refusal_document
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -154,7 +155,7 @@ def test_the_same_answer_is_the_same_bytes() -> None:
     first, again = (
         secondary_capture(instance(), answer(), map_png(), made_at=AT, uids=UIDS) for _ in range(2)
     )
-    assert written(first) == written(again)
+    assert file_bytes(first) == file_bytes(again)
 
 
 @pytest.mark.parametrize("png", [b"no picture", map_png()[:60], map_png(mode="RGB")])

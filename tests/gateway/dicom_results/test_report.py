@@ -8,6 +8,7 @@ import pytest
 from pydicom import Dataset
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
+from lentigo_gateway.archive.files import file_bytes
 from lentigo_gateway.dicom_results import structured_report
 from lentigo_gateway.errors import NotDicomError, PixelsError, TryAgainError
 from tests.gateway.dicom_results.images import (
@@ -26,7 +27,6 @@ from tests.gateway.dicom_results.standard import (
     numbers,
     read_again,
     texts,
-    written,
 )
 from tests.predictions import DIGEST, SHARES, answer_document, refusal_document
 
@@ -158,7 +158,7 @@ def test_the_same_answers_are_the_same_bytes() -> None:
     first, again = (
         structured_report(instance(), [answer()], made_at=AT, uids=UIDS) for _ in range(2)
     )
-    assert written(first) == written(again)
+    assert file_bytes(first) == file_bytes(again)
 
 
 def test_times_are_in_the_zone_of_the_study() -> None:
@@ -179,7 +179,7 @@ def test_private_elements_of_the_image_go_no_further() -> None:
     image = instance()
     block = image.private_block(0x0011, "SOMEBODY", create=True)
     block.add_new(0x01, "LT", "<script>alert(1)</script>")
-    assert b"script" not in written(structured_report(image, [answer()], made_at=AT, uids=UIDS))
+    assert b"script" not in file_bytes(structured_report(image, [answer()], made_at=AT, uids=UIDS))
 
 
 def test_a_date_that_is_none_is_left_empty() -> None:
@@ -193,7 +193,7 @@ def test_a_number_that_is_too_long_is_the_same_number() -> None:
     image["PatientID"]._value = "4" * 80
     report = structured_report(image, [answer()], made_at=AT, uids=UIDS)
     assert report.PatientID == "4" * 80
-    assert b"4" * 80 in written(report)
+    assert b"4" * 80 in file_bytes(report)
 
 
 @pytest.mark.parametrize("member", ["Rows", "Columns"])
