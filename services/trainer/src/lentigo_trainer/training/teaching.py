@@ -60,7 +60,8 @@ def teacher_logits(
             f"{config.teacher} has no answer for {len(missing):,} of the training images, such as "
             f"{name}. Take the file of a run on the same data, without --limit."
         )
-    return answers.logits[place[rows]]
+    found: Logits = answers.logits[place[rows]]
+    return found
 
 
 def digest_of(config: TrainingConfig) -> str | None:
