@@ -20,6 +20,7 @@ from lentigo_gateway.errors import (
     ConfigError,
     Server,
     ServerUnavailableError,
+    SignInRefusedError,
     TryAgainError,
 )
 
@@ -191,8 +192,8 @@ class HttpServer:
     def _check(self, response: httpx.Response) -> None:
         status = response.status_code
         if status in _SIGN_IN:
-            raise ServerUnavailableError(
-                f"{self.name} refuses the gateway's key or password ({status}). Check the "
+            raise SignInRefusedError(
+                f"{self.name} refuses our key or password, or wants one ({status}). Check the "
                 "configuration.",
                 self.server,
                 _SIGN_IN_RETRY_S,

@@ -11,10 +11,11 @@ from lentigo_contract.labels import RESEARCH_NOTICE
 
 def score_command(
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="SOURCE",
-            help="A folder, a zip or tar file, or a CSV or Parquet table of paths or URLs.",
+            help="A folder, a zip or tar file, a CSV or Parquet table of paths or URLs, or a query "
+            "to a DICOM archive: dicomweb+https://HOST/PATH?Modality=DMS&StudyDate=20260101-",
         ),
     ],
     to: Annotated[
@@ -56,7 +57,12 @@ def score_command(
     ] = None,
     timeout: Annotated[
         float,
-        typer.Option(min=1, max=3600, metavar="SECONDS", help="For fetching an image by URL."),
+        typer.Option(
+            min=1,
+            max=3600,
+            metavar="SECONDS",
+            help="For fetching an image by URL, or for an answer of an archive.",
+        ),
     ] = 60.0,
     part_size: Annotated[
         int, typer.Option(min=1, max=1_000_000, metavar="N", help="Images in a Parquet file.")
