@@ -237,6 +237,7 @@ def _query_result(image: Dataset) -> dict[str, Any]:
         "Modality",
         "StationName",
         "Manufacturer",
+        "NumberOfFrames",
     ):
         if keyword in image:
             setattr(wanted, keyword, image[keyword].value)

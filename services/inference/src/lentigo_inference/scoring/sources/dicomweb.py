@@ -30,6 +30,7 @@ from lentigo_gateway.errors import (
     UnreadableInstanceError,
 )
 from lentigo_gateway.http_server import HttpServer
+from lentigo_gateway.observability.logging import silence_libraries
 from lentigo_gateway.pixels.frames import FrameImage
 from lentigo_inference.errors import FetchError, FetchFailure, SettingsError, SourceError
 from lentigo_inference.scoring.items import Content, Place, Unusable
@@ -55,6 +56,8 @@ def dicomweb_source(
 ) -> "DicomWebSource":
     """Return the source that an address names; nothing is asked yet.
 
+    Libraries that quote what they read to the log are silenced, in this whole process.
+
     Args:
         source: the address.
         folder: with the results, which keeps the list of the instances.
@@ -68,6 +71,7 @@ def dicomweb_source(
         SettingsError: the query or a variable cannot be used.
     """
     address = parse_address(source)
+    silence_libraries()
     images = ImagesConfig(max_frame_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
     try:
         archive = DicomWeb(HttpServer(_server(address.url, timeout_s, environment), "archive"))
