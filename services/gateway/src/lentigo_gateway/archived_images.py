@@ -140,11 +140,10 @@ class ArchivedImages:
         query: dict[str, str | int] = {
             **self._query,
             _SOP_CLASS: sop_class,
-            "includefield": IMAGE_FIELDS,
             "limit": PAGE,
             "offset": offset,
         }
-        results = self._persistently(lambda: self._archive.search(query))
+        results = self._persistently(lambda: self._archive.search(query, IMAGE_FIELDS))
         listed = (_listed(each) for each in results)
         return Page(tuple(each for each in listed if each is not None), len(results))
 

@@ -20,12 +20,17 @@ _SERIES: Final = "0020000E"
 _FRAMES: Final = "00280008"
 
 HEADER_FIELDS: Final = (
-    f"{_STATION},{_STUDY_DESCRIPTION},{_SERIES_DESCRIPTION},{_MODALITY},{_MANUFACTURER},"
-    f"{_BODY_SITE},{_VERIFICATION}"
+    _STATION,
+    _STUDY_DESCRIPTION,
+    _SERIES_DESCRIPTION,
+    _MODALITY,
+    _MANUFACTURER,
+    _BODY_SITE,
+    _VERIFICATION,
 )
 """Attributes that rules look at, for `includefield`."""
 
-IMAGE_FIELDS: Final = f"{_MANUFACTURER},{_FRAMES}"
+IMAGE_FIELDS: Final = (_MANUFACTURER, _FRAMES)
 """Attributes that tell an image from a result of ours, and how many frames it has."""
 
 

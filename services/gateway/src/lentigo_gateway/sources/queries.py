@@ -93,10 +93,10 @@ class Queries:
                 {
                     "SOPClassUID": sop_class,
                     "StudyDate": f"{first:%Y%m%d}-{last:%Y%m%d}",
-                    "includefield": HEADER_FIELDS,
                     "limit": _PAGE,
                     "offset": page * _PAGE,
-                }
+                },
+                HEADER_FIELDS,
             )
             found = [each for each in map(self._found, results) if each is not None]
             if sop_class in self._reports:
