@@ -34,9 +34,14 @@ from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.models.classifier import feature_extractor
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked, write_whole
-from lentigo_trainer.training.fit import TrainedNetwork, train_network
+from lentigo_trainer.training.fit import TrainedNetwork, run_identity, train_network
 from lentigo_trainer.training.precision import make_reproducible
-from lentigo_trainer.training.work_folder import EpochMetrics, keep_history, kept_history
+from lentigo_trainer.training.work_folder import (
+    EpochMetrics,
+    keep_history,
+    kept_history,
+    require_same_run,
+)
 from lentigo_trainer.training.workers import ALONE, Workers
 
 ANSWERS_NAME: Final = "out-of-fold.csv.gz"
@@ -165,17 +170,24 @@ def fit_fold(
         progress: shows how far each step is.
         workers: those who train it, this being the chief.
 
+    A fold that is finished is taken as it is, if it was trained by this recipe, with this seed, on
+    these data, by this code. One without `run.json`, as when only its answers were copied, is taken
+    too, and `progress` says so.
+
     Returns:
         The metrics of every epoch so far: all of them, unless `config.pause_after` leaves some for
         later. Then there are no answers yet.
 
     Raises:
+        WorkFolderError: the fold was made by another recipe, seed, data or computation.
         LentigoError: as `train_network` and `fit_detector`.
     """
     own = _answers_of(folder, number)
     with locked(own.parent):
         if workers.agree(own.is_file()):
-            progress.say(f"Fold {number} of {rows.folds.count} is finished")
+            known = require_same_run(own.parent, run_identity(config, prepared))
+            unknown = "" if known else "; it does not say by which recipe"
+            progress.say(f"Fold {number} of {rows.folds.count} is finished{unknown}")
             return kept_history(own.parent)
         progress.say(f"Fold {number} of {rows.folds.count}")
         others = rows_without_fold(rows, prepared.labels, number)
