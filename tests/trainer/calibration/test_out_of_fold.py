@@ -157,7 +157,7 @@ def test_a_finished_fold_of_another_release_or_of_other_images_is_refused(
         cross_fit(config, prepared, rows, folder, SilentProgress())
 
 
-def test_finished_folds_are_taken_under_another_name_and_without_one(
+def test_finished_folds_are_taken_under_another_name_from_another_machine_and_without_run_json(
     finished: tuple[Path, OutOfFold],
     config: TrainingConfig,
     prepared: Prepared,
@@ -166,6 +166,9 @@ def test_finished_folds_are_taken_under_another_name_and_without_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder, answers = copied(finished[0], tmp_path / "run"), finished[1]
+    made = json.loads((folder / "fold_1/run.json").read_text())
+    # As by another machine of a cluster.
+    (folder / "fold_1/run.json").write_text(json.dumps(made | {"arithmetic": "other"}))
     (folder / "fold_2/run.json").unlink()
     monkeypatch.setattr(out_of_fold, "train_network", None)
     renamed = replace(config, recipe=config.recipe.model_copy(update={"name": "renamed"}))

@@ -161,6 +161,10 @@ def fit_fold(
 ) -> tuple[EpochMetrics, ...]:
     """Train the network that never sees one fold, and keep its answers for that fold.
 
+    A finished fold is taken if it was trained by this recipe, with this seed, on these data, by
+    this code; in which arithmetic does not matter. One without `run.json`, as when only its answers
+    were copied, is taken too, and `progress` says so.
+
     Args:
         config: how to train.
         prepared: the data set.
@@ -169,10 +173,6 @@ def fit_fold(
         number: of the fold, from 1.
         progress: shows how far each step is.
         workers: those who train it, this being the chief.
-
-    A fold that is finished is taken as it is, if it was trained by this recipe, with this seed, on
-    these data, by this code. One without `run.json`, as when only its answers were copied, is taken
-    too, and `progress` says so.
 
     Returns:
         The metrics of every epoch so far: all of them, unless `config.pause_after` leaves some for
@@ -185,7 +185,10 @@ def fit_fold(
     own = _answers_of(folder, number)
     with locked(own.parent):
         if workers.agree(own.is_file()):
-            known = require_same_run(own.parent, run_identity(config, prepared))
+            identity = run_identity(config, prepared)
+            # Another machine of a cluster may have computed it, in what arithmetic it has.
+            del identity["arithmetic"]
+            known = require_same_run(own.parent, identity)
             unknown = "" if known else "; it does not say by which recipe"
             progress.say(f"Fold {number} of {rows.folds.count} is finished{unknown}")
             return kept_history(own.parent)
