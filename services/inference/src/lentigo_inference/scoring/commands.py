@@ -79,7 +79,9 @@ def score_command(
 
     The settings of the service hold: model repository, version, engine, decision, prevalence and
     limits. The results are Parquet files in DIR/rows and a summary. Whatever ends the run, what is
-    finished is kept, and the same command goes on from there.
+    finished is kept, and the same command goes on from there. For a DICOM archive, set
+    LENTIGO_ARCHIVE_USER and LENTIGO_ARCHIVE_PASSWORD_FILE, or LENTIGO_ARCHIVE_KEY_FILE, and
+    LENTIGO_ARCHIVE_CA_FILE if its certificate is of an authority of your own.
     """
     # What scores takes a second to load, and `--help` answers at once.
     from lentigo_inference.scoring.archive import Request, score_archive  # noqa: PLC0415
