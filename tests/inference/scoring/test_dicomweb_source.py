@@ -190,6 +190,8 @@ def test_a_query_that_finds_nothing_is_one_line_and_may_find_something_later(
     archive = filled(dermoscopic(1, Manufacturer="Lentigo"))
     with pytest.raises(SourceError, match="no photograph that matches"):
         listed_source(archive, tmp_path)
+    filled(dermoscopic(2), archive=archive)
+    assert [found.path for found in listed_source(archive, tmp_path).images()] == [f"{STUDY}.3.2"]
 
 
 @pytest.mark.parametrize(

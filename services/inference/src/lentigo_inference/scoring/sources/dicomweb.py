@@ -127,11 +127,14 @@ class DicomWebSource:
             ResultFolderError: the list cannot be written.
         """
         self._list.begin()
+        listed = self._list.count()
         for sop_class in self._archive.classes:
             while not (asked := self._list.asked(sop_class)).done:
-                self._add_page(sop_class, asked)
-                note(self._list.count())
+                listed += self._add_page(sop_class, asked)
+                note(listed)
         if not self._list.count():
+            # The same command may find some another day.
+            self._list.clear()
             raise SourceError(
                 "The archive has no photograph that matches the query, or its DICOMweb has another "
                 "address."
@@ -157,7 +160,7 @@ class DicomWebSource:
                 )
             ahead.popleft()
 
-    def _add_page(self, sop_class: str, asked: Asked) -> None:
+    def _add_page(self, sop_class: str, asked: Asked) -> int:
         try:
             page = self._archive.page(sop_class, asked.received)
         except GatewayError as error:
@@ -174,6 +177,7 @@ class DicomWebSource:
                 "The archive answers a query with the same instances again and again: it has no "
                 "pages (limit and offset of QIDO-RS). Narrow the query, and name another folder."
             )
+        return new
 
     def _place(self, ahead: "deque[_Instance]", instance: "_Instance", number: int) -> Place:
         """Return a frame, and have the instances fetched that come next."""

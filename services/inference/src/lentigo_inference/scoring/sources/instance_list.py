@@ -92,6 +92,16 @@ class InstanceList:
             )
         return new
 
+    def clear(self) -> None:
+        """Forget everything.
+
+        Raises:
+            ResultFolderError: it cannot be written.
+        """
+        with self._open() as database, database:
+            database.execute("DELETE FROM asked")
+            database.execute("DELETE FROM instances")
+
     def count(self) -> int:
         """Return how many instances are to be read."""
         with self._open() as database:
