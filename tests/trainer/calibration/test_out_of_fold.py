@@ -1,9 +1,6 @@
 import gzip
-import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +19,7 @@ from lentigo_trainer.calibration.out_of_fold import (
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import TrainingRows, choose_rows
-from lentigo_trainer.errors import DamagedCacheError, EvaluationReportError, WorkFolderError
+from lentigo_trainer.errors import DamagedCacheError, EvaluationReportError
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.fit import TrainedNetwork
 from tests.trainer.made_up_runs import folded, prepared_images, run_of
@@ -108,79 +105,6 @@ def test_a_fold_trained_alone_is_the_same(
     fit_fold(config, prepared, rows, tmp_path, 2, SilentProgress())
     with np.load(tmp_path / "fold_2" / "answers.npz") as alone:
         np.testing.assert_allclose(alone["logits"], answers.logits[answers.fold == 2], rtol=1e-4)
-
-
-def copied(folder: Path, to: Path) -> Path:
-    """Copy the finished folds of a run, as somebody does who moves a work folder."""
-    shutil.copytree(folder, to, dirs_exist_ok=True)
-    return to
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"seed": 1}, "another seed"),
-        ({"limit": 30}, "another limit"),
-        ({"recipe": RECIPE.model_copy(update={"batch_size": 8})}, r"recipe \(batch_size"),
-    ],
-)
-def test_a_finished_fold_of_another_run_is_refused_by_what_differs(
-    changes: dict[str, Any],
-    named: str,
-    finished: tuple[Path, OutOfFold],
-    config: TrainingConfig,
-    prepared: Prepared,
-    rows: TrainingRows,
-) -> None:
-    folder, _ = finished
-    other = replace(config, **changes)
-    with pytest.raises(WorkFolderError, match=rf"fold_1 was made with .*{named}") as caught:
-        cross_fit(other, prepared, rows, folder, SilentProgress())
-    assert "delete that folder" in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_finished_fold_of_another_release_or_of_other_images_is_refused(
-    finished: tuple[Path, OutOfFold],
-    config: TrainingConfig,
-    prepared: Prepared,
-    rows: TrainingRows,
-    tmp_path: Path,
-) -> None:
-    folder = copied(finished[0], tmp_path / "run")
-    made = json.loads((folder / "fold_2/run.json").read_text())
-    changed = made | {"code_version": "0.0.1", "dataset": "other"}
-    (folder / "fold_2/run.json").write_text(json.dumps(changed))
-    with pytest.raises(
-        WorkFolderError, match=r"fold_2 was made with another dataset, code version \(0\.0\.1, now"
-    ):
-        cross_fit(config, prepared, rows, folder, SilentProgress())
-
-
-def test_finished_folds_are_taken_under_another_name_from_another_machine_and_without_run_json(
-    finished: tuple[Path, OutOfFold],
-    config: TrainingConfig,
-    prepared: Prepared,
-    rows: TrainingRows,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    folder, answers = copied(finished[0], tmp_path / "run"), finished[1]
-    made = json.loads((folder / "fold_1/run.json").read_text())
-    # As by another machine of a cluster.
-    (folder / "fold_1/run.json").write_text(json.dumps(made | {"arithmetic": "other"}))
-    (folder / "fold_2/run.json").unlink()
-    monkeypatch.setattr(out_of_fold, "train_network", None)
-    renamed = replace(config, recipe=config.recipe.model_copy(update={"name": "renamed"}))
-    said: list[str] = []
-    progress = SilentProgress()
-    monkeypatch.setattr(SilentProgress, "say", lambda _self, line: said.append(line))
-    again = cross_fit(renamed, prepared, rows, folder, progress)
-    np.testing.assert_array_equal(again.logits, answers.logits)
-    assert said == [
-        "Fold 1 of 2 is finished",
-        "Fold 2 of 2 is finished; it does not say by which recipe",
-    ]
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK nothing"])
