@@ -16,6 +16,7 @@ from lentigo_trainer.data.splits import TrainingRows, choose_rows
 from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.fit import run_identity
+from lentigo_trainer.training.precision import make_reproducible
 from lentigo_trainer.training.work_folder import adopt
 from tests.trainer.made_up_runs import folded, prepared_images, run_of
 
@@ -49,6 +50,7 @@ def rows(config: TrainingConfig, prepared: Prepared) -> TrainingRows:
 
 @pytest.fixture(scope="module")
 def identity(config: TrainingConfig, prepared: Prepared) -> dict[str, object]:
+    make_reproducible(config.seed)
     return run_identity(config, prepared)
 
 

@@ -185,10 +185,7 @@ def fit_fold(
     own = _answers_of(folder, number)
     with locked(own.parent):
         if workers.agree(own.is_file()):
-            identity = run_identity(config, prepared)
-            # Another machine of a cluster may have computed it, in what arithmetic it has.
-            del identity["arithmetic"]
-            known = require_same_run(own.parent, identity)
+            known = require_same_run(own.parent, _fold_identity(config, prepared))
             unknown = "" if known else "; it does not say by which recipe"
             progress.say(f"Fold {number} of {rows.folds.count} is finished{unknown}")
             return kept_history(own.parent)
@@ -213,6 +210,16 @@ def fit_fold(
         # The weights of a fold have done their work, and five checkpoints are 200 MB.
         (own.parent / "checkpoint.npz").unlink(missing_ok=True)
         return trained.history
+
+
+def _fold_identity(config: TrainingConfig, prepared: Prepared) -> dict[str, object]:
+    # The digest of the initial weights is that of the first network after this. What is built next
+    # starts as if there had been none.
+    make_reproducible(config.seed)
+    identity = run_identity(config, prepared)
+    make_reproducible(config.seed)
+    # Another machine of a cluster may have computed the fold, in what arithmetic it has.
+    return {key: value for key, value in identity.items() if key != "arithmetic"}
 
 
 def help_cross_fit(
