@@ -55,8 +55,9 @@ from tests.inference.scoring.scoring_parts import (
 ADDRESS = "dicomweb+https://archive.test/dicom-web?Modality=DMS&StudyDate=20260101-"
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def _silent_libraries() -> None:
+    """As in the program; pytest takes filters of warnings back after each test."""
     silence_libraries()
 
 
