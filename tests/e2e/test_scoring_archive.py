@@ -157,9 +157,9 @@ def test_a_driver_that_is_killed_goes_on_and_keeps_each_instance_once(
     rows = rows_of(to)
     assert [row["item"] for row in rows] == list(range(count))
     assert {row["path"] for row in rows} == {f"{STUDY}.3.{number}" for number in range(count)}
-    kept = b"".join(path.read_bytes() for path in to.rglob("*") if path.is_file())
+    written = b"".join(path.read_bytes() for path in to.rglob("*") if path.is_file())
     for secret in (PASSWORD, PATIENT_NAME, PATIENT_ID):
-        assert secret.encode() not in kept + out.encode() + err.encode()
+        assert secret.encode() not in written + out.encode() + err.encode()
 
 
 def test_a_password_that_is_refused_is_one_line_without_it(
@@ -197,7 +197,8 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_password_is
 ) -> None:
     pair = (tmp_path / "tls.crt", tmp_path / "tls.key")
     made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x"
-    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", pair[0], "-keyout", pair[1]]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+    files = [*names, "-out", str(pair[0]), "-keyout", str(pair[1])]
     subprocess.run(["openssl", *made.split(), *files], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*pair)

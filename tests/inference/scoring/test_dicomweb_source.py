@@ -27,10 +27,13 @@ from lentigo_inference.scoring.fetching import Fetcher
 from lentigo_inference.scoring.items import Content, Unusable
 from lentigo_inference.scoring.results import open_results
 from lentigo_inference.scoring.run import Run
-from lentigo_inference.scoring.sources.archive_address import is_dicomweb, parse_address
+from lentigo_inference.scoring.sources.archive_address import (
+    SIGN_IN,
+    is_dicomweb,
+    parse_address,
+)
 from lentigo_inference.scoring.sources.dicomweb import (
     READ_AHEAD,
-    SIGN_IN,
     DicomWebSource,
     dicomweb_source,
 )
