@@ -127,7 +127,7 @@ def test_a_quick_run_does_not_replace_the_model_in_use(running: Project, swap: S
     assert swap.published.returncode == 0
     before = versions(running)
     with trainer(running, "publish") as refused:
-        line = only_line(*ended(refused), exit_code=1)
+        line = only_line(*ended(refused), exit_code=3)
     assert "It was trained with --limit 50." in line
     assert "--force" in line
     assert versions(running) == before

@@ -12,6 +12,7 @@ import yaml
 from kubernetes_validate import utils
 
 from lentigo_inference.settings import Settings
+from lentigo_trainer.cli.main import FAILED, REFUSED
 from tests.deploy.chart import (
     CHART,
     ROOT,
@@ -97,6 +98,24 @@ def test_objects_of_a_release_have_their_own_names(
     for choice, made in rendered.items():
         names = [(each["kind"], each["metadata"]["name"]) for each in made]
         assert len(set(names)) == len(names), choice
+
+
+def test_a_training_that_would_end_the_same_way_again_is_not_repeated(
+    manifests: list[Manifest],
+) -> None:
+    jobs = [each["spec"] for each in manifests if each["kind"] == "Job"]
+    jobs += [each["spec"]["jobTemplate"]["spec"] for each in manifests if each["kind"] == "CronJob"]
+    assert jobs
+    for job in jobs:
+        # Kubernetes takes a policy for pods that are never restarted, and no other.
+        pod = job["template"]["spec"]
+        assert pod["restartPolicy"] == "Never"
+        (rule,) = job["podFailurePolicy"]["rules"]
+        assert rule["action"] == "FailJob"
+        codes = rule["onExitCodes"]
+        assert codes["containerName"] in {each["name"] for each in pod["containers"]}
+        assert (codes["operator"], codes["values"]) == ("In", [2, REFUSED])
+        assert FAILED not in codes["values"]
 
 
 def test_no_pod_has_a_token_of_kubernetes(

@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 from PIL import Image
 from pydicom import Dataset, dcmread
+from pydicom.datadict import keyword_for_tag
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_gateway.config import ServerConfig
@@ -224,10 +225,13 @@ class FakeArchive(_Server):
         part = found[offset : offset + int(request.url.params["limit"])]
         if not part:
             return httpx.Response(204)
-        return httpx.Response(200, json=[_query_result(each) for each in part])
+        fields = request.url.params.get_list("includefield")
+        return httpx.Response(200, json=[_query_result(each, fields) for each in part])
 
 
-def _query_result(image: Dataset) -> dict[str, Any]:
+def _query_result(image: Dataset, fields: list[str]) -> dict[str, Any]:
+    """Give what every response has (PS3.18, table 10.6.3-5), and what was asked for."""
+    asked = [keyword_for_tag(tag) for tag in fields]
     wanted = Dataset()
     for keyword in (
         "SOPClassUID",
@@ -235,8 +239,7 @@ def _query_result(image: Dataset) -> dict[str, Any]:
         "StudyInstanceUID",
         "SeriesInstanceUID",
         "Modality",
-        "StationName",
-        "Manufacturer",
+        *asked,
     ):
         if keyword in image:
             setattr(wanted, keyword, image[keyword].value)

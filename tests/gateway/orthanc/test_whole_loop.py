@@ -18,6 +18,7 @@ import pytest
 from lentigo_gateway.config import GatewayConfig
 from lentigo_gateway.gateway import Gateway, check_places, connected, connected_places
 from lentigo_gateway.observability.logging import get_log
+from lentigo_gateway.rules import Rule
 from tests.gateway.dicom import STUDY, dermoscopic, file_of, multi_frame
 from tests.gateway.orthanc.archive import OrthancProcess, missing, orthanc, until
 from tests.gateway.servers import FakeService
@@ -139,10 +140,13 @@ def test_queries_find_what_the_feed_would_tell(
 ) -> None:
     fake, url = service
     config = configured(tmp_path, empty, url, {"query": {"interval_s": 0.5, "days": 366}})
+    rule = Rule(sop_class=("dermoscopic",), station=("DERM1",), description=("skin*",))
+    config = config.model_copy(update={"rules": (rule,)})
     empty.store(file_of(dermoscopic(1, StudyDate="")))
     empty.store(file_of(dermoscopic(1, study=f"{STUDY}.9")))
+    empty.store(file_of(dermoscopic(1, study=f"{STUDY}.10", StationName="DERM9")))
     with running(config):
-        until(lambda: empty.instances(SR), "the dated one is answered")
+        until(lambda: empty.instances(SR), "the dated one of this station is answered")
     assert len(fake.images) == 1
 
 

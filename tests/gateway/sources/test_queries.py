@@ -76,6 +76,17 @@ def test_what_a_rule_does_not_take_is_left(bench: Bench) -> None:
     assert bench.states() == {}
 
 
+def test_a_rule_takes_by_attributes_that_have_to_be_asked_for(bench: Bench) -> None:
+    bench.archive.put(dermoscopic(1, StationName="DERM1"))
+    bench.archive.put(dermoscopic(2, StationName="DERM9"))
+    queries(bench, Rule(station=("DERM1",), description=("skin*",), body_site=("SKIN",))).look()
+    assert bench.states() == {"waiting": 1}
+    # Each in a parameter of its own: Orthanc overlooks a list whose commas are encoded.
+    fields = bench.archive.asked[0].url.params.get_list("includefield")
+    assert len(fields) > 3
+    assert not any("," in field for field in fields)
+
+
 def test_a_finished_instance_is_not_worked_on_at_every_look(bench: Bench) -> None:
     source = queries(bench)
     bench.archive.put(dermoscopic(1))

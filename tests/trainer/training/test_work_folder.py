@@ -69,11 +69,14 @@ def test_a_folder_without_a_readable_recipe_is_of_another_run(
 @pytest.mark.parametrize(
     ("other", "named"),
     [
-        (identity(Recipe(epochs=3)), "recipe"),
+        (identity(Recipe(epochs=3)), r"recipe \(epochs \d+, now 3\)"),
         (identity(seed=1), "seed"),
         (identity(limit=100), "limit"),
         (identity(dataset="other"), "dataset"),
-        (identity(Recipe(batch_size=64), seed=1), "recipe, seed"),
+        (
+            identity(Recipe(batch_size=64), seed=1),
+            r"recipe \(batch_size \d+, now 64\), seed",
+        ),
         (
             identity(computation=replace(COMPUTATION, code_version="1.1")),
             r"code version \(1\.0, now 1\.1\)",
@@ -96,6 +99,21 @@ def test_a_folder_of_another_run_is_refused_by_what_differs(
     with pytest.raises(WorkFolderError, match=f"made with another {named}. Choose another --work"):
         adopt(tmp_path, other)
     assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_the_name_of_a_recipe_does_not_make_another_run(tmp_path: Path) -> None:
+    adopt(tmp_path, identity(Recipe(name="before")))
+    adopt(tmp_path, identity(Recipe(name="after")))
+    with pytest.raises(WorkFolderError, match=r"another recipe \(epochs \d+, now 3\)\. "):
+        adopt(tmp_path, identity(Recipe(name="after", epochs=3)))
+
+
+def test_of_many_members_that_differ_some_are_named(tmp_path: Path) -> None:
+    adopt(tmp_path, identity())
+    other = {f"key_{number}": number for number in range(9)}
+    with pytest.raises(WorkFolderError, match=r"; \d+ more\)") as caught:
+        adopt(tmp_path, identity() | {"recipe": other})
+    assert len(str(caught.value)) < 500 + len(str(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])

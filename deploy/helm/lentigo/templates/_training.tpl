@@ -5,6 +5,11 @@
 {{- $image := include "lentigo.image" (dict "image" $values.image "tag" .root.Chart.AppVersion) }}
 backoffLimit: {{ $values.backoffLimit }}
 activeDeadlineSeconds: {{ $values.activeDeadlineSeconds }}
+podFailurePolicy:
+  rules:
+    # Wrong usage, and a run that the gate does not let be published: another attempt would end the same way.
+    - action: FailJob
+      onExitCodes: {containerName: trainer, operator: In, values: [2, 3]}
 template:
   metadata:
     labels: {{- include "lentigo.labels" $component | nindent 6 }}

@@ -18,8 +18,10 @@
         ├── ConfirmationError           a confirmed diagnosis cannot be used
         │   └── NothingConfirmedError       a document confirms nothing, or nothing of ours
         ├── FeedbackRefusedError        the service does not know the answer that feedback is about
+        ├── UnreadableInstanceError     the archive fails at this instance and at nothing else
         ├── TryAgainError               this attempt failed; another may succeed
         └── ServerUnavailableError      a server is away or busy, whatever it is asked
+            └── SignInRefusedError          it refuses our key or password
 
 Messages go to the log and to the work list, so they never hold a value of a data set: no name, no
 number of a patient, no description.
@@ -86,6 +88,10 @@ class InstanceGoneError(GatewayError):
     """The archive no longer has the instance."""
 
 
+class UnreadableInstanceError(GatewayError):
+    """The archive fails each time it is asked for one instance, and answers everything else."""
+
+
 class DeliveryRefusedError(GatewayError):
     """A receiver refuses a result, and would refuse it again."""
 
@@ -126,3 +132,7 @@ class ServerUnavailableError(GatewayError):
         super().__init__(message)
         self.server: Server = server
         self.retry_after_s = retry_after_s
+
+
+class SignInRefusedError(ServerUnavailableError):
+    """A server refuses our key or password, or wants one."""

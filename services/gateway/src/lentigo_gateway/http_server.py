@@ -20,11 +20,15 @@ from lentigo_gateway.errors import (
     ConfigError,
     Server,
     ServerUnavailableError,
+    SignInRefusedError,
     TryAgainError,
 )
 
 JSON_BYTES: Final = 8 * 2**20
 """What a response of JSON may have."""
+
+Parameters = Mapping[str, str | int | list[str]]
+"""A query; a list is sent as one parameter for each of its values."""
 
 _CONNECT_S: Final = 5.0
 _NAMES: Final[Mapping[Server, str]] = {
@@ -108,7 +112,7 @@ class HttpServer:
         max_bytes: int = JSON_BYTES,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str | int] | None = None,
+        params: Parameters | None = None,
         expected: Collection[int] = (),
     ) -> Reply:
         """Send a request and return its response.
@@ -134,7 +138,7 @@ class HttpServer:
             ) as response:
                 body = self._read(response, max_bytes, deadline)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise ServerUnavailableError(f"{self.name} cannot be reached.", self.server) from error
+            raise self._unreachable(error) from error
         except httpx.TimeoutException as error:
             raise self._too_slow() from error
         except (httpx.HTTPError, httpx.StreamError) as error:
@@ -144,7 +148,7 @@ class HttpServer:
         return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
 
     def get_json(
-        self, path: str, params: Mapping[str, str | int] | None = None, accept: str | None = None
+        self, path: str, params: Parameters | None = None, accept: str | None = None
     ) -> Any:  # noqa: ANN401 - any JSON
         """Return the JSON of a resource; None if there is none, 404 or 204.
 
@@ -191,8 +195,8 @@ class HttpServer:
     def _check(self, response: httpx.Response) -> None:
         status = response.status_code
         if status in _SIGN_IN:
-            raise ServerUnavailableError(
-                f"{self.name} refuses the gateway's key or password ({status}). Check the "
+            raise SignInRefusedError(
+                f"{self.name} refuses our key or password, or wants one ({status}). Check the "
                 "configuration.",
                 self.server,
                 _SIGN_IN_RETRY_S,
@@ -203,6 +207,14 @@ class HttpServer:
             )
         if status == httpx.codes.REQUEST_TIMEOUT or status >= 500:
             raise TryAgainError(f"{self.name} answered {status}.", self.server)
+
+    def _unreachable(self, error: httpx.TransportError) -> ServerUnavailableError:
+        # OpenSSL's name for it is all that httpx passes on.
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            why = "shows a certificate that is not trusted. Name its authority's file"
+        else:
+            why = "cannot be reached"
+        return ServerUnavailableError(f"{self.name} {why}.", self.server)
 
     def _too_slow(self) -> TryAgainError:
         return TryAgainError(

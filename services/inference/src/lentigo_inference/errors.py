@@ -241,6 +241,7 @@ class FetchFailure(StrEnum):
     ENCRYPTED = "encrypted"
     DAMAGED_MEMBER = "damaged-member"
     UNSUPPORTED_URL = "unsupported-url"
+    UNUSABLE_INSTANCE = "unusable-instance"
 
 
 class FetchError(LentigoError):

@@ -27,12 +27,13 @@
     │   ├── LeakageError                images or lesions that the version was trained on
     │   ├── EvaluationReportError       a report that cannot be read or does not fit
     │   └── RemoteServiceError          a service that does not respond, or not as ours does
+    ├── ReleaseRefusedError         a finished run that should not be published
     ├── SigningKeyError             the key that versions are signed with cannot be used
     └── MetricError                 a metric that is not defined
         └── EmptyClassError             a class without an example
 
 Errors are raised where their cause is known, and each message says what to do.
-`lentigo_trainer.cli.main` maps them to an exit code.
+`lentigo_trainer.cli.main` maps them to exit codes.
 """
 
 from lentigo_contract.errors import LentigoError
@@ -140,6 +141,13 @@ class EvaluationReportError(EvaluationError):
 
 class RemoteServiceError(EvaluationError):
     """The service to evaluate does not respond, or is not a Lentigo service."""
+
+
+class ReleaseRefusedError(LentigoError):
+    """A finished run should not be published: the gate before the repository speaks against it.
+
+    Trained again, it would be the same, so this is final unless somebody forces it.
+    """
 
 
 class SigningKeyError(LentigoError):

@@ -9,6 +9,12 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from lentigo_gateway.archive.dicomweb import DicomWeb
+from lentigo_gateway.archive.query_results import (
+    HEADER_FIELDS,
+    found_in_result,
+    header_in,
+    verification_in,
+)
 from lentigo_gateway.config import QueryConfig
 from lentigo_gateway.errors import NotDicomError
 from lentigo_gateway.observability.logging import Log
@@ -17,11 +23,10 @@ from lentigo_gateway.rules import (
     IMAGE_CLASSES,
     REPORT_CLASSES,
     VERIFIED,
-    InstanceHeader,
     Rule,
     takes,
 )
-from lentigo_gateway.worklist.entries import DICOMWEB, Found
+from lentigo_gateway.worklist.entries import Found
 from lentigo_gateway.worklist.store import WorkList
 
 NAME: Final = "query"
@@ -29,22 +34,6 @@ NAME: Final = "query"
 _PAGE: Final = 200
 # An archive that ignores `offset` must not hold us for ever.
 _MAX_PAGES: Final = 500
-
-_SOP_CLASS: Final = "00080016"
-_SOP_INSTANCE: Final = "00080018"
-_STATION: Final = "00081010"
-_STUDY_DESCRIPTION: Final = "00081030"
-_SERIES_DESCRIPTION: Final = "0008103E"
-_MODALITY: Final = "00080060"
-_MANUFACTURER: Final = "00080070"
-_BODY_SITE: Final = "00180015"
-_VERIFICATION: Final = "0040A493"
-_STUDY: Final = "0020000D"
-_SERIES: Final = "0020000E"
-_FIELDS: Final = (
-    f"{_STATION},{_STUDY_DESCRIPTION},{_SERIES_DESCRIPTION},{_MODALITY},{_MANUFACTURER},"
-    f"{_BODY_SITE},{_VERIFICATION}"
-)
 
 
 class Queries:
@@ -104,10 +93,10 @@ class Queries:
                 {
                     "SOPClassUID": sop_class,
                     "StudyDate": f"{first:%Y%m%d}-{last:%Y%m%d}",
-                    "includefield": _FIELDS,
                     "limit": _PAGE,
                     "offset": page * _PAGE,
-                }
+                },
+                HEADER_FIELDS,
             )
             found = [each for each in map(self._found, results) if each is not None]
             if sop_class in self._reports:
@@ -119,36 +108,12 @@ class Queries:
         self._log.warning("query has no end", source=NAME, pages=_MAX_PAGES)
 
     def _found(self, result: Mapping[str, Any]) -> Found | None:
-        header = InstanceHeader(
-            sop_class=_text(result, _SOP_CLASS),
-            modality=_text(result, _MODALITY),
-            body_site=_text(result, _BODY_SITE),
-            station=_text(result, _STATION),
-            descriptions=(
-                _text(result, _STUDY_DESCRIPTION),
-                _text(result, _SERIES_DESCRIPTION),
-            ),
-            manufacturer=_text(result, _MANUFACTURER),
-        )
-        verified = _text(result, _VERIFICATION) == VERIFIED
+        header = header_in(result)
+        verified = verification_in(result) == VERIFIED
         if not takes(self._rules, header) and not (header.sop_class in self._reports and verified):
             return None
         try:
-            return Found(
-                sop_instance_uid=_text(result, _SOP_INSTANCE),
-                series_instance_uid=_text(result, _SERIES),
-                study_instance_uid=_text(result, _STUDY),
-                locator=DICOMWEB,
-            )
+            return found_in_result(result)
         except NotDicomError:
             self._log.warning("instance without a valid UID ignored", source=NAME)
             return None
-
-
-def _text(result: Mapping[str, Any], tag: str) -> str:
-    """Return the first value of an attribute in DICOM JSON (PS3.18, F.2)."""
-    try:
-        value = result[tag]["Value"][0]
-    except (KeyError, IndexError, TypeError):
-        return ""
-    return value.strip(" \0") if isinstance(value, str) else ""

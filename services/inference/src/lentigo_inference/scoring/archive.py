@@ -1,5 +1,6 @@
 """The whole of `lentigo-inference score`: source, model, workers, results, summary."""
 
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from types import FrameType
 from typing import Final, Self, TextIO
 
 from lentigo_contract.system.resources import available_cores
-from lentigo_inference.errors import FetchFailure, ScoringStoppedError
+from lentigo_inference.errors import FetchFailure, MissingExtraError, ScoringStoppedError
 from lentigo_inference.observability.logging import configure_logs
 from lentigo_inference.scoring.page import summary_page
 from lentigo_inference.scoring.prepare import Prepared, prepare
@@ -21,13 +22,14 @@ from lentigo_inference.scoring.results import (
 )
 from lentigo_inference.scoring.rows import WORKER_ENDED
 from lentigo_inference.scoring.run import Run
+from lentigo_inference.scoring.sources.archive_address import is_dicomweb
 from lentigo_inference.scoring.sources.choose import choose_source
-from lentigo_inference.scoring.sources.found import Source
+from lentigo_inference.scoring.sources.found import ListedSource, Source
 from lentigo_inference.scoring.summary import Summary, parts_with_errors, summarize
 from lentigo_inference.scoring.workers.base import Beginning, Workers
 from lentigo_inference.scoring.workers.processes import ProcessWorkers
 from lentigo_inference.scoring.workers.ray_cluster import ClusterWorkers
-from lentigo_inference.settings import load_settings
+from lentigo_inference.settings import Settings, load_settings
 
 # What may go better another time.
 _PASSING: Final = frozenset(
@@ -45,7 +47,7 @@ _PASSING: Final = frozenset(
 class Request:
     """What the command line asks for; see `commands.score_command`."""
 
-    source: Path
+    source: str
     to: Path
     column: str | None = None
     workers: int | None = None
@@ -69,7 +71,8 @@ def score_archive(request: Request, stream: TextIO) -> str:
     settings = load_settings()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
     require_pyarrow()
-    source = choose_source(request.source, settings.max_upload_bytes, request.column)
+    signals = StopSignals()
+    source = _source(request, settings, signals.check)
     prepared = prepare(settings, request.timeout_s, recorded_engine(request.to))
     run = {"source": source.identity, "part_size": request.part_size, **prepared.document}
     with open_results(request.to, run, prepared.answered_by, request.part_size) as results:
@@ -78,17 +81,39 @@ def score_archive(request: Request, stream: TextIO) -> str:
         if results.finished:
             return f"{request.to} is finished. Use --retry-errors, or name another folder."
         progress = Progress(stream)
-        _score(source, results, progress, lambda: _workers(prepared, request))
+        _score(source, results, progress, lambda: _workers(prepared, request), signals)
         return _last_line(_finish(source, results, progress), request.to)
 
 
+def _source(request: Request, settings: Settings, stopped: Callable[[], None]) -> Source:
+    if is_dicomweb(request.source):
+        try:
+            from lentigo_inference.scoring.sources.dicomweb import (  # noqa: PLC0415 - an extra
+                dicomweb_source,
+            )
+        except ImportError as error:
+            raise MissingExtraError(
+                "DICOM archives are read with the gateway's code. Install "
+                "lentigo-inference[score,dicomweb]."
+            ) from error
+        return dicomweb_source(
+            request.source,
+            request.to,
+            settings.image_limits(),
+            request.timeout_s,
+            os.environ,
+            stopped,
+        )
+    return choose_source(Path(request.source), settings.max_upload_bytes, request.column)
+
+
 def _score(
-    source: Source, results: ResultFolder, progress: Progress, start: Callable[[], Workers]
+    source: Source,
+    results: ResultFolder,
+    progress: Progress,
+    start: Callable[[], Workers],
+    signals: "StopSignals",
 ) -> None:
-    count_aside(source.images, progress)
-
-    signals = StopSignals()
-
     def begin() -> Workers:
         workers = start()
         # Ray has handlers of its own, with which SIGTERM would end this process at once.
@@ -96,11 +121,27 @@ def _score(
         progress.begin()
         return workers
 
+    if isinstance(source, ListedSource):
+        _list(source, progress)
+    count_aside(source.images, progress)
     with signals:
         try:
             Run(results, progress, signals.check).score(source.images(), begin)
         finally:
             progress.end()
+
+
+def _list(source: ListedSource, progress: Progress) -> None:
+    try:
+        source.list_instances(progress.listed)
+    except KeyboardInterrupt as error:
+        raise _stopped() from error
+
+
+def _stopped() -> ScoringStoppedError:
+    return ScoringStoppedError(
+        "Stopped. What is finished is kept; the same command goes on from there."
+    )
 
 
 def _workers(prepared: Prepared, request: Request) -> Workers:
@@ -158,9 +199,7 @@ class StopSignals:
     def check(self) -> None:
         """Raise ScoringStoppedError if one of them has come."""
         if self._received:
-            raise ScoringStoppedError(
-                "Stopped. What is finished is kept; the same command goes on from there."
-            )
+            raise _stopped()
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self._received = True

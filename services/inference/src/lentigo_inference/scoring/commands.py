@@ -11,10 +11,11 @@ from lentigo_contract.labels import RESEARCH_NOTICE
 
 def score_command(
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="SOURCE",
-            help="A folder, a zip or tar file, or a CSV or Parquet table of paths or URLs.",
+            help="A folder, a zip or tar file, a CSV or Parquet table of paths or URLs, or a query "
+            "to a DICOM archive: dicomweb+https://HOST/PATH?Modality=DMS&StudyDate=20260101-",
         ),
     ],
     to: Annotated[
@@ -56,7 +57,12 @@ def score_command(
     ] = None,
     timeout: Annotated[
         float,
-        typer.Option(min=1, max=3600, metavar="SECONDS", help="For fetching an image by URL."),
+        typer.Option(
+            min=1,
+            max=3600,
+            metavar="SECONDS",
+            help="For fetching an image by URL, or for an answer of an archive.",
+        ),
     ] = 60.0,
     part_size: Annotated[
         int, typer.Option(min=1, max=1_000_000, metavar="N", help="Images in a Parquet file.")
@@ -73,7 +79,9 @@ def score_command(
 
     The settings of the service hold: model repository, version, engine, decision, prevalence and
     limits. The results are Parquet files in DIR/rows and a summary. Whatever ends the run, what is
-    finished is kept, and the same command goes on from there.
+    finished is kept, and the same command goes on from there. For a DICOM archive, set
+    LENTIGO_ARCHIVE_USER and LENTIGO_ARCHIVE_PASSWORD_FILE, or LENTIGO_ARCHIVE_KEY_FILE, and
+    LENTIGO_ARCHIVE_CA_FILE if its certificate is of an authority of your own.
     """
     # What scores takes a second to load, and `--help` answers at once.
     from lentigo_inference.scoring.archive import Request, score_archive  # noqa: PLC0415

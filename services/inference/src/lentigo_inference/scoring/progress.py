@@ -55,6 +55,13 @@ class Progress:
         """Start the clock: what comes before, such as loading the model, is not scoring."""
         self._started = self._clock()
 
+    def listed(self, count: int) -> None:
+        """An archive has named so many instances, and is asked for more."""
+        now = self._clock()
+        if now - self._last_line >= self._interval_s:
+            self._last_line = now
+            self._write(f"{count:,} instances listed")
+
     def advance(self, images: int, failed: int) -> None:
         """See `run.Watching`."""
         self.scored += images

@@ -32,9 +32,14 @@ from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.models.classifier import feature_extractor
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked, write_whole
-from lentigo_trainer.training.fit import TrainedNetwork, train_network
+from lentigo_trainer.training.fit import TrainedNetwork, run_identity, train_network
 from lentigo_trainer.training.precision import make_reproducible
-from lentigo_trainer.training.work_folder import EpochMetrics, keep_history, kept_history
+from lentigo_trainer.training.work_folder import (
+    EpochMetrics,
+    keep_history,
+    kept_history,
+    require_same_run,
+)
 from lentigo_trainer.training.workers import ALONE, Workers
 
 _BATCH: Final = 64
@@ -134,6 +139,10 @@ def fit_fold(
 ) -> tuple[EpochMetrics, ...]:
     """Train the network that never sees one fold, and keep its answers for that fold.
 
+    A finished fold is taken if it was trained by this recipe, with this seed, on these data, by
+    this code; in which arithmetic does not matter. One without `run.json`, as when only its answers
+    were copied, is taken too, and `progress` says so.
+
     Args:
         config: how to train.
         prepared: the data set.
@@ -148,12 +157,15 @@ def fit_fold(
         later. Then there are no answers yet.
 
     Raises:
+        WorkFolderError: the fold was made by another recipe, seed, data or computation.
         LentigoError: as `train_network` and `fit_detector`.
     """
     own = _answers_of(folder, number)
     with locked(own.parent):
         if workers.agree(own.is_file()):
-            progress.say(f"Fold {number} of {rows.folds.count} is finished")
+            known = require_same_run(own.parent, _fold_identity(config, prepared))
+            unknown = "" if known else "; it does not say by which recipe"
+            progress.say(f"Fold {number} of {rows.folds.count} is finished{unknown}")
             return kept_history(own.parent)
         progress.say(f"Fold {number} of {rows.folds.count}")
         others = rows_without_fold(rows, prepared.labels, number)
@@ -176,6 +188,16 @@ def fit_fold(
         # The weights of a fold have done their work, and five checkpoints are 200 MB.
         (own.parent / "checkpoint.npz").unlink(missing_ok=True)
         return trained.history
+
+
+def _fold_identity(config: TrainingConfig, prepared: Prepared) -> dict[str, object]:
+    # The digest of the initial weights is that of the first network after this. What is built next
+    # starts as if there had been none.
+    make_reproducible(config.seed)
+    identity = run_identity(config, prepared)
+    make_reproducible(config.seed)
+    # Another machine of a cluster may have computed the fold, in what arithmetic it has.
+    return {key: value for key, value in identity.items() if key != "arithmetic"}
 
 
 def help_cross_fit(

@@ -26,9 +26,11 @@ from lentigo_trainer.cli.segment import segment
 from lentigo_trainer.cli.sign import sign
 from lentigo_trainer.cli.sweep import sweep
 from lentigo_trainer.cli.training import fit, prepare, publish, run
+from lentigo_trainer.errors import ReleaseRefusedError
 from lentigo_trainer.system.progress import progress_for
 
 FAILED: Final = 1
+REFUSED: Final = 3
 INTERRUPTED: Final = 130
 
 app = typer.Typer(
@@ -78,9 +80,16 @@ app.command()(segment)
 
 
 def main() -> None:
-    """Run the command line; every error of ours ends in one line and exit code 1."""
+    """Run the command line; every error of ours ends in one line.
+
+    Exit codes: 0, done; 1, failed; 2, wrong usage; 3, a finished run is not published, because the
+    gate speaks against it; 130, interrupted. With 2 and 3 the same command would end the same way.
+    """
     try:
         app()
+    except ReleaseRefusedError as error:
+        _failed(str(error))
+        sys.exit(REFUSED)
     except LentigoError as error:
         sys.exit(_failed(str(error)))
     except KeyboardInterrupt:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
-from lentigo_contract.errors import PublishError
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import available_cores
 from lentigo_contract.wording import pluralize
@@ -35,6 +34,7 @@ from lentigo_trainer.cli.options import (
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import DEFAULT_RECIPE
 from lentigo_trainer.config.training import SelectionMetric, TrainingConfig, WorkFolder
+from lentigo_trainer.errors import ReleaseRefusedError
 from lentigo_trainer.models.registry import Weights
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import progress_for
@@ -231,7 +231,7 @@ def _publish(folder: Path, models: Path, force: bool, signer: "ModelSigner | Non
     """Publish a finished run, if nothing speaks against it or it is forced.
 
     Raises:
-        PublishError: something speaks against it; the run is kept.
+        ReleaseRefusedError: something speaks against it; the run is kept.
     """
     with quiet_tensorflow():
         from lentigo_trainer.export.publishing import publish_candidate  # noqa: PLC0415 - see cli
@@ -244,7 +244,7 @@ def _publish(folder: Path, models: Path, force: bool, signer: "ModelSigner | Non
         again = ["--work", folder.parent, "--run", folder.name, "--models", models, "--force"]
         again += [] if signer is None else ["--sign", signer.key]
         command = shlex.join(["lentigo-train", "publish", *map(str, again)])
-        raise PublishError(
+        raise ReleaseRefusedError(
             f"{folder} is kept, but not published. {objection} To publish it all the same: "
             f"{command}"
         )

@@ -22,11 +22,15 @@ from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.augmentation import AugmentedImages, augmented_images
 from lentigo_trainer.data.dataset import Prepared
-from lentigo_trainer.data.extra.training_images import open_extra_images
+from lentigo_trainer.data.extra.training_images import ExtraImages, open_extra_images
 from lentigo_trainer.data.oversampling import Plan, originals
 from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.models.classifier import Network, build
-from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
+from lentigo_trainer.models.registry import (
+    Architecture,
+    architecture,
+    with_all_layers_trainable,
+)
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.epoch_log import EpochLog
 from lentigo_trainer.training.feature_cache import (
@@ -81,6 +85,52 @@ class TrainedNetwork:
         return logits_of(head, features, len(labels), self.workers), labels
 
 
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What a training starts from.
+
+    Attributes:
+        chosen: the architecture, as the recipe trains it.
+        network: untrained.
+        extra: images of imported sets; None without any.
+        identity: of the run, see `work_folder.identity_of`.
+    """
+
+    chosen: Architecture
+    network: Network
+    extra: ExtraImages | None
+    identity: dict[str, object]
+
+
+def run_identity(config: TrainingConfig, prepared: Prepared) -> dict[str, object]:
+    """Return what the results of a run and of its folds depend on; it builds the network.
+
+    Raises:
+        WeightsError: the initial weights are unusable or unavailable.
+        RecipeError, ImportedSetError, EvaluationReportError: as `train_network`.
+    """
+    return _start(config, prepared).identity
+
+
+def _start(config: TrainingConfig, prepared: Prepared) -> _Start:
+    chosen = architecture(config.recipe.architecture)
+    fine_tuning = config.recipe.fine_tuning
+    if fine_tuning:
+        chosen = with_all_layers_trainable(chosen, fine_tuning.dropout)
+    network = build(chosen, config.weights, config.seed)
+    # With fine-tuning, the result depends on the initial weights of all layers.
+    start = network.whole if fine_tuning else network.backbone
+    extra = open_extra_images(config, prepared)
+    sets = [] if extra is None else [part.digest for part in extra.summaries]
+    # For fine-tuning, the recipe decides on bfloat16.
+    allowed = fine_tuning.bfloat16 if fine_tuning else chosen.plain
+    computation = Computation(tf.__version__, arithmetic(allowed))
+    identity = identity_of(
+        config, prepared.digest, backbone_digest(start), computation, sets, digest_of(config)
+    )
+    return _Start(chosen, network, extra, identity)
+
+
 def train_network(
     config: TrainingConfig,
     prepared: Prepared,
@@ -112,22 +162,9 @@ def train_network(
         DamagedCacheError: the checkpoint or the features on disk cannot be read.
         StorageError: the disk is full or not writable; the last finished epoch is kept.
     """
-    chosen = architecture(config.recipe.architecture)
+    start = _start(config, prepared)
+    chosen, network, extra, identity = start.chosen, start.network, start.extra, start.identity
     fine_tuning = config.recipe.fine_tuning
-    if fine_tuning:
-        chosen = with_all_layers_trainable(chosen, fine_tuning.dropout)
-    network = build(chosen, config.weights, config.seed)
-    # With fine-tuning, the result depends on the initial weights of all layers.
-    start = network.whole if fine_tuning else network.backbone
-    extra = open_extra_images(config, prepared)
-    sets = [] if extra is None else [part.digest for part in extra.summaries]
-    # For fine-tuning, the recipe decides on bfloat16.
-    allowed = fine_tuning.bfloat16 if fine_tuning else chosen.plain
-    computation = Computation(tf.__version__, arithmetic(allowed))
-    start_digest = backbone_digest(start)
-    identity = identity_of(
-        config, prepared.digest, start_digest, computation, sets, digest_of(config)
-    )
     workers.require_same(identity)
     if workers.chief:
         adopt(folder, identity)

@@ -5,10 +5,10 @@ recipe, seed, data, code and arithmetic they come from, so that a run resumes on
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from lentigo_trainer import __version__
 from lentigo_trainer.config.training import TrainingConfig
@@ -21,6 +21,9 @@ _HISTORY: Final = "history.json"
 _NAMES: Final = {"tensorflow": "TensorFlow", "code_version": "code version"}
 
 _CHOOSE_ANOTHER: Final = "Choose another --work, or delete that folder to start again."
+
+# Members of a recipe that are named with their values; the rest of many is counted.
+_NAMED: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +113,27 @@ def identity_of(
     }
 
 
-def adopt(folder: Path, identity: dict[str, object]) -> None:
+def adopt(folder: Path, identity: Mapping[str, object]) -> None:
     """Write a run's identity into its folder, or check the one that is there.
 
+    Raises:
+        WorkFolderError: as `require_same_run`.
+    """
+    if not require_same_run(folder, identity):
+        path = folder / _IDENTITY
+        write_whole(path, lambda file: file.write(json.dumps(identity, indent=2).encode()))
+
+
+def require_same_run(folder: Path, identity: Mapping[str, object]) -> bool:
+    """Check that a folder was made by a run, and return whether it says who made it.
+
     Folders of releases that did not write down what computes a run are refused as well: it cannot
-    be told whether their epochs and features are the same as this machine's.
+    be told whether their epochs and features are the same as this machine's. The name of a recipe
+    may differ, as it changes nothing that is computed.
+
+    Args:
+        folder: of a run, or of one of its folds.
+        identity: of the run, from `identity_of`.
 
     Raises:
         WorkFolderError: the folder was made by another recipe, seed or limit, from other images or
@@ -124,8 +143,7 @@ def adopt(folder: Path, identity: dict[str, object]) -> None:
     try:
         found = json.loads(path.read_text())
     except FileNotFoundError:
-        write_whole(path, lambda file: file.write(json.dumps(identity, indent=2).encode()))
-        return
+        return False
     except (OSError, ValueError) as error:
         raise _damaged(path) from error
     if not isinstance(found, dict):
@@ -139,19 +157,40 @@ def adopt(folder: Path, identity: dict[str, object]) -> None:
     differing = [
         _difference(key, found.get(key), value)
         for key, value in identity.items()
-        if found.get(key) != value
+        if _without_name(found.get(key)) != _without_name(value)
     ]
     if differing:
         raise WorkFolderError(
             f"{folder} was made with another {', '.join(differing)}. {_CHOOSE_ANOTHER}"
         )
+    return True
+
+
+def _without_name(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: member for key, member in value.items() if key != "name"}
+    return value
 
 
 def _difference(key: str, found: object, wanted: object) -> str:
-    """Name what differs, and both values of what is no more than a word."""
+    """Name what differs, with both values of what is no more than a word."""
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        members = list(_differing_members(_without_name(found), _without_name(wanted)))
+        more = len(members) - _NAMED
+        rest = [f"{more} more"] if more > 0 else []
+        return f"{key} ({'; '.join([*members[:_NAMED], *rest])})"
     if key not in Computation.__dataclass_fields__:
         return key
     return f"{_NAMES.get(key, key)} ({found}, now {wanted})"
+
+
+def _differing_members(found: Any, wanted: Any, name: str = "") -> Iterator[str]:  # noqa: ANN401 - JSON
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        for key in sorted({*found, *wanted}):
+            inner = f"{name}.{key}" if name else str(key)
+            yield from _differing_members(found.get(key), wanted.get(key), inner)
+    elif found != wanted:
+        yield f"{name} {json.dumps(found)}, now {json.dumps(wanted)}"
 
 
 def keep_history(folder: Path, history: tuple[EpochMetrics, ...]) -> None:

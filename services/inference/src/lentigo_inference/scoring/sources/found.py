@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from lentigo_inference.scoring.items import Place
 
@@ -41,6 +41,19 @@ class Source(Protocol):
 
         Raises:
             SourceError: it cannot be read any further.
+        """
+
+
+@runtime_checkable
+class ListedSource(Source, Protocol):
+    """An archive that is asked for its list once, before its images."""
+
+    def list_instances(self, note: Callable[[int], None]) -> None:
+        """Have the whole list; `note` is told how many there are so far.
+
+        Raises:
+            SourceError: the archive cannot be asked any further.
+            ResultFolderError: the list cannot be kept.
         """
 
 
