@@ -19,7 +19,7 @@ from lentigo_contract.segmentation.morphology import Bytes, Mask
 SECTORS: Final = 8
 
 ABRUPT: Final = 0.55
-"""Share of the whole rise within `_WIDTH`, from which a sector's border is abrupt; chosen by eye."""
+"""Share of the whole rise within `_WIDTH` from which a sector's border is abrupt; by eye."""
 
 _WIDTH: Final = 5
 """Pixels across the outline within which an abrupt border ends, of about 300 of the picture."""
@@ -148,10 +148,10 @@ def _lines(rings: list[Points], own: Mask) -> tuple[Points, ...]:
             continue
         # Turned so that no run goes over the end.
         turn = int(np.argmin(mine))
-        ring, mine = np.roll(ring, -turn, axis=0), np.roll(mine, -turn)
+        turned, mine = np.roll(ring, -turn, axis=0), np.roll(mine, -turn)
         change = np.diff(np.concatenate([[0], mine.astype(np.int8), [0]]))
         pairs = zip(np.flatnonzero(change == 1), np.flatnonzero(change == -1), strict=True)
         lines += [
-            np.take(ring, range(first, last + 1), axis=0, mode="wrap") for first, last in pairs
+            np.take(turned, range(first, last + 1), axis=0, mode="wrap") for first, last in pairs
         ]
     return tuple(lines)

@@ -36,7 +36,7 @@ Reason = Literal["no-lesion", "all-lesion", "hair", "cut", "unusable", "failed"]
 """Why a lesion is not described, or not as a whole."""
 
 MOST_CUT: Final = 0.05
-"""Share of the outline at the edge of the picture, above which the lesion is not seen as a whole."""
+"""Share of the outline at the edge of the picture, above which the lesion is not seen whole."""
 
 _COARSE: Final = 3
 _BLUR: Final = 3

@@ -20,7 +20,8 @@ REASONS: Final[dict[Reason, str]] = {
     "cut": "Described in part: the lesion goes on beyond the edge of the picture, so neither "
     "asymmetry nor diameter nor irregularity can be told.",
     "unusable": "Not described: the image cannot be judged.",
-    "failed": "Not described: the description failed. The prediction is not affected.",
+    "failed": "Not described: the description failed or was not ready in time. The prediction is "
+    "not affected.",
 }
 
 _NAMES: Final[dict[ColourName, str]] = {
