@@ -26,7 +26,7 @@ COLOUR_LIMIT: Final = 8.0
 _ANGLES: Final = 18
 """Axes that are tried, over half a turn: every 10 degrees. An even number."""
 
-_SAMPLES: Final = 2500
+_SAMPLES: Final = 1500
 """Pixels of the lesion that are folded, at most about."""
 
 Place = tuple[float, float]

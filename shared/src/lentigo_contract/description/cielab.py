@@ -35,6 +35,9 @@ _LINEAR: Final = np.array(
 """Linear light of each of the 256 values of a channel."""
 
 
+_POWERS: Final = (np.arange(256) / 255) ** _POWER
+
+
 def cielab(pixels: npt.NDArray[np.uint8]) -> Floats:
     """Return L*, a*, b* of sRGB pixels, uint8 [..., 3] to float64 [..., 3]."""
     xyz = _LINEAR[pixels] @ (_TO_XYZ.T / _WHITE)
@@ -49,7 +52,7 @@ def gains_of(pixels: npt.NDArray[np.uint8]) -> Floats:
     Args:
         pixels: sRGB, uint8 [n, 3].
     """
-    light = (np.power(pixels / 255.0, _POWER).mean(axis=0) + 1e-12) ** (1 / _POWER)
+    light = (_POWERS[pixels].mean(axis=0) + 1e-12) ** (1 / _POWER)
     gains: Floats = np.sqrt((light**2).mean()) / light
     return gains
 

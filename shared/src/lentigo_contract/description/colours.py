@@ -41,8 +41,8 @@ _REFERENCES: Final[dict[ColourName, tuple[str, ...]]] = {
 _SKIN_MARGIN: Final = 4
 """Pixels beside the lesion that are not taken for skin."""
 
-_STEP: Final = 2
-"""Every second row and column of the lesion is looked at."""
+_STEP: Final = 3
+"""Every third row and column of the lesion is looked at."""
 
 
 @dataclass(frozen=True, slots=True)

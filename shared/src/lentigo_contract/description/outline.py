@@ -19,8 +19,6 @@ _SPACING: Final = 2.5
 _FEWEST, _MOST = 12, 400
 """Points of a polygon."""
 
-_Corner = tuple[int, int]
-
 
 def outlines(mask: Mask) -> list[Points]:
     """Return the outer outline of each region of a mask, the largest first.
@@ -31,7 +29,7 @@ def outlines(mask: Mask) -> list[Points]:
     Args:
         mask: bool [height, width].
     """
-    rings = [np.array(ring, np.float64) for ring in _rings(mask)]
+    rings = _rings(mask)
     areas = [signed_area(ring) for ring in rings]
     order = sorted((place for place, area in enumerate(areas) if area > 0), key=lambda i: -areas[i])
     return [_smoothed(rings[place]) for place in order]
@@ -48,50 +46,48 @@ def perimeter(ring: Points) -> float:
     return float(np.hypot(*(np.roll(ring, -1, axis=0) - ring).T).sum())
 
 
-def _rings(mask: Mask) -> list[list[_Corner]]:
+def _rings(mask: Mask) -> list[Points]:
     """Follow the edges between pixels inside and outside, with the inside on the right hand."""
-    follow = _edges(mask)
+    starts, following = _edges(mask)
+    onwards = following.tolist()
     rings = []
-    while follow:
-        start = next(iter(follow))
-        ring, before, corner = [], start, start
-        while True:
-            ends = follow[corner]
-            # Where two pixels touch at a corner alone, the right turn stays with the first.
-            end = ends[0] if len(ends) == 1 else _right_turn(before, corner, ends)
-            ends.remove(end)
-            if not ends:
-                del follow[corner]
-            ring.append(corner)
-            before, corner = corner, end
-            if corner == start:
-                break
-        rings.append(ring)
+    for first in range(len(onwards)):
+        ring = []
+        edge = first
+        while onwards[edge] >= 0:
+            ring.append(edge)
+            onwards[edge], edge = -1, onwards[edge]
+        if ring:
+            rings.append(starts[ring])
     return rings
 
 
-def _edges(mask: Mask) -> dict[_Corner, list[_Corner]]:
-    """Return where each edge leads to, by the corner that it begins at."""
+def _edges(mask: Mask) -> tuple[Points, npt.NDArray[np.intp]]:
+    """Return where each edge begins, [n, 2], and the number of the edge that follows it, [n]."""
     padded = np.pad(mask, 1)
     inner = padded[1:-1, 1:-1]
-    sides = (
-        (padded[:-2, 1:-1], (0, 0), (1, 0)),  # above: to the right
-        (padded[1:-1, 2:], (1, 0), (1, 1)),  # right: down
-        (padded[2:, 1:-1], (1, 1), (0, 1)),  # below: to the left
-        (padded[1:-1, :-2], (0, 1), (0, 0)),  # left: up
-    )
-    follow: dict[_Corner, list[_Corner]] = {}
-    for neighbour, (x, y), (to_x, to_y) in sides:
+    width = mask.shape[1] + 1
+    # By direction: along the pixel's upper side to the right, its right side down, its lower side
+    # to the left, its left side up. Corners are numbered row by row.
+    neighbours = (padded[:-2, 1:-1], padded[1:-1, 2:], padded[2:, 1:-1], padded[1:-1, :-2])
+    begins, ends = (0, 1, width + 1, width), (1, width + 1, width, 0)
+    edge_at = np.full((4, (mask.shape[0] + 1) * width), -1)
+    first, last, direction = [], [], []
+    count = 0
+    for number, neighbour in enumerate(neighbours):
         down, across = np.nonzero(inner & ~neighbour)
-        for row, column in zip(down.tolist(), across.tolist(), strict=True):
-            follow.setdefault((column + x, row + y), []).append((column + to_x, row + to_y))
-    return follow
-
-
-def _right_turn(before: _Corner, corner: _Corner, ends: list[_Corner]) -> _Corner:
-    along, down = corner[0] - before[0], corner[1] - before[1]
-    right = (corner[0] - down, corner[1] + along)
-    return right if right in ends else ends[0]
+        corner = down * width + across
+        edge_at[number, corner + begins[number]] = np.arange(count, count + len(corner))
+        count += len(corner)
+        first.append(corner + begins[number])
+        last.append(corner + ends[number])
+        direction.append(np.full(len(corner), number))
+    end, way = np.concatenate(last), np.concatenate(direction)
+    # Where two pixels touch at a corner alone, the right turn stays with the first.
+    right, straight, left = (edge_at[(way + turn) % 4, end] for turn in (1, 0, 3))
+    following = np.where(right >= 0, right, np.where(straight >= 0, straight, left))
+    begin = np.concatenate(first)
+    return np.stack([begin % width, begin // width], axis=1).astype(np.float64), following
 
 
 def _smoothed(ring: Points) -> Points:

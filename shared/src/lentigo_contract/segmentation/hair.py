@@ -27,6 +27,7 @@ from lentigo_contract.segmentation.morphology import (
     Bytes,
     Mask,
     boxes,
+    brightest,
     close,
     dilate,
     disc,
@@ -98,7 +99,7 @@ def find_hairs(pixels: Bytes) -> Mask:
     for down, right in DIRECTIONS:
         closed = np.maximum(closed, close(pixels, line(_CLOSING, down, right)).astype(np.uint8))
     # Lee et al. join the masks of the three channels.
-    candidates: Mask = (closed - pixels).max(axis=2) > _THRESHOLD
+    candidates: Mask = brightest(closed - pixels) > _THRESHOLD
     if not candidates.any():
         return candidates
     runs = np.stack([_run_lengths(candidates, *direction) for direction in DIRECTIONS])
