@@ -1,6 +1,5 @@
 """What the lesion looks like, drawn beside the image and in words, on request."""
 
-import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
@@ -17,19 +16,18 @@ from tests.e2e.page.hands import (
 )
 from tests.e2e.service_process import ServiceProcess
 from tests.fakes import jpeg_bytes
-from tests.made_up_lesions import Mask, disc_mask, picture
+from tests.made_up_lesions import Pixels, disc_mask, picture, with_ruler
 
 DISC = disc_mask((150, 112), 52)
 
 
-def made(mask: Mask | None, name: str = "made.jpg") -> FilePayload:
-    image = Image.fromarray(picture(mask)).resize((600, 450))
-    return file(name, jpeg_bytes(image))
+def made(pixels: Pixels) -> FilePayload:
+    return file("made.jpg", jpeg_bytes(Image.fromarray(pixels).resize((600, 450))))
 
 
-def described(page: Page, mask: Mask | None) -> Locator:
-    """Predict a made-up lesion, ask for its description, and give the figure."""
-    choose(page, made(mask))
+def described(page: Page, pixels: Pixels) -> Locator:
+    """Predict a made-up picture, ask for its description, and give the figure."""
+    choose(page, made(pixels))
     predict(page)
     button(page, "Describe the lesion").click()
     figure = page.locator(".description-figure")
@@ -38,7 +36,7 @@ def described(page: Page, mask: Mask | None) -> Locator:
 
 
 def test_the_lesion_is_described_on_request_beside_its_image(page: Page) -> None:
-    figure = described(page, DISC)
+    figure = described(page, picture(DISC))
     expect(figure).to_contain_text("Symmetric about both axes")
     expect(figure).to_contain_text("of 8 sectors")
     expect(figure).to_contain_text("of six: dark brown")
@@ -50,7 +48,7 @@ def test_the_lesion_is_described_on_request_beside_its_image(page: Page) -> None
 
 
 def test_the_drawing_lies_on_the_lesion_at_every_zoom(page: Page) -> None:
-    figure = described(page, DISC)
+    figure = described(page, picture(DISC))
     for _ in range(2):
         outline = figure.locator(".frame .outline").last.bounding_box()
         image = figure.locator(".frame img").bounding_box()
@@ -64,7 +62,7 @@ def test_the_drawing_lies_on_the_lesion_at_every_zoom(page: Page) -> None:
 
 
 def test_map_and_description_are_shown_together(page: Page) -> None:
-    described(page, DISC)
+    described(page, picture(DISC))
     button(page, "Show the model\N{RIGHT SINGLE QUOTATION MARK}s map").click()
     expect(page.locator(".look canvas[data-code]")).to_be_visible()
     expect(page.locator(".look .description-figure .frame svg")).to_be_visible()
@@ -72,13 +70,13 @@ def test_map_and_description_are_shown_together(page: Page) -> None:
 
 
 def test_what_cannot_be_described_says_why(page: Page) -> None:
-    figure = described(page, None)
+    figure = described(page, with_ruler(picture()))
     expect(figure).to_contain_text("nothing stands out from the skin")
     expect(figure.locator("svg")).to_have_count(0)
 
 
 def test_of_a_cut_lesion_what_is_seen_is_described(page: Page) -> None:
-    figure = described(page, disc_mask((0, 112), 80))
+    figure = described(page, picture(disc_mask((0, 112), 80)))
     expect(figure).to_contain_text("goes on beyond the edge")
     expect(figure).to_contain_text("Not seen:")
     expect(figure).not_to_contain_text("at its widest")
@@ -92,12 +90,12 @@ def test_an_answer_of_an_older_service_says_that_there_is_none(page: Page) -> No
         route.fulfill(response=response, json=answer)
 
     page.route(PREDICTIONS, without)
-    expect(described(page, DISC)).to_contain_text("the description failed")
+    expect(described(page, picture(DISC))).to_contain_text("the description failed")
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(visit: Visit, service: ServiceProcess) -> None:
     page = visit(service.url, locale="ar-EG", viewport={"width": 390, "height": 844})
-    choose(page, made(np.roll(DISC, 20)))
+    choose(page, made(picture(DISC)))
     page.locator(".panel .button.primary").click()
     page.locator("#description-toggle").click()
     expect(page.locator(".description-figure dl dt")).to_have_count(4)
