@@ -13,6 +13,7 @@ import os
 import random
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -49,8 +50,8 @@ def main() -> None:
 def keep_to(pid: int, cores: int) -> None:
     """Keep all threads of a process to its first cores."""
     own = sorted(os.sched_getaffinity(pid))[:cores]
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        os.sched_setaffinity(int(thread), own)
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), own)
 
 
 def timed(service: ServiceProcess, image: bytes, *, describe: bool) -> tuple[float, bool]:
@@ -72,13 +73,17 @@ def report(times: dict[bool, list[float]], described: int) -> None:
     without, along = np.array(times[False]), np.array(times[True])
     for name, each in (("without", without), ("describe=true", along)):
         low, high = np.quantile(each, (0.1, 0.9))
-        print(f"{name:14} median {statistics.median(each):7.2f} ms (10 to 90%: {low:.2f} to {high:.2f})")
+        print(
+            f"{name:14} median {statistics.median(each):7.2f} ms "
+            f"(10 to 90%: {low:.2f} to {high:.2f})"
+        )
     rows = np.random.default_rng(0).integers(0, len(along), (2000, len(along)))
     ratios = np.median(along[rows], axis=1) / np.median(without[rows], axis=1)
     low, high = np.quantile(ratios, (0.025, 0.975))
     print(
-        f"ratio {np.median(along) / np.median(without):.3f} (95% interval {low:.3f} to {high:.3f}), "
-        f"n = {len(along)} of each, {described} of them described; bound: 1.25"
+        f"ratio {np.median(along) / np.median(without):.3f} "
+        f"(95% interval {low:.3f} to {high:.3f}), n = {len(along)} of each, "
+        f"{described} described; bound: 1.25"
     )
 
 

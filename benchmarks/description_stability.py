@@ -2,8 +2,8 @@
 
     .venv/bin/python -m benchmarks.description_stability --source ham10000 [--limit 50]
 
-Each image is described as it is and turned: by quarters and mirrored, which loses nothing, and by 20
-and 45 degrees about its middle, where the corners are filled with mirrored skin. Turned outlines
+Each image is described as it is and turned: by quarters and mirrored, which loses nothing, and by
+20 and 45 degrees about its middle, where the corners are filled with mirrored skin. Turned outlines
 are turned back before they are compared. Images are a random sample of all of HAM10000.
 """
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageOps
 
+from lentigo_contract.description.asymmetry import Asymmetry
 from lentigo_contract.description.describe import LesionDescription, describe
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.data.ham10000 import find_source, open_images
@@ -102,9 +103,7 @@ def differences(
     }
     if lesion.asymmetry and other.asymmetry and lesion.diameter and other.diameter:
         found["asymmetry, same score"] = float(other.asymmetry.score == lesion.asymmetry.score)
-        found["asymmetry, shape moved"] = max(
-            abs(a.shape - b.shape) for a, b in matched(lesion, other)
-        )
+        found["asymmetry, shape moved"] = shape_moved(lesion.asymmetry, other.asymmetry)
         found["diameter, moved"] = abs(other.diameter.pixels / lesion.diameter.pixels - 1)
         found["irregularity, moved"] = abs(
             other.border.irregularity / lesion.border.irregularity - 1
@@ -112,11 +111,10 @@ def differences(
     return found
 
 
-def matched(one: LesionDescription, other: LesionDescription):  # noqa: ANN201 - pairs of axes
-    """Pair the axes by how much of the shape has no counterpart; angles turn with the picture."""
-    assert one.asymmetry and other.asymmetry  # noqa: S101 - checked by the caller
-    by_shape = [sorted(each.asymmetry.axes, key=lambda axis: axis.shape) for each in (one, other)]
-    return zip(*by_shape, strict=True)
+def shape_moved(one: Asymmetry, other: Asymmetry) -> float:
+    """Compare the axes by their shares of shape without counterpart; angles turn along."""
+    pairs = zip(*(sorted(axis.shape for axis in each.axes) for each in (one, other)), strict=True)
+    return max(abs(first - second) for first, second in pairs)
 
 
 def main() -> None:
@@ -144,7 +142,10 @@ def report(results: dict[str, list[dict[str, float]]], described_count: int, ima
     print(f"{described_count} of {images} images described. Means; n in parentheses.")
     rows = list(dict.fromkeys(name for each in results.values() for row in each for name in row))
     print(f"{'':24}" + "".join(f"{name:>18}" for name in results))
-    print(f"{'described too':24}" + "".join(cell([float(bool(r)) for r in each]) for each in results.values()))
+    print(
+        f"{'described too':24}"
+        + "".join(cell([float(bool(r)) for r in each]) for each in results.values())
+    )
     for row in rows:
         cells = (cell([r[row] for r in each if row in r]) for each in results.values())
         print(f"{row:24}" + "".join(cells))

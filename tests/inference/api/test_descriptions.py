@@ -31,7 +31,12 @@ LESION = photo(picture(DISC))
 
 async def described(settings: Settings, data: bytes, **parameters: str) -> dict[str, Any]:
     async with running(settings) as service:
-        response = await service.predict(data, describe="true", **parameters)
+        response = await service.client.post(
+            PREDICTIONS,
+            content=data,
+            headers={"Content-Type": "application/octet-stream"},
+            params={"describe": "true", **parameters},
+        )
     assert response.status_code == 200
     found: dict[str, Any] = response.json()
     return found

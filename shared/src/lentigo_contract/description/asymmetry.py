@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lentigo_contract.description.cielab import Floats
 from lentigo_contract.segmentation.morphology import Mask
@@ -30,6 +31,8 @@ _SAMPLES: Final = 1500
 """Pixels of the lesion that are folded, at most about."""
 
 Place = tuple[float, float]
+
+Integers = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +108,10 @@ def measure_asymmetry(mask: Mask, lab: Floats, step: int) -> Asymmetry:
 def _samples(mask: Mask, centre: Place) -> tuple[Floats, Floats]:
     """Return the steps from the centre to an even choice of the lesion's pixels."""
     step = max(1, round(math.sqrt(np.count_nonzero(mask) / _SAMPLES)))
-    down, across = np.nonzero(mask[::step, ::step])
-    if not len(down):
-        down, across = np.nonzero(mask)
+    if not mask[::step, ::step].any():
         step = 1
-    return across * step + 0.5 - centre[0], down * step + 0.5 - centre[1]
+    places = np.argwhere(mask[::step, ::step]).astype(np.float64) * step + 0.5
+    return places[:, 1] - centre[0], places[:, 0] - centre[1]
 
 
 def _folded(
@@ -136,9 +138,7 @@ def _folded(
     return 1 - inside.mean(axis=1), (difference * inside).sum(axis=1) / met
 
 
-def _place(
-    position: Floats, step: int, size: int
-) -> "np.ndarray[tuple[int, ...], np.dtype[np.intp]]":
+def _place(position: Floats | Integers, step: int, size: int) -> Integers:
     return np.minimum(position.astype(np.intp) // step, size - 1)
 
 

@@ -122,7 +122,8 @@ def brightest(pixels: Bytes) -> Bytes:
     """Return the largest of the three channels of each pixel, uint8 [height, width]."""
     # A maximum along an axis of three takes ten times as long.
     red, green, blue = np.moveaxis(pixels, -1, 0)
-    return np.maximum(np.maximum(red, green), blue)
+    largest: Bytes = np.maximum(np.maximum(red, green), blue)
+    return largest
 
 
 def label(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:

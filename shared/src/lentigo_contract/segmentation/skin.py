@@ -113,7 +113,8 @@ def pigment(pixels: Bytes, field: Mask) -> Floats:
             break
         skin = likely
     # Row by row; all at once would wake the threads of the linear algebra library.
-    return density - (surface @ fitted.astype(np.float32))
+    beyond_skin: Floats = density - (surface @ fitted.astype(np.float32))
+    return beyond_skin
 
 
 @lru_cache(maxsize=4)
