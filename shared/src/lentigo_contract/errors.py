@@ -17,6 +17,7 @@
     ├── StorageError                a disk that is full, read-only or not ours
     ├── TooLittleMemoryError        a container's limit that the work would not fit into
     ├── EngineError                 a runtime failed to load a version or to answer
+    ├── DescriptionError            a description of a lesion that came out as no number
     ├── PredictionDocumentError     an answer that is not as `POST /v1/predictions` has it
     └── CodeMapError                a map of diagnoses to other codes that cannot be used
 
@@ -91,6 +92,10 @@ class TooLittleMemoryError(LentigoError):
 
 class EngineError(LentigoError):
     """A model runtime failed to load a version or to answer."""
+
+
+class DescriptionError(LentigoError):
+    """A number of a lesion's description is not finite."""
 
 
 class PredictionDocumentError(LentigoError):

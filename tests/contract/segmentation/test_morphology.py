@@ -6,6 +6,7 @@ from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
 from lentigo_contract.segmentation.morphology import (
+    brightest,
     close,
     dilate,
     disc,
@@ -87,3 +88,8 @@ def test_an_image_smaller_than_the_neighbourhood_is_no_error(shape: tuple[int, i
     mask = np.ones(shape, np.bool_)
     for found in (dilate(mask, disc(5)), erode(mask, disc(5)), fill_holes(mask)):
         assert found.all()
+
+
+def test_the_brightest_channel_is_the_maximum() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    assert np.array_equal(brightest(pixels), pixels.max(axis=2))

@@ -98,6 +98,9 @@ def test_with_the_service_gone_the_device_gives_the_services_answer(
     assert answer["malignancy"]["refer"] == expected["malignancy"]["refer"]
     assert answer["diagnosis"]["code"] == expected["diagnosis"]["code"]
     assert answer.keys() == expected.keys()
+    button(page, "Describe the lesion").click()
+    expect(page.locator(".description-figure")).to_contain_text("only the service can describe")
+    expect(page.locator(".description-figure svg")).to_have_count(0)
     assert violations(page) == []
 
 

@@ -4,9 +4,12 @@ import hashlib
 import json
 import re
 from importlib.resources import files
+from typing import get_args
 
 import pytest
 
+from lentigo_contract.description.colours import COLOURS
+from lentigo_contract.description.describe import Reason
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_inference.settings import Settings
 from lentigo_inference.web.assets import bundle_modules, page_files
@@ -19,7 +22,16 @@ LANGUAGES = ["en", "de", "es", "fr", "pt", "ar"]
 OPTION = re.compile(r"(zero|one|two|few|many|other|=\d+) \{")
 VALUE = re.compile(r"\{(\w+)[},]")
 
-MADE = ("problem.", "state.", "diagnosis.", "flaw.", "overview.", "origins.")
+MADE = (
+    "problem.",
+    "state.",
+    "diagnosis.",
+    "flaw.",
+    "overview.",
+    "origins.",
+    "undescribed.",
+    "colour.",
+)
 
 
 def texts(tag: str) -> dict[str, str]:
@@ -164,6 +176,13 @@ def test_every_column_and_every_entry_of_the_origins_has_a_name() -> None:
 def test_every_quality_reason_has_a_text_and_advice() -> None:
     told = {f"flaw.{reason}.{part}" for reason in REASONS for part in ("why", "todo")}
     assert told == {key for key in texts("en") if key.startswith("flaw.")}
+
+
+def test_every_reason_and_every_colour_of_a_description_has_a_text() -> None:
+    told = {f"undescribed.{reason}" for reason in get_args(Reason)}
+    assert told == {key for key in texts("en") if key.startswith("undescribed.")}
+    named = {f"colour.{name}" for name in COLOURS}
+    assert named == {key for key in texts("en") if key.startswith("colour.")}
 
 
 @pytest.mark.anyio

@@ -247,7 +247,8 @@ class Settings(BaseSettings):
         64,
         ge=1,
         le=65_536,
-        description="Predictions under way at the same time, uploads included; more are refused.",
+        description="Predictions under way at the same time, uploads included; more are refused. "
+        "One with a description counts as two.",
     )
     max_batch_bytes: int = Field(
         64 * 2**20,

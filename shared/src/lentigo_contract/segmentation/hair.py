@@ -27,6 +27,7 @@ from lentigo_contract.segmentation.morphology import (
     Bytes,
     Mask,
     boxes,
+    brightest,
     close,
     dilate,
     disc,
@@ -98,7 +99,7 @@ def find_hairs(pixels: Bytes) -> Mask:
     for down, right in DIRECTIONS:
         closed = np.maximum(closed, close(pixels, line(_CLOSING, down, right)).astype(np.uint8))
     # Lee et al. join the masks of the three channels.
-    candidates: Mask = (closed - pixels).max(axis=2) > _THRESHOLD
+    candidates: Mask = brightest(closed - pixels) > _THRESHOLD
     if not candidates.any():
         return candidates
     runs = np.stack([_run_lengths(candidates, *direction) for direction in DIRECTIONS])
@@ -198,5 +199,5 @@ def _smoothed(pixels: Bytes, hairs: Mask) -> Bytes:
     padded = np.pad(pixels, ((2, 2), (2, 2), (0, 0)), mode="edge")
     around = [padded[rows + y, columns + x] for y in range(5) for x in range(5)]
     result = pixels.copy()
-    result[rows, columns] = np.sort(np.stack(around), axis=0)[12]
+    result[rows, columns] = np.partition(np.stack(around), 12, axis=0)[12]
     return result

@@ -68,15 +68,62 @@ def open_(mask: Mask, offsets: Offsets) -> Mask:
 def _extreme(
     values: npt.NDArray[np.generic], offsets: Offsets, winner: np.ufunc
 ) -> npt.NDArray[np.generic]:
-    height, width = values.shape[:2]
+    rows = _rows_of(tuple(offsets))
     result = values.copy()
-    for y, x in offsets:
-        if abs(y) >= height or abs(x) >= width or (y, x) == (0, 0):
-            continue
-        to = (slice(max(0, -y), height - max(0, y)), slice(max(0, -x), width - max(0, x)))
-        of = (slice(max(0, y), height + min(0, y)), slice(max(0, x), width + min(0, x)))
-        winner(result[to], values[of], out=result[to])
+    if rows is None:
+        for y, x in offsets:
+            _win(result, values, y, x, winner)
+        return result
+    # A disc is a row of every width, moved up and down: 16 steps instead of 96 for a radius of 5.
+    row, half = values.copy(), 0
+    for wanted, y in sorted((reach, y) for y, reach in rows):
+        while half < wanted:
+            half += 1
+            _win(row, values, 0, half, winner)
+            _win(row, values, 0, -half, winner)
+        _win(result, row, y, 0, winner)
     return result
+
+
+@cache
+def _rows_of(offsets: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...] | None:
+    """Return how far each row reaches to both sides; None unless all do so without a gap."""
+    rows: dict[int, set[int]] = {}
+    for y, x in offsets:
+        rows.setdefault(y, set()).add(x)
+    if any(row != set(range(-max(row), max(row) + 1)) for row in rows.values()):
+        return None
+    return tuple((y, max(row)) for y, row in rows.items())
+
+
+def _win(
+    result: npt.NDArray[np.generic],
+    values: npt.NDArray[np.generic],
+    down: int,
+    right: int,
+    winner: np.ufunc,
+) -> None:
+    """Let the value that many steps down and right win over each pixel's, where there is one."""
+    height, width = values.shape[:2]
+    if abs(down) >= height or abs(right) >= width:
+        return
+    to = (
+        slice(max(0, -down), height - max(0, down)),
+        slice(max(0, -right), width - max(0, right)),
+    )
+    of = (
+        slice(max(0, down), height + min(0, down)),
+        slice(max(0, right), width + min(0, right)),
+    )
+    winner(result[to], values[of], out=result[to])
+
+
+def brightest(pixels: Bytes) -> Bytes:
+    """Return the largest of the three channels of each pixel, uint8 [height, width]."""
+    # A maximum along an axis of three takes ten times as long.
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    largest: Bytes = np.maximum(np.maximum(red, green), blue)
+    return largest
 
 
 def label(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:

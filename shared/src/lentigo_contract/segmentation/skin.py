@@ -7,12 +7,13 @@ Cavalcanti and Scharcanski, "Automated prescreening of pigmented skin lesions us
 cameras", Computerized Medical Imaging and Graphics 35, 2011).
 """
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from lentigo_contract.segmentation.morphology import Bytes, Mask, disc, erode, label
+from lentigo_contract.segmentation.morphology import Bytes, Mask, brightest, disc, erode, label
 from lentigo_contract.segmentation.region import Floats
 
 WORKING_SIDE: Final = 300
@@ -39,6 +40,9 @@ _DARKER, _LIGHTER = 0.10, 0.25
 _RIDGE: Final = 1e-3
 """Keeps the equations solvable where the skin's pixels lie in one row."""
 
+_DENSITY: Final = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
+"""Optical density of each of the 256 values of a channel."""
+
 _ROUNDS: Final = 4
 _FEWEST: Final = 200
 
@@ -63,7 +67,7 @@ def field_of_view(pixels: Bytes) -> Mask:
     Args:
         pixels: uint8 [height, width, 3].
     """
-    dark = pixels.max(axis=2) < _BLACK
+    dark = brightest(pixels) < _BLACK
     labels, _ = label(dark)
     corners = {int(labels[row, column]) for row in (0, -1) for column in (0, -1)} - {0}
     if not corners:
@@ -84,7 +88,7 @@ def pigment(pixels: Bytes, field: Mask) -> Floats:
         float32 [height, width, 3], of red, green and blue; 0 is skin, 0.7 half as bright.
     """
     soft = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(_BLUR)))
-    density = -np.log((soft.astype(np.float32) + 1) / 256)
+    density = _DENSITY[soft]
     surface = _surface_terms(*field.shape)
     every = (slice(None, None, _STEP), slice(None, None, _STEP))
     terms, usable = surface[every].reshape(-1, surface.shape[2]), field[every].ravel()
@@ -108,9 +112,12 @@ def pigment(pixels: Bytes, field: Mask) -> Floats:
         if likely.sum() < _FEWEST // 4:
             break
         skin = likely
-    return density - (surface @ fitted.astype(np.float32))
+    # Row by row; all at once would wake the threads of the linear algebra library.
+    beyond_skin: Floats = density - (surface @ fitted.astype(np.float32))
+    return beyond_skin
 
 
+@lru_cache(maxsize=4)
 def _surface_terms(height: int, width: int) -> Floats:
     """Return 1, x, y, x², xy, y² of each pixel, in half widths from the middle."""
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat
 
 from lentigo_contract.decision import DecidedBy
 from lentigo_contract.imaging.quality import Reason
+from lentigo_inference.api.description_schemas import EXAMPLE, Description
 from lentigo_inference.api.schemas import (
     DiagnosisCode,
     Fraction,
@@ -134,6 +135,7 @@ class PredictionResponse(BaseModel):
         ],
         malignancy={"probability": 0.03, "threshold": 0.18, "refer": False, "reasons": []},
         notice="Research use only. Not a medical device.",
+        description=EXAMPLE,
     )
 
     id: str = Field(description="UUID version 7 of this prediction.")
@@ -163,6 +165,12 @@ class PredictionResponse(BaseModel):
     activation_maps: list[ActivationMap] | None = Field(
         None,
         description="Maps of all seven, in the order of `probabilities`; only with `explain=all`.",
+        exclude_if=_left_out,
+    )
+    description: Description | None = Field(
+        None,
+        description="What the lesion looks like, which plays no part in the diagnosis; only with "
+        "`describe=true`.",
         exclude_if=_left_out,
     )
 

@@ -35,6 +35,9 @@ router = APIRouter(tags=[PREDICTIONS])
 MAX_IMAGES: Final = 32
 """Images in one batch request at most."""
 
+_WITH_DESCRIPTION: Final = 2
+"""A prediction with a description counts as so many: it takes another thread and more memory."""
+
 ExplainParameter = Annotated[
     bool | Literal["all"],
     Query(
@@ -47,6 +50,13 @@ ForceParameter = Annotated[
     Query(
         description="`true` asks for a diagnosis even if the image cannot be judged; `quality` "
         "still says so."
+    ),
+]
+DescribeParameter = Annotated[
+    bool,
+    Query(
+        description="`true` adds what the lesion looks like: asymmetry, border, colours and "
+        "diameter in pixels. It plays no part in the diagnosis."
     ),
 ]
 
@@ -67,17 +77,20 @@ async def predict(
     *,
     explain: ExplainParameter = False,
     force: ForceParameter = False,
+    describe: DescribeParameter = False,
 ) -> PredictionResponse | Response:
     """Predict the diagnosis of one dermatoscopic image, if it can be judged.
 
-    `Accept: application/fhir+json` returns the answer as a transaction Bundle of FHIR R4.
+    `Accept: application/fhir+json` returns the answer as a transaction Bundle of FHIR R4, which
+    has neither activation maps nor a description.
     """
     settings = state.settings
     # Checked before the upload is read, so that a refusal costs no upload.
     state.slot.require()
-    with admitted(request, state):
+    describe = describe and media_type != MEDIA_TYPE
+    with admitted(request, state, _WITH_DESCRIPTION if describe else 1):
         data = await read_upload(request, settings.max_upload_bytes, settings.upload_timeout_s)
-        options = PredictionOptions(_maps(explain), force)
+        options = PredictionOptions(_maps(explain), force, describe)
         result = await cancel_on_disconnect(
             request, state.predictor.predict(data, options, request.state.record)
         )
@@ -97,7 +110,11 @@ async def predict(
     openapi_extra=images_body(FIELD, MAX_IMAGES),
 )
 async def predict_batch(
-    request: Request, state: CurrentState, *, force: ForceParameter = False
+    request: Request,
+    state: CurrentState,
+    *,
+    force: ForceParameter = False,
+    describe: DescribeParameter = False,
 ) -> BatchResponse:
     """Predict the diagnosis of up to 32 images, all with the same model version.
 
@@ -107,6 +124,9 @@ async def predict_batch(
     # Checked before the upload is read, so that a refusal costs no upload.
     state.slot.require()
     weight = math.ceil(settings.max_batch_bytes / settings.max_upload_bytes)
+    if describe:
+        # So many are described at the same time.
+        weight += settings.decode_threads
     with admitted(request, state, weight):
         uploads = await read_uploads(
             request,
@@ -115,7 +135,7 @@ async def predict_batch(
             max_bytes=settings.max_batch_bytes,
             timeout_s=settings.upload_timeout_s,
         )
-        options = PredictionOptions(force=force)
+        options = PredictionOptions(force=force, describe=describe)
         results = await cancel_on_disconnect(
             request,
             state.predictor.predict_each(

@@ -3,6 +3,7 @@
 import base64
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
+from lentigo_inference.api.descriptions import description_response
 from lentigo_inference.api.models import model_reference
 from lentigo_inference.api.prediction_schemas import (
     ActivationMap,
@@ -49,6 +50,9 @@ def prediction_response(result: PredictionResult) -> PredictionResponse:
         notice=RESEARCH_NOTICE,
         activation_map=None if decision is None else _map_of(decision, maps),
         activation_maps=maps if len(maps) > 1 else None,
+        description=None
+        if result.description is None
+        else description_response(result.description),
     )
 
 

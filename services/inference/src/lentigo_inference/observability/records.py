@@ -6,7 +6,7 @@ from typing import Literal
 from lentigo_contract.imaging.quality import Reason
 from lentigo_inference.errors import Unauthorized
 
-StepName = Literal["decode", "queue", "inference"]
+StepName = Literal["decode", "queue", "inference", "describe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,7 @@ class RequestRecord:
             "decode_milliseconds": self._longest_ms("decode"),
             "queue_milliseconds": self._longest_ms("queue"),
             "inference_milliseconds": self._longest_ms("inference"),
+            "describe_milliseconds": self._longest_ms("describe"),
         }
         return {name: value for name, value in fields.items() if value is not None}
 

@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeVar
 
 import numpy as np
 
+from lentigo_contract.description.describe import Description
 from lentigo_contract.errors import EngineError, LentigoError
 from lentigo_contract.imaging.quality import QualityIssue, Reason
 from lentigo_contract.manifest.manifest import OodThreshold
@@ -19,6 +20,7 @@ from lentigo_inference.serving.activation_map import DrawnMap, draw_maps
 from lentigo_inference.serving.batcher import Batcher
 from lentigo_inference.serving.decision import Decision
 from lentigo_inference.serving.decoding import DecodedUpload, DecodePool
+from lentigo_inference.serving.description import NOT_READY, describe_upload
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
 
 Explain = Literal["none", "top", "all"]
@@ -32,10 +34,12 @@ class PredictionOptions:
     Attributes:
         explain: which activation maps.
         force: whether to predict also for an image that cannot be judged.
+        describe: whether to describe the lesion.
     """
 
     explain: Explain = "none"
     force: bool = False
+    describe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class PredictionResult:
         decision: about the image; None if it is withheld, because the image cannot be judged and
             the request does not force a prediction.
         activation_maps: the requested ones, the most probable diagnosis first.
+        description: of the lesion; None if it was not asked for.
     """
 
     model: LoadedModel
@@ -74,6 +79,7 @@ class PredictionResult:
     quality: Quality
     decision: Decision | None = None
     activation_maps: tuple[DrawnMap, ...] = ()
+    description: Description | None = None
 
 
 def quality_of(
@@ -119,6 +125,9 @@ def judge(
 T = TypeVar("T")
 
 _DEFAULT_OPTIONS: Final = PredictionOptions()
+
+_TO_ANSWER_S: Final = 0.2
+"""Seconds before the deadline when a prediction no longer waits for its description."""
 
 
 class Predictor:
@@ -253,6 +262,29 @@ class Predictor:
         record: RequestRecord,
     ) -> PredictionResult:
         upload = await self._decoding.decode(data, record)
+        if not options.describe:
+            return await self._judge(model, upload, options, deadline, record)
+        # Beside the network, which it knows nothing of.
+        describing = asyncio.ensure_future(
+            self._decoding.run(lambda: describe_upload(upload, record, force=options.force))
+        )
+        try:
+            result = await self._judge(model, upload, options, deadline, record)
+            rest_s = deadline - self._clock() - _TO_ANSWER_S
+            await asyncio.wait([describing], timeout=max(0.0, rest_s))
+            described = describing.result() if describing.done() else NOT_READY
+            return replace(result, description=described)
+        finally:
+            describing.cancel()
+
+    async def _judge(
+        self,
+        model: LoadedModel,
+        upload: DecodedUpload,
+        options: PredictionOptions,
+        deadline: float,
+        record: RequestRecord,
+    ) -> PredictionResult:
         if upload.issues and not options.force:
             # The result would be withheld, so the network does not run.
             record.unaccepted += upload.issues

@@ -19,6 +19,18 @@ export function element(name, properties = {}, ...children) {
   return made;
 }
 
+/**
+ * Build a part of a drawing (SVG).
+ * @param {string} name @param {Record<string, string>} attributes @param {...Node} children
+ * @returns {SVGElement}
+ */
+export function drawing(name, attributes, ...children) {
+  const made = /** @type {SVGElement} */ (document.createElementNS("http://www.w3.org/2000/svg", name));
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
 /** @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id);
 

@@ -1,5 +1,6 @@
-/** The image, and beside it, on request, the same image under the network's map. */
+/** The image, and beside it, on request, the same image under the network's map and under a drawing of the lesion. */
 
+import { descriptionView } from "./description-view.js";
 import { element } from "./dom.js";
 import { mapView } from "./map-view.js";
 import { isWithheld } from "./quality-view.js";
@@ -9,30 +10,35 @@ import { Viewer } from "./viewer.js";
 /** @typedef {import("./worklist.js").Item} Item */
 /** @typedef {import("./worklist.js").Worklist} Worklist */
 
-/** Whether the person asked for the map; kept while they go from image to image. */
-let isMapWanted = false;
+/** Whether the person asked for the map, and for the description; kept while they go from image to image. */
+const wanted = { map: false, description: false };
 
 /** The view in use: drawn once for each image, so that nothing flickers while its state changes. @type {{viewer: Viewer, frame: HTMLElement, language: string}|null} */
 let inUse = null;
 
-/** @param {Worklist} list @param {Item} item @param {() => void} redraw */
+/** @param {Worklist} list @param {Item} item @param {(pressed: string) => void} redraw given the id of the button that asks for it */
 export function lookView(list, item, redraw) {
-  const hasMap = item.state === "done" && !isWithheld(item);
-  const withMap = hasMap && isMapWanted;
-  const toggle = hasMap && element("button", {
-    type: "button", class: "button tool map-toggle", id: "map-toggle", "aria-pressed": String(withMap),
+  const hasMore = item.state === "done" && !isWithheld(item);
+  const withMap = hasMore && wanted.map;
+  const withDescription = hasMore && wanted.description;
+  const toggle = (/** @type {"map"|"description"} */ what, /** @type {string} */ text) => element("button", {
+    type: "button", class: "button tool", id: `${what}-toggle`, "aria-pressed": String(wanted[what]),
     onclick: () => {
-      isMapWanted = !isMapWanted;
-      redraw();
+      wanted[what] = !wanted[what];
+      redraw(`${what}-toggle`);
     },
-  }, t(withMap ? "why.hide" : "why.show"));
+  }, text);
+  const toggles = hasMore && element("div", { class: "toggles" },
+    toggle("description", t(withDescription ? "describe.hide" : "describe.show")),
+    toggle("map", t(withMap ? "why.hide" : "why.show")));
   const viewer = item.size ? viewerOf(item) : null;
   viewer?.keepFirst();
   const picture = element("figure", { class: "picture" },
     viewer ? inUse?.frame : unseen(item),
-    viewer ? viewer.toolbar(toggle) : hasMap && element("div", { class: "toolbar" }, toggle),
+    viewer ? viewer.toolbar(toggles) : toggles && element("div", { class: "toolbar" }, toggles),
     caption(list, item));
-  return element("div", { class: withMap ? "look with-map" : "look" }, picture, withMap && mapFigure(item, viewer));
+  return element("div", { class: withMap || withDescription ? "look with-more" : "look" }, picture,
+    withDescription && descriptionFigure(item, viewer), withMap && mapFigure(item, viewer));
 }
 
 /** @param {Item} item */
@@ -59,6 +65,16 @@ function mapFigure(item, viewer) {
     viewer ? viewer.addView(label, canvas) : element("div", { class: "frame unseen" }, canvas),
     element("figcaption", {}, element("h3", { id: "why-title" }, t("why.title"))),
     controls);
+}
+
+/** @param {Item} item @param {Viewer|null} viewer */
+function descriptionFigure(item, viewer) {
+  const { picture, words } = descriptionView(item);
+  const label = t("describe.beside", { name: item.name });
+  return element("figure", { class: "description-figure", "aria-labelledby": "description-title" },
+    picture && viewer && viewer.addView(label, picture),
+    element("figcaption", {}, element("h3", { id: "description-title" }, t("describe.title"))),
+    words);
 }
 
 /** @param {Worklist} list @param {Item} item */

@@ -26,7 +26,7 @@ export async function modelInUse() {
 export function predict(image, forced, signal) {
   // The raw body: a form would send the file's name, and that may name a patient.
   const headers = { "Content-Type": "application/octet-stream" };
-  return ask(`v1/predictions?explain=all${forced ? "&force=true" : ""}`, { method: "POST", body: image, headers, signal });
+  return ask(`v1/predictions?explain=all&describe=true${forced ? "&force=true" : ""}`, { method: "POST", body: image, headers, signal });
 }
 
 /** @param {string} path @param {RequestInit} request */

@@ -21,9 +21,9 @@ export function showStage(list) {
   const focused = document.activeElement;
   const hadFocus = stage.contains(focused);
   const panel = element("div", { class: "panel" }, ...beside(list, item));
-  const look = lookView(list, item, () => {
+  const look = lookView(list, item, (pressed) => {
     showStage(list);
-    byId("map-toggle")?.focus();
+    byId(pressed)?.focus();
   });
   stage.replaceChildren(look, panel, item.state === "done" ? reportPictures(item) : "");
   if (!hadFocus) return;

@@ -138,5 +138,8 @@ export const clockTime = (time) =>
 /** @param {number} count @param {number} [digits] after the point at most */
 export const number = (count, digits = 0) => new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(count);
 
+/** Several texts in one, as the language lists them. @param {string[]} several */
+export const enumerated = (several) => new Intl.ListFormat(locale, { type: "unit" }).format(several);
+
 /** Compares two texts as the language sorts them. @param {string} one @param {string} other */
 export const inOrder = (one, other) => new Intl.Collator(locale, { numeric: true }).compare(one, other);

@@ -79,6 +79,8 @@ export class Viewer {
       const { clientWidth, clientHeight } = frame;
       const right = clientWidth / 2 - zoom.x * zoom.scale;
       const down = clientHeight / 2 - zoom.y * zoom.scale;
+      // Lines of a drawing keep their width on the screen.
+      layer.style.setProperty("--scale", String(zoom.scale));
       layer.style.setProperty("transform", `translate(${right}px, ${down}px) scale(${zoom.scale})`);
       // While all of it is seen, a finger on the image scrolls the page.
       frame.classList.toggle("zoomed", this.item.zoom !== null);

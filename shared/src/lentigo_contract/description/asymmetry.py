@@ -1,0 +1,151 @@
+"""Asymmetry: the lesion folded over each axis through its middle.
+
+Two axes at right angles are laid so that the lesion is as symmetric as can be, as in the ABCD rule
+of dermatoscopy (Nachbar et al., "The ABCD rule of dermatoscopy", JAAD 30:551-559, 1994), where
+contour, colours and structures are judged about each. Contour and colours are measured here;
+structures are not. How much of the contour has no counterpart is the measure of Stoecker, Li and
+Moss ("Automatic detection of asymmetry in skin tumors", Computerized Medical Imaging and Graphics
+16:191-197, 1992).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lentigo_contract.description.cielab import Floats
+from lentigo_contract.segmentation.morphology import Mask
+
+SHAPE_LIMIT: Final = 0.10
+"""Share of the lesion without a counterpart, above which it is asymmetric about an axis; ours."""
+
+COLOUR_LIMIT: Final = 8.0
+"""Mean difference of colour to the counterpart (CIELAB), above which it is, too; ours."""
+
+_ANGLES: Final = 18
+"""Axes that are tried, over half a turn: every 10 degrees. An even number."""
+
+_SAMPLES: Final = 1500
+"""Pixels of the lesion that are folded, at most about."""
+
+Place = tuple[float, float]
+
+Integers = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The lesion folded over one axis.
+
+    Attributes:
+        angle: of the axis from across to down, in radians, 0 to pi.
+        ends: where the axis enters and leaves the lesion's extent, in pixels of the mask.
+        shape: share of the lesion's area without a counterpart on the other side, 0 to 1.
+        colour: mean difference to the counterpart's colour, CIELAB, 0 and above.
+    """
+
+    angle: float
+    ends: tuple[Place, Place]
+    shape: float
+    colour: float
+
+    @property
+    def asymmetric(self) -> bool:
+        """Whether the two sides differ in shape or colour."""
+        return self.shape > SHAPE_LIMIT or self.colour > COLOUR_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Asymmetry:
+    """Two axes at right angles, about which the lesion is as symmetric as can be."""
+
+    axes: tuple[Axis, Axis]
+
+    @property
+    def score(self) -> int:
+        """About how many axes the lesion is asymmetric, 0 to 2."""
+        return sum(axis.asymmetric for axis in self.axes)
+
+
+def centre_of(mask: Mask) -> Place:
+    """Return the centroid of a mask (across, down), from the upper left corner of the image."""
+    down, across = np.nonzero(mask)
+    return float(across.mean()) + 0.5, float(down.mean()) + 0.5
+
+
+def measure_asymmetry(mask: Mask, lab: Floats, step: int) -> Asymmetry:
+    """Fold a lesion over axes through its centroid, and choose the two that it fits best.
+
+    Args:
+        mask: its pixels, bool [height, width]; at least one.
+        lab: CIELAB of the image made smaller by `step`, float [height / step, width / step, 3].
+        step: pixels of the mask for one of `lab`.
+    """
+    centre = centre_of(mask)
+    x, y = _samples(mask, centre)
+    angles = np.arange(_ANGLES) * math.pi / _ANGLES
+    shapes, colours = _folded(mask, lab, step, centre, (x, y), angles)
+    asymmetric = (shapes > SHAPE_LIMIT) | (colours > COLOUR_LIMIT)
+    # In units of their limits, so that both count alike.
+    excess = shapes / SHAPE_LIMIT + colours / COLOUR_LIMIT
+    half = _ANGLES // 2
+    scores = asymmetric[:half].astype(int) + asymmetric[half:]
+    first = int(np.lexsort((excess[:half] + excess[half:], scores))[0])
+    one, other = (
+        Axis(
+            float(angles[place]),
+            _ends(centre, float(angles[place]), x, y),
+            float(shapes[place]),
+            float(colours[place]),
+        )
+        for place in (first, first + half)
+    )
+    return Asymmetry((one, other))
+
+
+def _samples(mask: Mask, centre: Place) -> tuple[Floats, Floats]:
+    """Return the steps from the centre to an even choice of the lesion's pixels."""
+    step = max(1, round(math.sqrt(np.count_nonzero(mask) / _SAMPLES)))
+    if not mask[::step, ::step].any():
+        step = 1
+    places = np.argwhere(mask[::step, ::step]).astype(np.float64) * step + 0.5
+    return places[:, 1] - centre[0], places[:, 0] - centre[1]
+
+
+def _folded(
+    mask: Mask,
+    lab: Floats,
+    step: int,
+    centre: Place,
+    samples: tuple[Floats, Floats],
+    angles: Floats,
+) -> tuple[Floats, Floats]:
+    """Return the share without counterpart and the mean difference of colour, for each angle."""
+    x, y = samples
+    height, width = mask.shape
+    twice = 2 * angles[:, None]
+    across = np.floor(centre[0] + x * np.cos(twice) + y * np.sin(twice)).astype(np.intp)
+    down = np.floor(centre[1] + x * np.sin(twice) - y * np.cos(twice)).astype(np.intp)
+    inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
+    across, down = across.clip(0, width - 1), down.clip(0, height - 1)
+    inside &= mask[down, across]
+    own = lab[_place(y + centre[1], step, lab.shape[0]), _place(x + centre[0], step, lab.shape[1])]
+    other = lab[_place(down, step, lab.shape[0]), _place(across, step, lab.shape[1])]
+    difference = np.sqrt(np.square(other - own).sum(axis=2))
+    met = np.maximum(inside.sum(axis=1), 1)
+    return 1 - inside.mean(axis=1), (difference * inside).sum(axis=1) / met
+
+
+def _place(position: Floats | Integers, step: int, size: int) -> Integers:
+    return np.minimum(position.astype(np.intp) // step, size - 1)
+
+
+def _ends(centre: Place, angle: float, x: Floats, y: Floats) -> tuple[Place, Place]:
+    along = x * math.cos(angle) + y * math.sin(angle)
+    one, other = (
+        (centre[0] + far * math.cos(angle), centre[1] + far * math.sin(angle))
+        for far in (float(along.min()), float(along.max()))
+    )
+    return one, other
