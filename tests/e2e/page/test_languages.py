@@ -2,25 +2,24 @@
 
 import json
 import re
-from importlib.resources import files
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e.page.conftest import Visit
 from tests.e2e.page.hands import (
+    WEB,
     button,
     choose,
     lesion,
     open_image,
     scrolls_sideways,
     see_result,
+    serve_modules,
     violations,
 )
 from tests.e2e.service_process import ServiceProcess
-
-WEB = files("lentigo_inference").joinpath("web")
 
 LOCALES = {
     "en": "en-GB",
@@ -42,19 +41,6 @@ def texts(tag: str) -> dict[str, str]:
 def plain_page(visit: Visit, service: ServiceProcess) -> Page:
     """The page without its service worker, whose requests no route sees."""
     return visit(service.url, service_workers="block")
-
-
-def serve_modules(page: Page) -> None:
-    """Let the page's own modules be imported one by one; the service sends them joined."""
-
-    def answer(route: Route) -> None:
-        name = route.request.url.rpartition("/")[2]
-        route.fulfill(
-            content_type="text/javascript",
-            body=WEB.joinpath(f"js/{name}").read_text("utf-8"),
-        )
-
-    page.route("**/page/modules/*.js", answer)
 
 
 def formatted(page: Page, message: str, values: dict[str, Any], locale: str = "en") -> str:
