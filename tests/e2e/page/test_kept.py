@@ -383,8 +383,8 @@ def test_a_browser_that_forbids_storage_is_told(visit: Visit, service: ServicePr
 
 @pytest.fixture
 def elsewhere(playwright: Playwright) -> Iterator[Browser]:
-    """A browser that finds this machine under a name that is not its own."""
-    rules = "--host-resolver-rules=MAP lentigo.test 127.0.0.1"
+    """A browser that finds this machine under a name, for which it wants HTTPS."""
+    rules = "--host-resolver-rules=MAP lentigo 127.0.0.1"
     launched = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, rules])
     yield launched
     launched.close()
@@ -396,7 +396,7 @@ def test_without_a_secure_connection_it_says_so(
     context = elsewhere.new_context()
     context.set_default_timeout(DEADLINE_S * 1000)
     page = context.new_page()
-    page.goto(service.url.replace("127.0.0.1", "lentigo.test"))
+    page.goto(service.url.replace("127.0.0.1", "lentigo"))
     page.locator("body.loaded").wait_for()
     assert not page.evaluate("() => isSecureContext")
     choose(page, lesion())

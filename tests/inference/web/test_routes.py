@@ -19,7 +19,7 @@ LANGUAGES = ["en", "de", "es", "fr", "pt", "ar"]
 OPTION = re.compile(r"(zero|one|two|few|many|other|=\d+) \{")
 VALUE = re.compile(r"\{(\w+)[},]")
 
-MADE = ("problem.", "state.", "diagnosis.", "flaw.", "overview.", "origins.", "kept.failed.")
+MADE = ("problem.", "state.", "diagnosis.", "flaw.", "overview.", "origins.", "kept.failed.", "camera.failed.", "camera.issue.")
 
 
 def texts(tag: str) -> dict[str, str]:
@@ -47,6 +47,9 @@ async def test_every_file_has_the_content_security_policy(settings: Settings) ->
             policy = answer.headers["content-security-policy"]
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
+            # The camera is this page's alone.
+            allowed = answer.headers["permissions-policy"]
+            assert allowed == "camera=(self), geolocation=(), microphone=()"
 
 
 @pytest.mark.anyio
@@ -137,7 +140,18 @@ def test_every_reason_why_nothing_was_kept_has_a_text() -> None:
     reasons |= set(re.findall(r': "(\w+)",', named)) | {"other"}
     assert len(reasons) > 8
     told = {f"kept.failed.{reason}" for reason in reasons}
-    assert told == {key for key in texts("en") if key.startswith("kept.failed.")}
+    assert told == {key for key in texts("en") if key.startswith("kept.failed.", "camera.failed.", "camera.issue.")}
+
+
+def test_every_reason_for_no_picture_and_every_advice_has_a_text() -> None:
+    script = page_files()["camera.js"].content.decode()
+    reasons = set(re.findall(r'(?:CameraError|#fail)\("([\w-]+)"\)', script)) | {"other"}
+    reasons |= set(re.findall(r'^  \w+Error: "(\w+)",', script, re.MULTILINE))
+    told = {key for key in texts("en") if key.startswith("camera.failed.")}
+    assert {f"camera.failed.{reason}" for reason in reasons} == told
+    issues = {*REASONS, "glare", "no-lesion", "too-far"} - {"unlike-training-images"}
+    told = {key for key in texts("en") if key.startswith("camera.issue.")}
+    assert {f"camera.issue.{issue}" for issue in issues} == told
 
 
 def test_a_missing_module_is_an_error() -> None:

@@ -34,6 +34,7 @@ _IMPORT: Final = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[a-z/-]+\.js)";\n
 _EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
 
 FEATURES: Final = {
+    "camera.js": "camera/camera.js",
     "kept.js": "kept/kept.js",
 }
 """Scripts that the page loads when somebody asks for what they do, and the module of each."""

@@ -23,6 +23,7 @@ const tools = () => ({
 
 /** Load the script of a feature; the browser does so once. @type {Record<string, () => Promise<any>>} */
 const SCRIPTS = {
+  camera: () => import("./camera.js"),
   kept: () => import("./kept.js"),
 };
 
@@ -68,6 +69,7 @@ export function keepButton(item) {
 /** Connect the features with the page. @param {(files: File[]) => void} take what is done with images */
 export function listenForFeatures(take) {
   takeImages = take;
+  byId("live-camera").addEventListener("click", () => void useFeature("camera", (camera, page) => camera.openLiveCamera(page), say));
   listenForSection("kept", (feature, tools, place) => feature.showKept(place, tools));
 }
 

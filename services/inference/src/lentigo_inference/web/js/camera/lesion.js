@@ -1,0 +1,132 @@
+/**
+ * How large the lesion is in a picture, roughly and fast: the classical segmentation of lentigo_contract.segmentation in short, on cells
+ * of four by four pixels, which few hairs survive. Good for advice on the distance, not for an outline. Pure.
+ */
+
+import { SIDE } from "../offline/pixels.js";
+
+const CELL_SIDE = 4;
+const GRID = SIDE / CELL_SIDE;
+
+// As in segmentation/classical.py: the pigment's projection, the factor of Otsu's threshold, and its bounds in units of density.
+const PROJECTION = [-0.3, 0.3, 1];
+const FACTOR = 0.6;
+const LEAST = 0.08;
+const MOST = 0.5;
+const LOWEST = -0.2;
+const HIGHEST = 1.2;
+const BINS = 128;
+
+// The brightest quarter is skin, unless the lesion fills the picture.
+const SKIN_SHARE = 0.25;
+// Below, it is the rim of a lens.
+const RIM_LIGHT = 35;
+
+/** @typedef {{area: number, width: number, height: number}} Extent shares of the picture, 0 to 1 */
+
+/** The lesion's extent; null where nothing stands out. @param {Uint8ClampedArray} rgba [224, 224, 4] @returns {Extent|null} */
+export function lesionExtent(rgba) {
+  const score = scores(densities(rgba));
+  const seen = [...score].filter((value) => !Number.isNaN(value));
+  if (seen.length === 0) return null;
+  const threshold = Math.min(Math.max(FACTOR * otsu(seen), LEAST), MOST);
+  return largestRegion(cleaned(Array.from(score, (value) => value > threshold)), score);
+}
+
+/** Optical density of each cell and channel; NaN beyond the rim of a lens. @param {Uint8ClampedArray} rgba @returns {Float32Array} [56, 56, 3] */
+function densities(rgba) {
+  const sums = new Float32Array(GRID * GRID * 3);
+  for (let at = 0; at < SIDE * SIDE; at += 1) {
+    const cell = Math.trunc(Math.trunc(at / SIDE) / CELL_SIDE) * GRID + Math.trunc((at % SIDE) / CELL_SIDE);
+    for (let channel = 0; channel < 3; channel += 1) sums[3 * cell + channel] += rgba[4 * at + channel] / CELL_SIDE ** 2;
+  }
+  for (let at = 0; at < sums.length; at += 3) {
+    const isRim = Math.max(sums[at], sums[at + 1], sums[at + 2]) < RIM_LIGHT;
+    for (let channel = at; channel < at + 3; channel += 1) sums[channel] = isRim ? Number.NaN : -Math.log((sums[channel] + 1) / 256);
+  }
+  return sums;
+}
+
+/** Pigment beyond the skin's, one number a cell. @param {Float32Array} density */
+function scores(density) {
+  const skin = [0, 1, 2].map((channel) => {
+    const sorted = density.filter((value, at) => at % 3 === channel && !Number.isNaN(value)).sort();
+    return sorted[Math.trunc(sorted.length * SKIN_SHARE)] ?? 0;
+  });
+  return Float32Array.from({ length: GRID * GRID }, (_, at) =>
+    PROJECTION.reduce((sum, weight, channel) => sum + weight * (density[3 * at + channel] - skin[channel]), 0));
+}
+
+/** The threshold that separates two classes of values best (Otsu 1979). @param {number[]} values */
+function otsu(values) {
+  const counts = new Float64Array(BINS);
+  for (const value of values) {
+    const place = Math.trunc(((value - LOWEST) / (HIGHEST - LOWEST)) * BINS);
+    counts[Math.min(Math.max(place, 0), BINS - 1)] += 1 / values.length;
+  }
+  const middle = (/** @type {number} */ bin) => LOWEST + ((bin + 0.5) * (HIGHEST - LOWEST)) / BINS;
+  const mean = counts.reduce((sum, share, bin) => sum + share * middle(bin), 0);
+  let best = 0;
+  let threshold = LOWEST;
+  let below = 0;
+  let moment = 0;
+  counts.forEach((share, bin) => {
+    below += share;
+    moment += share * middle(bin);
+    const between = (mean * below - moment) ** 2 / Math.max(below * (1 - below), 1e-9);
+    if (between > best) [best, threshold] = [between, middle(bin)];
+  });
+  return threshold;
+}
+
+/** Each cell as most of the nine around it are, which takes hairs away. @param {boolean[]} mask */
+function cleaned(mask) {
+  return mask.map((_, at) => {
+    const [x, y] = [at % GRID, Math.trunc(at / GRID)];
+    let set = 0;
+    let all = 0;
+    for (let v = Math.max(0, y - 1); v <= Math.min(GRID - 1, y + 1); v += 1) {
+      for (let u = Math.max(0, x - 1); u <= Math.min(GRID - 1, x + 1); u += 1) {
+        all += 1;
+        set += Number(mask[v * GRID + u]);
+      }
+    }
+    return 2 * set > all;
+  });
+}
+
+/** The connected region with the most pigment. @param {boolean[]} mask @param {Float32Array} score @returns {Extent|null} */
+function largestRegion(mask, score) {
+  /** @type {Extent|null} */
+  let largest = null;
+  let most = 0;
+  const open = mask.slice();
+  for (let start = 0; start < open.length; start += 1) {
+    if (!open[start]) continue;
+    const cells = regionFrom(open, start);
+    const pigment = cells.reduce((sum, at) => sum + (score[at] || 0), 0);
+    if (pigment <= most) continue;
+    most = pigment;
+    const columns = cells.map((at) => at % GRID);
+    const rows = cells.map((at) => Math.trunc(at / GRID));
+    const span = (/** @type {number[]} */ places) => (Math.max(...places) - Math.min(...places) + 1) / GRID;
+    largest = { area: cells.length / GRID ** 2, width: span(columns), height: span(rows) };
+  }
+  return largest;
+}
+
+/** The cells that hang together with one, which are taken out of the mask. @param {boolean[]} open @param {number} start */
+function regionFrom(open, start) {
+  const cells = [start];
+  open[start] = false;
+  for (let next = 0; next < cells.length; next += 1) {
+    const at = cells[next];
+    const column = at % GRID;
+    const beside = [column > 0 ? at - 1 : -1, column < GRID - 1 ? at + 1 : -1, at - GRID, at + GRID];
+    for (const other of beside.filter((place) => open[place])) {
+      open[other] = false;
+      cells.push(other);
+    }
+  }
+  return cells;
+}
