@@ -35,6 +35,8 @@ _EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
 
 FEATURES: Final = {
     "camera.js": "camera/camera.js",
+    "follow-up-worker.js": "follow-up/worker.js",
+    "follow-up.js": "follow-up/follow-up.js",
     "kept.js": "kept/kept.js",
 }
 """Scripts that the page loads when somebody asks for what they do, and the module of each."""

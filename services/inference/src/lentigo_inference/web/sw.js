@@ -10,7 +10,9 @@ const TEXTS = new URL("page/locales/", self.registration.scope).href;
 
 // What is loaded once somebody asks for it. What answers without the service, the page keeps in a cache of its own, where each file
 // fits the others, so the kept one comes first.
-const LATER = ["page/offline.js", "page/camera.js", "page/kept.js"].map((path) => new URL(path, self.registration.scope).href);
+const LATER = [
+  "page/offline.js", "page/camera.js", "page/follow-up.js", "page/follow-up-worker.js", "page/kept.js",
+].map((path) => new URL(path, self.registration.scope).href);
 const OFFLINE = new URL("page/offline/", self.registration.scope).href;
 const KEPT_OFFLINE = /^lentigo-offline-/;
 const DESCRIPTION = new URL("page/offline/bundle.json", self.registration.scope).href;

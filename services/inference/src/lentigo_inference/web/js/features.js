@@ -24,11 +24,12 @@ const tools = () => ({
 /** Load the script of a feature; the browser does so once. @type {Record<string, () => Promise<any>>} */
 const SCRIPTS = {
   camera: () => import("./camera.js"),
+  "follow-up": () => import("./follow-up.js"),
   kept: () => import("./kept.js"),
 };
 
 /** Load all of them, for the time without a network: the service worker keeps what passes through it. */
-export const keepFeatures = () => Promise.allSettled(Object.keys(SCRIPTS).map((name) => fetch(`page/${name}.js`)));
+export const keepFeatures = () => Promise.allSettled([...Object.keys(SCRIPTS), "follow-up-worker"].map((name) => fetch(`page/${name}.js`)));
 
 /**
  * Load a feature and let it act.
@@ -66,10 +67,11 @@ export function keepButton(item) {
   return button;
 }
 
-/** Connect the features with the page. @param {(files: File[]) => void} take what is done with images */
-export function listenForFeatures(take) {
+/** Connect the features with the page. @param {(files: File[]) => void} take what is done with images @param {() => Item[]} items those there are */
+export function listenForFeatures(take, items) {
   takeImages = take;
   byId("live-camera").addEventListener("click", () => void useFeature("camera", (camera, page) => camera.openLiveCamera(page), say));
+  byId("view-follow-up").addEventListener("click", () => void useFeature("follow-up", (change, page) => change.openFollowUp(page, items()), say));
   listenForSection("kept", (feature, tools, place) => feature.showKept(place, tools));
 }
 

@@ -63,7 +63,7 @@ window.addEventListener("beforeunload", (event) => {
 await startTexts();
 document.body.classList.add("empty", "loaded");
 listenForImages((files) => void take(files));
-listenForFeatures((files) => void take(files));
+listenForFeatures((files) => void take(files), () => list.items);
 listenForKeys(list);
 listenForViews(list);
 listenForPrint();

@@ -1,12 +1,12 @@
 /**
- * How large the lesion is in a picture, roughly and fast: the classical segmentation of lentigo_contract.segmentation in short, on cells
- * of four by four pixels, which few hairs survive. Good for advice on the distance, not for an outline. Pure.
+ * Where the lesion is in a picture, roughly and fast: the classical segmentation of lentigo_contract.segmentation in short, on cells of
+ * some pixels, which few hairs survive. Pure.
  */
 
 import { SIDE } from "../offline/pixels.js";
 
-const CELL_SIDE = 4;
-const GRID = SIDE / CELL_SIDE;
+// For advice on the distance; an outline takes smaller ones.
+const COARSE = 4;
 
 // As in segmentation/classical.py: the pigment's projection, the factor of Otsu's threshold, and its bounds in units of density.
 const PROJECTION = [-0.3, 0.3, 1];
@@ -26,19 +26,43 @@ const RIM_LIGHT = 35;
 
 /** The lesion's extent; null where nothing stands out. @param {Uint8ClampedArray} rgba [224, 224, 4] @returns {Extent|null} */
 export function lesionExtent(rgba) {
-  const score = scores(densities(rgba));
+  const grid = SIDE / COARSE;
+  const cells = lesionCells(rgba, COARSE);
+  if (cells === null) return null;
+  const span = (/** @type {number[]} */ places) => (Math.max(...places) - Math.min(...places) + 1) / grid;
+  return {
+    area: cells.length / grid ** 2,
+    width: span(cells.map((at) => at % grid)),
+    height: span(cells.map((at) => Math.trunc(at / grid))),
+  };
+}
+
+/** The lesion's cells as a mask; null where nothing stands out. @param {Uint8ClampedArray} rgba [224, 224, 4] @param {number} side of a cell in pixels @returns {Uint8Array|null} */
+export function lesionMask(rgba, side) {
+  const cells = lesionCells(rgba, side);
+  if (cells === null) return null;
+  const mask = new Uint8Array((SIDE / side) ** 2);
+  for (const at of cells) mask[at] = 1;
+  return mask;
+}
+
+/** @param {Uint8ClampedArray} rgba @param {number} side @returns {number[]|null} */
+function lesionCells(rgba, side) {
+  const grid = SIDE / side;
+  const score = scores(densities(rgba, side));
   const seen = [...score].filter((value) => !Number.isNaN(value));
   if (seen.length === 0) return null;
   const threshold = Math.min(Math.max(FACTOR * otsu(seen), LEAST), MOST);
-  return largestRegion(cleaned(Array.from(score, (value) => value > threshold)), score);
+  return largestRegion(cleaned(Array.from(score, (value) => value > threshold), grid), score, grid);
 }
 
-/** Optical density of each cell and channel; NaN beyond the rim of a lens. @param {Uint8ClampedArray} rgba @returns {Float32Array} [56, 56, 3] */
-function densities(rgba) {
-  const sums = new Float32Array(GRID * GRID * 3);
+/** Optical density of each cell and channel; NaN beyond the rim of a lens. @param {Uint8ClampedArray} rgba @param {number} side @returns {Float32Array} */
+function densities(rgba, side) {
+  const grid = SIDE / side;
+  const sums = new Float32Array(grid * grid * 3);
   for (let at = 0; at < SIDE * SIDE; at += 1) {
-    const cell = Math.trunc(Math.trunc(at / SIDE) / CELL_SIDE) * GRID + Math.trunc((at % SIDE) / CELL_SIDE);
-    for (let channel = 0; channel < 3; channel += 1) sums[3 * cell + channel] += rgba[4 * at + channel] / CELL_SIDE ** 2;
+    const cell = Math.trunc(Math.trunc(at / SIDE) / side) * grid + Math.trunc((at % SIDE) / side);
+    for (let channel = 0; channel < 3; channel += 1) sums[3 * cell + channel] += rgba[4 * at + channel] / side ** 2;
   }
   for (let at = 0; at < sums.length; at += 3) {
     const isRim = Math.max(sums[at], sums[at + 1], sums[at + 2]) < RIM_LIGHT;
@@ -53,7 +77,7 @@ function scores(density) {
     const sorted = density.filter((value, at) => at % 3 === channel && !Number.isNaN(value)).sort();
     return sorted[Math.trunc(sorted.length * SKIN_SHARE)] ?? 0;
   });
-  return Float32Array.from({ length: GRID * GRID }, (_, at) =>
+  return Float32Array.from({ length: density.length / 3 }, (_, at) =>
     PROJECTION.reduce((sum, weight, channel) => sum + weight * (density[3 * at + channel] - skin[channel]), 0));
 }
 
@@ -79,50 +103,44 @@ function otsu(values) {
   return threshold;
 }
 
-/** Each cell as most of the nine around it are, which takes hairs away. @param {boolean[]} mask */
-function cleaned(mask) {
+/** Each cell as most of the nine around it are, which takes hairs away. @param {boolean[]} mask @param {number} grid cells along a side */
+function cleaned(mask, grid) {
   return mask.map((_, at) => {
-    const [x, y] = [at % GRID, Math.trunc(at / GRID)];
+    const [x, y] = [at % grid, Math.trunc(at / grid)];
     let set = 0;
     let all = 0;
-    for (let v = Math.max(0, y - 1); v <= Math.min(GRID - 1, y + 1); v += 1) {
-      for (let u = Math.max(0, x - 1); u <= Math.min(GRID - 1, x + 1); u += 1) {
+    for (let v = Math.max(0, y - 1); v <= Math.min(grid - 1, y + 1); v += 1) {
+      for (let u = Math.max(0, x - 1); u <= Math.min(grid - 1, x + 1); u += 1) {
         all += 1;
-        set += Number(mask[v * GRID + u]);
+        set += Number(mask[v * grid + u]);
       }
     }
     return 2 * set > all;
   });
 }
 
-/** The connected region with the most pigment. @param {boolean[]} mask @param {Float32Array} score @returns {Extent|null} */
-function largestRegion(mask, score) {
-  /** @type {Extent|null} */
+/** The connected region with the most pigment. @param {boolean[]} mask @param {Float32Array} score @param {number} grid @returns {number[]|null} its cells */
+function largestRegion(mask, score, grid) {
   let largest = null;
   let most = 0;
   const open = mask.slice();
   for (let start = 0; start < open.length; start += 1) {
     if (!open[start]) continue;
-    const cells = regionFrom(open, start);
+    const cells = regionFrom(open, start, grid);
     const pigment = cells.reduce((sum, at) => sum + (score[at] || 0), 0);
-    if (pigment <= most) continue;
-    most = pigment;
-    const columns = cells.map((at) => at % GRID);
-    const rows = cells.map((at) => Math.trunc(at / GRID));
-    const span = (/** @type {number[]} */ places) => (Math.max(...places) - Math.min(...places) + 1) / GRID;
-    largest = { area: cells.length / GRID ** 2, width: span(columns), height: span(rows) };
+    if (pigment > most) [largest, most] = [cells, pigment];
   }
   return largest;
 }
 
-/** The cells that hang together with one, which are taken out of the mask. @param {boolean[]} open @param {number} start */
-function regionFrom(open, start) {
+/** The cells that hang together with one, which are taken out of the mask. @param {boolean[]} open @param {number} start @param {number} grid */
+function regionFrom(open, start, grid) {
   const cells = [start];
   open[start] = false;
   for (let next = 0; next < cells.length; next += 1) {
     const at = cells[next];
-    const column = at % GRID;
-    const beside = [column > 0 ? at - 1 : -1, column < GRID - 1 ? at + 1 : -1, at - GRID, at + GRID];
+    const column = at % grid;
+    const beside = [column > 0 ? at - 1 : -1, column < grid - 1 ? at + 1 : -1, at - grid, at + grid];
     for (const other of beside.filter((place) => open[place])) {
       open[other] = false;
       cells.push(other);

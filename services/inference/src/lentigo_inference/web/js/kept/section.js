@@ -33,17 +33,23 @@ export class Section {
       const state = await vault.state();
       const count = await vault.count();
       const list = state === "unlocked" ? await vault.list() : [];
+      this.#leave();
       this.#draw(page, told, ...(state === "new" && count === 0 ? [this.#none(page)]
         : state === "unlocked" ? this.#unlocked(page, vault, list) : this.#locked(page, vault, state, count)));
     } catch (error) {
+      this.#leave();
       this.#draw(page, failureText(page, error), ...(this.#vault ? [this.#removal(page, this.#vault, await this.#vault.count().catch(() => 0))] : []));
     }
   }
 
-  /** @param {Page} page @param {string} told @param {...Node} parts */
-  #draw(page, told, ...parts) {
+  /** End what the list before held; the next one holds its own. */
+  #leave() {
     this.#drawn.abort();
     this.#drawn = new AbortController();
+  }
+
+  /** @param {Page} page @param {string} told @param {...Node} parts */
+  #draw(page, told, ...parts) {
     const line = alertLine(page);
     this.place.replaceChildren(line, ...parts);
     line.textContent = told;
