@@ -57,7 +57,9 @@ def main() -> None:
         names = names[:: max(1, len(names) // options.count)][: options.count]
         found = _findings(_frame(images.read(name)) for name in names)
     print(f"{len(found)} images")
-    _print_quantiles("glare", [each["glare"] for each in found])
+    glare = [each["glare"] for each in found]
+    _print_quantiles("glare", glare)
+    print(f"most glare: {max(glare):.5f}")
     areas = np.array([each["extent"]["area"] if each["extent"] else 0 for each in found])
     _print_quantiles("area, estimated", areas)
     issues = [each["issue"] or "none" for each in found]

@@ -24,24 +24,31 @@ from PIL import Image
 
 LONGEST: Final = 320
 
-# Reads pairs: width and height (32 bits each) and luma of each; answers with a line of JSON.
+# Reads pairs: width and height (32 bits each) and RGBA of each; answers with a line of JSON.
 _PROGRAM: Final = """
-import { align } from "%s/js/follow-up/alignment.js";
+import { lumaOf } from "%(web)s/js/camera/sharpness.js";
+import { align } from "%(web)s/js/follow-up/alignment.js";
+import { compare, warped } from "%(web)s/js/follow-up/comparison.js";
+import { inverse } from "%(web)s/js/follow-up/similarity.js";
 const parts = [];
 for await (const part of process.stdin) parts.push(part);
 const input = Buffer.concat(parts);
+const same = { a: 1, b: 0, x: 0, y: 0 };
 let at = 0;
-const plane = () => {
+const picture = () => {
     const [width, height] = [input.readUInt32LE(at), input.readUInt32LE(at + 4)];
-    const data = Float32Array.from(input.subarray(at + 8, at + 8 + width * height));
-    at += 8 + width * height;
+    const data = new Uint8ClampedArray(input.subarray(at + 8, at + 8 + 4 * width * height));
+    at += 8 + data.length;
     return { data, width, height };
 };
+const plane = ({ data, width, height }) => ({ data: lumaOf(data), width, height });
 while (at < input.length) {
-    const [earlier, later] = [plane(), plane()];
-    const start = performance.now();
-    const found = align(earlier, later);
-    console.log(JSON.stringify({ ...found, milliseconds: performance.now() - start }));
+    const [earlier, later] = [picture(), picture()];
+    const { similarity, agreeing } = align(plane(earlier), plane(later));
+    const found = similarity && compare(
+        warped(earlier, same, earlier), warped(later, inverse(similarity), earlier));
+    const { areaChange = null, colourDifference = null } = found ?? {};
+    console.log(JSON.stringify({ similarity, agreeing, areaChange, colourDifference }));
 }
 """
 
@@ -61,7 +68,7 @@ def main() -> None:
         lesions = _lesions(options.metadata, where)
 
         def opened(name: str) -> Image.Image:
-            return Image.open(io.BytesIO(archive.read(where[name]))).convert("L")
+            return Image.open(io.BytesIO(archive.read(where[name]))).convert("RGB")
 
         several = [names for names in lesions.values() if len(names) > 1]
         chosen = generator.permutation(len(several))[: options.count]
@@ -79,8 +86,7 @@ def main() -> None:
         for each, (image, _, truth) in zip(found, moved, strict=True)
         if each["similarity"]
     ]
-    texts = [f"{np.quantile(errors, share):.2f}" for share in (0.5, 0.95, 1)]
-    print(f"  error at the corners, pixels: median {texts[0]}, 95 % {texts[1]}, most {texts[2]}")
+    print(f"  error at the corners, pixels: {_quantiles(errors)}")
 
 
 def _lesions(path: Path, where: dict[str, str]) -> dict[str, list[str]]:
@@ -100,16 +106,20 @@ def _moved(
     scale = generator.uniform(0.75, 1.35)
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     middle = np.array(image.size) / 2
-    shift = middle + generator.uniform(-0.08, 0.08, 2) * image.size - [
-        cos * middle[0] - sin * middle[1],
-        sin * middle[0] + cos * middle[1],
-    ]
+    shift = (
+        middle
+        + generator.uniform(-0.08, 0.08, 2) * image.size
+        - [
+            cos * middle[0] - sin * middle[1],
+            sin * middle[0] + cos * middle[1],
+        ]
+    )
     way = np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]])
     light = generator.uniform(0.7, 1.1)
     other = image.transform(
         image.size, Image.Transform.AFFINE, way.ravel().tolist(), Image.Resampling.BICUBIC
     ).point(lambda value: value * light)
-    noise = generator.normal(0, 2, (other.height, other.width))
+    noise = generator.normal(0, 2, (other.height, other.width, 3))
     pixels = np.clip(np.asarray(other, np.float32) + noise, 0, 255).astype(np.uint8)
     return image, Image.fromarray(pixels), way
 
@@ -117,18 +127,18 @@ def _moved(
 def _aligned(pairs: list[Pair]) -> list[dict[str, Any]]:
     web = str(files("lentigo_inference").joinpath("web"))
     command = ["node", "--experimental-default-type=module", "--input-type=module", "-e"]
-    content = b"".join(_plane(image) for pair in pairs for image in pair)
+    content = b"".join(_picture(image) for pair in pairs for image in pair)
     process = subprocess.run(
-        [*command, _PROGRAM % web], input=content, stdout=subprocess.PIPE, check=True
+        [*command, _PROGRAM % {"web": web}], input=content, stdout=subprocess.PIPE, check=True
     )
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
-def _plane(image: Image.Image) -> bytes:
+def _picture(image: Image.Image) -> bytes:
     small = image.copy()
     small.thumbnail((LONGEST, LONGEST))
     size = small.width.to_bytes(4, "little") + small.height.to_bytes(4, "little")
-    return size + small.tobytes()
+    return size + small.convert("RGBA").tobytes()
 
 
 def _error(found: dict[str, float], truth: np.ndarray, size: tuple[int, int]) -> float:
@@ -140,13 +150,20 @@ def _error(found: dict[str, float], truth: np.ndarray, size: tuple[int, int]) ->
     return float(np.hypot(*(corners @ (way - truth).T).T).mean())
 
 
+def _quantiles(values: list[float]) -> str:
+    texts = [f"{np.quantile(values, share):.3f}" for share in (0.5, 0.95, 1)]
+    return f"median {texts[0]}, 95 % {texts[1]}, most {texts[2]}"
+
+
 def _print(name: str, found: list[dict[str, Any]]) -> None:
     aligned = sum(each["similarity"] is not None for each in found)
     agreeing = [each["agreeing"] for each in found]
     spread = [int(np.quantile(agreeing, share)) for share in (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)]
-    time = np.median([each["milliseconds"] for each in found])
     print(f"{name}: aligned {aligned} of {len(found)}; details that agree, by quantile: {spread}")
-    print(f"  {time:.0f} ms a pair, median")
+    compared = [each for each in found if each["areaChange"] is not None]
+    for key in ("areaChange", "colourDifference") if compared else ():
+        texts = _quantiles([abs(each[key]) for each in compared])
+        print(f"  {key} of {len(compared)} compared, absolute: {texts}")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,21 @@ const SCRIPTS = {
 /** Load all of them, for the time without a network: the service worker keeps what passes through it. */
 export const keepFeatures = () => Promise.allSettled([...Object.keys(SCRIPTS), "follow-up-worker"].map((name) => fetch(`page/${name}.js`)));
 
+/** Say why a feature cannot be used, and show it beside its button until it can. @param {HTMLElement} button @param {string} text empty takes it away */
+function tellBeside(button, text) {
+  button.parentElement?.querySelector(".feature-failed")?.remove();
+  if (text) button.parentElement?.append(element("p", { class: "alert feature-failed" }, text));
+  if (text) say(text);
+}
+
+/** Open a feature with a button. @param {HTMLElement} button @param {string} name @param {(feature: any, page: Page) => unknown} open */
+function listenForButton(button, name, open) {
+  button.addEventListener("click", () => void useFeature(name, (feature, page) => {
+    tellBeside(button, "");
+    return open(feature, page);
+  }, (text) => tellBeside(button, text)));
+}
+
 /**
  * Load a feature and let it act.
  * @param {string} name @param {(feature: any, page: Page) => unknown} act @param {(text: string) => void} fail is told where it cannot be loaded
@@ -56,22 +71,20 @@ function listenForSection(name, show) {
 
 /** "Keep on this device", for one result. @param {Item} item */
 export function keepButton(item) {
-  const button = element("button", {
-    type: "button", class: "button", disabled: item.kept,
-    onclick: () => useFeature("kept", async (feature, tools) => {
-      item.kept = (await feature.keepResult(item, tools)) || item.kept;
-      button.disabled = item.kept;
-      button.textContent = t(item.kept ? "kept.isKept" : "kept.keep");
-    }, say),
-  }, t(item.kept ? "kept.isKept" : "kept.keep"));
+  const button = element("button", { type: "button", class: "button", disabled: item.kept }, t(item.kept ? "kept.isKept" : "kept.keep"));
+  listenForButton(button, "kept", async (kept, page) => {
+    item.kept = (await kept.keepResult(item, page)) || item.kept;
+    button.disabled = item.kept;
+    button.textContent = t(item.kept ? "kept.isKept" : "kept.keep");
+  });
   return button;
 }
 
 /** Connect the features with the page. @param {(files: File[]) => void} take what is done with images @param {() => Item[]} items those there are */
 export function listenForFeatures(take, items) {
   takeImages = take;
-  byId("live-camera").addEventListener("click", () => void useFeature("camera", (camera, page) => camera.openLiveCamera(page), say));
-  byId("view-follow-up").addEventListener("click", () => void useFeature("follow-up", (change, page) => change.openFollowUp(page, items()), say));
+  listenForButton(byId("live-camera"), "camera", (camera, page) => camera.openLiveCamera(page));
+  listenForButton(byId("view-follow-up"), "follow-up", (change, page) => change.openFollowUp(page, items()));
   listenForSection("kept", (feature, tools, place) => feature.showKept(place, tools));
 }
 

@@ -22,6 +22,10 @@ const SKIN_SHARE = 0.25;
 // Below, it is the rim of a lens.
 const RIM_LIGHT = 35;
 
+// What is darker and what is lighter differ at least so much in density where there is a lesion; the unevenness of skin differs less
+// (benchmarks/camera_checks.py).
+const LEAST_GAP = 0.15;
+
 /** @typedef {{area: number, width: number, height: number}} Extent shares of the picture, 0 to 1 */
 
 /** The lesion's extent; null where nothing stands out. @param {Uint8ClampedArray} rgba [224, 224, 4] @returns {Extent|null} */
@@ -52,7 +56,9 @@ function lesionCells(rgba, side) {
   const score = scores(densities(rgba, side));
   const seen = [...score].filter((value) => !Number.isNaN(value));
   if (seen.length === 0) return null;
-  const threshold = Math.min(Math.max(FACTOR * otsu(seen), LEAST), MOST);
+  const { middle, gap } = otsu(seen);
+  if (gap < LEAST_GAP) return null;
+  const threshold = Math.min(Math.max(FACTOR * middle, LEAST), MOST);
   return largestRegion(cleaned(Array.from(score, (value) => value > threshold), grid), score, grid);
 }
 
@@ -81,26 +87,28 @@ function scores(density) {
     PROJECTION.reduce((sum, weight, channel) => sum + weight * (density[3 * at + channel] - skin[channel]), 0));
 }
 
-/** The threshold that separates two classes of values best (Otsu 1979). @param {number[]} values */
+/**
+ * The threshold that separates two classes of values best (Otsu 1979), and how far apart their means are.
+ * @param {number[]} values @returns {{middle: number, gap: number}}
+ */
 function otsu(values) {
   const counts = new Float64Array(BINS);
   for (const value of values) {
     const place = Math.trunc(((value - LOWEST) / (HIGHEST - LOWEST)) * BINS);
     counts[Math.min(Math.max(place, 0), BINS - 1)] += 1 / values.length;
   }
-  const middle = (/** @type {number} */ bin) => LOWEST + ((bin + 0.5) * (HIGHEST - LOWEST)) / BINS;
-  const mean = counts.reduce((sum, share, bin) => sum + share * middle(bin), 0);
-  let best = 0;
-  let threshold = LOWEST;
-  let below = 0;
-  let moment = 0;
+  const valueOf = (/** @type {number} */ bin) => LOWEST + ((bin + 0.5) * (HIGHEST - LOWEST)) / BINS;
+  const mean = counts.reduce((sum, share, bin) => sum + share * valueOf(bin), 0);
+  const best = { middle: LOWEST, gap: 0 };
+  let [most, below, moment] = [0, 0, 0];
   counts.forEach((share, bin) => {
     below += share;
-    moment += share * middle(bin);
-    const between = (mean * below - moment) ** 2 / Math.max(below * (1 - below), 1e-9);
-    if (between > best) [best, threshold] = [between, middle(bin)];
+    moment += share * valueOf(bin);
+    const spread = Math.max(below * (1 - below), 1e-9);
+    const between = (mean * below - moment) ** 2 / spread;
+    if (between > most) [most, best.middle, best.gap] = [between, valueOf(bin), (mean * below - moment) / spread];
   });
-  return threshold;
+  return best;
 }
 
 /** Each cell as most of the nine around it are, which takes hairs away. @param {boolean[]} mask @param {number} grid cells along a side */
