@@ -22,7 +22,7 @@ from tests.e2e.page.test_camera import good, write_video
 from tests.e2e.page.test_follow_up import BROWN, moved, png, with_lesion
 from tests.e2e.service_process import service_process
 
-PASSPHRASE: Final = "four words of your own"
+WORDS: Final = "four words of your own"
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def take_all(page: Page, url: str) -> None:
     button(page, "Keep on this device").click()
     dialog = page.locator("#keep-dialog")
     for name in ("new", "repeat"):
-        dialog.locator(f"#keep-{name}").fill(PASSPHRASE)
+        dialog.locator(f"#keep-{name}").fill(WORDS)
     dialog.locator("#keep-note").fill("left forearm")
     dialog.locator("#keep-image").check()
     save(page, "keep")

@@ -240,6 +240,19 @@ def test_a_camera_that_is_not_allowed_is_told_and_can_be_allowed(
     expect(button(page, "Live camera")).to_be_focused()
 
 
+def test_what_cannot_be_loaded_is_told_beside_its_button(
+    visit: Visit, service: ServiceProcess
+) -> None:
+    page = visit(service.url, service_workers="block")
+    page.route("**/page/camera.js", lambda route: route.abort())
+    button(page, "Live camera").click()
+    told = page.locator("#intake .feature-failed")
+    expect(told).to_have_text(
+        "This part of the page cannot be loaded now. Try again with a network."
+    )
+    assert violations(page) == []
+
+
 def test_a_device_without_a_camera_is_told(visit: Visit, service: ServiceProcess) -> None:
     page = visit(service.url)
     open_camera(page)

@@ -78,6 +78,45 @@ def test_a_result_in_every_language(visit: Visit, service: ServiceProcess, tag: 
     assert not re.search(r"[{}]|\b(result|origins|overview|export|why)\.\w+", words)
 
 
+@pytest.mark.parametrize("tag", LOCALES)
+def test_what_is_loaded_later_speaks_every_language(
+    visit: Visit, service: ServiceProcess, tag: str
+) -> None:
+    page = visit(service.url, locale=LOCALES[tag], viewport={"width": 390, "height": 844})
+    said = texts(tag)
+    choose(page, lesion(), lesion("nv"))
+    button(page, said["stage.predict"]).click()
+    see_result(page)
+    found: dict[str, tuple[list[str], bool]] = {}
+    words = ""
+
+    def look(name: str, selector: str) -> None:
+        nonlocal words
+        found[name] = (violations(page), scrolls_sideways(page))
+        words += page.locator(selector).inner_text()
+
+    button(page, said["camera.title"]).click()
+    failed = page.locator("#camera-dialog .camera-status")
+    expect(failed).to_have_text(said["camera.failed.none"])
+    look("camera", "#camera-dialog")
+    page.keyboard.press("Escape")
+    button(page, said["change.title"]).click()
+    expect(page.locator("#change-dialog")).to_contain_text(said["change.unaligned"])
+    look("change", "#change-dialog")
+    page.keyboard.press("Escape")
+    button(page, said["kept.keep"]).click()
+    for name in ("new", "repeat"):
+        page.locator(f"#keep-{name}").fill("correct horse battery staple")
+    look("keep", "#keep-dialog")
+    page.locator("#keep-dialog").get_by_role("button", name=said["kept.keepNow"]).click()
+    expect(button(page, said["kept.isKept"])).to_be_disabled()
+    page.get_by_text(said["kept.title"], exact=True).click()
+    expect(page.locator("#kept-body h4")).to_have_count(1)
+    look("kept", "#kept-body")
+    assert found == dict.fromkeys(found, ([], False))
+    assert not re.search(r"[{}]|\b(camera|change|kept|feature)\.\w+", words)
+
+
 def test_only_the_language_in_use_is_loaded(visit: Visit, service: ServiceProcess) -> None:
     asked: list[str] = []
     page = visit(service.url, locale="es-ES")
