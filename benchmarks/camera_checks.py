@@ -12,12 +12,11 @@ import argparse
 import io
 import json
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +69,7 @@ def main() -> None:
         _compare(options.masks, names, areas)
 
 
-def _findings(frames: Iterator[bytes]) -> list[dict[str, object]]:
+def _findings(frames: Iterator[bytes]) -> list[dict[str, Any]]:
     web = str(files("lentigo_inference").joinpath("web"))
     command = ["node", "--experimental-default-type=module", "--input-type=module", "-e"]
     process = subprocess.run(
@@ -114,8 +113,8 @@ def _compare(path: Path, names: list[str], areas: npt.NDArray[np.floating]) -> N
 
 
 def _rank_correlation(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
-    ranks = [np.argsort(np.argsort(values)) for values in (one, other)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (np.argsort(np.argsort(values)) for values in (one, other))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _print_quantiles(name: str, values: npt.ArrayLike) -> None:
@@ -125,4 +124,4 @@ def _print_quantiles(name: str, values: npt.ArrayLike) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -28,14 +28,10 @@ SIZE = (600, 450)
 def skin(seed: int = 1) -> Image.Image:
     """Skin with its lines and pores, which are what pictures are aligned by."""
     random = np.random.default_rng(seed)
-    rough = sum(
-        np.asarray(
-            Image.fromarray(
-                random.normal(0, amount, (SIZE[1] // cell, SIZE[0] // cell)).astype(np.float32)
-            ).resize(SIZE, Image.Resampling.BICUBIC)
-        )
-        for cell, amount in ((5, 9.0), (10, 10.0), (25, 8.0))
-    )
+    rough = np.zeros((SIZE[1], SIZE[0]), np.float32)
+    for cell, amount in ((5, 9.0), (10, 10.0), (25, 8.0)):
+        coarse = random.normal(0, amount, (SIZE[1] // cell, SIZE[0] // cell)).astype(np.float32)
+        rough += np.asarray(Image.fromarray(coarse).resize(SIZE, Image.Resampling.BICUBIC))
     pixels = np.clip(np.array(SKIN) + rough[..., None], 0, 255).astype(np.uint8)
     return Image.fromarray(pixels)
 

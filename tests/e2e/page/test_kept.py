@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
-from tests.e2e.page.conftest import ARGUMENTS, CHROMIUM, DESKTOP, Visit
+from tests.e2e.page.conftest import ARGUMENTS, CHROMIUM, Visit
 from tests.e2e.page.hands import (
     button,
     choose,
@@ -188,7 +188,7 @@ def test_nothing_stands_on_the_disk_in_clear_text(
     lesion_image(5, "mel", (600, 450)).save(image, "JPEG", quality=95, exif=exif)
     clear = b"this-is-in-clear-text-9137"
     context = playwright.chromium.launch_persistent_context(
-        tmp_path / "profile", executable_path=CHROMIUM, args=ARGUMENTS, viewport=DESKTOP
+        tmp_path / "profile", executable_path=CHROMIUM, args=ARGUMENTS
     )
     context.set_default_timeout(DEADLINE_S * 1000)
     page = context.pages[0]
