@@ -12,6 +12,8 @@ import { IDLE_MINUTES } from "./vault.js";
 export class Section {
   /** @type {Vault|null} */
   #vault = null;
+  /** Counts the drawings: several changes at once make several, and the last one counts. */
+  #drawing = 0;
   /** Ends what the list holds, such as the addresses of images. */
   #drawn = new AbortController();
 
@@ -23,6 +25,8 @@ export class Section {
 
   /** Draw it, and from then on at every change. @param {Page} page @param {string} [told] what is said above it */
   async show(page, told = "") {
+    this.#drawing += 1;
+    const drawing = this.#drawing;
     try {
       const vault = await this.openVault();
       if (this.#vault === null) {
@@ -33,12 +37,15 @@ export class Section {
       const state = await vault.state();
       const count = await vault.count();
       const list = state === "unlocked" ? await vault.list() : [];
+      if (drawing !== this.#drawing) return;
       this.#leave();
       this.#draw(page, told, ...(state === "new" && count === 0 ? [this.#none(page)]
         : state === "unlocked" ? this.#unlocked(page, vault, list) : this.#locked(page, vault, state, count)));
     } catch (error) {
+      const count = await this.#vault?.count().catch(() => 0) ?? 0;
+      if (drawing !== this.#drawing) return;
       this.#leave();
-      this.#draw(page, failureText(page, error), ...(this.#vault ? [this.#removal(page, this.#vault, await this.#vault.count().catch(() => 0))] : []));
+      this.#draw(page, failureText(page, error), ...(this.#vault ? [this.#removal(page, this.#vault, count)] : []));
     }
   }
 

@@ -30,6 +30,8 @@ export class Vault extends EventTarget {
   constructor(database) {
     super();
     this.#database = database;
+    // A browser may keep a page that was left, to show it again.
+    window.addEventListener("pagehide", () => this.lock());
     this.#tabs.onmessage = () => this.dispatchEvent(new Event("change"));
   }
 
