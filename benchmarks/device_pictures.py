@@ -60,8 +60,10 @@ def take_all(page: Page, url: str) -> None:
     choose(page, png("may.png", before), png("november.png", after))
     button(page, "Follow-up").click()
     page.get_by_text("Aligned.").wait_for()
-    page.evaluate("() => { document.querySelector('#change-dialog').style.maxHeight = 'none'; }")
-    save(page, "follow-up", full_page=True)
+    # All of the dialog, which a phone scrolls through.
+    page.set_viewport_size({"width": 390, "height": 1650})
+    save(page, "follow-up")
+    page.set_viewport_size(OPTIONS["viewport"])
     page.keyboard.press("Escape")
     choose(page, file("mole.jpg", nevus_jpeg(ABOVE_THRESHOLD)))
     predict(page)

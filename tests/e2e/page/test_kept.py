@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright, Route, expect
 
 from tests.e2e.page.conftest import ARGUMENTS, CHROMIUM, Visit
 from tests.e2e.page.hands import (
+    PREDICTIONS,
     button,
     choose,
     file,
@@ -277,6 +278,21 @@ def test_a_passphrase_that_will_not_do_is_refused(
     dialog.locator("#keep-new").fill(PASSPHRASE)
     dialog.locator("#keep-repeat").fill(PASSPHRASE)
     fill_and_keep(predicted)
+
+
+def test_a_kept_result_names_both_diagnoses_where_they_differ(page: Page) -> None:
+    def changed(route: Route) -> None:
+        answer = route.fetch()
+        other = {"code": "vasc", "name": "Vascular lesion", "probability": 0.822}
+        route.fulfill(response=answer, json={**answer.json(), "most_probable": other})
+
+    page.route(PREDICTIONS, changed)
+    choose(page, lesion())
+    predict(page)
+    keep_first(page)
+    section = open_section(page)
+    expect(section).to_contain_text("Suggested diagnosis")
+    expect(section.locator(".differs")).to_have_text("Most probable: Vascular lesion, 82.2%.")
 
 
 def test_one_button_deletes_everything_without_the_passphrase(predicted: Page) -> None:

@@ -1,12 +1,12 @@
 /** Parts of the page that are loaded when somebody asks for them, and what they get from the page. */
 
 import { say } from "./announce.js";
-import { byId, element, setShare } from "./dom.js";
+import { byId, element } from "./dom.js";
 import { NOTICE, resultRecord } from "./export.js";
 import { save } from "./export-view.js";
 import { withoutMetadata } from "./photo.js";
 import { flawTexts } from "./quality-view.js";
-import { clockTime, diagnosisName, inPercent, number, percent, probability, t } from "./texts.js";
+import { clockTime, diagnosisName, differsText, inPercent, number, probability, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 
@@ -15,8 +15,8 @@ let takeImages = () => undefined;
 
 /** What a feature's script needs of the page; those scripts import nothing of it, so that each part of the page is there once. */
 const tools = () => ({
-  element, setShare, say, t, save, take: takeImages, withoutMetadata, resultRecord, flawTexts,
-  clockTime, diagnosisName, inPercent, number, percent, probability, notice: NOTICE,
+  element, say, t, save, take: takeImages, withoutMetadata, resultRecord, flawTexts,
+  clockTime, diagnosisName, differsText, inPercent, number, probability, notice: NOTICE,
 });
 
 /** @typedef {ReturnType<typeof tools>} Page */

@@ -88,7 +88,7 @@ export class FollowUp {
     drawOutline(secondContext, comparison.later.mask, true);
     const [third, thirdContext] = drawn(later, earlier, finding.similarity);
     drawDifferences(thirdContext, comparison.map);
-    this.result.append(this.#figure(third, "change.map"), element("div", {},
+    this.result.append(this.#figure(third, "change.map"), element("div", { class: "change-text" },
       this.#values(finding, comparison),
       element("p", { class: "hint" }, t("change.outlines")),
       element("p", { class: "hint" }, t("change.mapWhy")),

@@ -20,7 +20,7 @@ export function keptCard(page, vault, kept, gone) {
   }
   const { result } = kept;
   const { answer } = result;
-  const picture = element("div", { class: "kept-image" });
+  const picture = element("div", { class: "kept-image", tabindex: -1 });
   const failed = element("p", { class: "alert", role: "alert" });
   const withImage = (/** @type {(image: Blob) => void} */ act) => async () => {
     try {
@@ -34,10 +34,14 @@ export function keptCard(page, vault, kept, gone) {
     if (picture.childElementCount) return;
     const url = URL.createObjectURL(image);
     gone.addEventListener("abort", () => URL.revokeObjectURL(url));
+    showButton?.remove();
     picture.append(element("img", { src: url, alt: t("stage.image", { name: result.note || page.clockTime(new Date(result.answered)) }) }));
+    // Its button is gone, which had the focus.
+    if (document.activeElement === document.body) picture.focus();
   });
   const reuse = withImage((image) => page.take([new File([image], result.note || "kept.jpg", { type: "image/jpeg" })]));
   const button = (/** @type {string} */ key, /** @type {() => unknown} */ press) => element("button", { type: "button", class: "button", onclick: press }, t(key));
+  const showButton = kept.hasImage ? button("kept.showImage", show) : null;
   const details = element("details", {}, element("summary", {}, t("result.all")),
     element("ul", { class: "flaws" }, ...answer.probabilities.map((/** @type {any} */ entry) =>
       element("li", {}, page.diagnosisName(entry.code, entry.name), " ", element("span", { class: "value" }, page.probability(entry.probability))))));
@@ -49,7 +53,7 @@ export function keptCard(page, vault, kept, gone) {
     answer.diagnosis && details,
     picture, failed,
     element("div", { class: "actions" },
-      kept.hasImage && button("kept.showImage", show), kept.hasImage && button("kept.reuse", reuse), remove));
+      showButton, kept.hasImage && button("kept.reuse", reuse), remove));
   return {
     card,
     unfold: async () => {
@@ -61,14 +65,16 @@ export function keptCard(page, vault, kept, gone) {
   };
 }
 
-/** Diagnosis and referral. @param {Page} page @param {any} answer @returns {HTMLElement[]} */
-function headline({ element, t, diagnosisName, probability }, { diagnosis, malignancy }) {
+/** Diagnosis, the most probable one where that is another, and referral. @param {Page} page @param {any} answer @returns {(HTMLElement|null)[]} */
+function headline({ element, t, diagnosisName, differsText, probability }, { diagnosis, most_probable: other, malignancy }) {
   const refer = malignancy.refer;
   const verdict = element("p", { class: refer ? "refers" : "" }, `${refer ? "▲" : "○"} ${t(refer ? "result.refer" : "result.noRefer")}`);
   if (!diagnosis) return [element("h4", {}, t("quality.none")), verdict];
   return [
+    element("p", { class: "hint" }, t(other ? "result.suggested" : "result.title")),
     element("h4", {}, diagnosisName(diagnosis.code, diagnosis.name)),
     element("p", {}, t("result.probability", { percent: probability(diagnosis.probability) })),
+    other ? element("p", { class: "differs" }, element("strong", {}, differsText(other))) : null,
     verdict,
   ];
 }
