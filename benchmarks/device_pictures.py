@@ -61,7 +61,7 @@ def take_all(page: Page, url: str) -> None:
     button(page, "Follow-up").click()
     page.get_by_text("Aligned.").wait_for()
     # All of the dialog, which a phone scrolls through.
-    page.set_viewport_size({"width": 390, "height": 1650})
+    page.set_viewport_size({"width": 390, "height": 1800})
     save(page, "follow-up")
     page.set_viewport_size(OPTIONS["viewport"])
     page.keyboard.press("Escape")
