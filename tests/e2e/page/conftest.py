@@ -13,7 +13,7 @@ from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_proces
 from tests.models import SavedModels
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 SHIPPED: Final = Path(__file__).parents[3] / "models"
 
@@ -39,6 +39,8 @@ MEASURED: Final = {
     )
 } | {"majority": "nv"}
 
+CHROMIUM: Final = shutil.which("chromium")
+
 DESKTOP: Final = {"width": 1280, "height": 860}
 
 
@@ -46,7 +48,7 @@ def missing() -> str | None:
     """What the page's tests lack on this machine, and how to get it."""
     if importlib.util.find_spec("playwright") is None:
         return "Playwright is not installed: make setup"
-    if shutil.which("chromium") is None:
+    if CHROMIUM is None:
         return "there is no command chromium: apt-get install chromium"
     return None
 
@@ -68,14 +70,19 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator["Browser"]:
+def playwright() -> Iterator["Playwright"]:
+    """One for all browsers: a thread can have only one."""
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
-        found = shutil.which("chromium")
-        launched = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
-        yield launched
-        launched.close()
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: "Playwright") -> Iterator["Browser"]:
+    launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    yield launched
+    launched.close()
 
 
 @pytest.fixture(scope="session")

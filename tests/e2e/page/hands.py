@@ -10,6 +10,8 @@ from tests.fakes import jpeg_bytes, lesion_image
 
 expect.set_options(timeout=DEADLINE_S * 1000)
 
+WEB = files("lentigo_inference").joinpath("web")
+
 PREDICTIONS = "**/v1/predictions*"
 
 HEIC = b"\0\0\0\x18ftypheic" + bytes(100)
@@ -78,6 +80,19 @@ def scrolls_sideways(page: Page) -> bool:
     return bool(
         page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     )
+
+
+def serve_modules(page: Page) -> None:
+    """Let the page's own modules be imported one by one; the service sends them joined."""
+
+    def answer(route: Route) -> None:
+        name = route.request.url.partition("/page/modules/")[2]
+        route.fulfill(
+            content_type="text/javascript",
+            body=WEB.joinpath(f"js/{name}").read_text("utf-8"),
+        )
+
+    page.route("**/page/modules/**/*.js", answer)
 
 
 class Held:

@@ -2,25 +2,24 @@
 
 import json
 import re
-from importlib.resources import files
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.e2e.page.conftest import Visit
 from tests.e2e.page.hands import (
+    WEB,
     button,
     choose,
     lesion,
     open_image,
     scrolls_sideways,
     see_result,
+    serve_modules,
     violations,
 )
 from tests.e2e.service_process import ServiceProcess
-
-WEB = files("lentigo_inference").joinpath("web")
 
 LOCALES = {
     "en": "en-GB",
@@ -42,19 +41,6 @@ def texts(tag: str) -> dict[str, str]:
 def plain_page(visit: Visit, service: ServiceProcess) -> Page:
     """The page without its service worker, whose requests no route sees."""
     return visit(service.url, service_workers="block")
-
-
-def serve_modules(page: Page) -> None:
-    """Let the page's own modules be imported one by one; the service sends them joined."""
-
-    def answer(route: Route) -> None:
-        name = route.request.url.rpartition("/")[2]
-        route.fulfill(
-            content_type="text/javascript",
-            body=WEB.joinpath(f"js/{name}").read_text("utf-8"),
-        )
-
-    page.route("**/page/modules/*.js", answer)
 
 
 def formatted(page: Page, message: str, values: dict[str, Any], locale: str = "en") -> str:
@@ -90,6 +76,46 @@ def test_a_result_in_every_language(visit: Visit, service: ServiceProcess, tag: 
     # No key, no value and no brace is left over.
     words = page.locator("body").inner_text()
     assert not re.search(r"[{}]|\b(result|origins|overview|export|why)\.\w+", words)
+
+
+@pytest.mark.parametrize("tag", LOCALES)
+def test_what_is_loaded_later_speaks_every_language(
+    visit: Visit, service: ServiceProcess, tag: str
+) -> None:
+    page = visit(service.url, locale=LOCALES[tag], viewport={"width": 390, "height": 844})
+    said = texts(tag)
+    choose(page, lesion(), lesion("nv"))
+    button(page, said["stage.predict"]).click()
+    see_result(page)
+    found: dict[str, tuple[list[str], bool]] = {}
+    words = ""
+
+    def look(name: str, selector: str) -> None:
+        nonlocal words
+        found[name] = (violations(page), scrolls_sideways(page))
+        words += page.locator(selector).inner_text()
+
+    button(page, said["camera.title"]).click()
+    failed = page.locator("#camera-dialog .camera-status")
+    expect(failed).to_have_text(said["camera.failed.none"])
+    look("camera", "#camera-dialog")
+    page.keyboard.press("Escape")
+    button(page, said["change.title"]).click()
+    ended = re.compile(r"^change\.(unaligned|unclear|done)$")
+    expect(page.locator("#change-dialog")).to_have_attribute("data-state", ended)
+    look("change", "#change-dialog")
+    page.keyboard.press("Escape")
+    button(page, said["kept.keep"]).click()
+    for name in ("new", "repeat"):
+        page.locator(f"#keep-{name}").fill("correct horse battery staple")
+    look("keep", "#keep-dialog")
+    page.locator("#keep-dialog").get_by_role("button", name=said["kept.keepNow"]).click()
+    expect(button(page, said["kept.isKept"])).to_be_disabled()
+    page.get_by_text(said["kept.title"], exact=True).click()
+    expect(page.locator("#kept-body h4")).to_have_count(1)
+    look("kept", "#kept-body")
+    assert found == dict.fromkeys(found, ([], False))
+    assert not re.search(r"[{}]|\b(camera|change|kept|feature)\.\w+", words)
 
 
 def test_only_the_language_in_use_is_loaded(visit: Visit, service: ServiceProcess) -> None:

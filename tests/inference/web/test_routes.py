@@ -12,7 +12,7 @@ from lentigo_contract.description.colours import COLOURS
 from lentigo_contract.description.describe import Reason
 from lentigo_contract.imaging.quality import REASONS
 from lentigo_inference.settings import Settings
-from lentigo_inference.web.assets import bundle_modules, page_files
+from lentigo_inference.web.assets import FEATURES, bundle_modules, page_files
 from lentigo_inference.web.offline import WORKER, offline_files
 from tests.inference.live_app import running
 
@@ -31,6 +31,9 @@ MADE = (
     "origins.",
     "undescribed.",
     "colour.",
+    "kept.failed.",
+    "camera.failed.",
+    "camera.issue.",
 )
 
 
@@ -38,6 +41,11 @@ def texts(tag: str) -> dict[str, str]:
     path = files("lentigo_inference").joinpath(f"web/locales/{tag}.json")
     read: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     return read
+
+
+def scripts() -> str:
+    """All of the page's own code."""
+    return "".join(page_files()[name].content.decode() for name in ("app.js", *FEATURES))
 
 
 def values(text: str) -> set[str]:
@@ -54,6 +62,9 @@ async def test_every_file_has_the_content_security_policy(settings: Settings) ->
             policy = answer.headers["content-security-policy"]
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
+            # The camera is this page's alone.
+            allowed = answer.headers["permissions-policy"]
+            assert allowed == "camera=(self), geolocation=(), microphone=()"
 
 
 @pytest.mark.anyio
@@ -114,6 +125,50 @@ def test_modules_are_joined_after_those_they_import() -> None:
     assert bundle_modules(modules, "main.js") == "const c = () => 1;\nconst b = c;\nb();\n"
 
 
+def test_an_import_is_found_from_the_folder_it_stands_in() -> None:
+    modules = {
+        "main.js": 'import { a } from "./one/a.js";\na();\n',
+        "one/a.js": (
+            'import { b } from "./b.js";\n'
+            'import { c } from "../two/c.js";\n'
+            "export const a = b + c;\n"
+        ),
+        "one/b.js": "export const b = 1;\n",
+        "two/c.js": "export const c = 2;\n",
+    }
+    joined = bundle_modules(modules, "main.js")
+    assert joined == "const b = 1;\nconst c = 2;\nconst a = b + c;\na();\n"
+    alone = bundle_modules(modules, "one/a.js", keep_exports=True)
+    assert alone == "const b = 1;\nconst c = 2;\nexport const a = b + c;\n"
+
+
+def test_the_service_worker_knows_every_script_that_is_loaded_later() -> None:
+    worker = page_files()["sw.js"].content.decode()
+    for name in FEATURES:
+        assert f'"page/{name}"' in worker, name
+
+
+def test_every_reason_why_nothing_was_kept_has_a_text() -> None:
+    script = page_files()["kept.js"].content.decode()
+    reasons = set(re.findall(r'new KeptError\("([\w-]+)"\)', script))
+    named = script.partition("const REASONS = {")[2].partition("};")[0]
+    reasons |= set(re.findall(r': "(\w+)",', named)) | {"other"}
+    assert len(reasons) > 8
+    told = {f"kept.failed.{reason}" for reason in reasons}
+    assert told == {key for key in texts("en") if key.startswith("kept.failed.")}
+
+
+def test_every_reason_for_no_picture_and_every_advice_has_a_text() -> None:
+    script = page_files()["camera.js"].content.decode()
+    reasons = set(re.findall(r'(?:CameraError|#fail)\("([\w-]+)"\)', script)) | {"other"}
+    reasons |= set(re.findall(r'^  \w+Error: "(\w+)",', script, re.MULTILINE))
+    told = {key for key in texts("en") if key.startswith("camera.failed.")}
+    assert {f"camera.failed.{reason}" for reason in reasons} == told
+    issues = {*REASONS, "glare", "no-lesion", "too-far"} - {"unlike-training-images"}
+    told = {key for key in texts("en") if key.startswith("camera.issue.")}
+    assert {f"camera.issue.{issue}" for issue in issues} == told
+
+
 def test_a_missing_module_is_an_error() -> None:
     with pytest.raises(KeyError, match=r"b\.js"):
         bundle_modules({"main.js": 'import { b } from "./b.js";\n'}, "main.js")
@@ -148,7 +203,7 @@ def test_the_page_offers_the_languages_that_have_a_file() -> None:
 
 def test_every_text_is_used_and_every_used_text_exists() -> None:
     shell = page_files()["index.html"].content.decode()
-    script = page_files()["app.js"].content.decode()
+    script = scripts()
     named = set(re.findall(r'data-t(?:-label)?="([\w.-]+)"', shell))
     named |= set(re.findall(r'"([a-z]+\.[\w.-]+)"', script)) & texts("en").keys()
     named |= set(re.findall(r'\bt\("([\w.]+)"', script)) | {"notice", "language"}

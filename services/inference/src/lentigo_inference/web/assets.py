@@ -1,13 +1,15 @@
 """The files of the web page, as the service sends them.
 
 `page_files` reads the folder of this module and adds what is made from it: one script from the
-modules in `js/`, so that the browser asks once, and the icon as PNG for phones that show no SVG.
+modules in `js/`, so that the browser asks once, one more for each feature that is loaded only when
+somebody asks for it, and the icon as PNG for phones that show no SVG.
 """
 
 import functools
 import gzip
 import hashlib
 import io
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,8 +30,16 @@ _MEDIA_TYPES: Final = {
     ".webmanifest": "application/manifest+json",
 }
 
-_IMPORT: Final = re.compile(r'^import \{[^}]*\} from "\./([a-z-]+\.js)";\n', re.MULTILINE)
+_IMPORT: Final = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[a-z/-]+\.js)";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
+
+FEATURES: Final = {
+    "camera.js": "camera/camera.js",
+    "follow-up-worker.js": "follow-up/worker.js",
+    "follow-up.js": "follow-up/follow-up.js",
+    "kept.js": "kept/kept.js",
+}
+"""Scripts that the page loads when somebody asks for what they do, and the module of each."""
 
 _ICON_SIDES: Final = (192, 512)
 
@@ -74,7 +84,7 @@ def page_files() -> Mapping[str, PageFile]:
     contents = {
         path.relative_to(_FOLDER).as_posix(): path.read_bytes()
         for path in sorted(_FOLDER.rglob("*"))
-        if path.is_file() and path.suffix in _MEDIA_TYPES and not _is_for_later(path)
+        if path.is_file() and path.suffix in _MEDIA_TYPES and not _is_vendored(path)
     }
     modules = {
         name.removeprefix("js/"): contents.pop(name).decode()
@@ -82,6 +92,8 @@ def page_files() -> Mapping[str, PageFile]:
         if name.startswith("js/")
     }
     contents["app.js"] = bundle_modules(modules, "main.js").encode()
+    for script, module in FEATURES.items():
+        contents[script] = bundle_modules(modules, module, keep_exports=True).encode()
     for side in _ICON_SIDES:
         contents[f"icon-{side}.png"] = _draw_icon(side)
     return {
@@ -90,11 +102,9 @@ def page_files() -> Mapping[str, PageFile]:
     }
 
 
-def _is_for_later(path: Path) -> bool:
-    """Return whether a file belongs to `offline.py`."""
-    return path.relative_to(_FOLDER).parts[:2] == ("js", "offline") or (
-        path.relative_to(_FOLDER).parts[0] == "vendor"
-    )
+def _is_vendored(path: Path) -> bool:
+    """Return whether a file belongs to `offline.py` alone."""
+    return path.relative_to(_FOLDER).parts[0] == "vendor"
 
 
 def bundle_modules(modules: Mapping[str, str], start: str, *, keep_exports: bool = False) -> str:
@@ -105,8 +115,8 @@ def bundle_modules(modules: Mapping[str, str], start: str, *, keep_exports: bool
     browser refuses the script.
 
     Args:
-        modules: file name to source.
-        start: file name of the entry module.
+        modules: path to source; an import names another one from the folder it stands in.
+        start: path of the entry module.
         keep_exports: whether what the entry module exports stays exported.
 
     Raises:
@@ -115,7 +125,9 @@ def bundle_modules(modules: Mapping[str, str], start: str, *, keep_exports: bool
     order: dict[str, None] = {}
 
     def visit(name: str, above: tuple[str, ...]) -> None:
-        for imported in _IMPORT.findall(modules[name]):
+        folder = posixpath.dirname(name)
+        for target in _IMPORT.findall(modules[name]):
+            imported = posixpath.normpath(posixpath.join(folder, target))
             # Modules may import each other in a circle; the one visited first comes last.
             if imported not in above and imported not in order:
                 visit(imported, (*above, name))

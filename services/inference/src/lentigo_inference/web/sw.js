@@ -8,9 +8,11 @@ const SHELL = [
 // The page itself keeps the texts of the language in use.
 const TEXTS = new URL("page/locales/", self.registration.scope).href;
 
-// What turns answers without the service on, once somebody asks for it; and what then gives them. The page keeps that in a cache of
-// its own, where each file fits the others, so the kept one comes first.
-const LATER = new URL("page/offline.js", self.registration.scope).href;
+// What is loaded once somebody asks for it. What answers without the service, the page keeps in a cache of its own, where each file
+// fits the others, so the kept one comes first.
+const LATER = [
+  "page/offline.js", "page/camera.js", "page/follow-up.js", "page/follow-up-worker.js", "page/kept.js",
+].map((path) => new URL(path, self.registration.scope).href);
 const OFFLINE = new URL("page/offline/", self.registration.scope).href;
 const KEPT_OFFLINE = /^lentigo-offline-/;
 const DESCRIPTION = new URL("page/offline/bundle.json", self.registration.scope).href;
@@ -22,7 +24,7 @@ self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim(
 self.addEventListener("fetch", (event) => {
   const { method, url } = event.request;
   if (method !== "GET") return;
-  if (SHELL.includes(url) || url.startsWith(TEXTS) || url === LATER) event.respondWith(newestOrKept(event.request));
+  if (SHELL.includes(url) || url.startsWith(TEXTS) || LATER.includes(url)) event.respondWith(newestOrKept(event.request));
   else if (url.startsWith(OFFLINE)) event.respondWith(keptOrNewest(event.request));
 });
 
@@ -38,15 +40,17 @@ async function keepShell() {
  */
 async function newestOrKept(request) {
   const cache = await caches.open(CACHE);
+  let response;
   try {
-    const response = await fetch(request);
-    if (response.ok) await cache.put(request, response.clone());
-    return response;
+    response = await fetch(request);
   } catch (error) {
     const kept = await cache.match(request);
     if (kept) return kept;
     throw error;
   }
+  // Where the disk is full, the page works without keeping anything.
+  if (response.ok) await cache.put(request, response.clone()).catch(() => undefined);
+  return response;
 }
 
 /**

@@ -39,7 +39,7 @@ export async function predictItem(list, item) {
 
 /** Predict again, although the image cannot be assessed. @param {Worklist} list @param {Item} item */
 export function predictAnyway(list, item) {
-  list.change(item, { state: "ready", answer: null, forced: true });
+  list.change(item, { state: "ready", answer: null, forced: true, kept: false });
   return predictItem(list, item);
 }
 

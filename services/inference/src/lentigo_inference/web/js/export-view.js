@@ -39,8 +39,8 @@ function nameChoice() {
   return element("label", { class: "name-choice" }, box, element("span", {}, t("export.names")));
 }
 
-/** @param {string} content @param {string} type @param {string} what @param {string} ending */
-function save(content, type, what, ending) {
+/** Let the person save a file. @param {string} content @param {string} type @param {string} what @param {string} ending */
+export function save(content, type, what, ending) {
   const url = URL.createObjectURL(new Blob([content], { type: `${type};charset=utf-8` }));
   const time = new Date().toISOString().slice(0, 19).replaceAll(":", "");
   element("a", { href: url, download: `lentigo-${what}-${time}.${ending}` }).click();

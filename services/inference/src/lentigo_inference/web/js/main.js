@@ -4,6 +4,7 @@ import { announce, say } from "./announce.js";
 import { predictItem } from "./attempt.js";
 import { byId } from "./dom.js";
 import { showExample } from "./example-view.js";
+import { listenForFeatures, renewFeatures } from "./features.js";
 import { listenForImages } from "./intake.js";
 import { keepForOffline, listenForLanguage, startTexts } from "./language-view.js";
 import { isOpen, listenForKeys } from "./list-view.js";
@@ -62,11 +63,13 @@ window.addEventListener("beforeunload", (event) => {
 await startTexts();
 document.body.classList.add("empty", "loaded");
 listenForImages((files) => void take(files));
+listenForFeatures((files) => void take(files), () => list.items);
 listenForKeys(list);
 listenForViews(list);
 listenForPrint();
 listenForLanguage(() => {
   renewViews(list);
+  renewFeatures();
   void showModel();
 }, say);
 listenForOffline();

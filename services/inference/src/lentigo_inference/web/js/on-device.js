@@ -2,6 +2,7 @@
 
 import { say } from "./announce.js";
 import { byId, element } from "./dom.js";
+import { keepFeatures } from "./features.js";
 import { keyHeaders } from "./key.js";
 import { Problem } from "./problem.js";
 
@@ -97,6 +98,8 @@ export async function answerHere(file, forced, signal) {
 /** Let the section be opened; only then its script is loaded. */
 export function listenForOffline() {
   byId("offline").hidden = !POSSIBLE;
+  // Newer ones, where there are any.
+  if (isMarked()) void keepFeatures();
   window.addEventListener("online", () => void (unreachable && lookForService()));
   byId("offline-details").addEventListener("toggle", () => void showSection());
 }
@@ -118,6 +121,7 @@ async function showSection() {
 function mark(kept) {
   try {
     if (kept) localStorage.setItem(MARK, "1");
+    if (kept) void keepFeatures();
     else localStorage.removeItem(MARK);
   } catch {
     // Where nothing may be stored, nothing is kept either.

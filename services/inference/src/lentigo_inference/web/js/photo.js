@@ -58,6 +58,19 @@ export async function toSend(file) {
 }
 
 /**
+ * The image as a JPEG of this browser, scaled down if it is large, without anything that a camera wrote beside the pixels.
+ * @param {Blob} file
+ * @returns {Promise<Blob|null>} null if it cannot be decoded
+ */
+export async function withoutMetadata(file) {
+  const opened = await openImage(file).catch(() => null);
+  if (opened === null || !(await decodes(opened.image))) return null;
+  const scale = Math.min(1, LARGEST_SIDE / Math.max(opened.width, opened.height));
+  const canvas = drawn(opened.image, opened.width * scale, opened.height * scale);
+  return canvas && encoded(canvas, QUALITY);
+}
+
+/**
  * Make the small picture for lists: a list of large photographs would fill the memory.
  * @param {HTMLImageElement} image
  * @returns {Promise<Blob|null>} null if it cannot be decoded

@@ -3,6 +3,7 @@
 import { predictAnyway } from "./attempt.js";
 import { element } from "./dom.js";
 import { exportButtons } from "./export-view.js";
+import { keepButton } from "./features.js";
 import { origins } from "./origins-view.js";
 import { hasText, t } from "./texts.js";
 
@@ -35,7 +36,7 @@ export function withheldView(list, item, remove) {
       element("button", {
         type: "button", class: "button", "aria-describedby": "anyway", onclick: () => void predictAnyway(list, item),
       }, t("quality.anyway")),
-      ...exportButtons(item), remove));
+      keepButton(item), ...exportButtons(item), remove));
 }
 
 /** That a picture is no lesion, and what its answer is worth. @param {Item} item */

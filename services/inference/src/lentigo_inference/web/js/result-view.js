@@ -2,6 +2,7 @@
 
 import { element, setShare } from "./dom.js";
 import { exportButtons } from "./export-view.js";
+import { keepButton } from "./features.js";
 import { modelOf } from "./model-view.js";
 import { origins } from "./origins-view.js";
 import { drawnNote, warning } from "./quality-view.js";
@@ -29,7 +30,7 @@ export function resultView(item, remove) {
     element("h3", { id: "bars-title" }, t("result.all")),
     element("ol", { class: "bars", "aria-labelledby": "bars-title" }, ...probabilities.map(bar)),
     origins(item),
-    element("div", { class: "actions" }, ...exportButtons(item), remove));
+    element("div", { class: "actions" }, keepButton(item), ...exportButtons(item), remove));
 }
 
 /** Both diagnoses in words, where they differ. @param {string} suggested @param {any} other the most probable one */

@@ -35,6 +35,8 @@ export class Item {
     this.refused = false;
     /** Whether to predict although the image cannot be assessed. */
     this.forced = false;
+    /** Whether its result is kept on this device. */
+    this.kept = false;
     /** Time of the next try, in milliseconds since 1970. */
     this.nextTry_ms = 0;
     /** Ends the attempt under way, which then can no longer change the item. @type {AbortController|null} */
