@@ -142,6 +142,15 @@ def test_an_import_is_found_from_the_folder_it_stands_in() -> None:
     assert alone == "const b = 1;\nconst c = 2;\nexport const a = b + c;\n"
 
 
+def test_a_name_that_two_modules_declare_is_refused() -> None:
+    modules = {
+        "main.js": 'import { b } from "./b.js";\nconst limit = b;\n',
+        "b.js": "function limit() {}\nexport const b = 1;\n",
+    }
+    with pytest.raises(ValueError, match=r"b\.js and main\.js both declare limit"):
+        bundle_modules(modules, "main.js")
+
+
 def test_the_service_worker_knows_every_script_that_is_loaded_later() -> None:
     worker = page_files()["sw.js"].content.decode()
     for name in FEATURES:

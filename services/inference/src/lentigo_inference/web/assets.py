@@ -32,6 +32,9 @@ _MEDIA_TYPES: Final = {
 
 _IMPORT: Final = re.compile(r'^import \{[^}]*\} from "(\.{1,2}/[a-z/-]+\.js)";\n', re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export ", re.MULTILINE)
+_DECLARATION: Final = re.compile(
+    r"^(?:export )?(?:async )?(?:function\*?|class|const|let) (\w+)", re.MULTILINE
+)
 
 FEATURES: Final = {
     "camera.js": "camera/camera.js",
@@ -112,7 +115,7 @@ def bundle_modules(modules: Mapping[str, str], start: str, *, keep_exports: bool
 
     The modules must have a simple form: each import on a line of its own and without renaming, and
     `export` only in front of a declaration. Their top-level names must differ; otherwise the
-    browser refuses the script.
+    browser would refuse the script.
 
     Args:
         modules: path to source; an import names another one from the folder it stands in.
@@ -121,6 +124,7 @@ def bundle_modules(modules: Mapping[str, str], start: str, *, keep_exports: bool
 
     Raises:
         KeyError: a module imports one that is missing.
+        ValueError: two modules declare the same name.
     """
     order: dict[str, None] = {}
 
@@ -135,6 +139,12 @@ def bundle_modules(modules: Mapping[str, str], start: str, *, keep_exports: bool
 
     visit(start, ())
     sources = {name: _IMPORT.sub("", modules[name]) for name in order}
+    declared_in: dict[str, str] = {}
+    for name, source in sources.items():
+        for declared in _DECLARATION.findall(source):
+            if declared in declared_in:
+                raise ValueError(f"{declared_in[declared]} and {name} both declare {declared}.")
+            declared_in[declared] = name
     return "".join(
         source if keep_exports and name == start else _EXPORT.sub("", source)
         for name, source in sources.items()
