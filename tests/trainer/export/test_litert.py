@@ -25,15 +25,11 @@ from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.exported_model import open_engine, predict_with, probabilities_of
 from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.parity import compare_engines
-from lentigo_trainer.export.quantization import (
-    chain_of,
-    fold_batch_normalization,
-    layers_in_float,
-    network_of,
-    round_to_int8,
-)
+from lentigo_trainer.export.folding import fold_batch_normalization
+from lentigo_trainer.export.quantization import layers_in_float, network_of, round_to_int8
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network
+from lentigo_trainer.models.graph import steps_of
 from lentigo_trainer.system.progress import SilentProgress
 from tests.trainer.networks import small_mobilenet
 
@@ -58,9 +54,7 @@ def folder(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_folding_batch_normalization_keeps_the_outputs(network: Network) -> None:
-    layers = chain_of(network.whole)
-    assert layers is not None
-    small = network_of(fold_batch_normalization(layers), network)
+    small = network_of(fold_batch_normalization(steps_of(network.whole)), network)
     assert not any(isinstance(each, keras.layers.BatchNormalization) for each in small.whole.layers)
     images = pixels(2).astype(np.float32)
     np.testing.assert_allclose(
