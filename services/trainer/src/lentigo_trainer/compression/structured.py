@@ -11,7 +11,7 @@ Channels are ranked over all groups together by one of two scores:
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import keras
 import numpy as np
@@ -25,8 +25,8 @@ from lentigo_trainer.training.loop import Examples
 Score = Literal["scale", "taylor"]
 Scores = list[npt.NDArray[np.float64]]
 
-SCORED_IMAGES = 512
-_BATCH = 32
+SCORED_IMAGES: Final = 512
+_BATCH: Final = 32
 
 
 def scale_scores(whole: keras.Model, groups: Sequence[ChannelGroup]) -> Scores:
@@ -51,14 +51,12 @@ def taylor_scores(
         seed: of the draw of `SCORED_IMAGES` of them.
     """
     norms = [whole.get_layer(group.depthwise_norm) for group in groups]
-    pairs = [(norm.gamma, norm.beta) for norm in norms]
-    values = [variable.value for pair in pairs for variable in pair]
+    values = [variable for norm in norms for variable in (norm.gamma, norm.beta)]
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     @tf.function
     def contributions(images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(values)
+        with tf.GradientTape() as tape:
             loss = loss_of(labels, whole(images, training=False))
         slopes = tape.gradient(loss, values)
         return [
@@ -66,11 +64,8 @@ def taylor_scores(
             for n in range(0, len(values), 2)
         ]
 
-    draw = np.random.default_rng(seed)
-    rows = np.sort(draw.permutation(len(examples.labels))[:SCORED_IMAGES])
+    rows = np.random.default_rng(seed).permutation(len(examples.labels))[:SCORED_IMAGES]
     totals = [np.zeros(group.channels) for group in groups]
-    # The order of a draw, so that a batch is not of one part of the data set.
-    rows = draw.permutation(rows)
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
         found = contributions(examples.features.take(batch), examples.labels[batch])
@@ -102,7 +97,7 @@ def prune_channels(
         Step(step.name, _resized(step.layer, kept_outputs.get(step.name)), step.inputs)
         for step in steps
     ]
-    smaller = assemble(twins, whole.name)
+    smaller = assemble(twins)
     for step in steps:
         weights = step.layer.get_weights()
         if weights:

@@ -4,7 +4,6 @@
 (pruning, folding of batch normalisation, quantisation) changes the list between the two.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,12 +66,11 @@ def steps_of(network: keras.Model) -> list[Step]:
     return steps
 
 
-def assemble(steps: Sequence[Step], name: str | None = None) -> keras.Model:
+def assemble(steps: Sequence[Step]) -> keras.Model:
     """Build a network from steps; it shares their layers and ends with the last one.
 
     Args:
         steps: the input first, every other after those that it takes.
-        name: of the network.
     """
     outputs: dict[str, keras.KerasTensor] = {}
     image = keras.Input(steps[0].layer.batch_shape[1:], name=steps[0].name)
@@ -80,7 +78,7 @@ def assemble(steps: Sequence[Step], name: str | None = None) -> keras.Model:
     for step in steps[1:]:
         tensors = [outputs[each] for each in step.inputs]
         outputs[step.name] = step.layer(tensors if len(tensors) > 1 else tensors[0])
-    return keras.Model(image, outputs[steps[-1].name], name=name)
+    return keras.Model(image, outputs[steps[-1].name])
 
 
 def followers(steps: Sequence[Step]) -> dict[str, list[Step]]:
@@ -113,6 +111,11 @@ def copied(layer: keras.Layer, **changes: object) -> keras.Layer:
     return type(layer).from_config({**layer.get_config(), **changes})
 
 
-def uses(steps: Sequence[Step]) -> Counter[str]:
-    """Count for every step how many take its output."""
-    return Counter(name for step in steps for name in step.inputs)
+def copied_network(whole: keras.Model) -> keras.Model:
+    """Return a network of the same layers and values that shares nothing with the original."""
+    steps = steps_of(whole)
+    twin = assemble([Step(step.name, copied(step.layer), step.inputs) for step in steps])
+    for step in steps:
+        if step.layer.weights:
+            twin.get_layer(step.name).set_weights(step.layer.get_weights())
+    return twin
