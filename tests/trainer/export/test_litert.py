@@ -23,9 +23,9 @@ from lentigo_engines.golden_answers import check_golden, golden_answer
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.exported_model import open_engine, predict_with, probabilities_of
+from lentigo_trainer.export.folding import fold_batch_normalization
 from lentigo_trainer.export.litert import calibration_rows, export_litert
 from lentigo_trainer.export.parity import compare_engines
-from lentigo_trainer.export.folding import fold_batch_normalization
 from lentigo_trainer.export.quantization import layers_in_float, network_of, round_to_int8
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network

@@ -63,9 +63,7 @@ def channel_groups(steps: Sequence[Step]) -> list[ChannelGroup]:
         TrainingError: it has no such group.
     """
     after = followers(steps)
-    groups = [
-        group for step in steps if (group := _group_from(step, after)) is not None
-    ]
+    groups = [group for step in steps if (group := _group_from(step, after)) is not None]
     if not groups:
         raise TrainingError(
             "The network has no channels that can be pruned: no pointwise convolution whose "

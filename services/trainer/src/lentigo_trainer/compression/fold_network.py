@@ -20,7 +20,9 @@ _TOLERANCE: Final = 0.02
 rounds it. Networks of other folds or recipes are further away."""
 
 
-def load_checkpoint_average(network: Network, file: Path, recipe: Recipe, held_out: Examples, fold: int) -> None:
+def load_checkpoint_average(
+    network: Network, file: Path, recipe: Recipe, held_out: Examples, fold: int
+) -> None:
     """Give a network the moving average of the weights in a fold's checkpoint.
 
     The checkpoint says which validation loss the network had on its fold. The loaded network must

@@ -179,15 +179,15 @@ def _rounded_outputs(steps: Sequence[Step]) -> list[str]:
     A convolution that an activation follows is computed as one with it.
     """
     after = followers(steps)
-    names = []
-    for step in steps:
+    passing = (keras.layers.Rescaling, keras.layers.ReLU, keras.layers.Add)
+
+    def is_last_of_its_kind(step: Step) -> bool:
         activated = any(isinstance(each.layer, keras.layers.ReLU) for each in after[step.name])
-        scaled = isinstance(step.layer, keras.layers.Rescaling)
-        if scaled or isinstance(step.layer, keras.layers.ReLU | keras.layers.Add):
-            names.append(step.name)
-        elif isinstance(step.layer, CONVOLUTIONS) and not activated:
-            names.append(step.name)
-    return names
+        return isinstance(step.layer, CONVOLUTIONS) and not activated
+
+    return [
+        step.name for step in steps if isinstance(step.layer, passing) or is_last_of_its_kind(step)
+    ]
 
 
 def _limits(
@@ -196,8 +196,7 @@ def _limits(
     """Return the range of each output over some images; it holds 0, which int8 must hold."""
     watched = feature_extractor(assemble(steps), names)
 
-    @tf.function
-    def ends(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def ends_of(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         values = watched(tf.cast(batch, tf.float32), training=False)
         values = values if len(names) > 1 else [values]
         return (
@@ -205,6 +204,7 @@ def _limits(
             tf.stack([tf.reduce_max(each) for each in values]),
         )
 
+    ends = tf.function(ends_of)
     found = [ends(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
     lows = np.minimum(np.min([low for low, _ in found], axis=0), 0)
     highs = np.maximum(np.max([high for _, high in found], axis=0), _LEAST_RANGE)
@@ -214,7 +214,7 @@ def _limits(
 
 
 def _twin(layer: keras.Layer) -> keras.Layer:
-    kinds = {
+    kinds: dict[type, Any] = {
         keras.layers.Conv2D: Int8Conv2D,
         keras.layers.DepthwiseConv2D: Int8DepthwiseConv2D,
     }

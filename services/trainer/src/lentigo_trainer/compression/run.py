@@ -47,7 +47,7 @@ from lentigo_trainer.training.fit import train_network
 from lentigo_trainer.training.frozen_backbone import backbone_digest
 from lentigo_trainer.training.loop import Examples
 from lentigo_trainer.training.precision import arithmetic, make_reproducible
-from lentigo_trainer.training.work_folder import Computation, adopt
+from lentigo_trainer.training.work_folder import adopt
 
 FOLDER: Final = "compression"
 """Folder of the work folder for compressions."""
@@ -88,7 +88,9 @@ class CompressionConfig:
         return self.training.work.root / FOLDER / name
 
 
-def compress(config: CompressionConfig, prepared: Prepared, progress: Progress) -> CompressionRecord:
+def compress(
+    config: CompressionConfig, prepared: Prepared, progress: Progress
+) -> CompressionRecord:
     """Make the variants that are not finished, and compare all with the network.
 
     A variant that fails is told with its reason; the others go on.
@@ -270,9 +272,7 @@ def _network(
     settings = training.recipe.fine_tuning
     if settings is None:
         raise RecipeError("The recipe has no table fine_tuning.")
-    chosen = with_all_layers_trainable(
-        architecture(training.recipe.architecture), settings.dropout
-    )
+    chosen = with_all_layers_trainable(architecture(training.recipe.architecture), settings.dropout)
     network = build(chosen, "random", training.seed)
     expected: dict[str, Any] = {
         "recipe": training.recipe.model_dump(mode="json"),

@@ -54,8 +54,7 @@ def taylor_scores(
     values = [variable for norm in norms for variable in (norm.gamma, norm.beta)]
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    @tf.function
-    def contributions(images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
+    def contributions_of(images: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             loss = loss_of(labels, whole(images, training=False))
         slopes = tape.gradient(loss, values)
@@ -64,6 +63,7 @@ def taylor_scores(
             for n in range(0, len(values), 2)
         ]
 
+    contributions = tf.function(contributions_of)
     rows = np.random.default_rng(seed).permutation(len(examples.labels))[:SCORED_IMAGES]
     totals = [np.zeros(group.channels) for group in groups]
     for start in range(0, len(rows), _BATCH):

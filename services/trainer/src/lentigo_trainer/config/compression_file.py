@@ -22,7 +22,6 @@ rounding = "aware"
 """
 
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -159,7 +158,7 @@ class Compression:
     recipe: Recipe
     fold: int
     schedule: Schedule
-    variants: Mapping[str, Channels | Weights | Width | Int8]
+    variants: dict[str, Channels | Weights | Width | Int8]
 
     def chosen(self, only: tuple[str, ...]) -> "dict[str, Channels | Weights | Width | Int8]":
         """Return some variants and those that they are made of; all, if none is named.

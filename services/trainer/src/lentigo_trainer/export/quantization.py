@@ -17,6 +17,7 @@ docs/decisions/0008-int8-by-gptq.md has the measurements.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import keras
@@ -111,9 +112,7 @@ def _steps(whole: keras.Model) -> list[Step] | None:
 
 def _is_chain(steps: Sequence[Step]) -> bool:
     """Return whether each step takes the output of the one before it, and nothing else."""
-    return all(
-        step.inputs == (before.name,) for before, step in zip(steps, steps[1:], strict=False)
-    )
+    return all(step.inputs == (before.name,) for before, step in pairwise(steps))
 
 
 def _rounded(
