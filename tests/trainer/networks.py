@@ -28,36 +28,40 @@ def small_inverted_residuals(seed: int, channels: int = 32, side: int = 224) -> 
     """
     keras.utils.set_random_seed(seed)
     image = keras.Input((side, side, 3), name="image")
-    tensor = keras.layers.Rescaling(1 / 127.5, -1.0, name="rescaling")(image)
-
-    def convolution(name: str, layer: keras.Layer, *, active: bool = True) -> None:
-        nonlocal tensor
-        tensor = keras.layers.BatchNormalization(name=f"{name}_bn")(layer(tensor))
-        if active:
-            tensor = keras.layers.ReLU(6.0, name=f"{name}_relu")(tensor)
-
-    def pointwise(name: str, filters: int) -> keras.Layer:
-        return keras.layers.Conv2D(filters, 1, use_bias=False, name=name)
-
-    stem = keras.layers.Conv2D(8, 3, 8, "same", use_bias=False, name="stem")
-    convolution("stem", stem)
-    for number, stride in enumerate((2, 1)):
-        name, before = f"block_{number}", tensor
-        convolution(f"{name}_expand", pointwise(f"{name}_expand", channels))
-        depthwise = keras.layers.DepthwiseConv2D(
-            3, stride, "same", use_bias=False, name=f"{name}_depthwise"
-        )
-        convolution(f"{name}_depthwise", depthwise)
-        convolution(f"{name}_project", pointwise(f"{name}_project", 8), active=False)
-        if stride == 1:
-            tensor = keras.layers.Add(name=f"{name}_add")([before, tensor])
-    convolution("top", pointwise("top", 16))
+    scaled = keras.layers.Rescaling(1 / 127.5, -1.0, name="rescaling")(image)
+    tensor = inverted_residual_features(scaled, channels)
     tensor = keras.layers.GlobalAveragePooling2D(name="pool")(tensor)
     tensor = keras.layers.Flatten(name="flatten")(tensor)
     tensor = WholeBatchDropout(0.2, seed=seed, name="dropout")(tensor)
     whole = keras.Model(image, keras.layers.Dense(len(CODES), name="logits")(tensor))
     _train_statistics(whole, seed)
     return Network(whole=whole, backbone=whole, head=whole, feature_map="top_relu")
+
+
+def inverted_residual_features(tensor: keras.KerasTensor, channels: int) -> keras.KerasTensor:
+    """Add the layers of `small_inverted_residuals` up to its last feature map."""
+
+    def convolution(
+        tensor: keras.KerasTensor, layer: keras.Layer, *, active: bool = True
+    ) -> keras.KerasTensor:
+        tensor = keras.layers.BatchNormalization(name=f"{layer.name}_bn")(layer(tensor))
+        return keras.layers.ReLU(6.0, name=f"{layer.name}_relu")(tensor) if active else tensor
+
+    def pointwise(name: str, filters: int) -> keras.Layer:
+        return keras.layers.Conv2D(filters, 1, use_bias=False, name=name)
+
+    tensor = convolution(tensor, keras.layers.Conv2D(8, 3, 8, "same", use_bias=False, name="stem"))
+    for number, stride in enumerate((2, 1)):
+        name, before = f"block_{number}", tensor
+        tensor = convolution(tensor, pointwise(f"{name}_expand", channels))
+        depthwise = keras.layers.DepthwiseConv2D(
+            3, stride, "same", use_bias=False, name=f"{name}_depthwise"
+        )
+        tensor = convolution(tensor, depthwise)
+        tensor = convolution(tensor, pointwise(f"{name}_project", 8), active=False)
+        if stride == 1:
+            tensor = keras.layers.Add(name=f"{name}_add")([before, tensor])
+    return convolution(tensor, pointwise("top", 16))
 
 
 def small_mobilenet(seed: int, width: int = 12) -> Network:

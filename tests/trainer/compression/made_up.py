@@ -16,12 +16,12 @@ class Images:
         return self.values[rows].astype(np.float32)
 
 
-def coloured_examples(seed: int, rows: int = 28) -> Examples:
+def coloured_examples(seed: int, rows: int = 28, side: int = 224) -> Examples:
     """Return images whose colour tells the class."""
     draw = np.random.default_rng(seed)
     labels = np.arange(rows) % 7
     colours = np.random.default_rng(99).integers(30, 226, (7, 1, 1, 3))
-    values = colours[labels] + draw.integers(-20, 20, (rows, 224, 224, 3))
+    values = colours[labels] + draw.integers(-20, 20, (rows, side, side, 3))
     return Examples(Images(values.astype(np.uint8)), labels)
 
 

@@ -154,23 +154,23 @@ def test_the_scale_score_is_the_size_of_gamma(network: Network) -> None:
 
 
 def test_the_taylor_score_of_a_channel_that_changes_nothing_is_zero() -> None:
-    network = small_inverted_residuals(4)
+    network = small_inverted_residuals(4, side=64)
     groups = channel_groups(steps_of(network.whole))
     kernel = network.whole.get_layer("block_1_project").kernel
-    values = np.array(kernel)
+    values = kernel.numpy().copy()
     values[:, :, :5] = 0
     kernel.assign(values)
-    scores = taylor_scores(network.whole, groups, coloured_examples(1), seed=0)
+    scores = taylor_scores(network.whole, groups, coloured_examples(1, side=64), seed=0)
     assert (scores[1][:5] == 0).all()
     assert (scores[1][5:] > 0).mean() > 0.8
-    again = taylor_scores(network.whole, groups, coloured_examples(1), seed=0)
+    again = taylor_scores(network.whole, groups, coloured_examples(1, side=64), seed=0)
     assert all(map(np.array_equal, scores, again))
 
 
 def test_the_taylor_score_is_near_what_the_loss_changes_without_the_channel() -> None:
-    network = small_inverted_residuals(5)
+    network = small_inverted_residuals(5, side=64)
     groups = channel_groups(steps_of(network.whole))
-    examples = coloured_examples(2)
+    examples = coloured_examples(2, side=64)
     scores = np.sqrt(taylor_scores(network.whole, groups, examples, seed=0)[1])
     images = examples.features.take(np.arange(28))
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -179,12 +179,13 @@ def test_the_taylor_score_is_near_what_the_loss_changes_without_the_channel() ->
         return float(loss_of(examples.labels, whole(images, training=False)))
 
     changes = []
-    for channel in range(32):
+    chosen = range(0, 32, 3)
+    for channel in chosen:
         masks = [np.ones(32, np.bool_), np.arange(32) != channel]
         without = copied_network(network.whole)
         mask_channels(without, groups, masks)
         changes.append(abs(loss(without) - loss(network.whole)))
-    assert np.corrcoef(scores, changes)[0, 1] > 0.6
+    assert np.corrcoef(scores[list(chosen)], changes)[0, 1] > 0.6
 
 
 def test_multiplications_are_counted_as_by_hand() -> None:
