@@ -103,9 +103,7 @@ def test_the_file_has_the_ranges_of_the_training_and_int8_kernels(
     kernels = [each for each in details if each["dtype"] is np.int8 and len(each["shape"]) == 4]
     scales = np.unique([each["quantization"][0] for each in kernels if each["quantization"][0]])
     assert all(np.isclose(scales * 255, width, rtol=1e-3).any() for width in ranges)
-    by_channel = [
-        each for each in details if len(each["quantization_parameters"]["scales"]) == 32
-    ]
+    by_channel = [each for each in details if len(each["quantization_parameters"]["scales"]) == 32]
     assert {each["dtype"] for each in by_channel} <= {np.int8, np.int32}
     assert len(by_channel) >= 4
 

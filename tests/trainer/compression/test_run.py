@@ -135,7 +135,10 @@ def test_what_variants_cost_is_counted(
         variant(record, name).result
         for name in ("uncompressed", "channels_50", "channels_50_int8", "weights_50")
     )
-    assert whole and channels and rounded and weights
+    assert whole is not None
+    assert channels is not None
+    assert rounded is not None
+    assert weights is not None
     assert channels.channels == (32, 64)
     assert channels.multiplications < whole.multiplications == weights.multiplications
     assert channels.parameters < whole.parameters == weights.parameters
