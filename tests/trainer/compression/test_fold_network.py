@@ -12,7 +12,8 @@ from lentigo_trainer.errors import DamagedCacheError, TrainingError, WorkFolderE
 from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.fine_tuning import fine_tune
-from tests.trainer.compression.made_up import coloured_examples
+from lentigo_trainer.training.loop import Examples
+from tests.trainer.compression.made_up import Images, coloured_examples, noise
 from tests.trainer.networks import small_inverted_residuals
 
 RECIPE = Recipe(
@@ -50,7 +51,7 @@ def test_a_network_that_learnt_from_the_images_is_refused(
     # Under another name the loss tells it: these are not the images that it was evaluated on.
     elsewhere = tmp_path / "checkpoint.npz"
     elsewhere.write_bytes(file.read_bytes())
-    others = coloured_examples(3, 21)
+    others = Examples(Images(noise(14)), np.arange(14) % 7)
     with pytest.raises(TrainingError, match="of another fold, another --limit or other images"):
         load_checkpoint_average(small_inverted_residuals(7), elsewhere, RECIPE, others, fold=1)
 

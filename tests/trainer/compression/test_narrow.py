@@ -46,7 +46,8 @@ def test_where_the_other_channels_are_zero_both_compute_the_same_features() -> N
     take_widest_channels(narrow, wide)
     images = noise(2).astype(np.float32)
     pooled = [
-        keras.Model(each.inputs, each.get_layer("pool").output)(images) for each in (wide, narrow)
+        keras.Model(each.inputs[0], each.get_layer("pool").output)(images)
+        for each in (wide, narrow)
     ]
     np.testing.assert_allclose(*pooled, rtol=1e-4)
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
 
 from lentigo_contract.errors import StorageError
+from lentigo_trainer.cli.main import app
 from lentigo_trainer.compression import run as run_module
 from lentigo_trainer.compression.records import CompressionRecord, VariantRecord
 from lentigo_trainer.compression.report import compression_page, write_report
@@ -67,8 +69,19 @@ def tiny() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared_images(tmp_path_factory.mktemp("data"))
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def prepared(data: Path) -> Prepared:
+    return prepared_images(data)
+
+
+@pytest.fixture
+def source(data: Path, prepared: Prepared) -> Path:
+    del prepared
+    return data / "ham"
 
 
 def config_in(work: Path) -> CompressionConfig:
@@ -190,6 +203,41 @@ def test_what_is_finished_is_not_made_again(
     assert names == ["uncompressed", "channels_50", "channels_50_int8", "narrow"]
     for name in names:
         assert variant(again, name).metrics == variant(record, name).metrics
+
+
+def test_the_command_writes_a_report_and_tells_by_its_exit_code_what_failed(
+    finished: tuple[CompressionConfig, CompressionRecord],
+    source: Path,
+    tmp_path: Path,
+) -> None:
+    config, record = finished
+    file = tmp_path / "c.toml"
+    (tmp_path / "own.toml").write_text(
+        'name = "own"\narchitecture = "tiny"\nfolds = 2\nepochs = 1\nbatch_size = 4\n'
+        "[fine_tuning]\nimages_per_epoch = 16\nema_decay = 0.5\n"
+    )
+    file.write_text(
+        'name = "c"\nrecipe = "own.toml"\nfold = 2\n'
+        "[fine_tuning]\nepochs = 1\nstages = []\nwarm_up_epochs = 0.0\n"
+        '[variants.channels_50]\nmethod = "channels"\nshare = 0.5\n'
+        '[variants.narrow]\nmethod = "width"\narchitecture = "mobilenet_050"\n'
+    )
+    work = config.training.work.root
+
+    def run(*options: str) -> Result:
+        command = ["compress", str(file), "--source", str(source), "--work", str(work)]
+        more = ["--weights-dir", str(work), "--report", str(tmp_path / "report"), *options]
+        return CliRunner().invoke(app, [*command, *more])
+
+    result = run("--only", "channels_50")
+    assert result.exit_code == 0, result.output
+    found = CompressionRecord.model_validate_json(
+        (tmp_path / "report" / "compression.json").read_bytes()
+    )
+    name = "channels_50"
+    assert variant(found, name).differences == variant(record, name).differences
+    assert run().exit_code == 1
+    assert "`narrow`: not measured." in (tmp_path / "report" / "README.md").read_text()
 
 
 def test_a_diverging_variant_keeps_the_others(

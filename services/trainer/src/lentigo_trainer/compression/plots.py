@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from lentigo_trainer.compression.records import VariantFile, VariantRecord
 from lentigo_trainer.reporting.style import (
@@ -12,7 +12,6 @@ from lentigo_trainer.reporting.style import (
     INK,
     SMALL,
     blank,
-    in_per_cent,
     legend,
     plain,
     svg,
@@ -89,14 +88,17 @@ def _panel(
         axes.annotate(
             str(number),
             (cost(record), value),
-            xytext=(6, 5),
+            # To the right or to the left in turns, because neighbours are often alike.
+            xytext=(6, 5) if number % 2 else (-6, 5),
+            ha="left" if number % 2 else "right",
             textcoords="offset points",
             fontsize=SMALL,
             color=INK,
         )
     axes.axhline(0, color=FAINT, linestyle="--", linewidth=1)
     axes.set_xlabel(label, fontsize=SMALL, color=INK)
-    in_per_cent(axes.yaxis)
+    axes.set_ylabel("points", fontsize=SMALL, color=INK)
+    axes.yaxis.set_major_formatter(lambda share, _: f"{round(100 * share, 6):g}")
     plain(axes)
     _scale(axes)
 
@@ -122,6 +124,7 @@ def _scale(axes: Axes) -> None:
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(6))
     else:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
 

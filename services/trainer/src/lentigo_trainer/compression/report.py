@@ -58,7 +58,7 @@ def compression_page(record: CompressionRecord) -> str:
         "compression.md.j2",
         notice=RESEARCH_NOTICE,
         record=record,
-        rows=[_row(number, each) for number, each in finished],
+        rows=[_row(number, each) for number, each in enumerate(record.variants)],
         made=[_made(number, each) for number, each in finished],
         details_head=["", "Variant", *(out_of_fold_name(name) for name in _DETAILS)],
         details=[_details(number, each) for number, each in finished],
@@ -103,7 +103,7 @@ def _finished(record: CompressionRecord) -> list[tuple[int, VariantRecord]]:
 def _row(number: int, record: VariantRecord) -> list[str]:
     result, metrics = record.result, record.metrics
     if result is None or metrics is None:
-        return [str(number), record.name]
+        return [str(number), record.name, NOT_MEASURED, *["-"] * 6]
     latency, referrals = record.latency, record.equal_referrals
     return [
         str(number),

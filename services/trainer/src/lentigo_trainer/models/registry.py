@@ -242,8 +242,20 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         epochs=20,
         totals=Totals(total=4_285_639, trainable=2_914_823, frozen=1_370_816),
     ),
-    _narrow_mobilenet("mobilenet_075", "MobileNet 0.75", 0.75, "7_5", Totals(0, 0, 0)),
-    _narrow_mobilenet("mobilenet_050", "MobileNet 0.5", 0.5, "5_0", Totals(0, 0, 0)),
+    _narrow_mobilenet(
+        "mobilenet_075",
+        "MobileNet 0.75",
+        0.75,
+        "7_5",
+        Totals(total=2_627_607, trainable=1_844_103, frozen=783_504),
+    ),
+    _narrow_mobilenet(
+        "mobilenet_050",
+        "MobileNet 0.5",
+        0.5,
+        "5_0",
+        Totals(total=1_362_023, trainable=1_002_759, frozen=359_264),
+    ),
     Architecture(
         name="mobilenet_v2",
         title="MobileNetV2",
