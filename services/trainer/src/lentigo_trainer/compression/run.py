@@ -223,7 +223,9 @@ class _Workshop:
         compression, training = self.config.compression, self.config.training
         recipe = training.recipe if method is None else compression.recipe_of(method)
         settings = training.recipe.fine_tuning
+        source = compression.variants.get(method.of) if isinstance(method, Int8) else None
         return {
+            "of": None if source is None else source.model_dump(mode="json"),
             "method": None if method is None else method.model_dump(mode="json"),
             "recipe": recipe.model_dump(mode="json"),
             "seed": training.seed,
