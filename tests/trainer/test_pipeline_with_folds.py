@@ -7,11 +7,11 @@ import pytest
 
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_trainer.calibration.cross_validation import measure_out_of_fold
-from lentigo_trainer.calibration.out_of_fold import ANSWERS_NAME, read_answers
 from lentigo_trainer.config.fine_tuning import FineTuning, Stage
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.duplicates.known import merged_lesions
+from lentigo_trainer.data.out_of_fold import ANSWERS_NAME, read_answers
 from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest

@@ -7,7 +7,7 @@ from lentigo_trainer.calibration.cross_validation import (
     cross_validate,
     measure,
 )
-from lentigo_trainer.calibration.out_of_fold import OutOfFold
+from lentigo_trainer.data.out_of_fold import OutOfFold
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.metrics.arrays import is_malignant
 

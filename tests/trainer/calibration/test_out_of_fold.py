@@ -7,17 +7,10 @@ import pytest
 
 from lentigo_contract.decision import decide, malignant_probability
 from lentigo_trainer.calibration import out_of_fold
-from lentigo_trainer.calibration.out_of_fold import (
-    ANSWERS_NAME,
-    OutOfFold,
-    calibrate_out_of_fold,
-    cross_fit,
-    fit_fold,
-    read_answers,
-    write_answers,
-)
+from lentigo_trainer.calibration.out_of_fold import calibrate_out_of_fold, cross_fit, fit_fold
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.out_of_fold import ANSWERS_NAME, OutOfFold, read_answers, write_answers
 from lentigo_trainer.data.splits import TrainingRows, choose_rows
 from lentigo_trainer.errors import DamagedCacheError, EvaluationReportError
 from lentigo_trainer.system.progress import SilentProgress

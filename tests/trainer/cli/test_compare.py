@@ -7,8 +7,8 @@ from typer.testing import CliRunner, Result
 
 from lentigo_contract.labels import index_of
 from lentigo_trainer.calibration.cross_validation import MEASURED
-from lentigo_trainer.calibration.out_of_fold import OutOfFold, write_answers
 from lentigo_trainer.cli.main import app
+from lentigo_trainer.data.out_of_fold import OutOfFold, write_answers
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.reporting.text import out_of_fold_name
 from tests.fakes import synthetic_ham10000

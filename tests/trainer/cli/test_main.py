@@ -220,6 +220,13 @@ def test_out_of_fold_answers_need_folds_that_are_not_trained(
     assert told in shown.output
 
 
+def test_a_teacher_needs_a_recipe_that_listens(tmp_path: Path) -> None:
+    given = ["fit", "--source", str(tmp_path), "--work", str(tmp_path), "--random-weights"]
+    shown = CliRunner().invoke(main.app, [*given, "--teacher", str(tmp_path / "a")], env=WIDE)
+    assert shown.exit_code == 2
+    assert "fine_tuning.teacher_share; this one has none" in shown.output
+
+
 def test_a_benchmark_of_an_unknown_network_names_the_known_ones(tmp_path: Path) -> None:
     work = tmp_path / "work"
     line = failure("benchmark", "--source", tmp_path, "--work", work, "--only", "cnn,alexnet")

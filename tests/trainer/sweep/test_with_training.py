@@ -2,8 +2,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lentigo_trainer.calibration.fold_task import FoldOutcome, FoldTask, run_fold_task
-from lentigo_trainer.calibration.out_of_fold import ANSWERS_NAME
 from lentigo_trainer.config.sweep_file import Sweep, Variant
+from lentigo_trainer.data.out_of_fold import ANSWERS_NAME
 from lentigo_trainer.sweep.comparison import compare_runs
 from lentigo_trainer.sweep.report import write_report
 from lentigo_trainer.sweep.run import run_sweep

@@ -73,9 +73,10 @@ def test_a_set_that_knows_all_seven_is_one_population_with_ham10000(extra: Extra
 
 
 def test_packed_targets_hold_what_mixing_blends() -> None:
-    labels, weights = tf.constant([1, 5, 4]), tf.constant([0.75, 1.0, 0.5])
-    packed = packed_targets(labels, tf.constant([0, 2, 1]), weights).numpy()
-    _, targets = mix(tf.zeros((3, 2, 2, 3)), tf.one_hot(labels, len(CODES)), weights)
+    own = tf.one_hot(tf.constant([1, 5, 4]), len(CODES))
+    weights = tf.constant([0.75, 1.0, 0.5])
+    packed = packed_targets(own, tf.constant([0, 2, 1]), weights).numpy()
+    _, targets = mix(tf.zeros((3, 2, 2, 3)), own, weights)
     assert packed[..., :7].sum(axis=1) == pytest.approx(targets.numpy())
     assert packed[..., 7].tolist() == [[0, 1], [2, 2], [1, 0]]
 

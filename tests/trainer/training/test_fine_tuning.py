@@ -131,6 +131,21 @@ def test_the_moving_average_is_evaluated_and_kept(tmp_path: Path) -> None:
     assert not np.array_equal(state(tmp_path / "c.npz")["v0"], network.get_weights()[0])
 
 
+def test_a_network_learns_what_its_teacher_says(tmp_path: Path) -> None:
+    """The teacher takes every image for the class after its own, and has nearly the whole say."""
+    taught, watched = examples(1), examples(2, rows=14)
+    wrong = np.eye(7, dtype=np.float32)[(taught.labels + 1) % 7] * 50
+    recipe = RECIPE.model_copy(
+        update={"fine_tuning": SETTINGS.model_copy(update={"teacher_share": 0.99})}
+    )
+    network, checkpoint = small(), tmp_path / "c.npz"
+    training = replace(taught, teacher=wrong)
+    fine_tune(network, training, watched, recipe, 0, checkpoint, SilentProgress())
+    answers = logits_of(network, watched.features, 14).argmax(axis=1)
+    told, own = (watched.labels + 1) % 7, watched.labels
+    assert np.mean(answers == told) > 2 * np.mean(answers == own)
+
+
 def test_small_images_are_evaluated_at_their_size() -> None:
     shown = ResizedRows(examples(1).features, 64).take(np.arange(3))
     assert shown.shape == (3, 64, 64, 3)

@@ -15,13 +15,7 @@ from lentigo_contract.manifest.engines import EngineName
 from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.cross_validation import measure_out_of_fold
 from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector, fit_detector
-from lentigo_trainer.calibration.out_of_fold import (
-    ANSWERS_NAME,
-    OutOfFold,
-    calibrate_out_of_fold,
-    cross_fit,
-    help_cross_fit,
-)
+from lentigo_trainer.calibration.out_of_fold import calibrate_out_of_fold, cross_fit, help_cross_fit
 from lentigo_trainer.calibration.temperature import UNCALIBRATED, calibration_on
 from lentigo_trainer.calibration.thresholds import (
     Meaning,
@@ -33,6 +27,7 @@ from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.duplicates.known import merged_lesions, shown_elsewhere
 from lentigo_trainer.data.extra.training_images import open_extra_images
+from lentigo_trainer.data.out_of_fold import ANSWERS_NAME, OutOfFold
 from lentigo_trainer.data.provenance import write_training_set
 from lentigo_trainer.data.splits import TrainingRows, choose_rows
 from lentigo_trainer.errors import RecipeError

@@ -24,15 +24,11 @@ from lentigo_trainer.baselines.features.sets import System
 from lentigo_trainer.calibration.cross_validation import CrossValidated, cross_validate, measure
 from lentigo_trainer.calibration.malignancy import fit_malignancy
 from lentigo_trainer.calibration.operating_point import choose_operating_point
-from lentigo_trainer.calibration.out_of_fold import (
-    ANSWERS_NAME,
-    OutOfFold,
-    calibrate_out_of_fold,
-    write_answers,
-)
+from lentigo_trainer.calibration.out_of_fold import calibrate_out_of_fold
 from lentigo_trainer.calibration.temperature import calibrated
 from lentigo_trainer.data.duplicates.known import merged_lesions
 from lentigo_trainer.data.ham10000 import Source, open_images, read_metadata, require_images
+from lentigo_trainer.data.out_of_fold import ANSWERS_NAME, OutOfFold, write_answers
 from lentigo_trainer.data.splits import Folds, Split, folds_of, limited, split
 from lentigo_trainer.evaluation.evaluate import EVALUATION_SEED
 from lentigo_trainer.evaluation.images.image_sets import ImageSet

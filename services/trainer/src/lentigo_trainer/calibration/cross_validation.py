@@ -15,8 +15,9 @@ from lentigo_contract.decision import decide, malignant_probability
 from lentigo_contract.labels import CODES
 from lentigo_contract.wording import pluralize
 from lentigo_trainer.calibration.operating_point import choose_operating_point
-from lentigo_trainer.calibration.out_of_fold import OutOfFold, calibrate_out_of_fold
+from lentigo_trainer.calibration.out_of_fold import calibrate_out_of_fold
 from lentigo_trainer.calibration.temperature import calibrated
+from lentigo_trainer.data.out_of_fold import OutOfFold
 from lentigo_trainer.errors import EvaluationReportError
 from lentigo_trainer.metrics.arrays import BoolArray, FloatArray, LabelArray, is_malignant
 from lentigo_trainer.metrics.bootstrap import Basis, Estimate, Resampling, estimates, mean

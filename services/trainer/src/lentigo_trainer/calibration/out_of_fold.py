@@ -7,16 +7,13 @@ of images and not on a small part that is kept back, and one more network learns
 1974). The answers are those of sisters of the published network, not of itself.
 """
 
-import gzip
 import io
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
@@ -28,6 +25,7 @@ from lentigo_trainer.calibration.thresholds import Meaning
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
+from lentigo_trainer.data.out_of_fold import ANSWERS_NAME, OutOfFold, read_answers, write_answers
 from lentigo_trainer.data.splits import Folds, TrainingRows, rows_without_fold
 from lentigo_trainer.errors import DamagedCacheError, EvaluationReportError
 from lentigo_trainer.metrics.arrays import FloatArray
@@ -39,27 +37,7 @@ from lentigo_trainer.training.precision import make_reproducible
 from lentigo_trainer.training.work_folder import EpochMetrics, keep_history, kept_history
 from lentigo_trainer.training.workers import ALONE, Workers
 
-ANSWERS_NAME: Final = "out-of-fold.csv.gz"
-"""The file with the answers, in the folder of a run with folds."""
-
 _BATCH: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfFold:
-    """Answers for every training image, each from a network that never saw its lesion.
-
-    Attributes:
-        rows: of the data set, [n], ascending.
-        fold: number of the fold that each image is in, [n], from 1.
-        logits: float32 [n, 7], uncalibrated.
-        unlikeness: out-of-distribution score, float32 [n], 0 and above.
-    """
-
-    rows: npt.NDArray[np.intp]
-    fold: npt.NDArray[np.intp]
-    logits: npt.NDArray[np.float32]
-    unlikeness: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,66 +213,6 @@ def _train(
     trained = train_network(config, prepared, rows, folder, progress, workers)
     logits, _ = trained.validation_logits(_last_side(config.recipe))
     return trained, logits
-
-
-def write_answers(file: Path, answers: OutOfFold, names: npt.NDArray[np.str_]) -> None:
-    """Write out-of-fold answers to a compressed CSV file; the same answers give the same bytes.
-
-    It has a row per image: its name, its fold, seven logits to four decimals and its
-    out-of-distribution score; for 9,000 images about 250 kB.
-
-    Args:
-        file: ends in `.csv.gz`.
-        answers: of n images.
-        names: of every image of the data set.
-
-    Raises:
-        StorageError: the disk is full or not writable.
-    """
-    table = pd.DataFrame(answers.logits, columns=list(CODES)).round(4)
-    table.insert(0, "image_id", names[answers.rows])
-    table.insert(1, "fold", answers.fold)
-    table["unlikeness"] = answers.unlikeness.round(3)
-    # Without the time of writing, so that the bytes are reproducible.
-    packed = gzip.compress(table.to_csv(index=False, lineterminator="\n").encode(), mtime=0)
-    write_whole(file, lambda opened: opened.write(packed))
-
-
-def read_answers(file: Path, names: npt.NDArray[np.str_]) -> OutOfFold:
-    """Read what `write_answers` wrote.
-
-    Args:
-        file: the CSV file.
-        names: of every image of the data set.
-
-    Raises:
-        EvaluationReportError: the file cannot be read, or is not about images of the data set.
-    """
-    columns = {"image_id": str, "fold": np.int64} | dict.fromkeys([*CODES, "unlikeness"], float)
-    try:
-        table = pd.read_csv(file, usecols=list(columns), dtype=columns)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise EvaluationReportError(
-            f"{file} does not hold out-of-fold answers ({error}). A run with folds writes them to "
-            f"{ANSWERS_NAME} in its folder."
-        ) from error
-    row_of = {name: row for row, name in enumerate(names)}
-    unknown = [name for name in table["image_id"] if name not in row_of]
-    if unknown or table["image_id"].duplicated().any() or table.isna().any(axis=None):
-        what = (
-            f"images that the data set lacks, such as {unknown[0]}"
-            if unknown
-            else "gaps or doubles"
-        )
-        raise EvaluationReportError(f"{file} has {what}. Take the file of a run on this data set.")
-    rows = np.array([row_of[name] for name in table["image_id"]], np.intp)
-    order = np.argsort(rows)
-    return OutOfFold(
-        rows=rows[order],
-        fold=table["fold"].to_numpy(np.intp)[order],
-        logits=table[list(CODES)].to_numpy(np.float32)[order],
-        unlikeness=table["unlikeness"].to_numpy(np.float32)[order],
-    )
 
 
 def _given(file: Path, names: npt.NDArray[np.str_], folds: Folds) -> OutOfFold:

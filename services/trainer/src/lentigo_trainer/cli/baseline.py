@@ -86,9 +86,9 @@ def _beside(source: "Source", file: Path, result: "BaselineResult") -> "Beside":
         cross_validate,
         measure,
     )
-    from lentigo_trainer.calibration.out_of_fold import read_answers  # noqa: PLC0415
     from lentigo_trainer.data.duplicates.known import merged_lesions  # noqa: PLC0415
     from lentigo_trainer.data.ham10000 import read_metadata  # noqa: PLC0415
+    from lentigo_trainer.data.out_of_fold import read_answers  # noqa: PLC0415
     from lentigo_trainer.reporting.baseline_report import Beside  # noqa: PLC0415
 
     records = read_metadata(source.metadata)

@@ -30,12 +30,9 @@ def compare(
         cross_validate,
         measure,
     )
-    from lentigo_trainer.calibration.out_of_fold import (  # noqa: PLC0415
-        ANSWERS_NAME,
-        read_answers,
-    )
     from lentigo_trainer.data.duplicates.known import merged_lesions  # noqa: PLC0415
     from lentigo_trainer.data.ham10000 import find_source, read_metadata  # noqa: PLC0415
+    from lentigo_trainer.data.out_of_fold import ANSWERS_NAME, read_answers  # noqa: PLC0415
     from lentigo_trainer.reporting.text import (  # noqa: PLC0415
         out_of_fold_difference,
         out_of_fold_name,

@@ -97,6 +97,14 @@ OutOfFoldOption = Annotated[
         show_default=False,
     ),
 ]
+TeacherOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of out-of-fold answers whose networks teach, for a recipe with "
+        "fine_tuning.teacher_share.",
+        show_default=False,
+    ),
+]
 ForceOption = Annotated[
     bool,
     typer.Option(

@@ -25,6 +25,7 @@ from lentigo_trainer.cli.options import (
     SeedOption,
     SignOption,
     SourceOption,
+    TeacherOption,
     WeightsOption,
     WorkOption,
     prepared_from,
@@ -65,6 +66,7 @@ def fit(  # noqa: PLR0913, PLR0917 - the command's options
     seed: SeedOption = 0,
     extra: ExtraOption = None,
     out_of_fold: OutOfFoldOption = None,
+    teacher: TeacherOption = None,
     ray: RayOption = None,
     folds_only: Annotated[
         bool,
@@ -77,7 +79,7 @@ def fit(  # noqa: PLR0913, PLR0917 - the command's options
     """Train by a recipe and evaluate the result; a killed run resumes where it stopped."""
     weights = weights_from(weights_dir, random_weights)
     chosen = recipe_from(recipe, epochs)
-    config = _config(work, weights, chosen, limit, seed, extra, out_of_fold)
+    config = _config(work, weights, chosen, limit, seed, extra, out_of_fold, teacher)
     if ray is not None:
         train_folds_on_cluster(config, source, ray)
     if folds_only:
@@ -145,6 +147,7 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     seed: SeedOption = 0,
     extra: ExtraOption = None,
     out_of_fold: OutOfFoldOption = None,
+    teacher: TeacherOption = None,
     ray: RayOption = None,
     force: ForceOption = False,
     sign: SignOption = None,
@@ -161,7 +164,7 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
             "Because of --limit this run will not be published, unless --force is given too."
         )
     chosen = recipe_from(recipe, epochs)
-    config = _config(work, weights, chosen, limit, seed, extra, out_of_fold)
+    config = _config(work, weights, chosen, limit, seed, extra, out_of_fold, teacher)
     if ray is not None:
         train_folds_on_cluster(config, source, ray)
     trained = train_run(config, source)
@@ -195,9 +198,14 @@ def _config(
     seed: int,
     extra: list[Path] | None,
     out_of_fold: Path | None,
+    teacher: Path | None,
 ) -> TrainingConfig:
     if out_of_fold is not None and not recipe.folds:
         raise typer.BadParameter("--out-of-fold is for a recipe with folds; this one has none.")
+    if teacher is not None and not (recipe.fine_tuning and recipe.fine_tuning.teacher_share):
+        raise typer.BadParameter(
+            "--teacher is for a recipe with fine_tuning.teacher_share; this one has none."
+        )
     return TrainingConfig(
         work=WorkFolder(work),
         recipe=recipe,
@@ -207,6 +215,7 @@ def _config(
         cores=available_cores(),
         extra=tuple(extra or ()),
         out_of_fold=out_of_fold,
+        teacher=teacher,
     )
 
 

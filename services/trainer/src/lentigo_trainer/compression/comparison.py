@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lentigo_trainer.calibration.cross_validation import CrossValidated, cross_validate, measure
-from lentigo_trainer.calibration.out_of_fold import OutOfFold
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.duplicates.known import merged_lesions
+from lentigo_trainer.data.out_of_fold import OutOfFold
 from lentigo_trainer.data.splits import folds_of
 from lentigo_trainer.metrics.arrays import malignancy
 from lentigo_trainer.metrics.bootstrap import Estimate, Resampling, share_of

@@ -180,9 +180,14 @@ class Compression:
     def recipe_of(self, variant: Channels | Weights | Width | Int8) -> Recipe:
         """Return the recipe by which a variant learns."""
         fine_tuning = self.recipe.fine_tuning
-        if isinstance(variant, Width) or fine_tuning is None:
-            changes = {"architecture": variant.architecture} if isinstance(variant, Width) else {}
-            return self.recipe.model_copy(update=changes)
+        if fine_tuning is None:
+            return self.recipe
+        # Variants learn from the labels alone, whatever taught their network.
+        fine_tuning = fine_tuning.model_copy(update={"teacher_share": 0.0})
+        if isinstance(variant, Width):
+            return self.recipe.model_copy(
+                update={"architecture": variant.architecture, "fine_tuning": fine_tuning}
+            )
         rate = variant.learning_rate or self.schedule.learning_rate
         changed = fine_tuning.model_copy(
             update={

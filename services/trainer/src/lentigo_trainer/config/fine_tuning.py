@@ -1,9 +1,9 @@
 """The table `fine_tuning` of a recipe: how all layers of a network are trained."""
 
 from itertools import accumulate
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.wording import pluralize
@@ -96,6 +96,8 @@ class FineTuning(StrictModel):
         augmentation: how images are varied.
         extra_share: share of an epoch that the images of imported sets make up, if there are any.
             They come on top: as many images of HAM10000 are drawn as without them.
+        teacher_share: share of a target that is a teacher's answer, see `training.teaching`; 0 for
+            no teacher.
     """
 
     images_per_epoch: Annotated[
@@ -122,6 +124,15 @@ class FineTuning(StrictModel):
         AugmentationConfig()
     )
     extra_share: Share = 0.25
+    teacher_share: Share = 0.0
+
+    @model_serializer(mode="wrap")
+    def _without_unused_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what older runs did not have, so that their recipes are written as before."""
+        values: dict[str, Any] = handler(self)
+        if self.teacher_share == 0:
+            del values["teacher_share"]
+        return values
 
     def side_of(self, epoch: int) -> int:
         """Return the side of an epoch's images, in pixels; epochs count from 1."""

@@ -38,6 +38,7 @@ class TrainingConfig:
         extra: folders of imported sets to train with besides.
         out_of_fold: a file of out-of-fold answers to use in place of training the folds; None to
             train them.
+        teacher: a file of out-of-fold answers, for a recipe with a teacher; None without one.
         pause_after: the epoch after which to leave the rest for later; None to train to the end.
     """
 
@@ -49,6 +50,7 @@ class TrainingConfig:
     cores: int
     extra: tuple[Path, ...] = ()
     out_of_fold: Path | None = None
+    teacher: Path | None = None
     pause_after: int | None = None
 
 

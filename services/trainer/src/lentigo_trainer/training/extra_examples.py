@@ -139,20 +139,19 @@ class JoinedRows:
         return back
 
 
-def packed_targets(labels: tf.Tensor, spaces: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+def packed_targets(targets: tf.Tensor, spaces: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Pack the targets of a batch that `random_augmentation.mix` blends with itself.
 
     Args:
-        labels: class numbers, int64 [n].
+        targets: of each image, float32 [n, 7], rows sum to 1.
         spaces: label space of each image, int64 [n].
         weights: share of each image that is kept, float32 [n].
 
     Returns:
         float32 [n, 2, 8].
     """
-    rows = tf.one_hot(labels, len(CODES))
     places = tf.cast(spaces, tf.float32)[:, None]
     kept, given = weights[:, None], 1 - weights[:, None]
-    own = tf.concat([rows * kept, places], 1)
-    other = tf.concat([tf.reverse(rows, [0]) * given, tf.reverse(places, [0])], 1)
+    own = tf.concat([targets * kept, places], 1)
+    other = tf.concat([tf.reverse(targets, [0]) * given, tf.reverse(places, [0])], 1)
     return tf.stack([own, other], 1)

@@ -9,30 +9,26 @@ the network ends with it.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_contract.labels import CODES
 from lentigo_trainer.config.fine_tuning import FineTuning
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.data.random_augmentation import (
     ASPECT,
-    DrawnAugmentations,
-    augment,
     draw_augmentations,
     draw_weights,
-    mix,
 )
 from lentigo_trainer.data.sampling import class_shares, epoch_rows
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.metrics.classification import balanced_accuracy
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.training.extra_examples import ExtraSampling, JoinedRows, packed_targets
+from lentigo_trainer.training.extra_examples import ExtraSampling, JoinedRows
+from lentigo_trainer.training.image_batches import DrawnImages, batches_of
 from lentigo_trainer.training.loop import (
     Examples,
     FeatureRows,
@@ -46,6 +42,7 @@ from lentigo_trainer.training.loop import (
 from lentigo_trainer.training.losses import Loss, adjusted_cross_entropy, label_of
 from lentigo_trainer.training.precision import in_bfloat16
 from lentigo_trainer.training.schedules import WarmupCosine
+from lentigo_trainer.training.teaching import one_hot, training_targets
 from lentigo_trainer.training.weight_averaging import MovingAverage
 from lentigo_trainer.training.work_folder import EpochMetrics
 from lentigo_trainer.training.workers import ALONE, Gradients, Workers
@@ -119,6 +116,12 @@ def fine_tune(  # noqa: PLR0913, PLR0917 - what to train, and who trains it
         extra = ExtraSampling.of(len(labels), training.extra, settings)
         loss = extra.loss(shares, settings)
 
+    features = training.features
+    targets = training_targets(labels, training.teacher, shares, settings)
+    if extra is not None:
+        features = JoinedRows(features, extra.extra, extra.first)
+        targets = np.concatenate([targets, one_hot(extra.extra.labels)])
+
     def draw_rows(row_seed: int) -> npt.NDArray[np.int64]:
         drawn = epoch_rows(labels, shares, count, row_seed)
         return extra.add_to(drawn, row_seed) if extra else drawn
@@ -140,16 +143,21 @@ def fine_tune(  # noqa: PLR0913, PLR0917 - what to train, and who trains it
         seeds = np.random.SeedSequence([seed, number]).generate_state(3, np.uint64)
         row_seed, augmentation_seed, mixup_seed = map(int, seeds)
         drawn = draw_rows(row_seed)[: steps * batch_size]
-        augmentations = draw_augmentations(
-            settings.augmentation,
-            len(drawn),
-            side,
-            augmentation_seed,
-            extra.aspects(drawn) if extra else ASPECT,
+        images = DrawnImages(
+            drawn,
+            targets[drawn],
+            extra.spaces(drawn) if extra else None,
+            draw_weights(settings.mixup, len(drawn), mixup_seed),
+            draw_augmentations(
+                settings.augmentation,
+                len(drawn),
+                side,
+                augmentation_seed,
+                extra.aspects(drawn) if extra else ASPECT,
+            ),
         )
-        weights = draw_weights(settings.mixup, len(drawn), mixup_seed)
         training_loss, accuracy = train_epoch(
-            _batches(training, extra, drawn, augmentations, weights, side, batch_size, workers),
+            batches_of(features, images, side, batch_size, workers),
             step_at[side],
             len(drawn),
             batch_size,
@@ -284,52 +292,3 @@ def _training_step(
 
     compiled: Step = tf.function(step)
     return compiled
-
-
-def _batches(
-    training: Examples,
-    extra: ExtraSampling | None,
-    drawn: npt.NDArray[np.int64],
-    augmentations: DrawnAugmentations,
-    weights: npt.NDArray[np.float32],
-    side: int,
-    batch_size: int,
-    workers: Workers,
-) -> tf.data.Dataset:
-    features, labels = training.features, training.labels
-    if extra:
-        features = JoinedRows(features, extra.extra, extra.first)
-        labels = np.concatenate([labels, extra.extra.labels])
-
-    def read(
-        rows: tf.Tensor,
-        labels: tf.Tensor,
-        spaces: tf.Tensor,
-        weights: tf.Tensor,
-        *columns: tf.Tensor,
-    ) -> tuple[tf.Tensor, ...]:
-        images = tf.numpy_function(features.take, [rows], tf.float32, stateful=False)
-        images.set_shape((None, MODEL_SIDE, MODEL_SIDE, 3))
-        varied = augment(images, DrawnAugmentations(*columns), side)
-        blended, targets = mix(varied, tf.one_hot(labels, len(CODES)), weights)
-        packed = packed_targets(labels, spaces, weights) if extra else targets
-        return (blended, packed) if workers.count == 1 else (blended, packed, *part)
-
-    size = min(batch_size, len(drawn))
-    places = workers.places_in_batch(size)
-    part = tuple(tf.constant(each, tf.int64) for each in (places, size, len(places)))
-    own = (np.arange(0, len(drawn) - size + 1, size)[:, None] + places).reshape(-1)
-    spaces = extra.spaces(drawn) if extra else np.zeros(len(drawn), np.int64)
-    columns: tuple[npt.NDArray[Any], ...] = (
-        drawn,
-        labels[drawn],
-        spaces,
-        weights,
-        *augmentations.columns,
-    )
-    return (
-        tf.data.Dataset.from_tensor_slices(tuple(column[own] for column in columns))
-        .batch(len(places), drop_remainder=True)
-        .map(read)
-        .prefetch(3)
-    )

@@ -41,6 +41,7 @@ from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone, back
 from lentigo_trainer.training.head import train_head
 from lentigo_trainer.training.loop import Examples, Labels, finished_epochs, logits_of
 from lentigo_trainer.training.precision import arithmetic, in_bfloat16
+from lentigo_trainer.training.teaching import digest_of, teacher_logits
 from lentigo_trainer.training.tracking import TrackedRun, tracked
 from lentigo_trainer.training.work_folder import Computation, EpochMetrics, adopt, identity_of
 from lentigo_trainer.training.workers import ALONE, Workers
@@ -103,7 +104,8 @@ def train_network(
         ClusterError: the workers do not train the same, or cannot share a batch.
         WeightsError: the initial weights are unusable or unavailable.
         WorkFolderError: the folder was made by another recipe or computation.
-        RecipeError: the recipe cannot train with imported sets.
+        RecipeError: the recipe cannot train with imported sets, or lacks its teacher.
+        EvaluationReportError: the teacher's answers cannot be read, or are of other images.
         ImportedSetError: an imported set cannot be used.
         TrackingError: runs are to be tracked in MLflow, which is missing or does not answer.
         DivergedError: a loss is not finite; the last finished epoch is kept.
@@ -123,7 +125,9 @@ def train_network(
     allowed = fine_tuning.bfloat16 if fine_tuning else chosen.plain
     computation = Computation(tf.__version__, arithmetic(allowed))
     start_digest = backbone_digest(start)
-    identity = identity_of(config, prepared.digest, start_digest, computation, sets)
+    identity = identity_of(
+        config, prepared.digest, start_digest, computation, sets, digest_of(config)
+    )
     workers.require_same(identity)
     if workers.chief:
         adopt(folder, identity)
@@ -133,7 +137,8 @@ def train_network(
             Examples(AugmentedImages(prepared.images, plan), plan.label)
             for plan in (rows.plan, validation_plan)
         )
-        training = replace(training, extra=extra)
+        teacher = teacher_logits(config, prepared, rows.plan.source)
+        training = replace(training, extra=extra, teacher=teacher)
     else:
         backbone = FrozenBackbone(network.backbone, config.cores, chosen.plain)
         training, validation = (

@@ -53,11 +53,13 @@ class Examples:
         features: the output of the frozen backbone for every row; its image if nothing is frozen.
         labels: int64 [n], indices into `labels.CODES`.
         extra: images of imported sets to train with besides; only `fine_tuning` can.
+        teacher: a teacher's logits, float32 [n, 7], if there is one; only `fine_tuning` can use it.
     """
 
     features: FeatureRows
     labels: Labels
     extra: ExtraImages | None = None
+    teacher: npt.NDArray[np.float32] | None = None
 
 
 def run_epochs(

@@ -85,6 +85,7 @@ def identity_of(
     backbone: str,
     computation: Computation,
     extra: Sequence[str] = (),
+    teacher: str | None = None,
 ) -> dict[str, object]:
     """Return what a run's results depend on; another identity needs another folder.
 
@@ -94,6 +95,7 @@ def identity_of(
         backbone: digest of the layers that the run starts from, and their values.
         computation: what computes it.
         extra: digests of the imported sets that it trains with.
+        teacher: digest of a teacher's answers, if it has one.
     """
     return {
         "recipe": config.recipe.model_dump(mode="json"),
@@ -101,8 +103,9 @@ def identity_of(
         "limit": config.limit,
         "dataset": dataset,
         "backbone": backbone,
-        # None without any, as in folders that lack the key.
+        # None without any, as in folders that lack these keys.
         "extra": list(extra) or None,
+        "teacher": teacher,
         **asdict(computation),
     }
 
