@@ -45,11 +45,11 @@ def test_where_the_other_channels_are_zero_both_compute_the_same_features() -> N
     wide.get_layer("conv1").kernel.assign(kernel)
     take_widest_channels(narrow, wide)
     images = noise(2).astype(np.float32)
-    pooled = [
+    ours, theirs = [
         keras.Model(each.inputs[0], each.get_layer("pool").output)(images)
         for each in (wide, narrow)
     ]
-    np.testing.assert_allclose(*pooled, rtol=1e-4)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 
 def test_the_head_keeps_its_own_start() -> None:

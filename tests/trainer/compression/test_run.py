@@ -17,6 +17,7 @@ from lentigo_trainer.config.compression_file import (
     Channels,
     Compression,
     Int8,
+    Method,
     Schedule,
     Weights,
     Width,
@@ -52,7 +53,7 @@ TINY = Architecture(
     epochs=1,
 )
 
-VARIANTS = {
+VARIANTS: dict[str, Method] = {
     "channels_50": Channels(method="channels", share=0.5),
     "channels_50_int8": Int8(method="int8", rounding="plain", of="channels_50"),
     "weights_50": Weights(method="weights", share=0.5),
@@ -183,7 +184,8 @@ def test_the_report_has_a_table_and_a_plot(
     assert "| channels_50 |" in page
     assert "accuracy-cost.svg" in page
     assert (tmp_path / "accuracy-cost.svg").read_text().startswith("<?xml")
-    assert CompressionRecord.model_validate_json((tmp_path / "compression.json").read_bytes())
+    content = (tmp_path / "compression.json").read_bytes()
+    assert CompressionRecord.model_validate_json(content) == record
 
 
 def test_what_is_finished_is_not_made_again(
@@ -246,8 +248,8 @@ def test_a_diverging_variant_keeps_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config, _ = finished
-    more = {**VARIANTS, "wild": Channels(method="channels", share=0.25)}
-    compression = replace(config.compression, variants=dict(more))
+    more: dict[str, Method] = {**VARIANTS, "wild": Channels(method="channels", share=0.25)}
+    compression = replace(config.compression, variants=more)
 
     def diverge(*arguments: object, **named: object) -> None:
         del arguments, named
@@ -266,14 +268,14 @@ def test_a_full_disk_ends_it_and_keeps_what_is_finished(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config, _ = finished
-    more = {**VARIANTS, "late": Channels(method="channels", share=0.25)}
+    more: dict[str, Method] = {**VARIANTS, "late": Channels(method="channels", share=0.25)}
 
     def fill(*arguments: object, **named: object) -> None:
         del arguments, named
         raise StorageError("The disk that holds work is full.")
 
     monkeypatch.setattr(run_module, "make_variant", fill)
-    compression = replace(config.compression, variants=dict(more))
+    compression = replace(config.compression, variants=more)
     with pytest.raises(StorageError, match="is full"):
         compress(replace(config, compression=compression, only=("late",)), prepared, SILENT)
     assert (config.folder / "channels_50" / "result.json").is_file()
