@@ -92,7 +92,7 @@ def config_in(work: Path) -> CompressionConfig:
         folds=2,
         epochs=1,
         batch_size=4,
-        fine_tuning=FineTuning(images_per_epoch=16, ema_decay=0.5),
+        fine_tuning=FineTuning(images_per_epoch=16, ema_decay=0.5, bfloat16=False),
     )
     schedule = Schedule(epochs=1, stages=(), warm_up_epochs=0)
     return CompressionConfig(
@@ -216,7 +216,7 @@ def test_the_command_writes_a_report_and_tells_by_its_exit_code_what_failed(
     file = tmp_path / "c.toml"
     (tmp_path / "own.toml").write_text(
         'name = "own"\narchitecture = "tiny"\nfolds = 2\nepochs = 1\nbatch_size = 4\n'
-        "[fine_tuning]\nimages_per_epoch = 16\nema_decay = 0.5\n"
+        "[fine_tuning]\nimages_per_epoch = 16\nema_decay = 0.5\nbfloat16 = false\n"
     )
     file.write_text(
         'name = "c"\nrecipe = "own.toml"\nfold = 2\n'

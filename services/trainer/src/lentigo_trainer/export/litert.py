@@ -136,7 +136,7 @@ def int8_model(
     Args:
         saved_model: its folder.
         images: uint8 [n, 224, 224, 3], training images.
-        in_float: names of layers that stay in float32.
+        in_float: names of layers that stay in float32; without any, every convolution is rounded.
         progress: is told when it starts.
 
     Raises:
@@ -166,8 +166,10 @@ def int8_model(
         with warnings.catch_warnings():
             # It warns about an interpreter that it creates itself.
             warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter", UserWarning)
-            # The converter's names of the layers are only known after a first conversion.
-            model = quantized(_tensors_of(quantized(()), in_float))
+            model = quantized(())
+            if in_float:
+                # The converter's names of the layers are only known after a first conversion.
+                model = quantized(_tensors_of(model, in_float))
     except Exception as error:
         raise _not_convertible(error) from error
     return model
