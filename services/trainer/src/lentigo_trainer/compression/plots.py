@@ -1,12 +1,13 @@
 """The plot of a compression, as SVG bytes; `reporting.style` sets its style."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from lentigo_trainer.compression.records import VariantFile, VariantRecord
+from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.style import (
     FAINT,
     INK,
@@ -18,63 +19,60 @@ from lentigo_trainer.reporting.style import (
     title,
 )
 
-# Okabe and Ito's colours, each with its own mark.
-_STYLES: Final = {
+STYLES: Final = {
     "whole channels": ("#0072b2", "o"),
     "single weights": ("#d55e00", "s"),
     "int8": ("#009e73", "D"),
     "narrower": ("#cc79a7", "^"),
     "uncompressed": (INK, "X"),
 }
-
-Numbered = tuple[int, VariantRecord]
-"""A variant with its number in the table."""
+"""Colour and mark of each kind; the colours are Okabe and Ito's."""
 
 
-def accuracy_by_cost(variants: Sequence[Numbered]) -> bytes:
-    """Draw what variants lose in balanced accuracy against their size and their latency.
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A variant in the plot.
 
-    Args:
-        variants: the uncompressed network first, with 0.
+    Attributes:
+        number: in the table.
+        kind: under which name of the legend it stands.
+        megabytes: of its file after gzip.
+        milliseconds: of one image on one core.
+        difference: in balanced accuracy, to the uncompressed network; None for that one.
     """
+
+    number: int
+    kind: str
+    megabytes: float
+    milliseconds: float
+    difference: Estimate | None
+
+
+def accuracy_by_cost(points: Sequence[Point]) -> bytes:
+    """Draw what variants lose in balanced accuracy against their size and their latency."""
     figure = blank(height=9.0)
     top, bottom = figure.subplots(2, 1, sharey=True)
-    _panel(top, variants, _megabytes, "file after gzip, MB")
-    _panel(bottom, variants, _median, "one image on one core, milliseconds")
+    _panel(top, points, lambda each: each.megabytes, "file after gzip, MB")
+    _panel(bottom, points, lambda each: each.milliseconds, "one image on one core, milliseconds")
     title(top, "Balanced accuracy, minus the uncompressed network's")
     legend(figure, columns=2, panel=top)
     return svg(figure)
 
 
-def kind_of(record: VariantRecord) -> str:
-    """Return under which name of the legend a variant stands; what is in int8 stands there."""
-    result = record.result
-    if result is None or result.method == "nothing":
-        return "uncompressed"
-    if result.engine == "litert-int8":
-        return "int8"
-    if result.channels is not None:
-        return "whole channels"
-    return "narrower" if result.zeros is None else "single weights"
-
-
 def _panel(
-    axes: Axes,
-    variants: Sequence[Numbered],
-    cost: Callable[[VariantRecord], float],
-    label: str,
+    axes: Axes, points: Sequence[Point], cost_of: Callable[[Point], float], label: str
 ) -> None:
     named: set[str] = set()
-    for number, record in variants:
-        value, whiskers = _loss(record)
+    for point in points:
+        value, whiskers = _loss(point.difference)
         if value is None:
             continue
-        kind = kind_of(record)
-        colour, mark = _STYLES[kind]
-        options: dict[str, Any] = {"label": None if kind in named else kind}
-        named.add(kind)
+        cost = cost_of(point)
+        colour, mark = STYLES[point.kind]
+        options: dict[str, Any] = {"label": None if point.kind in named else point.kind}
+        named.add(point.kind)
         axes.errorbar(
-            cost(record),
+            cost,
             value,
             yerr=whiskers,
             color=colour,
@@ -86,11 +84,11 @@ def _panel(
             **options,
         )
         axes.annotate(
-            str(number),
-            (cost(record), value),
+            str(point.number),
+            (cost, value),
             # To the right or to the left in turns, because neighbours are often alike.
-            xytext=(6, 5) if number % 2 else (-6, 5),
-            ha="left" if number % 2 else "right",
+            xytext=(6, 5) if point.number % 2 else (-6, 5),
+            ha="left" if point.number % 2 else "right",
             textcoords="offset points",
             fontsize=SMALL,
             color=INK,
@@ -103,11 +101,12 @@ def _panel(
     _scale(axes)
 
 
-def _loss(record: VariantRecord) -> tuple[float | None, tuple[tuple[float], tuple[float]] | None]:
-    """Return the difference to the uncompressed network, and how far its interval reaches."""
-    if record.differences is None:
+def _loss(
+    estimate: Estimate | None,
+) -> tuple[float | None, tuple[tuple[float], tuple[float]] | None]:
+    """Return a difference, and how far its interval reaches down and up."""
+    if estimate is None:
         return 0.0, None
-    estimate = record.differences["balanced_accuracy"]
     value, low, high = estimate.value, estimate.low, estimate.high
     if value is None or low is None or high is None:
         return value, None
@@ -127,17 +126,3 @@ def _scale(axes: Axes) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-def _megabytes(record: VariantRecord) -> float:
-    return _result(record).compressed_bytes / 1e6
-
-
-def _median(record: VariantRecord) -> float:
-    assert record.latency is not None  # noqa: S101 - whoever has a result was timed
-    return record.latency.median_ms
-
-
-def _result(record: VariantRecord) -> VariantFile:
-    assert record.result is not None  # noqa: S101 - see accuracy_by_cost
-    return record.result

@@ -1,13 +1,16 @@
 """What a compression found: the record that its page is made from."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lentigo_trainer.benchmark.records import Latency, Machine
 from lentigo_trainer.errors import DamagedCacheError
 from lentigo_trainer.metrics.bootstrap import Estimate
+
+NOTHING: Final = "nothing"
+"""What was done to the uncompressed network."""
 
 
 class _Record(BaseModel):

@@ -4,8 +4,13 @@ from pathlib import Path
 from typing import Final
 
 from lentigo_contract.labels import RESEARCH_NOTICE
-from lentigo_trainer.compression.plots import accuracy_by_cost
-from lentigo_trainer.compression.records import CompressionRecord, VariantRecord
+from lentigo_trainer.compression.plots import Point, accuracy_by_cost
+from lentigo_trainer.compression.records import (
+    NOTHING,
+    CompressionRecord,
+    VariantFile,
+    VariantRecord,
+)
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.rendering import render_markdown
 from lentigo_trainer.reporting.text import (
@@ -44,7 +49,19 @@ def write_report(record: CompressionRecord, folder: Path) -> tuple[Path, ...]:
     files = {
         RECORD: record.model_dump_json(indent=2).encode(),
         PAGE: compression_page(record).encode(),
-        PLOT: accuracy_by_cost(_finished(record)),
+        PLOT: accuracy_by_cost(
+            [
+                Point(
+                    number,
+                    kind_of(result),
+                    result.compressed_bytes / 1e6,
+                    each.latency.median_ms,
+                    each.differences["balanced_accuracy"] if each.differences else None,
+                )
+                for number, each, result in _finished(record)
+                if each.latency is not None
+            ]
+        ),
     }
     for name, content in files.items():
         write_whole(folder / name, content)
@@ -59,16 +76,16 @@ def compression_page(record: CompressionRecord) -> str:
         notice=RESEARCH_NOTICE,
         record=record,
         rows=[_row(number, each) for number, each in enumerate(record.variants)],
-        made=[_made(number, each) for number, each in finished],
+        made=[_made(*each) for each in finished],
         details_head=["", "Variant", *(out_of_fold_name(name) for name in _DETAILS)],
-        details=[_details(number, each) for number, each in finished],
+        details=[_details(number, each) for number, each, _ in finished],
         missing=[each for each in record.variants if each.result is None],
         verdicts=[
             f"`{each.name}`: {verdict(each.differences['balanced_accuracy'])}"
-            for _, each in finished
+            for _, each, _ in finished
             if each.differences is not None
         ],
-        small=[each.name for _, each in finished if _is_small_and_good(each)],
+        small=[each.name for _, each, result in finished if _is_small_and_good(each, result)],
         bound=f"{BOUND_BYTES / 1e6:.1f} MB",
         points=f"{-100 * BOUND_LOSS:.0f} points",
     )
@@ -86,17 +103,29 @@ def verdict(difference: Estimate) -> str:
     return f"{text}; these images cannot tell it from the uncompressed network"
 
 
-def _is_small_and_good(record: VariantRecord) -> bool:
-    result, differences = record.result, record.differences
-    if result is None or differences is None or result.engine != "litert-int8":
+def kind_of(result: VariantFile) -> str:
+    """Return under which name of the plot's legend a variant stands; int8 comes first."""
+    if result.method == NOTHING:
+        return "uncompressed"
+    if result.engine == "litert-int8":
+        return "int8"
+    if result.channels is not None:
+        return "whole channels"
+    return "narrower" if result.zeros is None else "single weights"
+
+
+def _is_small_and_good(record: VariantRecord, result: VariantFile) -> bool:
+    if record.differences is None or result.engine != "litert-int8":
         return False
-    loss = differences["balanced_accuracy"].value
+    loss = record.differences["balanced_accuracy"].value
     return result.compressed_bytes <= BOUND_BYTES and loss is not None and loss >= BOUND_LOSS
 
 
-def _finished(record: CompressionRecord) -> list[tuple[int, VariantRecord]]:
+def _finished(record: CompressionRecord) -> list[tuple[int, VariantRecord, VariantFile]]:
     return [
-        (number, each) for number, each in enumerate(record.variants) if each.result is not None
+        (number, each, each.result)
+        for number, each in enumerate(record.variants)
+        if each.result is not None
     ]
 
 
@@ -118,10 +147,7 @@ def _row(number: int, record: VariantRecord) -> list[str]:
     ]
 
 
-def _made(number: int, record: VariantRecord) -> list[str]:
-    result = record.result
-    if result is None:
-        return [str(number), record.name]
+def _made(number: int, record: VariantRecord, result: VariantFile) -> list[str]:
     left = "-"
     if result.channels is not None:
         kept, whole = result.channels

@@ -13,8 +13,16 @@ from lentigo_trainer.compression.channel_groups import channel_groups, choose_ch
 from lentigo_trainer.compression.magnitude import MagnitudePruning, zeros
 from lentigo_trainer.compression.narrow import take_widest_channels
 from lentigo_trainer.compression.quantization_aware import export_int8, quantization_aware
+from lentigo_trainer.compression.records import NOTHING
 from lentigo_trainer.compression.structured import prune_channels, scale_scores, taylor_scores
-from lentigo_trainer.config.compression_file import Channels, Int8, Method, Weights, Width
+from lentigo_trainer.config.compression_file import (
+    UNCOMPRESSED,
+    Channels,
+    Int8,
+    Method,
+    Weights,
+    Width,
+)
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.export.litert import ROUNDING_IMAGES, float32_model, int8_model
@@ -107,7 +115,7 @@ def make_variant(
 def uncompressed(network: Network, folder: Path, start: str, epochs: int) -> Variant:
     """Return the network itself, exported as the variants are."""
     model = _float32(network, folder)
-    return Variant(network, model, "litert", "nothing", start, epochs)
+    return Variant(network, model, "litert", NOTHING, start, epochs)
 
 
 def network_from(whole: keras.Model, feature_map: str) -> Network:
@@ -214,7 +222,7 @@ def _in_int8(
             export_saved_model(source, saved)
             how = "each weight to the nearest step, every convolution"
             model = int8_model(saved, images, (), progress)
-    made_of = f"`{method.of}`" if method.of != "uncompressed" else "the uncompressed network"
+    made_of = f"`{method.of}`" if method.of != UNCOMPRESSED else "the uncompressed network"
     return Variant(network, model, "litert-int8", f"int8, {how}", made_of, epochs)
 
 
