@@ -153,7 +153,7 @@ def _made(number: int, record: VariantRecord, result: VariantFile) -> list[str]:
         kept, whole = result.channels
         left = f"{kept:,} of {whole:,} channels"
     elif result.zeros is not None:
-        left = f"{1 - result.zeros:.1%} of the weights"
+        left = f"{100 * (1 - result.zeros):.1f} % of the weights"
     return [
         str(number),
         record.name,
