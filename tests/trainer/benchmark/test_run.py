@@ -62,6 +62,8 @@ def test_every_architecture_runs_with_the_epochs_of_its_recipe(tmp_path: Path) -
         "vgg16": 10,
         "resnet50": 20,
         "mobilenet": 20,
+        "mobilenet_075": 20,
+        "mobilenet_050": 20,
         "mobilenet_v2": 20,
         "mobilenet_v3_small": 20,
         "mobilenet_v3_large": 20,

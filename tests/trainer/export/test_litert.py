@@ -23,17 +23,13 @@ from lentigo_engines.golden_answers import check_golden, golden_answer
 from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.exported_model import open_engine, predict_with, probabilities_of
-from lentigo_trainer.export.litert import calibration_rows, export_litert
+from lentigo_trainer.export.folding import fold_batch_normalization
+from lentigo_trainer.export.litert import calibration_rows, export_litert, int8_model
 from lentigo_trainer.export.parity import compare_engines
-from lentigo_trainer.export.quantization import (
-    chain_of,
-    fold_batch_normalization,
-    layers_in_float,
-    network_of,
-    round_to_int8,
-)
+from lentigo_trainer.export.quantization import layers_in_float, network_of, round_to_int8
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network
+from lentigo_trainer.models.graph import steps_of
 from lentigo_trainer.system.progress import SilentProgress
 from tests.trainer.networks import small_mobilenet
 
@@ -58,9 +54,7 @@ def folder(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_folding_batch_normalization_keeps_the_outputs(network: Network) -> None:
-    layers = chain_of(network.whole)
-    assert layers is not None
-    small = network_of(fold_batch_normalization(layers), network)
+    small = network_of(fold_batch_normalization(steps_of(network.whole)), network)
     assert not any(isinstance(each, keras.layers.BatchNormalization) for each in small.whole.layers)
     images = pixels(2).astype(np.float32)
     np.testing.assert_allclose(
@@ -129,6 +123,19 @@ def test_in_int8_the_first_layer_and_depthwise_ones_stay_in_float32(
     assert np.float32 in kinds["stem"]
     assert np.int8 not in kinds["deep"]
     assert np.int8 in kinds["wide"]
+
+
+def test_every_convolution_is_rounded_if_none_is_to_stay_in_float32(
+    network: Network, tmp_path: Path
+) -> None:
+    export_saved_model(network, tmp_path)
+    content = int8_model(tmp_path, pixels(7), (), SILENT)
+    details = Interpreter(model_content=content).get_tensor_details()
+    by_layer = {
+        layer: {each["dtype"] for each in details if re.search(rf"/{layer}(_\d+)?/", each["name"])}
+        for layer in ("stem", "deep", "wide")
+    }
+    assert all(np.int8 in kinds for kinds in by_layer.values())
 
 
 def test_no_other_files_are_left(folder: Path) -> None:

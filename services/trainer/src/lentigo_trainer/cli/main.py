@@ -18,6 +18,7 @@ from lentigo_contract.wording import pluralize
 from lentigo_trainer.cli.baseline import baseline
 from lentigo_trainer.cli.benchmark import benchmark
 from lentigo_trainer.cli.compare import compare
+from lentigo_trainer.cli.compress import compress
 from lentigo_trainer.cli.duplicates import duplicates
 from lentigo_trainer.cli.evaluate import evaluate
 from lentigo_trainer.cli.import_ import import_
@@ -75,6 +76,7 @@ app.command()(run)
 app.command()(sign)
 app.command()(benchmark)
 app.command()(sweep)
+app.command()(compress)
 app.command()(baseline)
 app.command()(segment)
 

@@ -5,7 +5,7 @@ Lentigo ships its recipes as data of this package, in `lentigo_trainer/recipes`;
 """
 
 import tomllib
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
 
@@ -58,6 +58,19 @@ def read_recipe(path: Path) -> Recipe:
     except ValueError as error:
         # TOML's own message names the line.
         raise RecipeError(f"The recipe {path} is not TOML: {error}.") from error
+
+
+def named_recipe(name: str, folder: Path) -> Recipe:
+    """Read a recipe that ships, by its name, or a file, by a path that starts at a folder.
+
+    Raises:
+        RecipeError: see `read_recipe`.
+    """
+    shipped = files("lentigo_trainer") / "recipes" / f"{name}.toml"
+    if shipped.is_file():
+        with as_file(shipped) as path:
+            return read_recipe(path)
+    return read_recipe(folder / name)
 
 
 def _describe(fault: ErrorDetails, text: str) -> str:

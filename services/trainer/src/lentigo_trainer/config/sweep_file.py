@@ -18,14 +18,13 @@ fine_tuning.weight_decay = 0.1
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError
 
 from lentigo_trainer.config.recipe import Recipe
-from lentigo_trainer.config.recipe_file import DEFAULT_RECIPE, read_recipe
+from lentigo_trainer.config.recipe_file import DEFAULT_RECIPE, named_recipe
 from lentigo_trainer.config.tables import StrictModel
 from lentigo_trainer.errors import RecipeError
 
@@ -113,7 +112,7 @@ def read_sweep(path: Path, epochs: int | None = None) -> Sweep:
             f"The sweep {path} has a variant {BASE}; that is the name of the recipe without "
             "changes, which takes part anyway. Give it another name."
         )
-    base = _base(found.base, path)
+    base = named_recipe(found.base, path.parent)
     if not base.folds:
         raise RecipeError(
             f"The sweep {path} starts from a recipe without folds, so its variants cannot be "
@@ -130,14 +129,6 @@ def read_sweep(path: Path, epochs: int | None = None) -> Sweep:
     return Sweep(
         found.name, found.first_epochs, found.reduction, found.budget_epochs, tuple(variants)
     )
-
-
-def _base(name: str, sweep: Path) -> Recipe:
-    shipped = files("lentigo_trainer") / "recipes" / f"{name}.toml"
-    if shipped.is_file():
-        with as_file(shipped) as path:
-            return read_recipe(path)
-    return read_recipe(sweep.parent / name)
 
 
 def _changed(

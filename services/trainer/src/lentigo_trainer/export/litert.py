@@ -103,7 +103,7 @@ def export_litert(
     rounded = round_to_int8(network, calibration_images[:ROUNDING_IMAGES], progress)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".int8-") as unfinished:
         export_saved_model(rounded, Path(unfinished), calibration, detector)
-        int8 = _int8(
+        int8 = int8_model(
             Path(unfinished), calibration_images, layers_in_float(network.whole.layers), progress
         )
     write_whole(folder / LITERT_FILES["litert-int8"], int8)
@@ -128,7 +128,20 @@ def float32_model(saved_model: Path) -> bytes:
     return model
 
 
-def _int8(saved_model: Path, images: Images, in_float: Sequence[str], progress: Progress) -> bytes:
+def int8_model(
+    saved_model: Path, images: Images, in_float: Sequence[str], progress: Progress
+) -> bytes:
+    """Convert a SavedModel to int8, with ranges of activations from some images.
+
+    Args:
+        saved_model: its folder.
+        images: uint8 [n, 224, 224, 3], training images.
+        in_float: names of layers that stay in float32; without any, every convolution is rounded.
+        progress: is told when it starts.
+
+    Raises:
+        TrainingError: it cannot be converted.
+    """
     converter = _converter(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
@@ -153,8 +166,31 @@ def _int8(saved_model: Path, images: Images, in_float: Sequence[str], progress: 
         with warnings.catch_warnings():
             # It warns about an interpreter that it creates itself.
             warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter", UserWarning)
-            # The converter's names of the layers are only known after a first conversion.
-            model = quantized(_tensors_of(quantized(()), in_float))
+            model = quantized(())
+            if in_float:
+                # The converter's names of the layers are only known after a first conversion.
+                model = quantized(_tensors_of(model, in_float))
+    except Exception as error:
+        raise _not_convertible(error) from error
+    return model
+
+
+def trained_int8_model(saved_model: Path) -> bytes:
+    """Convert a SavedModel that has FakeQuant operations to int8, with the ranges of those.
+
+    What lies between such operations computes in integers, and kernels get a scale for each
+    channel; all else stays in float32. No image is needed.
+
+    Args:
+        saved_model: its folder.
+
+    Raises:
+        TrainingError: it cannot be converted.
+    """
+    converter = _converter(saved_model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    try:
+        model: bytes = converter.convert()
     except Exception as error:
         raise _not_convertible(error) from error
     return model

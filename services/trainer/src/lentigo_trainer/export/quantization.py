@@ -17,6 +17,7 @@ docs/decisions/0008-int8-by-gptq.md has the measurements.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import keras
@@ -24,99 +25,18 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from lentigo_trainer.errors import TrainingError
+from lentigo_trainer.export.folding import CONVOLUTIONS, fold_batch_normalization, with_weights
 from lentigo_trainer.export.gptq import refit_weights, round_weights
 from lentigo_trainer.models.classifier import Network
+from lentigo_trainer.models.graph import Step, assemble, steps_of
 from lentigo_trainer.system.progress import Progress
-
-Floats = npt.NDArray[np.float64]
-
-CONVOLUTIONS: Final = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
-
-
-def chain_of(whole: keras.Model) -> list[keras.Layer] | None:
-    """Return a network's layers after its input if each feeds only the next one, else None."""
-    layers: list[keras.Layer] = []
-    outputs: list[keras.KerasTensor] = []
-
-    def follow(layer: keras.Layer, *args: object, **kwargs: object) -> keras.KerasTensor:
-        if len(args) == 1 and (not outputs or args[0] is outputs[-1]):
-            layers.append(layer)
-        outputs.append(layer(*args, **kwargs))
-        return outputs[-1]
-
-    keras.models.clone_model(whole, clone_function=lambda layer: layer, call_function=follow)
-    return layers if len(layers) == len(outputs) else None
-
-
-def fold_batch_normalization(layers: list[keras.Layer]) -> list[keras.Layer]:
-    """Fold each batch normalisation that follows a convolution into it.
-
-    (w * x - mean) * gamma / sqrt(variance + epsilon) + beta is one convolution with a scaled
-    kernel and a bias (Jacob et al., "Quantization and Training of Neural Networks for Efficient
-    Integer-Arithmetic-Only Inference", CVPR 2018, section 3.2).
-
-    Args:
-        layers: the built layers of a chain; they are not changed.
-
-    Returns:
-        The layers of a chain that computes the same at inference.
-    """
-    result: list[keras.Layer] = []
-    for layer in layers:
-        before = result[-1] if result else None
-        if isinstance(layer, keras.layers.BatchNormalization) and _accepts_scale(before):
-            result[-1] = _scaled(before, layer)
-        else:
-            result.append(layer)
-    return result
-
-
-def with_weights(
-    layer: keras.Layer, kernel: Floats, bias: Floats, **changes: object
-) -> keras.Layer:
-    """Copy a convolution, with other weights and settings."""
-    copy = type(layer).from_config({**layer.get_config(), "use_bias": True, **changes})
-    # The third dimension of both kinds of kernel is the number of input channels.
-    copy.build((None, None, None, kernel.shape[2]))
-    copy.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
-    return copy
-
-
-def network_of(layers: list[keras.Layer], like: Network) -> Network:
-    """Chain layers into a network with the same input and feature map as another."""
-    image = keras.Input(like.whole.input_shape[1:], name="image")
-    tensor = image
-    for layer in layers:
-        tensor = layer(tensor)
-    whole = keras.Model(image, tensor)
-    return Network(whole=whole, backbone=whole, head=whole, feature_map=like.feature_map)
-
-
-def _accepts_scale(layer: keras.Layer | None) -> bool:
-    return (
-        isinstance(layer, CONVOLUTIONS)
-        and layer.activation is keras.activations.linear
-        and not layer.use_bias
-    )
-
-
-def _scaled(layer: keras.Layer, norm: keras.layers.BatchNormalization) -> keras.Layer:
-    gamma, beta, mean, variance = (
-        np.asarray(value, np.float64)
-        for value in (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-    )
-    scale = gamma / np.sqrt(variance + norm.epsilon)
-    kernel = np.asarray(layer.get_weights()[0], np.float64)
-    # A depthwise kernel is [h, w, channels, 1], any other [h, w, in, out].
-    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    kernel = kernel * (scale[:, None] if depthwise else scale)
-    return with_weights(layer, kernel, beta - mean * scale)
-
 
 Values = npt.NDArray[np.float32]
 
-# At most three feature maps of all the images at once. MobileNet needs 1.3 GB.
-_MEMORY_BYTES: Final = 2 * 10**9
+# At most three feature maps of all the images at once. Of 140 images, MobileNet needs 1.3 GB and
+# EfficientNet-Lite0 2.02 GB.
+_MEMORY_BYTES: Final = 21 * 10**8
 
 # Images in a batch, and positions of a feature map that a covariance is computed from.
 _BATCH: Final = 16
@@ -141,7 +61,13 @@ def layers_in_float(layers: Sequence[keras.Layer]) -> tuple[str, ...]:
     )
 
 
-def round_to_int8(network: Network, images: npt.NDArray[np.uint8], progress: Progress) -> Network:
+def round_to_int8(
+    network: Network,
+    images: npt.NDArray[np.uint8],
+    progress: Progress,
+    *,
+    branches: bool = False,
+) -> Network:
     """Round a network's convolutions to int8, except those that stay in float32.
 
     Memory: three feature maps of all the images, 10 MB an image for MobileNet. A network that would
@@ -152,49 +78,101 @@ def round_to_int8(network: Network, images: npt.NDArray[np.uint8], progress: Pro
         network: the trained network; it is not changed.
         images: uint8 [n, 224, 224, 3], training images, some of every class.
         progress: receives the number of finished layers.
+        branches: whether to round networks with residual sums too. What that gains is not measured
+            yet (docs/decisions/0047-compression.md), so the export of a run does not.
 
     Returns:
         A network for inference only: its rounded convolutions have float32 kernels that int8 holds
         exactly, and all other layers compute the same as before. The network itself, if its layers
         form no chain or its feature maps are too large.
     """
-    layers = chain_of(network.whole)
-    if layers is None or _maps_bytes(layers, len(images)) > _MEMORY_BYTES:
+    steps = _steps(network.whole)
+    if steps is None or not (branches or _is_chain(steps)):
         return network
+    if _maps_bytes(steps, len(images)) > _MEMORY_BYTES:
+        return network
+    in_float = layers_in_float(network.whole.layers)
+    folded = fold_batch_normalization(steps)
+    rounded = _rounded(folded, images.astype(np.float32), in_float, progress)
+    return network_of(rounded, network)
+
+
+def network_of(steps: Sequence[Step], like: Network) -> Network:
+    """Assemble steps into a network with the same feature map as another."""
+    whole = assemble(steps)
+    return Network(whole=whole, backbone=whole, head=whole, feature_map=like.feature_map)
+
+
+def _steps(whole: keras.Model) -> list[Step] | None:
+    try:
+        return steps_of(whole)
+    except TrainingError:
+        return None
+
+
+def _is_chain(steps: Sequence[Step]) -> bool:
+    """Return whether each step takes the output of the one before it, and nothing else."""
+    return all(step.inputs == (before.name,) for before, step in pairwise(steps))
+
+
+def _rounded(
+    steps: Sequence[Step], images: Values, in_float: Sequence[str], progress: Progress
+) -> list[Step]:
     generator = np.random.default_rng(0)
-    exact = rounded = images.astype(np.float32)
-    done: list[keras.Layer] = []
-    layers = fold_batch_normalization(layers)
-    in_float = layers_in_float(layers)
-    with progress.track("Rounding to int8", total=len(layers), unit="layers") as step:
-        for layer in layers:
+    first, *rest = steps
+    exact, rounded = {first.name: images}, {first.name: images}
+    last_user = {name: step.name for step in steps for name in step.inputs}
+
+    def take(maps: dict[str, Values], step: Step) -> list[Values]:
+        """Return what a step takes, and forget what no later step needs."""
+        return [
+            maps.pop(name) if last_user[name] == step.name else maps[name] for name in step.inputs
+        ]
+
+    done = [first]
+    with progress.track("Rounding to int8", total=len(rest), unit="layers") as shown:
+        for step in rest:
+            layer, name = step.layer, step.name
             if isinstance(layer, CONVOLUTIONS):
                 kernel, bias = _weights(layer)
                 linear = with_weights(layer, kernel, bias, activation="linear")
                 # A layer that stays in float32 is refitted too: it compensates the rounding of
                 # the layers before it.
-                to_grid = layer.name not in in_float
-                kernel = _refit(linear, kernel, exact, rounded, generator, to_grid=to_grid)
+                to_grid = name not in in_float
+                (source,) = step.inputs
+                inputs = exact[source], rounded[source]
+                kernel = _refit(linear, kernel, *inputs, generator, to_grid=to_grid)
+                del inputs
                 # Each map replaces the one it is computed from, so that few exist at once.
-                exact = _run(linear, exact)
-                rounded = _run(with_weights(linear, kernel, bias), rounded)
-                correction = (exact - rounded).mean(axis=tuple(range(rounded.ndim - 1)))
-                done.append(with_weights(layer, kernel, bias + correction))
-                rounded += correction
-                exact, rounded = (np.asarray(layer.activation(each)) for each in (exact, rounded))
+                exact[name] = _run(linear, take(exact, step))
+                rounded[name] = _run(with_weights(linear, kernel, bias), take(rounded, step))
+                correction = (exact[name] - rounded[name]).mean(axis=(0, 1, 2))
+                layer = with_weights(layer, kernel, bias + correction)
+                rounded[name] += correction
+                for maps in (exact, rounded):
+                    maps[name] = np.asarray(layer.activation(maps[name]))
             else:
-                done.append(layer)
-                exact = _run(layer, exact)
-                rounded = _run(layer, rounded)
+                exact[name] = _run(layer, take(exact, step))
+                rounded[name] = _run(layer, take(rounded, step))
                 if isinstance(layer, keras.layers.ReLU):
-                    _to_steps(rounded)
-            step.advance()
-    return network_of(done, network)
+                    _to_steps(rounded[name])
+            done.append(Step(name, layer, step.inputs))
+            shown.advance()
+    return done
 
 
-def _maps_bytes(layers: list[keras.Layer], images: int) -> int:
-    largest = max(int(np.prod(layer.output.shape[1:])) for layer in layers)
-    return 3 * images * largest * np.dtype(np.float32).itemsize
+def _maps_bytes(steps: Sequence[Step], images: int) -> int:
+    """Return how much the feature maps of some images take at most at a time, both kinds."""
+    size = {step.name: int(np.prod(step.layer.output.shape[1:])) for step in steps}
+    last_user = {name: step.name for step in steps for name in step.inputs}
+    live: set[str] = set()
+    peak = 0
+    for step in steps:
+        inputs, output = sum(size[name] for name in step.inputs), size[step.name]
+        others = sum(size[name] for name in live - set(step.inputs))
+        peak = max(peak, 2 * others + max(2 * inputs + output, inputs + 2 * output))
+        live = {name for name in live if last_user[name] != step.name} | {step.name}
+    return peak * images * np.dtype(np.float32).itemsize
 
 
 def _weights(layer: keras.Layer) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -204,10 +182,13 @@ def _weights(layer: keras.Layer) -> tuple[npt.NDArray[np.float64], npt.NDArray[n
     return kernel, bias[0] if bias else np.zeros(outputs)
 
 
-def _run(layer: keras.Layer, values: Values) -> Values:
-    result = np.empty(layer.compute_output_shape(values.shape), np.float32)
-    for start in range(0, len(values), _BATCH):
-        result[start : start + _BATCH] = layer(values[start : start + _BATCH], training=False)
+def _run(layer: keras.Layer, inputs: Sequence[Values]) -> Values:
+    shapes = [each.shape for each in inputs]
+    alone = len(inputs) == 1
+    result = np.empty(layer.compute_output_shape(shapes[0] if alone else shapes), np.float32)
+    for start in range(0, len(result), _BATCH):
+        parts = [each[start : start + _BATCH] for each in inputs]
+        result[start : start + _BATCH] = layer(parts[0] if alone else parts, training=False)
     return result
 
 

@@ -102,8 +102,13 @@ class Architecture:
     totals: Totals | None = None
 
 
-def application(name: str) -> Base:
-    """Return the builder of a network of `keras.applications` without its top, such as `VGG16`."""
+def application(name: str, **options: float) -> Base:
+    """Return the builder of a network of `keras.applications` without its top, such as `VGG16`.
+
+    Args:
+        name: of the network.
+        **options: of its builder, such as MobileNet's width multiplier `alpha`.
+    """
 
     def build(images: "keras.KerasTensor", weights: str | None, seed: int) -> "keras.Model":  # noqa: ARG001 - Keras draws
         import keras  # noqa: PLC0415 - see the module
@@ -113,6 +118,7 @@ def application(name: str) -> Base:
             input_tensor=images,
             input_shape=tuple(images.shape[1:]),
             weights=weights,
+            **options,
         )
 
     return build
@@ -154,6 +160,24 @@ def _inverted_residuals(
         scaling=scaling,
         weights_file=base.published.file,
         boundary=boundary,
+        hidden=(1024,),
+        dropout=0.25,
+        epochs=20,
+        totals=totals,
+    )
+
+
+def _narrow_mobilenet(
+    name: str, title: str, width: float, in_file: str, totals: Totals
+) -> Architecture:
+    """MobileNet with a share of its channels in every layer (Howard et al., 2017, section 3.3)."""
+    return Architecture(
+        name=name,
+        title=title,
+        base=application("MobileNet", alpha=width),
+        scaling="-1 to 1",
+        weights_file=f"mobilenet_{in_file}_224_tf_no_top.h5",
+        boundary="conv_dw_11_bn",
         hidden=(1024,),
         dropout=0.25,
         epochs=20,
@@ -217,6 +241,20 @@ ARCHITECTURES: Final[dict[str, Architecture]] = _entries(
         dropout=0.25,
         epochs=20,
         totals=Totals(total=4_285_639, trainable=2_914_823, frozen=1_370_816),
+    ),
+    _narrow_mobilenet(
+        "mobilenet_075",
+        "MobileNet 0.75",
+        0.75,
+        "7_5",
+        Totals(total=2_627_607, trainable=1_844_103, frozen=783_504),
+    ),
+    _narrow_mobilenet(
+        "mobilenet_050",
+        "MobileNet 0.5",
+        0.5,
+        "5_0",
+        Totals(total=1_362_023, trainable=1_002_759, frozen=359_264),
     ),
     Architecture(
         name="mobilenet_v2",

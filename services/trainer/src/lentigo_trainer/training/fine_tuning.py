@@ -6,10 +6,10 @@ resumes with the same result. After each epoch the moving average of the weights
 the network ends with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 import keras
 import numpy as np
@@ -53,6 +53,17 @@ _HEAD: Final = ("hidden_", "logits")
 _NOT_DECAYED: Final = ("bias", "gamma", "beta")
 
 
+class Constraint(Protocol):
+    """What must hold of the weights after every step, such as that pruned ones are 0."""
+
+    @property
+    def variables(self) -> Sequence[keras.Variable]:
+        """Its state, for the checkpoint; none if it has none."""
+
+    def apply(self) -> None:
+        """Change the weights so that it holds; becomes a part of the compiled step."""
+
+
 def fine_tune(  # noqa: PLR0913, PLR0917 - what to train, and who trains it
     network: keras.Model,
     training: Examples,
@@ -63,6 +74,7 @@ def fine_tune(  # noqa: PLR0913, PLR0917 - what to train, and who trains it
     progress: Progress,
     finished: Callable[[EpochMetrics], None] | None = None,
     workers: Workers = ALONE,
+    constraint: Constraint | None = None,
 ) -> tuple[EpochMetrics, ...]:
     """Train all layers to the end of a recipe, from the last finished epoch on.
 
@@ -78,6 +90,8 @@ def fine_tune(  # noqa: PLR0913, PLR0917 - what to train, and who trains it
         progress: shows the number of finished rows, and the loss.
         finished: called after every epoch of this run, once its state is on disk.
         workers: those who share every batch; all call this with the same arguments.
+        constraint: holds after every step. The moving average is taken over weights for which it
+            held, so it may hold for the average itself only if it did not change on the way.
 
     Returns:
         The metrics of every epoch, including those of earlier runs. The training loss is the
@@ -124,7 +138,7 @@ def fine_tune(  # noqa: PLR0913, PLR0917 - what to train, and who trains it
         side = settings.side_of(number)
         if side not in step_at:
             step_at[side] = _training_step(
-                at_side(network, side), optimizers, average, loss, workers
+                at_side(network, side), optimizers, average, loss, workers, constraint
             )
         seeds = np.random.SeedSequence([seed, number]).generate_state(3, np.uint64)
         row_seed, augmentation_seed, mixup_seed = map(int, seeds)
@@ -169,6 +183,7 @@ def fine_tune(  # noqa: PLR0913, PLR0917 - what to train, and who trains it
     state = [
         *network.variables,
         *(variable for optimizer in optimizers for variable in optimizer.variables),
+        *(constraint.variables if constraint else ()),
         *average.variables,
     ]
     with in_bfloat16(settings.bfloat16):
@@ -247,6 +262,7 @@ def _training_step(
     average: MovingAverage,
     loss_of: Loss,
     workers: Workers,
+    constraint: Constraint | None,
 ) -> Step:
     backbone, head = _parameter_groups(network)
 
@@ -269,6 +285,8 @@ def _training_step(
             strict=True,
         ):
             optimizer.apply_gradients(zip(group, variables, strict=True))
+        if constraint is not None:
+            constraint.apply()
         average.update()
         return loss, accuracy
 

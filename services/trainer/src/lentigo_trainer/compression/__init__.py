@@ -1,0 +1,1 @@
+"""Smaller networks from a trained one: pruning, narrower rivals, int8; start reading at `run`."""
