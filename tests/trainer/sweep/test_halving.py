@@ -43,10 +43,10 @@ def test_a_budget_too_small_is_refused_before_anything_is_trained(tmp_path: Path
         f"[variants.v{n}]\nfine_tuning.mixup = 0.{n}\n" for n in (1, 2, 3)
     )
     file.write_text(text.format(48))
-    sweep = read_sweep(file)
+    sweep = read_sweep(file, epochs=7)
     assert most_epochs(sweep, folds=2) == 2 * (4 * 1 + 3 * 1 + 3 * 2 + 3 * 3)
     file.write_text(text.format(43))
-    small = read_sweep(file)
+    small = read_sweep(file, epochs=7)
     with pytest.raises(RecipeError, match=r"trains up to 44 epochs .* budget_epochs are 43"):
         require_budget(small, folds=2)
     require_budget(sweep, folds=2)
