@@ -45,6 +45,11 @@ STORED = """async () => {
 }"""
 
 
+@pytest.fixture
+def service_workers() -> str:
+    return "allow"
+
+
 def tamper(page: Page, name: str, act: str) -> None:
     """Change what is stored, as another program would: `act` on store, values and keys."""
     page.evaluate(

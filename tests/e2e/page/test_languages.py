@@ -32,6 +32,11 @@ LOCALES = {
 READY = "() => navigator.serviceWorker.ready.then(() => null)"
 
 
+@pytest.fixture
+def service_workers() -> str:
+    return "allow"
+
+
 def texts(tag: str) -> dict[str, str]:
     read: dict[str, str] = json.loads(WEB.joinpath(f"locales/{tag}.json").read_text("utf-8"))
     return read

@@ -37,6 +37,11 @@ MODEL = "**/v1/offline/model"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True}
 
 
+@pytest.fixture
+def service_workers() -> str:
+    return "allow"
+
+
 @pytest.fixture(scope="module")
 def shipped() -> Iterator[ServiceProcess]:
     """The service with the version that ships, which has a network for browsers."""

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.page.conftest import Visit
@@ -13,6 +14,11 @@ MAX_BYTES = 150_000
 MAX_REQUESTS = 10
 
 READY = "() => navigator.serviceWorker.ready.then(() => null)"
+
+
+@pytest.fixture
+def service_workers() -> str:
+    return "allow"
 
 
 def requests(service: ServiceProcess) -> list[dict[str, Any]]:
