@@ -45,11 +45,6 @@ STORED = """async () => {
 }"""
 
 
-@pytest.fixture
-def service_workers() -> str:
-    return "allow"
-
-
 def tamper(page: Page, name: str, act: str) -> None:
     """Change what is stored, as another program would: `act` on store, values and keys."""
     page.evaluate(
@@ -501,7 +496,10 @@ def test_a_print_has_the_kept_results_alone(visit: Visit, service: ServiceProces
     expect(section).to_be_hidden()
 
 
-def test_who_answers_without_a_network_keeps_results_without_one(page: Page) -> None:
+def test_who_answers_without_a_network_keeps_results_without_one(
+    visit: Visit, service: ServiceProcess
+) -> None:
+    page = visit(service.url, service_workers="allow")
     page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
     page.evaluate("() => localStorage.setItem('lentigo-offline', '1')")
     page.reload()

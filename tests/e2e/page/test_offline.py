@@ -39,6 +39,7 @@ PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile":
 
 @pytest.fixture
 def service_workers() -> str:
+    """Allowed, but for tests that answer a request before the worker has taken over."""
     return "allow"
 
 
@@ -232,7 +233,7 @@ def test_removed_it_is_gone_and_nothing_else(visit: Visit, shipped: ServiceProce
 
 
 def test_a_download_that_breaks_off_leaves_nothing(visit: Visit, shipped: ServiceProcess) -> None:
-    page = visit(shipped.url)
+    page = visit(shipped.url, service_workers="block")
     page.route(MODEL, lambda route: route.abort("connectionreset"))
     press_keep(page)
     see_failure(page, "The download broke off")
@@ -241,7 +242,7 @@ def test_a_download_that_breaks_off_leaves_nothing(visit: Visit, shipped: Servic
 def test_another_network_than_was_published_is_not_kept(
     visit: Visit, shipped: ServiceProcess
 ) -> None:
-    page = visit(shipped.url)
+    page = visit(shipped.url, service_workers="block")
 
     def changed(route: Route) -> None:
         content = bytearray(route.fetch().body())
@@ -274,7 +275,6 @@ def test_where_nothing_may_be_stored_it_says_so(visit: Visit, shipped: ServicePr
 
 
 def test_without_webassembly_it_says_so(visit: Visit, shipped: ServiceProcess) -> None:
-    # Without the service worker, so that the script of the worker comes past here.
     page = visit(shipped.url, service_workers="block")
 
     def bereft(route: Route) -> None:
