@@ -15,10 +15,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from benchmarks.offline_pictures import OPTIONS, save
 from benchmarks.page_pictures import ABOVE_THRESHOLD
-from benchmarks.synthetic_lesion import nevus_jpeg
+from benchmarks.synthetic_lesion import draw_nevus, nevus_jpeg
 from tests.e2e.page.conftest import ARGUMENTS, SHIPPED
 from tests.e2e.page.hands import button, choose, file, predict
-from tests.e2e.page.test_camera import good, write_video
+from tests.e2e.page.test_camera import HEIGHT, WIDTH, write_video
 from tests.e2e.page.test_follow_up import BROWN, moved, png, with_lesion
 from tests.e2e.service_process import service_process
 
@@ -34,7 +34,7 @@ def main() -> None:
     ):
         service.logged("model in use")
         film = Path(folder) / "film.y4m"
-        write_video(film, [good()])
+        write_video(film, [draw_nevus(ABOVE_THRESHOLD).resize((WIDTH, HEIGHT))])
         camera = [
             "--use-fake-device-for-media-stream",
             "--use-fake-ui-for-media-stream",
