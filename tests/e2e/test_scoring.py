@@ -2,44 +2,26 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
 
-import pyarrow.parquet as pq
 import pytest
 
 from lentigo_contract.labels import CODES, RESEARCH_NOTICE
-from tests.e2e.service_process import COMMAND, DEADLINE_S, environment, service_process
+from tests.e2e.scoring_runs import (
+    ENGINE,
+    PART,
+    SHIPPED,
+    as_answer,
+    finished,
+    of_service,
+    rows_of,
+    score,
+    score_without,
+)
+from tests.e2e.service_process import DEADLINE_S, service_process
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.images import encoded
-
-SHIPPED: Final = Path(__file__).parents[2] / "models"
-ENGINE: Final = "litert-int8"
-PART: Final = 20
-
-
-def score(source: Path, to: Path, *options: str, **settings: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, "score", str(source), "--to", str(to), "--part-size", str(PART), *options],
-        env=environment(SHIPPED, LENTIGO_ENGINE=ENGINE, **settings),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finished(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=DEADLINE_S)
-    return process.returncode, out, err
-
-
-def rows_of(to: Path) -> list[dict[str, Any]]:
-    parts = sorted((to / "rows").glob("part-*.parquet"))
-    return [row for part in parts for row in pq.read_table(part).to_pylist()]
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> Path:
@@ -67,48 +49,6 @@ def mixed_files() -> dict[str, bytes]:
         "f-cut.jpg": jpeg_bytes(lesion)[:900],
         "g-empty.jpg": b"",
         "h-tiny.png": encoded(lesion.resize((10, 10)), "PNG"),
-    }
-
-
-def as_answer(row: dict[str, Any]) -> dict[str, Any]:
-    """Give a row in the form of the service's JSON, as far as both say the same things."""
-    shares = {code: row[f"probability_{code}"] for code in CODES}
-    told = row["diagnosis"] is not None
-    return {
-        "sha256": row["sha256"],
-        "size": (row["format"], row["width"], row["height"]),
-        "quality": (row["accepted"], row["refusal"], row["unlikeness"], row["unlikeness_limit"]),
-        "diagnosis": (row["diagnosis"], row["diagnosis_probability"]),
-        "decided": (row["decided_by"], row["confident"]),
-        "most_probable": row["most_probable"],
-        "probabilities": shares if told else {},
-        "malignancy": (row["malignancy"], row["malignancy_threshold"]),
-        "refer": (row["refer"], row["refer_reasons"]),
-        "model": (str(row["model_version"]), row["model_sha256"], row["engine"]),
-    }
-
-
-def of_service(answer: dict[str, Any]) -> dict[str, Any]:
-    diagnosis = answer["diagnosis"] or {}
-    most_probable = answer.get("most_probable") or answer["diagnosis"] or {}
-    image, quality = answer["image"], answer["quality"]
-    malignancy, model = answer["malignancy"], answer["model"]
-    return {
-        "sha256": image["sha256"],
-        "size": (image["format"], image["width"], image["height"]),
-        "quality": (
-            quality["accepted"],
-            quality["reasons"],
-            quality["unlikeness"],
-            quality["unlikeness_limit"],
-        ),
-        "diagnosis": (diagnosis.get("code"), diagnosis.get("probability")),
-        "decided": (diagnosis.get("decided_by"), diagnosis.get("confident")),
-        "most_probable": most_probable.get("code"),
-        "probabilities": {each["code"]: each["probability"] for each in answer["probabilities"]},
-        "malignancy": (malignancy["probability"], malignancy["threshold"]),
-        "refer": (malignancy["refer"], malignancy["reasons"]),
-        "model": (model["version"], model["digest"], model["engine"]),
     }
 
 
@@ -217,15 +157,6 @@ def test_settings_that_cannot_be_used_are_a_wrong_usage(tmp_path: Path) -> None:
 
 def test_without_pyarrow_it_says_what_to_install(tmp_path: Path) -> None:
     write(tmp_path / "in", {"a.jpg": jpeg_bytes()})
-    hidden = "import sys; sys.modules['pyarrow'] = None; from lentigo_inference.cli import main; "
-    arguments = ["score", str(tmp_path / "in"), "--to", str(tmp_path / "out")]
-    run = subprocess.run(
-        [sys.executable, "-c", f"{hidden}sys.exit(main({arguments!r}))"],
-        env=environment(SHIPPED),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
+    run = score_without("pyarrow", str(tmp_path / "in"), tmp_path / "out")
     assert run.returncode == 1
     assert "lentigo-inference[score]" in run.stderr

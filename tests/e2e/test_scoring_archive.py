@@ -6,7 +6,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,8 +23,7 @@ from lentigo_gateway.http_server import HttpServer
 from lentigo_gateway.inference.client import InferenceService
 from lentigo_gateway.pixels.frames import frame_images
 from lentigo_gateway.pixels.reading import found_in, read_dataset
-from tests.e2e.service_process import COMMAND, DEADLINE_S, environment, service_process
-from tests.e2e.test_scoring import (
+from tests.e2e.scoring_runs import (
     ENGINE,
     PART,
     SHIPPED,
@@ -33,7 +31,9 @@ from tests.e2e.test_scoring import (
     finished,
     of_service,
     rows_of,
+    score_without,
 )
+from tests.e2e.service_process import COMMAND, DEADLINE_S, environment, service_process
 from tests.gateway.dicom import (
     PATIENT_ID,
     PATIENT_NAME,
@@ -219,16 +219,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_password_is
 
 
 def test_without_the_gateway_it_says_what_to_install(tmp_path: Path) -> None:
-    hidden = "import sys; sys.modules['pydicom'] = None; from lentigo_inference.cli import main; "
-    arguments = ["score", f"dicomweb+https://archive.example?{QUERY}", "--to", str(tmp_path)]
-    run = subprocess.run(
-        [sys.executable, "-c", f"{hidden}sys.exit(main({arguments!r}))"],
-        env=environment(SHIPPED),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
+    run = score_without("pydicom", f"dicomweb+https://archive.example?{QUERY}", tmp_path)
     assert run.returncode == 1
     assert "lentigo-inference[score,dicomweb]" in run.stderr
 

@@ -20,15 +20,10 @@ from lentigo_trainer.pipeline import TUNING_SET, VALIDATION_SET, Trained, train
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import evaluate_candidate
 from lentigo_trainer.system.progress import SilentProgress
-from tests.trainer.made_up_runs import prepared_images, run_of
+from tests.trainer.made_up_runs import run_of
 
 FINE_TUNING = FineTuning(images_per_epoch=24, stages=(Stage(side=64, epochs=1),))
 RECIPE = Recipe(name="tried", hold_out=True, epochs=2, batch_size=8, fine_tuning=FINE_TUNING)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared_images(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

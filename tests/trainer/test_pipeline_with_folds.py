@@ -18,14 +18,9 @@ from lentigo_trainer.export.publishing import candidate_files, candidate_manifes
 from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
 from lentigo_trainer.pipeline import Trained, train, train_folds
 from lentigo_trainer.system.progress import SilentProgress
-from tests.trainer.made_up_runs import folded, prepared_images, run_of
+from tests.trainer.made_up_runs import folded, run_of
 
 RECIPE = folded(small_epochs=1)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared_images(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

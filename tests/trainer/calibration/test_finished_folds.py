@@ -18,7 +18,7 @@ from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.fit import run_identity
 from lentigo_trainer.training.precision import make_reproducible
 from lentigo_trainer.training.work_folder import adopt
-from tests.trainer.made_up_runs import folded, prepared_images, run_of
+from tests.trainer.made_up_runs import folded, run_of
 
 RECIPE = folded(small_epochs=2)
 
@@ -31,11 +31,6 @@ class Said(SilentProgress):
 
     def say(self, line: str) -> None:
         self.lines.append(line)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared_images(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,9 @@ from lentigo_trainer.data.splits import TrainingRows, choose_rows
 from lentigo_trainer.errors import DamagedCacheError, EvaluationReportError
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.fit import TrainedNetwork
-from tests.trainer.made_up_runs import folded, prepared_images, run_of
+from tests.trainer.made_up_runs import folded, run_of
 
 RECIPE = folded(small_epochs=2)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared_images(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

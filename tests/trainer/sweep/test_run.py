@@ -18,14 +18,9 @@ from lentigo_trainer.sweep.run import RunEstimates, run_sweep
 from lentigo_trainer.system.child_process import Ended
 from lentigo_trainer.system.progress import Progress, SilentProgress
 from lentigo_trainer.training.work_folder import EpochMetrics
-from tests.trainer.made_up_runs import prepared_images, run_of
+from tests.trainer.made_up_runs import run_of
 
 SCORES = {"base": 0.4, "good": 0.9, "fair": 0.6, "bad": 0.1}
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    return prepared_images(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture

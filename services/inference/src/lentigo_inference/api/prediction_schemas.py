@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, NonNegativeFloat, PositiveFloat
 
 from lentigo_contract.decision import DecidedBy
 from lentigo_contract.imaging.quality import Reason
-from lentigo_inference.api.description_schemas import EXAMPLE, Description
+from lentigo_inference.api.description.schemas import EXAMPLE, Description
 from lentigo_inference.api.schemas import (
     DiagnosisCode,
     Fraction,

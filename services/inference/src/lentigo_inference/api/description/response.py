@@ -11,7 +11,7 @@ from lentigo_contract.description.wording import (
     colours_sentence,
     diameter_sentence,
 )
-from lentigo_inference.api.description_schemas import (
+from lentigo_inference.api.description.schemas import (
     Asymmetry,
     Border,
     BorderSector,

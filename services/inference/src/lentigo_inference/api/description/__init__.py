@@ -1,0 +1,1 @@
+"""The member `description` of a prediction: its schema, and how it is made."""
