@@ -49,7 +49,7 @@ from lentigo_trainer.reporting.run_report import write_report
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked
 from lentigo_trainer.training.fit import TrainedNetwork, train_network
-from lentigo_trainer.training.precision import in_bfloat16, make_reproducible
+from lentigo_trainer.training.precision import in_bfloat16
 from lentigo_trainer.training.work_folder import EpochMetrics, keep_history
 from lentigo_trainer.training.workers import ALONE, Workers
 
@@ -124,7 +124,6 @@ def help_train(
         LentigoError: as `train_network`.
     """
     folder = config.work.run(config.recipe)
-    make_reproducible(config.seed)
     rows = choose_rows(config, prepared)
     if rows.folds.count:
         help_cross_fit(config, prepared, rows, folder, progress, workers)
@@ -161,7 +160,6 @@ def train(
         LentigoError: see the steps; each message says what to do.
     """
     _require_full_size(config.recipe)
-    make_reproducible(config.seed)
     folder = config.work.run(config.recipe)
     extra = open_extra_images(config, prepared)
     with locked(folder):

@@ -33,7 +33,6 @@ from lentigo_trainer.models.classifier import feature_extractor
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked, write_whole
 from lentigo_trainer.training.fit import TrainedNetwork, run_identity, train_network
-from lentigo_trainer.training.precision import make_reproducible
 from lentigo_trainer.training.work_folder import (
     EpochMetrics,
     keep_history,
@@ -191,11 +190,7 @@ def fit_fold(
 
 
 def _fold_identity(config: TrainingConfig, prepared: Prepared) -> dict[str, object]:
-    # The digest of the initial weights is that of the first network after this. What is built next
-    # starts as if there had been none.
-    make_reproducible(config.seed)
     identity = run_identity(config, prepared)
-    make_reproducible(config.seed)
     # Another machine of a cluster may have computed the fold, in what arithmetic it has.
     return {key: value for key, value in identity.items() if key != "arithmetic"}
 
@@ -231,7 +226,6 @@ def _train(
     progress: Progress,
     workers: Workers,
 ) -> tuple[TrainedNetwork, npt.NDArray[np.float32]]:
-    make_reproducible(config.seed)
     trained = train_network(config, prepared, rows, folder, progress, workers)
     logits, _ = trained.validation_logits(_last_side(config.recipe))
     return trained, logits

@@ -44,7 +44,7 @@ from lentigo_trainer.training.fine_tuning import ResizedRows, at_side, fine_tune
 from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone, backbone_digest
 from lentigo_trainer.training.head import train_head
 from lentigo_trainer.training.loop import Examples, Labels, finished_epochs, logits_of
-from lentigo_trainer.training.precision import arithmetic, in_bfloat16
+from lentigo_trainer.training.precision import arithmetic, in_bfloat16, make_reproducible
 from lentigo_trainer.training.teaching import digest_of, teacher_logits
 from lentigo_trainer.training.tracking import TrackedRun, tracked
 from lentigo_trainer.training.work_folder import Computation, EpochMetrics, adopt, identity_of
@@ -113,6 +113,8 @@ def run_identity(config: TrainingConfig, prepared: Prepared) -> dict[str, object
 
 
 def _start(config: TrainingConfig, prepared: Prepared) -> _Start:
+    # A network starts alike whatever the process trained before it, so a resumed run finds its own.
+    make_reproducible(config.seed)
     chosen = architecture(config.recipe.architecture)
     fine_tuning = config.recipe.fine_tuning
     if fine_tuning:
