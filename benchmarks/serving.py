@@ -1,6 +1,6 @@
 """How fast the service answers, beside what one would otherwise install: one command, one run.
 
-    python benchmarks/serving.py [--seconds 10] [--model models/lentigo/4] [--rivals VENV]
+    python benchmarks/serving.py [--seconds 10] [--model models/lentigo/5] [--rivals VENV]
 
 Each server in turn gets the same 600x450 JPEGs from 1, 8 and 32 clients in a process of their own,
 on the same processors; every answer is checked. Then come the same work inside one process, reloads

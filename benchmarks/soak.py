@@ -1,6 +1,6 @@
 """A day in the life of the service: mixed clients, reloads, and what memory does.
 
-    python benchmarks/soak.py [--minutes 60] [--model models/lentigo/4] [--plot soak.svg]
+    python benchmarks/soak.py [--minutes 60] [--model models/lentigo/5] [--plot soak.svg]
 
 A real service process answers good clients, whose every answer is compared with what it says of the
 same picture alone. Meanwhile others send what is refused, send slowly, leave before the answer,

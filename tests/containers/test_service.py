@@ -38,7 +38,7 @@ def test_it_answers_with_the_shipped_model(running: Project) -> None:
     found = answer(running)["model"]
     assert found.pop("engine") in {"litert", "litert-int8", "savedmodel"}
     assert re.fullmatch("[0-9a-f]{64}", found.pop("digest"))
-    assert found == {"name": "lentigo", "version": "1", "architecture": "mobilenet"}
+    assert found == {"name": "lentigo", "version": "1", "architecture": "efficientnet_lite0"}
 
 
 def test_it_can_change_nothing(running: Project) -> None:
