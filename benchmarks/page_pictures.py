@@ -22,7 +22,7 @@ from tests.e2e.service_process import ServiceProcess, service_process
 FOLDER = Path(__file__).parents[1] / "docs/images"
 
 # Seeds of `draw_nevus`.
-BELOW_THRESHOLD, ABOVE_THRESHOLD = 4, 15
+BELOW_THRESHOLD, ABOVE_THRESHOLD = 4, 11
 
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},

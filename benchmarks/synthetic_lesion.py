@@ -1,12 +1,12 @@
 """Draw a nevus as a dermatoscope shows it.
 
-    .venv/bin/python -m benchmarks.synthetic_lesion lesion.jpg --seed 7
+    .venv/bin/python -m benchmarks.synthetic_lesion lesion.jpg --seed 11
 
 For screenshots of the web page, in which no image of a real lesion may appear. Light is absorbed
 by the Beer-Lambert law: each pigment takes its share of each channel, so that brown and red come
-out as in skin. The look was chosen by eye; nothing was fitted to a model. Version 4 accepts seeds
-0 to 99. It finds a melanocytic nevus most probable in all, decides for a melanoma in 5, and refers
-51. That says nothing about how good it is.
+out as in skin. The look was chosen by eye; nothing was fitted to a model. Version 5 accepts seeds
+0 to 99. It finds a melanocytic nevus most probable in all, decides for a benign keratosis in one,
+and refers 2. That says nothing about how good it is.
 """
 
 import argparse
