@@ -92,8 +92,7 @@ def test_a_driver_that_is_killed_goes_on_with_the_same_command(tmp_path: Path) -
     lesion = jpeg_bytes(lesion_image(1))
     source = write(tmp_path / "in", {f"{number:03}.jpg": lesion for number in range(count)})
     first = score(source, tmp_path / "out", "--workers", "1")
-    part = tmp_path / "out/rows/part-00001.parquet"
-    while not part.exists():
+    while not list((tmp_path / "out/rows").glob("part-*.parquet")):
         assert first.poll() is None, first.communicate()
     os.killpg(first.pid, signal.SIGSTOP)
     kept = len(rows_of(tmp_path / "out"))
@@ -101,7 +100,7 @@ def test_a_driver_that_is_killed_goes_on_with_the_same_command(tmp_path: Path) -
     os.killpg(first.pid, signal.SIGCONT)
     first.communicate(timeout=DEADLINE_S)
     assert first.returncode == -signal.SIGKILL
-    assert 2 * PART <= kept < count
+    assert PART <= kept < count
 
     code, _, err = finished(score(source, tmp_path / "out", "--workers", "2"))
     assert code == 0, err
