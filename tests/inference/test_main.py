@@ -160,3 +160,24 @@ def test_no_line_of_the_log_grows_with_what_is_logged(form: str) -> None:
     assert max(map(len, text.splitlines())) < 20_000
     assert len(text) < 40_000
     assert "Long" in text
+
+
+QUOTING = """
+from starlette.datastructures import Headers
+from lentigo_inference.observability.logging import configure_logs
+from lentigo_inference.observability.tracing import parent_of, trace_id_of
+from lentigo_inference.settings import Settings
+configure_logs(Settings())
+for state in ("Jane Doe", "a=b,a=b", "a=" + "x" * 300, "," * 9_000):
+    parent = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    assert trace_id_of(parent_of(Headers(dict([parent, ("tracestate", state)]))))
+"""
+
+
+def test_the_log_quotes_no_trace_state() -> None:
+    """A client may send anything in that header, also without a key."""
+    run = subprocess.run(
+        [sys.executable, "-c", QUOTING], check=True, capture_output=True, text=True
+    )
+    assert len(run.stderr.splitlines()) <= 1
+    assert "Jane" not in run.stderr
