@@ -181,3 +181,25 @@ def test_the_log_quotes_no_trace_state() -> None:
     )
     assert len(run.stderr.splitlines()) <= 1
     assert "Jane" not in run.stderr
+
+
+WARNING = """
+from PIL import TiffImagePlugin
+from lentigo_contract.imaging.read import read_image
+from lentigo_inference.observability.logging import configure_logs
+from lentigo_inference.settings import Settings
+from tests.images import tiff_file
+configure_logs(Settings())
+for count in range(2, 50):
+    tags = {256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 266: (1,) * count, 273: 8, 277: 1, 279: 4096}
+    assert read_image(tiff_file(tags, bytes(4096))).width == 64
+print(len(getattr(TiffImagePlugin, "__warningregistry__", ())))
+"""
+
+
+def test_images_that_make_pillow_warn_leave_nothing_in_the_log_or_in_memory() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WARNING], check=True, capture_output=True, text=True
+    )
+    assert run.stderr == ""
+    assert int(run.stdout) <= 1

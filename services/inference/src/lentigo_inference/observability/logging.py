@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Final
 
@@ -105,6 +106,9 @@ def configure_logs(settings: Settings) -> None:
     # itself, and a trace without a state is a trace.
     for name in _QUOTING:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Pillow warns of damaged images with figures of each, and Python keeps all that was ever warned
+    # of. The service answers with an error of its own.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     # Below an error, TensorFlow only logs about itself.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for name in _REPETITIVE:

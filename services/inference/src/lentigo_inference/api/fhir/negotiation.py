@@ -27,7 +27,7 @@ _WEIGHT: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _ELEMENT: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PART: Final = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*"?)+')
 
-# Enough for every browser; the rest of a longer list is not looked at, which would hold up the loop.
+# Enough for every browser. The rest of a longer list is not looked at: that would hold up the loop.
 _MOST_RANGES: Final = 64
 _MOST_CHARACTERS: Final = 4096
 
