@@ -30,7 +30,7 @@ class ConnectionLimits:
         head_timeout_s: seconds for the head of a request, from its first byte or the opening of the
             connection.
         keep_alive_s: seconds between two requests.
-        download_timeout_s: seconds in which the client must take what is sent.
+        download_timeout_s: seconds in which the client must take the next piece of a response.
         max_pipelined: requests that may wait on one connection while another is answered.
     """
 
