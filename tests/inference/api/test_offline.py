@@ -1,6 +1,8 @@
 """What a page gets to answer without the service, and when it gets nothing."""
 
 import hashlib
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ from lentigo_inference.settings import Settings
 from tests.fakes import made_agreement, made_manifest, made_unlikeness
 from tests.inference.audit.trails import made_trail
 from tests.inference.live_app import running
+from tests.inference.network import listening, unread
 from tests.models import publish_plain
 
 pytestmark = pytest.mark.anyio
@@ -100,6 +103,21 @@ async def test_the_network_is_the_file_that_the_manifest_names(
         "bytes": len(NETWORK),
         "sha256": hashlib.sha256(NETWORK).hexdigest(),
     }
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux' /proc")
+def test_a_download_that_is_not_taken_keeps_no_file_open(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish(store)
+    request = b"GET /v1/offline/model HTTP/1.1\r\nHost: x\r\n\r\n"
+    with listening(settings) as service, unread(service, request):
+        opened = set()
+        for each in Path("/proc/self/fd").iterdir():
+            # Other threads open and close some.
+            with suppress(OSError):
+                opened.add(each.readlink().suffix)
+    assert ".tflite" not in opened
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from lentigo_inference.server.protocol import LimitedProtocol
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.live_app import PREDICTIONS
-from tests.inference.network import DEADLINE_S, Listening, listening
+from tests.inference.network import DEADLINE_S, Listening, listening, unread
 from tests.models import publish_plain
 
 DATA = jpeg_bytes()
@@ -170,26 +170,11 @@ def test_connections_that_cannot_be_accepted_are_one_line_a_minute(
     ]
 
 
-def unread(service: Listening, request: bytes = LONG) -> socket.socket:
-    """Ask for more than the buffers of a connection hold, and read nothing of it."""
-    for listener in service.server.servers[0].sockets:
-        # Accepted connections inherit it.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(DEADLINE_S)
-    connection.connect(service.address)
-    connection.sendall(request)
-    # The response has begun.
-    assert connection.recv(1) == b"H"
-    return connection
-
-
 def test_a_client_that_does_not_take_its_response_is_cut_off(
     settings: Settings, logs: list[structlog.typing.EventDict]
 ) -> None:
     hasty = settings.model_copy(update={"download_timeout_s": 0.5})
-    with listening(hasty) as service, unread(service):
+    with listening(hasty) as service, unread(service, LONG):
         service.until(lambda: not service.server.server_state.connections)
     (line,) = [entry for entry in logs if entry["event"] == "response not taken"]
     assert line["client"] == "127.0.0.1"
@@ -217,7 +202,7 @@ def test_a_large_response_waits_for_its_client_where_all_clients_share_it(
 @pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="an option of Linux and macOS")
 def test_little_of_a_response_waits_in_the_system(settings: Settings) -> None:
     option = (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
-    with listening(settings) as service, unread(service):
+    with listening(settings) as service, unread(service, LONG):
         (protocol,) = protocols(service)
         assert protocol.transport.get_extra_info("socket").getsockopt(*option) == 128 * 2**10
 
@@ -242,7 +227,7 @@ def test_clients_that_read_nothing_make_way_for_others(settings: Settings) -> No
 
 
 def test_a_client_that_takes_its_response_slowly_gets_all_of_it(settings: Settings) -> None:
-    with listening(settings) as service, unread(service) as connection:
+    with listening(settings) as service, unread(service, LONG) as connection:
         connection.sendall(LIVE.replace(b"Host: x", b"Host: x\r\nConnection: close"))
         received = b"H" + everything(connection)
     assert received.count(b"HTTP/1.1 200 ") == 2
@@ -251,7 +236,7 @@ def test_a_client_that_takes_its_response_slowly_gets_all_of_it(settings: Settin
 
 def test_a_client_that_does_not_read_does_not_hold_up_the_end(settings: Settings) -> None:
     patient = settings.model_copy(update={"shutdown_grace_s": 3600, "download_timeout_s": 3600})
-    with listening(patient) as service, unread(service):
+    with listening(patient) as service, unread(service, LONG):
         service.server.should_exit = True
         service.join()
         assert service.ended == []

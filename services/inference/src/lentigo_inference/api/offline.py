@@ -6,6 +6,7 @@ docs/decisions/0039-offline-answers.md has what it runs, and why.
 
 from collections.abc import Iterator
 from io import BufferedReader
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -176,11 +177,20 @@ def _record(model: LoadedModel) -> FileRecord:
 
 
 def _content(model: LoadedModel) -> Iterator[bytes]:
-    """Read the file piece by piece; whoever gets it holds it against the manifest's sum."""
+    """Read the file piece by piece; whoever gets it holds it against the manifest's sum.
+
+    It is open only while a piece is read. Otherwise slow clients would use up the descriptors that
+    the service may have.
+    """
     path = model.stored.path / LITERT_FILES[ENGINE]
+    for start in range(0, _record(model).bytes, _CHUNK_BYTES):
+        yield _piece(path, start)
+
+
+def _piece(path: Path, start: int) -> bytes:
     try:
         with BufferedReader(open_plain(path)) as file:
-            while piece := file.read(_CHUNK_BYTES):
-                yield piece
+            file.seek(start)
+            return file.read(_CHUNK_BYTES)
     except OSError as error:
         raise DamagedVersionError(f"{path} cannot be read ({error.strerror or error}).") from error
