@@ -4,9 +4,9 @@
 
 Each server in turn gets the same 600x450 JPEGs from 1, 8 and 32 clients in a process of their own,
 on the same processors; every answer is checked. Then come the same work inside one process, reloads
-under load, an overload, the same with other work on every core, and the start. Ends with a table
-of figures and their bounds. `--shadow` measures only what a version on trial costs, in a minute.
-LitServe and BentoML are measured when their environment is there:
+under load, an overload, the same with other work on every core, hostile images, and the start. Ends
+with a table of figures and their bounds. `--shadow` measures only what a version on trial costs, in
+a minute. LitServe and BentoML are measured when their environment is there:
 
     python3 -m venv .venv-rivals
     .venv-rivals/bin/pip install --requirement benchmarks/rivals/requirements.txt
@@ -30,6 +30,7 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from hostile_images import under_attack
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import MANIFEST_NAME
@@ -303,6 +304,7 @@ def measure(bench: Bench, rivals_python: Path, plot: Path | None) -> list[Benchm
         *bench.reloads(plot),
         *bench.overload(auto),
         *bench.overload_shared(),
+        *under_attack(bench.folder),
         bench.start(),
     ]
 

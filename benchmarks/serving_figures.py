@@ -101,14 +101,28 @@ def draw_memory(memory: list[float], file: Path) -> None:
 
 
 def draw_memory_over_time(
-    minutes: list[float], memory: list[float], marks: list[float], file: Path
+    minutes: list[float],
+    memory: list[float],
+    at_rest: list[tuple[float, float]],
+    marks: list[float],
+    file: Path,
 ) -> None:
-    """Draw memory over time, with a line at each reload, as SVG or PNG by the file's name."""
+    """Draw memory over time, as SVG or PNG by the file's name.
+
+    Args:
+        minutes: of the samples.
+        memory: the samples in MiB.
+        at_rest: minutes and MiB of further samples, while little was asked.
+        marks: minutes of reloads, each a line.
+        file: to write.
+    """
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.add_subplot()
     for mark in marks:
         axes.axvline(mark, color="#d9d9d9", linewidth=0.8)
-    axes.plot(minutes, memory, color="#3b76af", linewidth=1)
+    axes.plot(minutes, memory, color="#3b76af", linewidth=1, label="under load")
+    axes.plot(*zip(*at_rest, strict=True), "o", color="#b3452c", markersize=4, label="at rest")
+    axes.legend(frameon=False)
     axes.set(
         xlabel="minutes (grey: reloads)",
         ylabel="memory, MiB",

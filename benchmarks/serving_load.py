@@ -194,6 +194,12 @@ def agrees(said: list[float], expected: list[float]) -> bool:
     return max(abs(now - known) for now, known in zip(said, expected, strict=True)) <= TOLERANCE
 
 
+def is_right(answer: Any, expected: list[float], digest: str | None) -> bool:  # noqa: ANN401
+    """Whether an answer is that for the picture, and about it, if its digest is given."""
+    about = digest is None or answer["image"]["sha256"] == digest
+    return about and agrees(probabilities(answer), expected)
+
+
 async def main() -> None:
     """Parse, send, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -217,11 +223,20 @@ async def main() -> None:
 class Client:
     """Sends, checks and counts."""
 
-    def __init__(self, target: Target, requests: list[bytes]) -> None:
-        """Keep what is needed; `learn` comes first."""
+    def __init__(
+        self, target: Target, requests: list[bytes], digests: list[str] | None = None
+    ) -> None:
+        """Keep what is needed; `learn` comes first.
+
+        Args:
+            target: gets the requests.
+            requests: one for each picture.
+            digests: of the pictures, SHA-256 in hex, if the answers have them.
+        """
         parts = urlsplit(target.url)
         self._address = (parts.hostname, parts.port)
         self._requests = requests
+        self._digests: list[str] | list[None] = digests or [None] * len(requests)
         self.expected: list[list[float]] = []
         self._idle: list[Connection] = []
         self.outcome = Outcome()
@@ -236,13 +251,17 @@ class Client:
                     raise SystemExit(f"The server answered {answer.status}: {answer.body[:200]!r}")
                 self.expected.append(probabilities(json.loads(answer.body)))
 
-    async def closed(self, concurrency: int, seconds: float) -> None:
-        """Keep so many requests under way for so long."""
+    async def closed(
+        self, concurrency: int, seconds: float, awake: asyncio.Event | None = None
+    ) -> None:
+        """Keep so many requests under way for so long, but none while `awake` is not set."""
         ends = time.perf_counter() + seconds
 
         async def one(first: int) -> None:
             place = first
             while time.perf_counter() < ends:
+                if awake is not None:
+                    await awake.wait()
                 await self._ask(place % len(self._requests))
                 place += 1
 
@@ -276,14 +295,15 @@ class Client:
     async def _ask(self, place: int) -> None:
         starts = time.perf_counter()
         try:
-            answer = await self._post(self._requests[place])
-            said = probabilities(json.loads(answer.body)) if answer.status == 200 else None
+            async with asyncio.timeout(ANSWER_S):
+                answer = await self._post(self._requests[place])
+            said = json.loads(answer.body) if answer.status == 200 else None
         except (OSError, ValueError) as error:
             self.outcome.fail(type(error).__name__)
             return
         took = 1000 * (time.perf_counter() - starts)
         if said is not None:
-            if not agrees(said, self.expected[place]):
+            if not is_right(said, self.expected[place], self._digests[place]):
                 self.outcome.wrong += 1
             else:
                 self.outcome.good.append(took)

@@ -110,17 +110,28 @@ class Running:
         process: its leader.
         base: URL without a path.
         target: a file that tells `serving_load.py` where to send what.
+        log: a file of what it says.
         start_s: seconds from the start of the process to its first 200.
     """
 
     process: subprocess.Popen[bytes]
     base: str
     target: Path
+    log: Path
     start_s: float
 
     def memory(self) -> float:
         """MiB that it and its children hold; pages that they share count once."""
         return sum(_held(pid) for pid in _family(self.process.pid)) / 1024
+
+    def is_busy(self) -> bool:
+        """Whether one of its threads runs or waits for a processor."""
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            # A thread may end meanwhile. The state stands behind the name, which is in brackets.
+            with suppress(OSError):
+                if (task / "stat").read_text().rpartition(")")[2].split()[0] == "R":
+                    return True
+        return False
 
     def metrics(self, beginning: str) -> list[str]:
         """The lines of its metrics that begin so."""
@@ -167,7 +178,7 @@ def running(
         )
         try:
             _wait(process, base + recipe.ready, log_file)
-            yield Running(process, base, target, time.perf_counter() - began)
+            yield Running(process, base, target, log_file, time.perf_counter() - began)
         finally:
             # BentoML's worker is in no group of ours.
             for pid in _family(process.pid):
@@ -280,13 +291,15 @@ def _free_port() -> int:
 
 
 def _family(pid: int) -> list[int]:
+    children: list[int] = []
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [
-            int(child) for task in tasks for child in (task / "children").read_text().split()
-        ]
     except OSError:
         return []
+    for task in tasks:
+        # A thread may end meanwhile.
+        with suppress(OSError):
+            children += map(int, (task / "children").read_text().split())
     return [pid, *(each for child in children for each in _family(child))]
 
 

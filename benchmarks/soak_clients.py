@@ -1,19 +1,24 @@
-"""The clients of benchmarks/soak.py that are not good ones: bad, slow, leaving and hostile."""
+"""The clients of benchmarks/soak.py that are not plainly good: from slow ones to hostile ones."""
 
 import asyncio
+import hashlib
 import itertools
 import json
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from typing import Final
 from urllib.parse import urlsplit
 
 from hostile_images import hostile
-from serving_load import ANSWER_S, Answer, Connection, Target, agrees, probabilities
+from serving_load import ANSWER_S, Answer, Connection, Target, is_right
 
 _PIECES: Final = 12
 _PIPELINED: Final = 200
+_IDLE: Final = 100
+# Longer than the service waits for a client that reads nothing.
+_UNREAD_S: Final = 45.0
 _OFFER: Final = {"Upgrade": "h2c", "Connection": "upgrade"}
 
 
@@ -42,7 +47,7 @@ class Tally:
 
 
 class Crowd:
-    """Clients that keep on until they are told to stop."""
+    """Clients that keep on until they are told to stop, and rest when they are told to."""
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class Crowd:
         pictures: list[bytes],
         expected: list[list[float]],
         tally: Tally,
+        awake: asyncio.Event,
     ) -> None:
         """Prepare the requests.
 
@@ -58,14 +64,17 @@ class Crowd:
             pictures: JPEGs.
             expected: what the server says of each alone.
             tally: is filled in.
+            awake: while it is not set, nothing is asked; those that hold connections go on.
         """
         self._targets = targets
         self._pictures = pictures
         self._expected = expected
         self._tally = tally
+        self._awake = awake
         self._draw = random.Random(0)
         parts = urlsplit(next(iter(targets.values())).url)
         self._address = (parts.hostname, parts.port)
+        self._digests = [hashlib.sha256(each).hexdigest() for each in pictures]
         self._over = asyncio.Event()
 
     def stop(self) -> None:
@@ -77,22 +86,33 @@ class Crowd:
         bad, hostile = itertools.cycle(self._bad_requests()), self._hostile_requests()
         return [
             self._again("bad", lambda: self._ask("bad", next(bad))),
+            self._again("described", self._ask_described),
             self._again("slow", self._ask_slowly),
             self._again("slow", self._ask_slowly),
             self._again("leaving", self._leave),
-            self._again("unread", self._never_read),
             self._again("hostile", lambda: self._ask("hostile", next(hostile))),
             self._again("hostile", self._offer_protocols),
+            self._hold("unread", self._never_read),
+            self._hold("idle", self._hold_connections),
         ]
 
     async def _again(self, kind: str, act: Callable[[], Awaitable[None]]) -> None:
         while not self._over.is_set():
-            try:
-                async with asyncio.timeout(ANSWER_S):
-                    await act()
-            except (OSError, ValueError) as error:
-                self._tally.broken[kind, type(error).__name__] += 1
+            await self._awake.wait()
+            await self._once(kind, act)
             await self._pause(0.2)
+
+    async def _hold(self, kind: str, act: Callable[[], Awaitable[None]]) -> None:
+        while not self._over.is_set():
+            await self._once(kind, act)
+            await self._pause(0.2)
+
+    async def _once(self, kind: str, act: Callable[[], Awaitable[None]]) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await act()
+        except (OSError, ValueError) as error:
+            self._tally.broken[kind, type(error).__name__] += 1
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not past the end."""
@@ -128,10 +148,28 @@ class Crowd:
             said = await answer
         finally:
             connection.abort()
-        self._tally.count("slow", said)
+        self._check("slow", said, place)
+
+    async def _ask_described(self) -> None:
+        """Ask for the description of a lesion, too, and check the answer."""
+        place = self._draw.randrange(len(self._pictures))
+        target = self._targets["described"]
+        described = Target(f"{target.url}&describe=true", target.form, target.headers)
+        connection = await self._connect()
+        try:
+            said = await connection.ask(described.request(self._pictures[place]))
+        finally:
+            connection.abort()
+        self._check("described", said, place)
+
+    def _check(self, kind: str, said: Answer, place: int) -> None:
+        """Count an answer about a picture, and whether it is wrong."""
+        self._tally.count(kind, said)
         if said.status == 200:
-            found = probabilities(json.loads(said.body))
-            self._tally.wrong += not agrees(found, self._expected[place])
+            answer = json.loads(said.body)
+            right = is_right(answer, self._expected[place], self._digests[place])
+            right &= ("description" in answer) == (kind == "described")
+            self._tally.wrong += not right
 
     async def _leave(self) -> None:
         """Send all of a request or a part of it, and leave before the answer."""
@@ -144,13 +182,24 @@ class Crowd:
         self._tally.statuses["leaving", 0] += 1
 
     async def _never_read(self) -> None:
-        """Ask again and again on one connection, and take none of the answers."""
+        """Ask for much on one connection, and take none of it until the service gives up."""
         connection = await self._connect()
         connection.stop_reading()
-        connection.send(_get(self._targets["bad"], "/v1/models") * 16)
-        await self._pause(5)
+        connection.send(_get(self._targets["bad"], "/openapi.json") * 17)
+        await self._pause(_UNREAD_S)
         connection.abort()
         self._tally.statuses["unread", 0] += 1
+
+    async def _hold_connections(self) -> None:
+        """Open connections, begin a request on every other, and let the service close them."""
+        async with AsyncExitStack() as stack:
+            for number in range(_IDLE):
+                connection = await self._connect()
+                stack.callback(connection.abort)
+                if number % 2:
+                    connection.send(b"POST /v1/pred")
+            await self._pause(_UNREAD_S)
+        self._tally.statuses["idle", 0] += _IDLE
 
     async def _offer_protocols(self) -> None:
         """Offer another protocol on one connection, many times; each offer is answered."""

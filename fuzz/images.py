@@ -10,7 +10,7 @@ from PIL import Image
 from lentigo_contract.errors import ImageError
 from lentigo_contract.imaging.quality import quality_issues
 from lentigo_contract.imaging.read import MODEL_SIDE, ImageLimits, open_image
-from tests.images import encoded, exif_block, grey_profile, rgb_profile
+from tests.images import Tags, encoded, exif_block, grey_profile, rgb_profile, tiff_file
 
 MAX_BYTES: Final = 16 * 2**10
 
@@ -40,6 +40,10 @@ def seeds() -> Iterator[bytes]:
     yield encoded(clear, "WEBP")
     for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"):
         yield encoded(image, "TIFF", compression=compression)
+    yield encoded(image, "TIFF", icc_profile=colour, dpi=(300, 300), tiffinfo={0x0112: 6})
+    grey_tiles: Tags = {256: 48, 257: 40, 258: 8, 259: 1, 262: 1, 277: 1, 322: 16, 323: 16}
+    places = tuple(range(8, 8 + 9 * 256, 256))
+    yield tiff_file({**grey_tiles, 324: places, 325: (256,) * 9}, noise.tobytes()[: 9 * 256])
 
 
 def check(data: bytes) -> None:

@@ -1,6 +1,7 @@
 """The real application behind a real socket, in a thread of this process."""
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -82,3 +83,18 @@ def listening(settings: Settings, load: EngineLoader = load_plain) -> Iterator[L
     finally:
         server.should_exit = True
         service.join()
+
+
+def unread(service: Listening, request: bytes) -> socket.socket:
+    """Ask for more than the buffers of a connection hold, and read nothing of it."""
+    for listener in service.server.servers[0].sockets:
+        # Accepted connections inherit it.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(DEADLINE_S)
+    connection.connect(service.address)
+    connection.sendall(request)
+    # The response has begun.
+    assert connection.recv(1) == b"H"
+    return connection

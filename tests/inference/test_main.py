@@ -160,3 +160,46 @@ def test_no_line_of_the_log_grows_with_what_is_logged(form: str) -> None:
     assert max(map(len, text.splitlines())) < 20_000
     assert len(text) < 40_000
     assert "Long" in text
+
+
+QUOTING = """
+from starlette.datastructures import Headers
+from lentigo_inference.observability.logging import configure_logs
+from lentigo_inference.observability.tracing import parent_of, trace_id_of
+from lentigo_inference.settings import Settings
+configure_logs(Settings())
+for state in ("Jane Doe", "a=b,a=b", "a=" + "x" * 300, "," * 9_000):
+    parent = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    assert trace_id_of(parent_of(Headers(dict([parent, ("tracestate", state)]))))
+"""
+
+
+def test_the_log_quotes_no_trace_state() -> None:
+    """A client may send anything in that header, also without a key."""
+    run = subprocess.run(
+        [sys.executable, "-c", QUOTING], check=True, capture_output=True, text=True
+    )
+    assert len(run.stderr.splitlines()) <= 1
+    assert "Jane" not in run.stderr
+
+
+WARNING = """
+from PIL import TiffImagePlugin
+from lentigo_contract.imaging.read import read_image
+from lentigo_inference.observability.logging import configure_logs
+from lentigo_inference.settings import Settings
+from tests.images import tiff_file
+configure_logs(Settings())
+for count in range(2, 50):
+    tags = {256: 64, 257: 64, 258: 8, 259: 1, 262: 1, 266: (1,) * count, 273: 8, 277: 1, 279: 4096}
+    assert read_image(tiff_file(tags, bytes(4096))).width == 64
+print(len(getattr(TiffImagePlugin, "__warningregistry__", ())))
+"""
+
+
+def test_images_that_make_pillow_warn_leave_nothing_in_the_log_or_in_memory() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WARNING], check=True, capture_output=True, text=True
+    )
+    assert run.stderr == ""
+    assert int(run.stdout) <= 1

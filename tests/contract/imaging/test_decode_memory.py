@@ -95,6 +95,9 @@ IMAGES: dict[str, Callable[[], bytes]] = {
     "PNG 1": flat("1", "PNG"),
     "TIFF RGBA": flat("RGBA", "TIFF", compression="tiff_lzw"),
     "TIFF RGBA in one strip": flat("RGBA", "TIFF", compression="tiff_lzw", strip_size=2**31 - 1),
+    "TIFF in strips of a row": lambda: encoded(
+        Image.new("L", (100, 16_000)), "TIFF", strip_size=100
+    ),
     "TIFF RGBA on its side": flat(
         "RGBA", "TIFF", compression="tiff_lzw", tiffinfo={0x0112: 6}, strip_size=65536
     ),

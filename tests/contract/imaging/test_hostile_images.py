@@ -9,12 +9,14 @@ import zlib
 from collections.abc import Callable
 from contextlib import suppress
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from lentigo_contract.errors import ImageError, UndecodableImageError, UnsupportedImageError
+from lentigo_contract.imaging.containers import jpeg
 from lentigo_contract.imaging.read import read_image
 from tests.contract.repository.twins import PLAIN, lossless
 from tests.fakes import jpeg_bytes, lesion_image
@@ -108,9 +110,9 @@ def test_noise_behind_a_good_beginning(beginning: bytes, noise: bytes) -> None:
 
 
 def many_scans() -> bytes:
-    jpeg = encoded(Image.new("L", (2000, 2000)), "JPEG", progressive=True)
-    last = jpeg[jpeg.rindex(b"\xff\xda") : -2]
-    return jpeg[:-2] + last * 20_000 + b"\xff\xd9"
+    whole = encoded(Image.new("L", (2000, 2000)), "JPEG", progressive=True)
+    last = whole[whole.rindex(b"\xff\xda") : -2]
+    return whole[:-2] + last * 20_000 + b"\xff\xd9"
 
 
 def many_segments() -> bytes:
@@ -118,8 +120,8 @@ def many_segments() -> bytes:
 
 
 def filling() -> bytes:
-    jpeg = jpeg_bytes()
-    return jpeg[:2] + b"\xff" * 4_000_000 + jpeg[2:]
+    whole = jpeg_bytes()
+    return whole[:2] + b"\xff" * 4_000_000 + whole[2:]
 
 
 def many_chunks() -> bytes:
@@ -145,6 +147,11 @@ def text_that_inflates() -> bytes:
 def profile_that_inflates() -> bytes:
     bomb = png_chunk(b"iCCP", b"a\x00\x00" + zlib.compress(bytes(2**25), 1))
     return with_png_chunks(lossless(PLAIN), bomb)
+
+
+def profiles_that_inflate() -> bytes:
+    bomb = png_chunk(b"iCCP", b"a\x00\x00" + zlib.compress(bytes(2**20 - 64), 9))
+    return with_png_chunks(lossless(PLAIN), *[bomb] * 2000)
 
 
 def exif_that_points_at_itself() -> bytes:
@@ -188,6 +195,45 @@ def a_tile_far_larger_than_the_image() -> bytes:
     return tiff_file({**tags, 324: 8, 325: len(content)}, content)
 
 
+def tiles_of_a_pixel() -> bytes:
+    count = 500_000
+    tags: Tags = {256: 1000, 257: 500, 258: 8, 259: 1, 262: 1, 277: 1, 322: 1, 323: 1}
+    return tiff_file({**tags, 324: (8,) * count, 325: (1,) * count}, bytes(count))
+
+
+def tiff_with_entries(
+    *entries: tuple[int, int, int, int], content: bytes, photometric: int = 1
+) -> bytes:
+    """Give a TIFF whose directory has these entries, too: tag, type, count, value."""
+    tags = {256: 64, 257: 64, 258: 8, 259: 1, 262: photometric, 273: 8, 277: 1, 278: 64, 279: 4096}
+    rows = sorted([(tag, 4, 1, value) for tag, value in tags.items()] + list(entries))
+    return b"".join(
+        (
+            struct.pack("<4sI", b"II*\x00", 8 + len(content)),
+            content,
+            struct.pack("<H", len(rows)),
+            *(struct.pack("<HHII", *row) for row in rows),
+            bytes(4),
+        )
+    )
+
+
+FRACTIONS = 400_000
+MANY_FRACTIONS = struct.pack("<II", 1, 3) * FRACTIONS
+RATIONAL = 5
+
+
+def resolution_of_many_fractions() -> bytes:
+    return tiff_with_entries((282, RATIONAL, FRACTIONS, 8), content=MANY_FRACTIONS)
+
+
+def directories_of_a_camera() -> bytes:
+    directory = struct.pack("<HHHIII", 1, 33434, RATIONAL, FRACTIONS, 8, 0)
+    place = 8 + len(MANY_FRACTIONS)
+    pointers = ((34665, 4, 1, place), (34853, 4, 1, place))
+    return tiff_with_entries(*pointers, content=MANY_FRACTIONS + directory)
+
+
 @pytest.mark.parametrize(
     "bomb",
     [
@@ -199,12 +245,16 @@ def a_tile_far_larger_than_the_image() -> bytes:
         far_more_pixels_than_said,
         text_that_inflates,
         profile_that_inflates,
+        profiles_that_inflate,
         exif_that_points_at_itself,
         run_lengths,
         pages_without_end,
         strips_on_top_of_each_other,
         strips_that_all_are_the_whole_file,
         a_tile_far_larger_than_the_image,
+        tiles_of_a_pixel,
+        resolution_of_many_fractions,
+        directories_of_a_camera,
     ],
 )
 def test_work_far_beyond_the_size_is_not_done(bomb: Callable[[], bytes]) -> None:
@@ -214,6 +264,39 @@ def test_work_far_beyond_the_size_is_not_done(bomb: Callable[[], bytes]) -> None
     survive(data)
 
     assert time.process_time() - before < 1
+
+
+def test_a_tiff_of_many_tags_shows_the_same_pixels_without_them() -> None:
+    gradient = bytes(range(64)) * 64
+    fractions = (282, RATIONAL, 1, 8 + len(gradient))
+    texts = [(tag, 2, len(gradient), 8) for tag in (270, 305, 700, 34377)]
+    plain = tiff_with_entries(content=gradient)
+
+    read = read_image(tiff_with_entries(fractions, *texts, content=gradient + bytes(8)))
+
+    assert np.array_equal(read.pixels, read_image(plain).pixels)
+    assert len(np.unique(read.pixels)) > 60
+
+
+def test_more_fill_bytes_amid_an_image_than_any_encoder_writes_are_refused() -> None:
+    def filled(count: int) -> bytes:
+        return VICTIMS["JPEG"][:-2] + b"\xff" * count + VICTIMS["JPEG"][-2:]
+
+    assert read_image(filled(jpeg.MAX_FILL_BYTES - 1)).width == 40
+    with pytest.raises(UndecodableImageError, match="fill bytes"):
+        read_image(filled(jpeg.MAX_FILL_BYTES + 1))
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 64])
+def test_a_jpeg_is_looked_through_piece_by_piece_and_no_marker_is_missed(
+    length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = VICTIMS["progressive"] + b"behind the image"
+    whole = jpeg.screen(data)
+
+    monkeypatch.setattr(jpeg, "_SEARCHED_AT_ONCE", length)
+
+    assert jpeg.screen(data) == whole
 
 
 @pytest.mark.parametrize(
@@ -244,6 +327,18 @@ def test_a_tag_given_twice_is_refused() -> None:
 
     with pytest.raises(UndecodableImageError, match="directory"):
         read_image(tiff[:height] + struct.pack("<H", 256) + tiff[height + 2 :])
+
+
+@pytest.mark.parametrize(("values", "refused"), [(65_536, False), (65_537, True)])
+def test_a_table_of_more_values_than_any_image_has_is_refused(values: int, refused: bool) -> None:
+    table = bytes(2 * 65_537)
+    tiff = tiff_with_entries((320, 3, values, 8), content=table, photometric=3)
+
+    if refused:
+        with pytest.raises(UndecodableImageError, match="directory"):
+            read_image(tiff)
+    else:
+        assert read_image(tiff).width == 64
 
 
 def test_a_fax_is_refused() -> None:

@@ -1,5 +1,7 @@
 """`describe=true`: what the lesion looks like, beside the prediction and never in its way."""
 
+import asyncio
+import threading
 from typing import Any
 
 import httpx
@@ -8,11 +10,14 @@ import pytest
 import structlog
 from PIL import Image
 
+from lentigo_contract.description.describe import Description
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.serving.description import NOT_READY
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.images import encoded
 from tests.inference.live_app import PREDICTIONS, problem_of, running
+from tests.inference.network import DEADLINE_S
 from tests.made_up_lesions import disc_mask, picture, with_hairs
 from tests.models import publish_plain
 
@@ -164,6 +169,33 @@ async def test_a_description_that_is_not_ready_in_time_does_not_fail_the_predict
     answer = await described(settings, LESION)
     assert answer["diagnosis"] is not None
     assert answer["description"]["reason"] == "failed"
+
+
+async def test_other_images_do_not_wait_behind_descriptions(
+    settings: Settings, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_plain(store, 1)
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def held(*_arguments: object) -> Description:
+        begun.release()
+        assert go_on.wait(DEADLINE_S)
+        return NOT_READY
+
+    monkeypatch.setattr("lentigo_inference.serving.description.describe", held)
+    async with running(settings) as service:
+        described = [
+            asyncio.create_task(service.predict(LESION, describe="true"))
+            for _ in range(settings.decode_threads + 1)
+        ]
+        for _ in range(settings.decode_threads):
+            assert await asyncio.to_thread(begun.acquire, timeout=DEADLINE_S)
+        async with asyncio.timeout(DEADLINE_S):
+            plain = await service.predict(LESION)
+        go_on.set()
+        statuses = [answer.status_code for answer in await asyncio.gather(*described)]
+    assert plain.status_code == 200
+    assert set(statuses) == {200}
 
 
 async def test_each_image_of_a_batch_is_described(settings: Settings, store: ModelStore) -> None:

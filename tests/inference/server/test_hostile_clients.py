@@ -14,10 +14,11 @@ from lentigo_inference.server.connections import (
     Occasional,
     connections_within,
 )
+from lentigo_inference.server.protocol import LimitedProtocol
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.live_app import PREDICTIONS
-from tests.inference.network import DEADLINE_S, Listening, listening
+from tests.inference.network import DEADLINE_S, Listening, listening, unread
 from tests.models import publish_plain
 
 DATA = jpeg_bytes()
@@ -27,6 +28,10 @@ OFFER = (
     b"Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIA\r\n\r\n"
 )
 LONG = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+LARGEST = (
+    b"GET /page/offline/litert/litert_wasm_compat_internal.wasm HTTP/1.1\r\nHost: x\r\n"
+    b"Accept-Encoding: br\r\nContent-Length: 300000\r\n\r\n"
+)
 
 
 @pytest.fixture
@@ -165,33 +170,64 @@ def test_connections_that_cannot_be_accepted_are_one_line_a_minute(
     ]
 
 
-def unread(service: Listening) -> socket.socket:
-    """Ask for more than the buffers of a connection hold, and read nothing of it."""
-    for listener in service.server.servers[0].sockets:
-        # Accepted connections inherit it.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.settimeout(DEADLINE_S)
-    connection.connect(service.address)
-    connection.sendall(LONG)
-    # The response has begun.
-    assert connection.recv(1) == b"H"
-    return connection
-
-
 def test_a_client_that_does_not_take_its_response_is_cut_off(
     settings: Settings, logs: list[structlog.typing.EventDict]
 ) -> None:
     hasty = settings.model_copy(update={"download_timeout_s": 0.5})
-    with listening(hasty) as service, unread(service):
+    with listening(hasty) as service, unread(service, LONG):
         service.until(lambda: not service.server.server_state.connections)
     (line,) = [entry for entry in logs if entry["event"] == "response not taken"]
     assert line["client"] == "127.0.0.1"
 
 
+def protocols(service: Listening) -> list[LimitedProtocol]:
+    return [
+        each
+        for each in service.server.server_state.connections
+        if isinstance(each, LimitedProtocol)
+    ]
+
+
+def test_a_large_response_waits_for_its_client_where_all_clients_share_it(
+    settings: Settings,
+) -> None:
+    with listening(settings) as service, ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(unread(service, LARGEST))
+        waiting = [each.transport.get_write_buffer_size() for each in protocols(service)]
+    assert len(waiting) == 4
+    assert max(waiting) < 100_000
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="an option of Linux and macOS")
+def test_little_of_a_response_waits_in_the_system(settings: Settings) -> None:
+    option = (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+    with listening(settings) as service, unread(service, LONG):
+        (protocol,) = protocols(service)
+        assert protocol.transport.get_extra_info("socket").getsockopt(*option) == 128 * 2**10
+
+
+def test_a_body_that_nobody_reads_is_dropped_once_the_response_begins(settings: Settings) -> None:
+    with listening(settings) as service, unread(service, LARGEST) as connection:
+        connection.sendall(bytes(300_000))
+        (protocol,) = protocols(service)
+        service.until(lambda: not protocol._in_body)
+        assert len(protocol.cycle.body) == 0
+        assert protocol.under_way()
+
+
+def test_clients_that_read_nothing_make_way_for_others(settings: Settings) -> None:
+    few = settings.model_copy(update={"max_connections": 2})
+    with listening(few) as service, unread(service, LARGEST) as longest, unread(service, LARGEST):
+        assert all(each.under_way() for each in protocols(service))
+        assert_serves(service)
+        with suppress(ConnectionError):
+            while longest.recv(2**16):
+                pass
+
+
 def test_a_client_that_takes_its_response_slowly_gets_all_of_it(settings: Settings) -> None:
-    with listening(settings) as service, unread(service) as connection:
+    with listening(settings) as service, unread(service, LONG) as connection:
         connection.sendall(LIVE.replace(b"Host: x", b"Host: x\r\nConnection: close"))
         received = b"H" + everything(connection)
     assert received.count(b"HTTP/1.1 200 ") == 2
@@ -200,7 +236,7 @@ def test_a_client_that_takes_its_response_slowly_gets_all_of_it(settings: Settin
 
 def test_a_client_that_does_not_read_does_not_hold_up_the_end(settings: Settings) -> None:
     patient = settings.model_copy(update={"shutdown_grace_s": 3600, "download_timeout_s": 3600})
-    with listening(patient) as service, unread(service):
+    with listening(patient) as service, unread(service, LONG):
         service.server.should_exit = True
         service.join()
         assert service.ended == []

@@ -227,7 +227,10 @@ class Settings(BaseSettings):
         "body.",
     )
     download_timeout_s: float = Field(
-        30.0, gt=0, le=3600, description="Seconds in which a client must take what is sent to it."
+        30.0,
+        gt=0,
+        le=3600,
+        description="Seconds in which a client must take the next 64 KiB of what is sent to it.",
     )
     keep_alive_s: float = Field(
         75.0,

@@ -56,9 +56,12 @@ def _while_decoding(image: Image.Image, screened: ScreenedImage, stored: int) ->
             # Rows of blocks are allocated by the dozen.
             return stored + coefficients + coefficients // 16
         case "TIFF":
-            # Its library gets a copy of the file, and Pillow turns the whole image upright.
+            # What is screened is a copy, and its library gets another. Pillow turns the whole image
+            # upright.
+            file = len(screened.data)
             turned = 0 if tiff.is_upright(screened.data) else stored
-            return stored + max(turned, tiff.piece_bytes(screened.data) + len(screened.data))
+            listed = tiff.piece_count(screened.data) * tiff.PIECE_MEMORY
+            return stored + file + listed + max(turned, tiff.piece_bytes(screened.data) + file)
         case "WEBP":
             return webp_memory(*image.size) + 2 * len(screened.data)
         case "PNG" | "BMP":

@@ -95,3 +95,7 @@ def test_no_header_breaks_it(accept: str) -> None:
 
 def test_a_long_header_of_quotation_marks_is_left_out() -> None:
     assert choose("a/b;" * 5_000 + '"' * 5_000) == JSON
+
+
+def test_what_stands_far_behind_in_a_long_header_is_not_looked_at() -> None:
+    assert choose("application/json;q=0.5," + " " * 5_000 + "application/fhir+json") == JSON

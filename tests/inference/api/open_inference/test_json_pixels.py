@@ -108,6 +108,15 @@ def test_a_member_of_that_name_inside_a_text_is_not_cut_out() -> None:
     assert json.loads(rest)["id"] == 'x "data":[1,2]'
 
 
+def test_a_list_of_something_else_under_that_name_is_passed_over() -> None:
+    body = b'{"parameters":{"data":[1,"x"]},"data" : [6, 7 ] , "id":"1"}'
+
+    rest, text = cut_data(body)
+
+    assert text == b"[6, 7 ]"
+    assert rest == body.replace(b"[6, 7 ]", b"[]")
+
+
 ATTACKS: dict[str, Callable[[], bytes]] = {
     "empty lists as pixels": lambda: request(b"[" + b"[]," * 1_000_000 + b"0]"),
     "empty lists as inputs": lambda: b'{"inputs":[' + b"[]," * 1_000_000 + b"0]}",

@@ -2,9 +2,10 @@ import pytest
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
+from lentigo_inference.engines.measured import MeasuredEngine
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import PREDICTIONS, problem_of, running
-from tests.models import publish_plain
+from tests.models import load_plain, publish_plain
 
 pytestmark = pytest.mark.anyio
 
@@ -146,6 +147,19 @@ async def test_v1_models_lists_labels_and_metrics_of_the_model_in_use(
     assert model["metrics"] == {"accuracy": 0.9, "auc": None}
     assert model["license"] == "CC BY-NC 4.0"
     assert model["created"] == "2026-01-02T03:04:05Z"
+
+
+async def test_v1_models_has_the_speeds_by_which_auto_chose_the_engine(
+    settings: Settings, store: ModelStore
+) -> None:
+    speeds = {"litert": 122.54, "litert-int8": 120.61}
+    publish_plain(store, 1)
+    async with running(settings, lambda stored: MeasuredEngine(load_plain(stored), speeds)) as auto:
+        (chosen,) = (await auto.client.get("/v1/models")).json()["models"]
+    async with running(settings) as named:
+        (given,) = (await named.client.get("/v1/models")).json()["models"]
+    assert chosen["engine_speeds"] == {"litert": 122.5, "litert-int8": 120.6}
+    assert given["engine_speeds"] is None
 
 
 async def test_the_service_describes_itself(settings: Settings) -> None:

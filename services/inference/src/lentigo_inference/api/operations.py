@@ -1,11 +1,12 @@
 """Routes for operators and clients: `GET /metrics` and `GET /openapi.json`."""
 
-import asyncio
+import functools
+import json
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from lentigo_inference.api.dependencies import AppState
 from lentigo_inference.api.openapi import problem_responses
@@ -42,7 +43,14 @@ def metrics(request: Request) -> Response:
     return MetricsResponse(generate_latest(state.metrics.registry))
 
 
+# Not async, so that it runs in a thread: the document is made at the first request.
 @document_router.get("/openapi.json")
-async def openapi_document(request: Request) -> JSONResponse:
-    """Return the OpenAPI document. Building it takes too long for the event loop."""
-    return JSONResponse(await asyncio.to_thread(request.app.openapi))
+def openapi_document(request: Request) -> Response:
+    """Return the OpenAPI document."""
+    return Response(_document_of(request.app), media_type="application/json")
+
+
+@functools.lru_cache(maxsize=1)
+def _document_of(app: FastAPI) -> bytes:
+    """Return the document as text; anybody may ask for it, and making it takes milliseconds."""
+    return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Final
 
@@ -25,6 +26,7 @@ _REPETITIVE: Final = (
     "opentelemetry.trace.propagation.tracecontext",
 )
 _REPEAT_S: Final = 600.0
+_QUOTING: Final = ("python_multipart", "opentelemetry.trace.span")
 
 
 # A reader of the log needs no more of one value; the parts of a traceback that tell most are its
@@ -100,8 +102,13 @@ def configure_logs(settings: Settings) -> None:
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
     # It tells of every request to the issuer, even of those that succeed.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    # It warns of every malformed form and quotes it; the service answers those itself.
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    # They warn of every malformed form or `tracestate` and quote it. The service answers forms
+    # itself, and a trace without a state is a trace.
+    for name in _QUOTING:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Pillow warns of damaged images with figures of each, and Python keeps all that was ever warned
+    # of. The service answers with an error of its own.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     # Below an error, TensorFlow only logs about itself.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for name in _REPETITIVE:

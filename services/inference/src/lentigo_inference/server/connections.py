@@ -30,7 +30,7 @@ class ConnectionLimits:
         head_timeout_s: seconds for the head of a request, from its first byte or the opening of the
             connection.
         keep_alive_s: seconds between two requests.
-        download_timeout_s: seconds in which the client must take what is sent.
+        download_timeout_s: seconds in which the client must take the next piece of a response.
         max_pipelined: requests that may wait on one connection while another is answered.
     """
 
@@ -59,8 +59,8 @@ class Occasional:
         return True
 
 
-class Idle(Protocol):
-    """A connection that can be closed because it has no request under way."""
+class Droppable(Protocol):
+    """A connection that can be closed, because it is idle or its client does not read."""
 
     def drop(self) -> None:
         """Close it."""
@@ -81,26 +81,39 @@ class Connections:
         self.limits = limits
         self.draining = draining
         # Those without a request under way, the one that is idle longest first.
-        self._idle: dict[Idle, None] = {}
+        self._idle: dict[Droppable, None] = {}
+        # Those that wait until their client takes more of a response, in the same order.
+        self._unread: dict[Droppable, None] = {}
         self._crowded = Occasional()
 
-    def rest(self, connection: Idle) -> None:
+    def rest(self, connection: Droppable) -> None:
         """Note that a connection is idle from now on."""
         self._idle[connection] = None
 
-    def wake(self, connection: Idle) -> None:
+    def wake(self, connection: Droppable) -> None:
         """Note that a connection is idle no more."""
         self._idle.pop(connection, None)
 
+    def wait_for_reader(self, connection: Droppable) -> None:
+        """Note that the client of a connection does not take what was sent."""
+        self._unread[connection] = None
+
+    def go_on(self, connection: Droppable) -> None:
+        """Note that it has taken everything."""
+        self._unread.pop(connection, None)
+
     def make_room(self, count: int) -> bool:
-        """Close the connection that has been idle longest; return False if none is idle.
+        """Close the connection that has been idle longest, or else unread longest.
 
         Args:
             count: of the connections, for the log.
+
+        Returns:
+            Whether there was one.
         """
         if self._crowded.due():
             _log.warning("connections at their limit", connections=count)
-        longest = next(iter(self._idle), None)
+        longest = next(iter(self._idle), None) or next(iter(self._unread), None)
         if longest is None:
             return False
         longest.drop()

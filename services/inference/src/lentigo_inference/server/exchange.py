@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from uvicorn._types import ASGIReceiveEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from lentigo_inference.errors import ServingError
@@ -11,11 +11,36 @@ from lentigo_inference.errors import ServingError
 # RFC 9110, section 15.2: an interim response.
 _CONTINUE: Final = b"HTTP/1.1 100 "
 
+_PIECE_BYTES: Final = 64 * 2**10
+
 
 class Exchange(RequestResponseCycle):
-    """uvicorn's cycle; the application learns of a body that turns out to be malformed."""
+    """uvicorn's cycle, within bounds of memory.
+
+    A response is written as its client takes it. Otherwise a thousand clients that read nothing
+    would have a copy of the page's largest file each. What is left of the body of a request is of
+    no use once the response begins. The application learns of a body that turns out to be
+    malformed.
+    """
 
     malformed: ServingError | None = None
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send the next part of the response, a large one piece by piece."""
+        if message["type"] != "http.response.body" or len(message["body"]) <= _PIECE_BYTES:
+            await super().send(message)
+            self.body.clear()
+            return
+        body, more_body = message["body"], message.get("more_body", False)
+        for start in range(0, len(body), _PIECE_BYTES):
+            end = start + _PIECE_BYTES
+            await super().send(
+                {
+                    "type": "http.response.body",
+                    "body": body[start:end],
+                    "more_body": more_body or end < len(body),
+                }
+            )
 
     async def receive(self) -> ASGIReceiveEvent:
         """Return the next part of the body; raises why the body is malformed, if it is."""

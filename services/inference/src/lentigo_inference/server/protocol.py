@@ -191,9 +191,9 @@ class LimitedProtocol(TimedProtocol):
             self._start_asgi_task(self.cycle, self.app)
 
     def on_body(self, body: bytes) -> None:
-        """Keep a piece of a body; after a refusal, it is dropped unread."""
+        """Keep a piece of a body; once the response has begun, it is dropped unread."""
         self._framing = 0
-        if self.cycle.response_complete:
+        if self.cycle.response_started:
             return
         self.cycle.body += body
         if len(self.cycle.body) > _READ_AHEAD_BYTES:

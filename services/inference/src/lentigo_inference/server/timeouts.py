@@ -30,7 +30,8 @@ class TimedProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     # Runs while the client does not take what was sent.
     _unread_timer: asyncio.TimerHandle | None = None
-    _ending: bool = False
+    # By then the rest must be taken, once the service ends.
+    _ends_by: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for a request."""
@@ -40,7 +41,7 @@ class TimedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
-        self.shared.wake(self)
+        self._forget()
         for timer in (self._head_timer, self._unread_timer):
             if timer is not None:
                 timer.cancel()
@@ -49,11 +50,15 @@ class TimedProtocol(HttpToolsProtocol):
 
     def drop(self) -> None:
         """Close the connection, although the client may not have read everything."""
-        self.shared.wake(self)
+        self._forget()
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self.transport.close()
+
+    def _forget(self) -> None:
+        self.shared.wake(self)
+        self.shared.go_on(self)
 
     def under_way(self) -> bool:
         """Return whether a request is not answered yet."""
@@ -93,6 +98,7 @@ class TimedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client does not take what was sent: give it some time."""
         super().pause_writing()
+        self.shared.wait_for_reader(self)
         self._wait_for_reader()
 
     def resume_writing(self) -> None:
@@ -100,11 +106,12 @@ class TimedProtocol(HttpToolsProtocol):
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
+        self.shared.go_on(self)
         super().resume_writing()
 
     def shutdown(self) -> None:
         """End the connection after the response under way, and wait for its client for seconds."""
-        self._ending = True
+        self._ends_by = self.loop.time() + _LAST_DOWNLOAD_S
         super().shutdown()
         if self._unread_timer is not None:
             self._wait_for_reader()
@@ -113,8 +120,8 @@ class TimedProtocol(HttpToolsProtocol):
         if self._unread_timer is not None:
             self._unread_timer.cancel()
         seconds = self.shared.limits.download_timeout_s
-        if self._ending:
-            seconds = min(seconds, _LAST_DOWNLOAD_S)
+        if self._ends_by is not None:
+            seconds = min(seconds, self._ends_by - self.loop.time())
         self._unread_timer = self.loop.call_later(seconds, self._stop_sending)
 
     def _stop_sending(self) -> None:

@@ -1,7 +1,8 @@
 """Decoding of images on a bounded number of threads and in bounded memory, off the event loop.
 
 Small images, as nearly all are, are decoded as soon as a thread is free. Large ones go to threads
-of their own, so that no small image waits behind them, and wait there until there is memory.
+of their own, so that no small image waits behind them, and wait there until there is memory. So do
+descriptions, which take many times as long as decoding.
 """
 
 import asyncio
@@ -138,6 +139,9 @@ class DecodePool:
         self._observe = observe
         self._budget = MemoryBudget(limits.large, limits.large_waiting)
         self._threads = ThreadPoolExecutor(limits.threads, thread_name_prefix="lentigo-decode")
+        self._describe_threads = ThreadPoolExecutor(
+            limits.threads, thread_name_prefix="lentigo-describe"
+        )
         self._large_threads = ThreadPoolExecutor(
             limits.large_threads,
             thread_name_prefix="lentigo-decode-large",
@@ -164,6 +168,10 @@ class DecodePool:
         """Run any work on one of the threads, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
+    async def describe(self, work: Callable[[], T]) -> T:
+        """Run work that takes so long that no image may wait behind it."""
+        return await asyncio.get_running_loop().run_in_executor(self._describe_threads, work)
+
     async def _decode_large(self, work: "_Decoding", opened: OpenedImage) -> DecodedUpload:
         await self._budget.acquire(opened.memory)
         loop = asyncio.get_running_loop()
@@ -180,7 +188,7 @@ class DecodePool:
 
     def close(self) -> None:
         """End the threads after the work under way; waiting work is dropped."""
-        for threads in (self._large_threads, self._threads):
+        for threads in (self._large_threads, self._describe_threads, self._threads):
             threads.shutdown(wait=True, cancel_futures=True)
 
 

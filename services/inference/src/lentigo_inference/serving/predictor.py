@@ -266,7 +266,7 @@ class Predictor:
             return await self._judge(model, upload, options, deadline, record)
         # Beside the network, which it knows nothing of.
         describing = asyncio.ensure_future(
-            self._decoding.run(lambda: describe_upload(upload, record, force=options.force))
+            self._decoding.describe(lambda: describe_upload(upload, record, force=options.force))
         )
         try:
             result = await self._judge(model, upload, options, deadline, record)

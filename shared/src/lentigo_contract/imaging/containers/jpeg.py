@@ -16,6 +16,13 @@ MAX_SCANS: Final = 32
 
 # A marker, past fill bytes; not a stuffed zero, and not a restart marker amid the data of a scan.
 _MARKER: Final = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
+
+# A search lets no other thread run. Through all of a large scan it would take a tenth of a second.
+_SEARCHED_AT_ONCE: Final = 2**20
+
+# Encoders write none before a marker, or one. The decoder takes a second for twenty megabytes.
+MAX_FILL_BYTES: Final = 4096
+_TOO_MUCH_FILL: Final = b"\xff" * (MAX_FILL_BYTES + 1)
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN, _COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
 _TEMPORARY: Final = 0x01
 _APP: Final = range(0xE0, 0xF0)
@@ -35,8 +42,8 @@ def screen(data: bytes) -> tuple[bytes, int]:
     the ICC profile. What a phone hangs behind the image (a depth map, a gain map, a film) goes.
 
     Raises:
-        UndecodableImageError: cut off before the first scan, or more segments or scans than any
-            encoder writes.
+        UndecodableImageError: cut off before the first scan, or more segments, scans or fill bytes
+            than any encoder writes.
     """
     orientation = exif.UPRIGHT
     kept = [data[:2]]
@@ -44,7 +51,13 @@ def screen(data: bytes) -> tuple[bytes, int]:
     for _ in range(MAX_SEGMENTS):
         marker, start, end = _segment(data, position)
         if marker == _START_OF_SCAN:
-            kept.append(data[start : _end_of_image(data, end)])
+            image_end = _end_of_image(data, end)
+            if data.find(_TOO_MUCH_FILL, end, image_end) >= 0:
+                raise UndecodableImageError(
+                    f"The JPEG has more than {MAX_FILL_BYTES:,} fill bytes amid its image, more "
+                    "than any encoder writes. Save it anew."
+                )
+            kept.append(data[start:image_end])
             return b"".join(kept), orientation
         segment = data[start + 2 : end]
         if marker == _EXIF and segment[2:8] == b"Exif\x00\x00" and orientation == exif.UPRIGHT:
@@ -98,9 +111,19 @@ def _colours_need(marker: int, segment: bytes) -> bool:
     return marker in (_JFIF, _ADOBE) or (marker not in _APP and marker != _COMMENT)
 
 
+def _next_marker(data: bytes, position: int) -> re.Match[bytes] | None:
+    """Find the next marker, a piece of the data at a time."""
+    for start in range(position, len(data), _SEARCHED_AT_ONCE):
+        # A marker may begin with the last byte of a piece.
+        found = _MARKER.search(data, start, start + _SEARCHED_AT_ONCE + 1)
+        if found is not None:
+            return found
+    return None
+
+
 def _segment(data: bytes, position: int) -> tuple[int, int, int]:
     """Find the next segment: its marker, where it starts and where it ends."""
-    found = _MARKER.search(data, position)
+    found = _next_marker(data, position)
     if found is None or found[1][0] in (_START_OF_IMAGE, _END_OF_IMAGE):
         raise UndecodableImageError(
             "The JPEG holds no image: it is cut off. Send the original file."
@@ -121,7 +144,7 @@ def _end_of_image(data: bytes, position: int) -> int:
     """Walk through the scans from within the first one, and count them."""
     scans = 1
     for _ in range(MAX_SEGMENTS):
-        found = _MARKER.search(data, position)
+        found = _next_marker(data, position)
         if found is None:
             # Cut off: whether enough is there to show is for the decoder to tell.
             return len(data)

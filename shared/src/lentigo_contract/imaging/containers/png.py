@@ -15,10 +15,14 @@ MAX_PROFILE_BYTES: Final = 2**20
 
 # All else is text, time and physical size.
 _NEEDED: Final = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_PROFILE: Final = b"iCCP"
 
 
 def screen(data: bytes) -> tuple[bytes, int]:
     """Return the chunks that the pixels need, and the orientation.
+
+    Of the profiles only the first is looked at: there may be one (section 11.3.2.3), and a thousand
+    bytes of another can unpack to a megabyte.
 
     Raises:
         UnsupportedImageError: an animation.
@@ -26,6 +30,7 @@ def screen(data: bytes) -> tuple[bytes, int]:
     """
     orientation = exif.UPRIGHT
     kept = [SIGNATURE]
+    profiles = 0
     position = len(SIGNATURE)
     for _ in range(MAX_CHUNKS):
         header = data[position : position + 8]
@@ -38,7 +43,8 @@ def screen(data: bytes) -> tuple[bytes, int]:
             raise UnsupportedImageError("The PNG is animated. Send a single still image.")
         if name == b"eXIf":
             orientation = exif.orientation(data[content])
-        if name in _NEEDED or (name == b"iCCP" and _inflates(data[content])):
+        profiles += name == _PROFILE
+        if name in _NEEDED or (name == _PROFILE and profiles == 1 and _inflates(data[content])):
             kept.append(data[position:end])
         if name == b"IEND":
             break

@@ -1,7 +1,9 @@
 """TIFF (Adobe, revision 6): a directory of tags, and strips or tiles anywhere in the file.
 
 A directory can make a decoder work without end: strips that all point at the same megabytes, tiles
-far larger than the image, a million pages. So its figures are held against the file's size here.
+far larger than the image, a million pages or tiles, a resolution of a million fractions. So its
+figures are held against the file's size here, and the decoder gets a new directory with nothing in
+it but what the pixels need.
 """
 
 import math
@@ -23,14 +25,35 @@ _MAX_TILE_PIXELS: Final = 4096 * 4096
 _MAX_PADDING: Final = 4
 
 _MAX_ENTRIES: Final = 1000
-_MAX_VALUES: Final = 1_000_000
+# A strip for each row of the tallest image, in each of four planes; also more than the colours of a
+# palette. The decoder makes objects of each.
+_MAX_VALUES: Final = 4 * 16_384
+PIECE_MEMORY: Final = 400
+"""Bytes that the decoder takes for each strip or tile that is not compressed, at most."""
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES = 273, 274, 277, 278, 279
 _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 284, 322, 323, 324, 325
 
+_FILL_ORDER, _PREDICTOR, _PALETTE, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 266, 317, 320, 338, 339
+_INKS, _JPEG_TABLES, _COEFFICIENTS, _SUBSAMPLING, _REFERENCES, _PROFILE = (
+    332, 347, 529, 530, 532, 34675
+)  # fmt: skip
+
+# What the decoder gets. The rest are texts, resolutions, and directories of cameras.
+_NEEDED: Final = frozenset(
+    {
+        *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _ORIENTATION, _SAMPLES),
+        *(_STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_BYTES, _PLANAR, _PREDICTOR, _PALETTE, _INKS),
+        *(_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES, _EXTRA_SAMPLES, _SAMPLE_FORMAT),
+        *(_JPEG_TABLES, _COEFFICIENTS, _SUBSAMPLING, _REFERENCES, _PROFILE),
+    }
+)
+
 # The field types that sizes and places may be written in: byte, short and long.
 _UNSIGNED: Final = {1: "B", 3: "H", 4: "I"}
+# Those that the decoder keeps as they are; of all others it makes an object for each value.
+_BYTES: Final = (1, 2, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +84,9 @@ class _Directory:
 
 
 def screen(data: bytes) -> tuple[bytes, int]:
-    """Return the file as it is. Its decoder applies the orientation, so that is always upright.
+    """Return the file with a directory of what the pixels need.
+
+    Its decoder applies the orientation, so that is always upright.
 
     Raises:
         UnsupportedImageError: several pages, or a compression or depth we do not read.
@@ -73,7 +98,7 @@ def screen(data: bytes) -> tuple[bytes, int]:
         _require_plausible(directory)
     except struct.error as error:
         raise _damaged() from error
-    return data, exif.UPRIGHT
+    return _with_needed_tags(directory), exif.UPRIGHT
 
 
 def is_upright(data: bytes) -> bool:
@@ -95,6 +120,14 @@ def piece_bytes(data: bytes) -> int:
     return across * down * (-(-samples * bits // 8) + 4)
 
 
+def piece_count(data: bytes) -> int:
+    """Return how many strips or tiles the decoder lists; 0 if its library walks through them."""
+    directory = _read_directory(data)
+    if directory.value(_COMPRESSION, 1) != 1:
+        return 0
+    return directory.count(_pieces(directory)[0])
+
+
 def _read_directory(data: bytes) -> _Directory:
     order = "<" if data.startswith(b"II") else ">"
     (start,) = struct.unpack_from(f"{order}I", data, 4)
@@ -110,6 +143,29 @@ def _read_directory(data: bytes) -> _Directory:
         entries[tag] = (kind, values, position + 8)
     (following,) = struct.unpack_from(f"{order}I", data, start + 2 + 12 * count)
     return _Directory(data, order, entries, following)
+
+
+def _with_needed_tags(directory: _Directory) -> bytes:
+    """Return the file with a second directory behind it, which its header then names."""
+    data, order = directory.data, directory.order
+    kept = [each for tag, each in directory.entries.items() if tag in _NEEDED]
+    if any(count > _MAX_VALUES and kind not in _BYTES for kind, count, _position in kept):
+        raise _damaged()
+    # Directories begin at even places.
+    start = len(data) + len(data) % 2
+    # Before the value of an entry stand its tag, type and count, in eight bytes.
+    entries = (data[position - 8 : position + 4] for _kind, _count, position in kept)
+    return b"".join(
+        (
+            data[:4],
+            struct.pack(f"{order}I", start),
+            data[8:],
+            bytes(start - len(data)),
+            struct.pack(f"{order}H", len(kept)),
+            *entries,
+            bytes(4),
+        )
+    )
 
 
 def _require_supported(directory: _Directory) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Annotated, Final
 
 from fastapi import Depends
@@ -26,8 +27,9 @@ _WEIGHT: Final = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _ELEMENT: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 _PART: Final = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*"?)+')
 
-# Enough for every browser; the rest of a longer list is not looked at.
+# Enough for every browser. The rest of a longer list is not looked at: that would hold up the loop.
 _MOST_RANGES: Final = 64
+_MOST_CHARACTERS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def _weight(media_type: str, ranges: Sequence[_MediaRange]) -> float:
 
 
 def _ranges(header: str) -> Iterator[_MediaRange]:
-    for found in list(_ELEMENT.finditer(header))[:_MOST_RANGES]:
+    for found in islice(_ELEMENT.finditer(header[:_MOST_CHARACTERS]), _MOST_RANGES):
         parsed = _parsed(found[0])
         if parsed is not None:
             yield parsed

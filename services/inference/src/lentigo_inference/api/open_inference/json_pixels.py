@@ -16,9 +16,9 @@ from lentigo_inference.errors import MalformedRequestError
 
 MAX_DEPTH: Final = 4
 
-# The value of a member "data" that has nothing but numbers and lists. A quote that a backslash
-# escapes belongs to a text.
-_DATA: Final = re.compile(rb'(?<!\\)"data"\s*:\s*(\[[\d,\[\]\s]*\])')
+# The beginning of a member "data", as far as it has nothing but numbers and lists. A quote that a
+# backslash escapes belongs to a text. It never goes back, which would hold up all other threads.
+_DATA: Final = re.compile(rb'(?<!\\)"data"\s*+:\s*+(\[[\d,\[\]\s]*+)')
 
 # What a byte can be; JSON (RFC 8259) has no other whitespace.
 _DIGIT, _COMMA, _OPEN, _CLOSE, _SPACE, _OTHER = range(6)
@@ -43,10 +43,11 @@ def cut_data(json: bytes) -> tuple[bytes, bytes | None]:
 
     Only the first such member is cut out.
     """
-    found = _DATA.search(json)
-    if found is None:
-        return json, None
-    return b"".join((json[: found.start(1)], b"[]", json[found.end(1) :])), found[1]
+    for found in _DATA.finditer(json):
+        start, end = found.start(1), json.rfind(b"]", *found.span(1)) + 1
+        if end:
+            return b"".join((json[:start], b"[]", json[end:])), json[start:end]
+    return json, None
 
 
 def parse_pixels(text: bytes, expected: int) -> npt.NDArray[np.uint8]:

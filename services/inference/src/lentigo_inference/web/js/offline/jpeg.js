@@ -5,6 +5,7 @@ import { damaged } from "./refusal.js";
 
 const MOST_SEGMENTS = 1000;
 const MOST_SCANS = 32;
+const MOST_FILL_BYTES = 4096;
 const [START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN, COMMENT, TEMPORARY] = [0xd8, 0xd9, 0xda, 0xfe, 1];
 const [JFIF, EXIF, PROFILE, ADOBE] = [0xe0, 0xe1, 0xe2, 0xee];
 const PROFILE_NAME = "ICC_PROFILE\0";
@@ -14,7 +15,7 @@ const PROFILE_NAME = "ICC_PROFILE\0";
  * @param {Uint8Array} data
  * @returns {{data: Uint8Array, orientation: number, width: number, height: number, profile: Uint8Array|null}} what the decoder needs of
  *   the file, and what the file says of the image
- * @throws {Refusal} cut off, or more segments or scans than any encoder writes
+ * @throws {Refusal} cut off, or more segments, scans or fill bytes than any encoder writes
  */
 export function screenJpeg(data) {
   const kept = [data.subarray(0, 2)];
@@ -26,7 +27,9 @@ export function screenJpeg(data) {
   for (let count = 0; count < MOST_SEGMENTS; count += 1) {
     const { marker, start, end } = segmentAt(data, position);
     if (marker === START_OF_SCAN) {
-      kept.push(data.subarray(start, endOfImage(data, end)));
+      const imageEnd = endOfImage(data, end);
+      requireLittleFill(data.subarray(end, imageEnd));
+      kept.push(data.subarray(start, imageEnd));
       if (frame.width === 0) throw damaged();
       return { data: joined(kept), orientation, ...frame };
     }
@@ -99,6 +102,15 @@ function endOfImage(data, from) {
     position = start + 2 + (marker === TEMPORARY || marker === START_OF_IMAGE ? 0 : length);
   }
   throw damaged();
+}
+
+/** @param {Uint8Array} scans */
+function requireLittleFill(scans) {
+  let row = 0;
+  for (const byte of scans) {
+    row = byte === 0xff ? row + 1 : 0;
+    if (row > MOST_FILL_BYTES) throw damaged();
+  }
 }
 
 /** @param {Uint8Array[]} parts */

@@ -34,6 +34,7 @@ export async function screenPng(file) {
     orientation: UPRIGHT,
   };
   let position = 8;
+  let profiles = 0;
   for (let count = 0; position + 8 <= file.length; count += 1) {
     if (count === MOST_CHUNKS) throw damaged();
     const length = view.getUint32(position);
@@ -46,7 +47,8 @@ export async function screenPng(file) {
       requireWhole(file, view, position, length);
       takeHeader(png, name, content);
     }
-    if (name === "iCCP" && png.data.length === 0) png.profile = await profileIn(content);
+    if (name === "iCCP") profiles += 1;
+    if (name === "iCCP" && profiles === 1 && png.data.length === 0) png.profile = await profileIn(content);
     if (name === "IEND") break;
     position += 12 + length;
   }
