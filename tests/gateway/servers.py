@@ -173,7 +173,7 @@ class FakeArchive(_Server):
             return (self.on_store or self.store)(request)
         if path == "changes":
             return self._changes(request)
-        if parts[0] == "instances" and len(parts) == 3:
+        if parts[0] == "instances" and len(parts) in (3, 4):
             return self._of_orthanc(parts[1], parts[2])
         if path == "instances":
             return self._query(request)
@@ -190,13 +190,15 @@ class FakeArchive(_Server):
         header = Message()
         header["Content-Type"] = request.headers["Content-Type"]
         boundary = str(header.get_param("boundary"))
+        references: list[dict[str, Any]] = []
         for part in request.content.split(b"--" + boundary.encode())[1:-1]:
             content = part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
             result = dcmread(io.BytesIO(content))
             known = {str(each.SOPInstanceUID) for each in self.stored}
             if str(result.SOPInstanceUID) not in known:
                 self.stored.append(result)
-        return httpx.Response(200, json={})
+            references.append({"00081155": {"vr": "UI", "Value": [str(result.SOPInstanceUID)]}})
+        return httpx.Response(200, json={"00081199": {"vr": "SQ", "Value": references}})
 
     def _changes(self, request: httpx.Request) -> httpx.Response:
         if "last" in request.url.params:
@@ -215,6 +217,8 @@ class FakeArchive(_Server):
         if what == "file":
             return httpx.Response(200, content=data)
         image = dcmread(io.BytesIO(data), force=True)
+        if what == "metadata":
+            return httpx.Response(200, text=str(image.SOPClassUID))
         values = {each.keyword: str(each.value) for each in image if each.keyword != "PixelData"}
         return httpx.Response(200, json=values)
 

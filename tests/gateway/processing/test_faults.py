@@ -45,6 +45,12 @@ def answering(response: httpx.Response) -> Callable[[httpx.Request], httpx.Respo
     return answer
 
 
+def failed(reason: int) -> dict[str, object]:
+    """Give the response to STOW-RS that says why report and picture are not stored."""
+    item = {"00081197": {"vr": "US", "Value": [reason]}}
+    return {"00081198": {"vr": "SQ", "Value": [item, item]}}
+
+
 # --- the instance ---
 
 GREY = np.asarray(lesion_image(1).convert("L"))
@@ -212,8 +218,7 @@ def test_an_archive_that_is_away_for_an_hour_costs_no_instance(
 
 def test_an_archive_that_refuses_a_result_has_it_parked_with_the_reason(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
-    failed = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xA900]}}]}}
-    bench.archive.on_store = answering(httpx.Response(409, json=failed))
+    bench.archive.on_store = answering(httpx.Response(409, json=failed(0xA900)))
     bench.work()
     assert bench.states() == {"parked": 1}
     assert "0xa900" in bench.entry.reason
@@ -224,10 +229,71 @@ def test_an_archive_that_refuses_a_result_has_it_parked_with_the_reason(bench: B
     assert len(bench.service.images) == 1
 
 
+@pytest.mark.parametrize(
+    "full",
+    [httpx.Response(507), httpx.Response(409, json=failed(0xA700))],
+    ids=["507", "out of resources"],
+)
+def test_an_archive_whose_disk_is_full_is_waited_for(bench: Bench, full: httpx.Response) -> None:
+    for number in range(3):
+        bench.archive.put(dermoscopic(number))
+    bench.archive.on_store = answering(full)
+    bench.work()
+    bench.pass_time(3_600)
+    assert {entry.failures for entry in bench.entries()} == {0}
+    assert bench.states().get("parked", 0) == 0
+    assert len(bench.events("results not taken")) == 1
+    asked = sum(each.method == "POST" for each in bench.archive.asked)
+    assert asked < 100
+    bench.archive.on_store = None
+    bench.pass_time(61)
+    assert bench.states() == {"done": 3}
+    assert len(bench.events("results taken again")) == 1
+    assert len(bench.service.images) == 3
+
+
+def test_an_archive_that_fails_at_a_result_is_asked_ten_times(bench: Bench) -> None:
+    # Orthanc's word for whatever goes wrong, a full disk too.
+    bench.archive.put(dermoscopic(1))
+    bench.archive.on_store = answering(httpx.Response(409, json=failed(0x0110)))
+    bench.work()
+    assert bench.states() == {"answered": 1}
+    bench.pass_time(1_200)
+    assert bench.states() == {"parked": 1}
+    assert "0x0110" in bench.entry.reason
+    bench.archive.on_store = None
+    bench.worklist.retry(bench.entry.id)
+    bench.finish_due()
+    assert bench.states() == {"done": 1}
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        # Orthanc 1.10 with a full disk.
+        httpx.Response(200, json={"00081198": {"vr": "SQ"}, "00081199": {"vr": "SQ"}}),
+        httpx.Response(202),
+        httpx.Response(409),
+        httpx.Response(200, json=[]),
+    ],
+    ids=["empty lists", "202", "409", "no object"],
+)
+def test_a_result_is_delivered_once_the_archive_says_so(
+    bench: Bench, silent: httpx.Response
+) -> None:
+    bench.archive.put(dermoscopic(1))
+    bench.archive.on_store = answering(silent)
+    bench.work()
+    assert bench.states() == {"answered": 1}
+    bench.archive.on_store = None
+    bench.pass_time(5)
+    assert bench.states() == {"done": 1}
+    assert len(bench.archive.stored) == 2
+
+
 def test_a_result_that_the_archive_has_already_counts_as_stored(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
-    known = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0x0111]}}]}}
-    bench.archive.on_store = answering(httpx.Response(409, json=known))
+    bench.archive.on_store = answering(httpx.Response(409, json=failed(0x0111)))
     bench.work()
     assert bench.states() == {"done": 1}
 
@@ -436,6 +502,44 @@ def test_a_disk_that_cannot_be_written_loses_nothing(bench: Bench) -> None:
     database.execute("PRAGMA query_only = 0")
     bench.finish_due()
     assert bench.states() == {"done": 1}
+
+
+def test_a_full_disk_loses_nothing_of_what_comes_meanwhile(bench: Bench) -> None:
+    database = bench.worklist._database._connection
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages + 1}")
+    for number in range(100):
+        bench.archive.put(dermoscopic(number))
+    with pytest.raises(WorkListError, match="full"):
+        bench.source.look()
+    assert bench.states() == {}
+    database.execute("PRAGMA max_page_count = 1000000")
+    bench.source.look()
+    assert bench.states() == {"waiting": 100}
+
+
+def test_an_instance_that_ends_the_program_each_time_is_parked(bench: Bench) -> None:
+    poison = dermoscopic(1)
+    bench.archive.put(poison)
+    bench.archive.put(dermoscopic(2))
+    bench.source.look()
+    for _ in range(ATTEMPTS):
+        # As after a fault in a decoder: nothing was released.
+        assert bench.worklist.claim() is not None
+        bench.worklist._claimed.clear()
+        bench.worker.recover()
+        bench.now += 0.25
+        bench.worker.step()
+        bench.now = bench.entries()[0].due
+    assert bench.states() == {"done": 1, "parked": 1}
+    assert "ended while it worked on the instance" in bench.entries()[0].reason
+    lines = bench.events("instance")
+    assert [line["outcome"] for line in lines if line["entry"] == 1] == [
+        *["to be tried again"] * (ATTEMPTS - 1),
+        "parked",
+    ]
+    bench.worker.recover()
+    assert len(bench.events("instance")) == len(lines)
 
 
 def test_a_fault_of_ours_is_counted_told_of_and_parked(bench: Bench) -> None:

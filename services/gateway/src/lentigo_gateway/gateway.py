@@ -17,16 +17,10 @@ from lentigo_gateway.config import FhirConfig, GatewayConfig, ServerConfig
 from lentigo_gateway.confirmed.fhir_feed import ConfirmedResources
 from lentigo_gateway.confirmed.worker import ConfirmationWorker, Ends, Retries
 from lentigo_gateway.delivery.fhir_server import FhirServer
-from lentigo_gateway.errors import (
-    GatewayError,
-    Server,
-    ServerUnavailableError,
-    TryAgainError,
-    WorkListError,
-)
+from lentigo_gateway.errors import GatewayError, Server, WorkListError
 from lentigo_gateway.http_server import HttpServer
 from lentigo_gateway.inference.client import InferenceService
-from lentigo_gateway.observability.logging import Log
+from lentigo_gateway.observability.logging import Log, fault
 from lentigo_gateway.page.server import OperatorsPage
 from lentigo_gateway.processing.holds import Holds
 from lentigo_gateway.processing.processor import Places, Processor, ResultStore
@@ -126,7 +120,7 @@ class Gateway:
         """
         with ExitStack() as stack:
             stack.enter_context(self._worklist.locked())
-            removed = self._places.received.sweep(self._worklist.locators(RECEIVED))
+            removed = self._places.received.sweep(lambda: self._worklist.locators(RECEIVED))
             self._log.info(
                 "gateway starts",
                 version=__version__,
@@ -134,6 +128,7 @@ class Gateway:
                 listener=self._config.sources.listener is not None,
                 orphans_removed=removed,
             )
+            self._worker.recover()
             self._listen(stack)
             self._show_page(stack)
             threads = [
@@ -183,10 +178,11 @@ class Gateway:
         while not self._stop.is_set():
             try:
                 more = source.look()
-            except (ServerUnavailableError, TryAgainError, WorkListError) as error:
+            except Exception as error:  # noqa: BLE001 - a source that ended would lose instances
                 failures += 1
                 if failures == 1:
-                    self._log.warning("source fails", source=source.name, reason=str(error))
+                    reason = str(error) if isinstance(error, GatewayError) else fault(error)
+                    self._log.warning("source fails", source=source.name, reason=reason)
                 self._stop.wait(self._backoff.delay_s(failures))
                 continue
             if failures:
@@ -200,10 +196,11 @@ class Gateway:
         while not self._stop.is_set():
             try:
                 worked = worker.step()
-            except WorkListError as error:
+            except Exception as error:  # noqa: BLE001 - a worker that ended would answer nothing
                 failures += 1
                 if failures == 1:
-                    self._log.error("work list fails", reason=str(error))
+                    reason = str(error) if isinstance(error, GatewayError) else fault(error)
+                    self._log.error("work list fails", reason=reason)
                 self._stop.wait(self._backoff.delay_s(failures))
                 continue
             if failures:
@@ -216,7 +213,10 @@ class Gateway:
         while not self._stop.is_set():
             try:
                 removed = self._worklist.forget(self._config.worklist.keep_days * _DAY_S)
-            except WorkListError as error:
+                self._places.received.sweep(
+                    lambda: self._worklist.locators(RECEIVED), time.time() - _HOUSEKEEPING_S
+                )
+            except (OSError, WorkListError) as error:
                 self._log.error("work list fails", reason=str(error))
             else:
                 if removed:
@@ -280,7 +280,8 @@ def connected_places(config: GatewayConfig) -> Iterator[Places]:
             # One machine, one way to sign in.
             same = config.archive.model_copy(update={"url": config.sources.orthanc.url})
             orthanc = Orthanc(http(same, "archive"))
-        results: ResultStore = archive
+        # The same archive; but when it takes no results, it can still be read.
+        results: ResultStore = DicomWeb(http(config.archive, "results"))
         if config.results.dimse is not None:
             store = DimseStore(config.results.dimse)
             stack.callback(store.close)
@@ -303,6 +304,7 @@ def _probes(places: Places) -> dict[Server, Probe]:
     probes: dict[Server, Probe] = {
         "service": places.service.healthy,
         "archive": places.archive.healthy,
+        "results": places.results.healthy,
     }
     if places.fhir is not None:
         probes["fhir"] = places.fhir.healthy
@@ -313,6 +315,9 @@ def check_places(places: Places) -> dict[Server, str]:
     """Ask each server whether it answers us; return what is wrong, by server."""
     wrong: dict[Server, str] = {}
     for server, probe in _probes(places).items():
+        if server == "results":
+            # The archive again, or a receiver that is known by what it says to a result.
+            continue
         try:
             if not probe():
                 wrong[server] = "It answers, but not that it is well."

@@ -1,9 +1,7 @@
 """What becomes of an entry when working on it fails: one table, and one line in the log."""
 
 import time
-import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 from lentigo_gateway.errors import (
@@ -16,7 +14,7 @@ from lentigo_gateway.errors import (
     TryAgainError,
     WorkListError,
 )
-from lentigo_gateway.observability.logging import Log
+from lentigo_gateway.observability.logging import Log, fault
 from lentigo_gateway.processing.holds import Holds
 from lentigo_gateway.processing.processor import Processor
 from lentigo_gateway.worklist.entries import OPEN, Entry, State
@@ -68,6 +66,18 @@ class Worker:
         self._log = log
         self._clock = clock
 
+    def recover(self) -> None:
+        """Count a failure of each entry that the last process was working on when it ended.
+
+        An instance that ends the program, by a fault in a decoder or for want of memory, would end
+        it again and again, and be in the way of all others.
+
+        Raises:
+            WorkListError: the work list cannot be read or written.
+        """
+        for entry in self._worklist.interrupted():
+            self._failed(entry, "The gateway was ended while it worked on the instance.")
+
     def step(self) -> bool:
         """Work on one entry; return whether there was one.
 
@@ -84,7 +94,7 @@ class Worker:
         return True
 
     def _claim(self) -> Entry | None:
-        if self._holds.held("archive"):
+        if self._holds.held("archive") or self._holds.held("results"):
             return None
         states: tuple[State, ...] = ("answered",) if self._holds.held("service") else OPEN
         return self._worklist.claim(states=states, archived=not self._holds.held("fhir"))
@@ -134,10 +144,7 @@ class Worker:
         self._failed(entry, str(error))
 
     def _unforeseen(self, entry: Entry, error: Exception) -> None:
-        """Count a fault of ours. Its message may quote the data set, so only its place is told."""
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
-        reason = f"Unforeseen error {type(error).__name__} at {place}; please report it."
+        reason = fault(error)
         self._log.error("unforeseen error", entry=entry.id, reason=reason)
         self._failed(entry, reason)
 
