@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from lentigo_contract.labels import CODES
+from lentigo_inference import __version__
 from lentigo_inference.audit.export import ANSWER_COLUMNS
 from lentigo_inference.audit.signing import read_signer
 from lentigo_inference.cli import main
@@ -117,6 +118,8 @@ def test_show_tells_what_was_said_to_whom_and_why(trail: Trail, capsys: Captured
     assert main(["audit", "show", answered["id"], "--dir", str(trail.folder)]) == 0
     out = capsys.readouterr().out
     for told in (
+        f"2 of series 1, in {trail.files()[0]}",
+        f"lentigo-inference {__version__}",
         "key ward-7, address 10.0.0.1",
         "nv (Melanocytic nevus)",
         "malignancy 0.2500, threshold 0.2000; malignancy",
@@ -159,7 +162,7 @@ def test_an_answer_is_found_among_files_of_many_days_and_jumps(trail: Trail) -> 
     for answer_id in wanted:
         found = finder.search(answer_id)
         assert found is not None
-        assert found["id"] == str(answer_id)
+        assert found[1]["id"] == str(answer_id)
     assert finder.search(id_at(NOON)) is None
 
 

@@ -5,6 +5,8 @@ import errno
 import hashlib
 import json
 import os
+import shutil
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -83,6 +85,30 @@ async def test_an_answer_is_on_record_before_it_leaves(
         "settings": {"decided_by": "probable", "prevalence_source": None, "force": False},
     }
     assert trail.found() == []
+
+
+async def test_the_log_has_the_heads_that_verify_can_be_asked_for(
+    audited: Settings, trail: Trail
+) -> None:
+    with capture_logs() as lines:
+        async with running(audited) as service:
+            await service.predict()
+    begun, closed = [line for line in lines if line["event"].startswith("audit file")]
+    assert (begun["event"], begun["log_level"]) == ("audit file begun", "info")
+    assert closed["event"] == "audit file closed"
+    (report,) = trail.verify(closed["head"])
+    assert (report.head.digest, report.head.seq) == (closed["head"], closed["seq"])
+    assert trail.verified.sound
+
+
+async def test_behind_a_proxy_the_address_on_record_is_that_of_its_client(
+    audited: Settings, trail: Trail
+) -> None:
+    behind = audited.model_copy(update={"trusted_proxies": (ip_network("127.0.0.1"),)})
+    async with running(behind) as service:
+        await service.predict(headers={"X-Forwarded-For": "192.0.2.9, 198.51.100.7"})
+    (record,) = of_kind(trail, "answer")
+    assert record["client"] == "198.51.100.7"
 
 
 async def test_no_image_no_file_name_and_no_exif_is_kept(audited: Settings, trail: Trail) -> None:
@@ -349,6 +375,20 @@ async def test_feedback_may_go_to_another_instance_and_to_a_later_one(
         assert (await feedback(later, answer["id"])).status_code == 200
     assert len(list(trail.folder.iterdir())) == 2
     assert trail.found() == []
+
+
+async def test_feedback_outlives_the_version_that_answered(
+    audited: Settings, store: ModelStore, trail: Trail
+) -> None:
+    async with running(audited) as first:
+        answer = (await first.predict()).json()
+    await asyncio.to_thread(shutil.rmtree, store.folder / "1")
+    publish_plain(store, 2)
+    async with running(audited) as later:
+        given = (await feedback(later, answer["id"])).json()
+    (record,) = of_kind(trail, "feedback")
+    assert (given["said"], record["version"]) == (answer["diagnosis"]["code"], 1)
+    assert record["manifest_sha256"] == answer["model"]["digest"]
 
 
 @pytest.mark.parametrize(

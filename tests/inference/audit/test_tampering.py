@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from lentigo_inference.audit.chain import Link, add_record, signed_part
-from lentigo_inference.audit.signing import make_key
+from lentigo_inference.audit.checks import ChainCheck
+from lentigo_inference.audit.folder import end_of
+from lentigo_inference.audit.records import RETENTION
+from lentigo_inference.audit.signing import Verifier, make_key
 from lentigo_inference.errors import AuditFileError
 from tests.inference.audit.trails import Trail, made_trail
 
@@ -152,6 +155,71 @@ def test_a_series_that_is_gone_is_found(trail: Trail) -> None:
 def test_a_folder_without_a_trail_is_not_called_sound(trail: Trail) -> None:
     with pytest.raises(AuditFileError, match="nothing to verify"):
         trail.verify()
+
+
+def test_a_series_in_the_place_of_another_is_found(trail: Trail) -> None:
+    """Both are chains by the right key, so only what the service signed of their place tells."""
+    first, second = trail.writer(), trail.writer()
+    first.write([trail.answer()])
+    second.write([trail.answer()])
+    first.close()
+    second.close()
+    shutil.rmtree(trail.folder / "1")
+    shutil.copytree(trail.folder / "2", trail.folder / "1")
+    assert trail.found() == [("edited", 3)]
+
+
+def test_a_file_with_another_time_in_its_name_is_found(trail: Trail) -> None:
+    """`audit show` would not find its answers."""
+    trail.write(ANSWERS)
+    (path,) = trail.files()
+    path.rename(path.with_name("00000001-20200101T000000Z.jsonl"))
+    assert trail.found() == [("edited", CLOSED)]
+
+
+def chained(path: Path, fields: dict[str, object]) -> bytes:
+    """A record that follows the last one of a file, as somebody would make it who has no key."""
+    end = end_of(path)
+    line, _link = add_record(end.link, fields)
+    return line
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["whole", "half"])
+def test_what_is_added_after_a_file_was_closed_is_found_also_after_a_start(
+    trail: Trail, half: bool
+) -> None:
+    trail.write(ANSWERS)
+    path = trail.files()[0]
+    added = chained(path, trail.answer())
+    with path.open("ab") as file:
+        file.write(added[:50] if half else added)
+    # The next start goes on from there, and signs it.
+    trail.write(ANSWERS)
+    assert trail.found() == [("inserted", CLOSED + 1)]
+
+
+def test_an_end_that_was_cut_before_a_start_is_a_note_and_its_head_is_missed(trail: Trail) -> None:
+    """Nothing within the folder can tell it from a service that was killed there."""
+    trail.write(ANSWERS)
+    (report,) = trail.verify()
+    trail.tamper(lambda lines: lines[:5])
+    trail.write(ANSWERS)
+    assert trail.found(report.head.digest) == []
+    assert trail.verified.missing_heads == {report.head.digest}
+    (note,) = trail.verified.series[0].notes
+    assert "after record 5 the service was cut off" in note
+
+
+def test_of_many_removals_the_one_that_explains_the_beginning_is_found(trail: Trail) -> None:
+    begins = Link(5000, "a" * 64)
+    check, link = ChainCheck(Verifier([trail.public])), begins
+    for number in range(1500):
+        removed = begins if number == 1400 else Link(number + 1, "b" * 64)
+        fields = {"kind": RETENTION, "last_seq": removed.seq, "last_digest": removed.digest}
+        line, link = add_record(link, fields)
+        check.take(line.rstrip(b"\n"), None)
+    check.finish()
+    assert check.findings == []
 
 
 def test_a_renamed_file_is_found(trail: Trail) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from lentigo_inference.audit.folder import is_held
-from lentigo_inference.audit.writer import ChainWriter
+from lentigo_inference.audit.signing import read_signer
+from lentigo_inference.audit.writer import ChainWriter, FileEvent
 from lentigo_inference.errors import AuditFileError
 from tests.inference.audit.trails import NOON, Trail
 
@@ -116,6 +117,18 @@ def test_what_retention_did_not_remove_is_missed(trail: Trail) -> None:
     assert trail.records()[0]["seq"] > first
 
 
+def test_files_that_somebody_gave_an_older_name_are_not_removed(trail: Trail) -> None:
+    """Otherwise the service would remove what it must not, and sign that it did."""
+    for _ in range(4):
+        trail.write(1)
+        trail.clock.now += DAY
+    for path in trail.files():
+        path.rename(path.with_name(path.name[:9] + "20200101T000000Z.jsonl"))
+    trail.write(1)
+    assert len(trail.files()) == 5
+    assert {flaw for flaw, _seq in trail.found()} == {"edited"}
+
+
 def test_a_clock_that_is_years_ahead_does_not_remove_the_trail(trail: Trail) -> None:
     for _ in range(10):
         trail.write(1)
@@ -175,6 +188,25 @@ def test_a_start_after_a_kill_says_how_the_file_ended(trail: Trail, half: bytes)
     (report,) = trail.verify()
     assert report.findings == ()
     assert "after record 2 the service was cut off" in report.notes[0]
+
+
+def test_whoever_is_told_of_files_knows_their_heads_and_what_was_cut_off(trail: Trail) -> None:
+    told: list[FileEvent] = []
+    signer = read_signer(trail.key)
+    writer = ChainWriter(trail.folder, signer, clock=trail.clock, observe=told.append)
+    writer.write([trail.answer()])
+    killed(writer)
+    again = ChainWriter(trail.folder, signer, clock=trail.clock, observe=told.append)
+    again.write([trail.answer()])
+    again.close()
+    assert [(each.event, each.head.seq, each.cut_off) for each in told] == [
+        ("begun", 0, False),
+        ("begun", 2, True),
+        ("closed", 5, False),
+    ]
+    assert [each.file for each in told[1:]] == [f"1/{trail.files()[1].name}"] * 2
+    assert trail.found(*(each.head.digest for each in told[1:])) == []
+    assert trail.verified.sound
 
 
 def parsed_start(trail: Trail) -> dict[str, object]:

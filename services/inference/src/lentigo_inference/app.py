@@ -25,7 +25,7 @@ from lentigo_inference.api.problems import install_problem_handlers
 from lentigo_inference.audit.lookup import AnswerFinder
 from lentigo_inference.audit.records import Act, administration
 from lentigo_inference.audit.signing import read_signer
-from lentigo_inference.audit.trail import AuditTrail
+from lentigo_inference.audit.trail import AuditTrail, log_file
 from lentigo_inference.audit.writer import ChainWriter, WriterLimits
 from lentigo_inference.engines.selection import EngineLoader, engine_loader
 from lentigo_inference.monitoring.gauges import MonitoringGauges
@@ -181,7 +181,7 @@ def _audit(settings: Settings, metrics: Metrics) -> Audit | None:
         return None
     limits = WriterLimits(retention_s=settings.audit_retention_days * 86_400.0)
     trail = AuditTrail(
-        ChainWriter(settings.audit_dir, read_signer(settings.audit_key), limits),
+        ChainWriter(settings.audit_dir, read_signer(settings.audit_key), limits, observe=log_file),
         required=settings.audit == "required",
         timeout_s=settings.request_timeout_s,
         observe=metrics.audited,

@@ -54,9 +54,9 @@ class ChainCheck:
     link: Link | None = None
     vouched: int = 0
     closed: bool = False
-    # Where the chain begins; (seq, digest) of records after which retention let it begin.
+    # Where the chain begins, and whether retention let it begin there.
     _begins: Link = field(default_factory=Link)
-    _excused: set[tuple[object, object]] = field(default_factory=set)
+    _excused: bool = False
     # By their places, the numbers of records that stand in the place of another.
     _misplaced: dict[int, int] = field(default_factory=dict)
     # Whether the line before is known not to be what was chained.
@@ -108,9 +108,8 @@ class ChainCheck:
                 self.blame("edited", place, text)
             elif place < seq:
                 self.blame("swapped", place, f"records {place} and {seq} were swapped")
-        begins = self._begins
-        if begins.seq and (begins.seq, begins.digest) not in self._excused:
-            self._blame_range("removed", 1, begins.seq, ", and not by retention")
+        if self._begins.seq and not self._excused:
+            self._blame_range("removed", 1, self._begins.seq, ", and not by retention")
 
     def blame(self, flaw: Flaw, seq: int, text: str) -> None:
         """Add a finding."""
@@ -126,7 +125,7 @@ class ChainCheck:
             self.heads.discard(self.link.digest)
 
     def _read(self, record: dict[str, Any], line: bytes) -> None:
-        """Check a checkpoint, and remember what retention removed."""
+        """Check a checkpoint, and whether retention removed what is before the first record."""
         if record["kind"] == CHECKPOINT:
             flaw = self._flaw_of_signature(record, line)
             self.closed = flaw is None and record.get("event") == "closed"
@@ -135,8 +134,9 @@ class ChainCheck:
             else:
                 self._doubtful = True
                 self.blame("forged", record["seq"], f"checkpoint {record['seq']} {flaw}")
-        elif record["kind"] == RETENTION and len(self._excused) < _MOST:
-            self._excused.add((record.get("last_seq"), record.get("last_digest")))
+        elif record["kind"] == RETENTION:
+            removed = (record.get("last_seq"), record.get("last_digest"))
+            self._excused |= removed == (self._begins.seq, self._begins.digest)
 
     def _flaw_of_signature(self, record: dict[str, Any], line: bytes) -> str | None:
         signed = signed_part(line)

@@ -14,6 +14,7 @@ from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_contract.wording import pluralize
 from lentigo_inference.audit.export import Record, export_answers, export_confirmed, export_shadow
 from lentigo_inference.audit.fhir_export import export_fhir
+from lentigo_inference.audit.folder import AuditFile, records_of
 from lentigo_inference.audit.lookup import AnswerFinder, records_about
 from lentigo_inference.audit.records import FEEDBACK, SHADOW
 from lentigo_inference.audit.signing import Verifier, make_key
@@ -112,12 +113,13 @@ def show_command(
             f"{folder} has no answer {answer}. Look in the trails of other folders, or of the time "
             "before retention."
         )
+    file, answered = found
     try:
-        shown = list(_shown(found))
+        shown = list(_shown(answered, file))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AuditFileError(
-            f"Record {found['seq']} is not as the service writes it. `audit verify` says what was "
-            "done to the trail."
+            f"Record {answered['seq']} is not as the service writes it. `audit verify` says what "
+            "was done to the trail."
         ) from error
     for name, value in shown:
         typer.echo(f"{name:<14}{value}")
@@ -189,9 +191,10 @@ def _print_report(report: SeriesReport) -> None:
     )
 
 
-def _shown(record: Record) -> Iterator[tuple[str, Any]]:
+def _shown(record: Record, file: AuditFile) -> Iterator[tuple[str, Any]]:
     names = {each.code: each.name for each in DIAGNOSES}
-    yield "Answer", f"{record['id']}, record {record['seq']} of its series, at {record['time']}"
+    yield "Answer", f"{record['id']}, at {record['time']}"
+    yield "Record", f"{record['seq']} of series {file.path.parent.name}, in {file.path}"
     yield "To", _whom(record)
     yield "Request", record["request_id"]
     yield "Image", f"SHA-256 {record['image_sha256']}"
@@ -212,6 +215,7 @@ def _shown(record: Record) -> Iterator[tuple[str, Any]]:
     yield "By", f"{record['model']} {record['version']}, {record['engine']}"
     yield "Manifest", f"SHA-256 {record['manifest_sha256']}"
     yield "Settings", ", ".join(f"{name} {value}" for name, value in record["settings"].items())
+    yield "Service", f"lentigo-inference {next(records_of(file)).get('service', 'unknown')}"
 
 
 def _whom(record: Record) -> str:

@@ -39,18 +39,16 @@ class AnswerFinder:
             AuditFileError: the folder cannot be read.
         """
         async with self._turn:
-            return await asyncio.to_thread(self.search, answer_id)
+            found = await asyncio.to_thread(self.search, answer_id)
+        return None if found is None else found[1]
 
-    def search(self, answer_id: UUID) -> dict[str, Any] | None:
-        """Do the same as `find`; blocks."""
-        return next(
-            (
-                record
-                for file in self._candidates(answer_id)
-                if (record := _answer_in(file, str(answer_id))) is not None
-            ),
-            None,
-        )
+    def search(self, answer_id: UUID) -> tuple[AuditFile, dict[str, Any]] | None:
+        """Return the record of an answer and the file that has it, as `find` does; blocks."""
+        for file in self._candidates(answer_id):
+            record = _answer_in(file, str(answer_id))
+            if record is not None:
+                return file, record
+        return None
 
     def _candidates(self, answer_id: UUID) -> list[AuditFile]:
         """Return the files that can hold the answer, those that began last first."""

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from lentigo_inference.audit.chain import Fields
-from lentigo_inference.audit.writer import ChainWriter
+from lentigo_inference.audit.writer import ChainWriter, FileEvent
 from lentigo_inference.errors import AuditUnavailableError
 from lentigo_inference.observability.records import AuditRecord
 
@@ -165,6 +165,19 @@ class AuditTrail:
         elif reason is None and self._failing is not None:
             _log.info("audit trail written again")
         self._failing = reason
+
+
+def log_file(event: FileEvent) -> None:
+    """Log that a file was begun or closed, with its head: the log is kept elsewhere."""
+    log = _log.warning if event.cut_off else _log.info
+    log(
+        f"audit file {event.event}",
+        file=event.file,
+        cause=event.cause,
+        cut_off=event.cut_off,
+        seq=event.head.seq,
+        head=event.head.digest,
+    )
 
 
 def _set_result(future: asyncio.Future[bool], succeeded: bool) -> None:

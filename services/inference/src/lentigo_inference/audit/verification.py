@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from lentigo_inference.audit.chain import CHECKPOINT, Link
+from lentigo_inference.audit.chain import CHECKPOINT, Link, seconds_of
 from lentigo_inference.audit.checks import ChainCheck, Finding
 from lentigo_inference.audit.folder import AuditFile, files_of, is_held, series_folders
 from lentigo_inference.audit.signing import Verifier
@@ -104,13 +104,17 @@ def _verify_series(number: int, series: Path, verifier: Verifier, heads: set[str
             if following == _END and not line.endswith(b"\n"):
                 tail = line
                 break
+            if place and check.closed:
+                _blame_addition(check, file)
             record = check.take(line.rstrip(b"\n"), following)
             records += 1
             opened = record if place == 0 else opened
             if place == 0 and before is not None:
                 _check_join(check, notes, before, half, record)
+        if tail and check.closed:
+            _blame_addition(check, file)
         half, before = len(tail), file
-        if opened is None or opened["kind"] != CHECKPOINT or opened.get("file") != file.number:
+        if opened is None or not _begins(file, opened, number):
             text = f"{file.path.name} does not begin as file {file.number} of its series"
             check.blame("edited", check.link.seq if check.link else 0, text)
     check.finish()
@@ -127,6 +131,22 @@ def _verify_series(number: int, series: Path, verifier: Verifier, heads: set[str
         tuple(check.findings),
         check.unlisted,
     )
+
+
+def _begins(file: AuditFile, opened: dict[str, Any], series: int) -> bool:
+    """Return whether a record begins this file of this series, at the time of its name."""
+    return (
+        opened["kind"] == CHECKPOINT
+        and opened.get("file") == file.number
+        # Files of earlier builds do not say of which series they are.
+        and opened.get("series", series) == series
+        and int(seconds_of(opened)) == file.started
+    )
+
+
+def _blame_addition(check: ChainCheck, file: AuditFile) -> None:
+    seq = check.link.seq + 1 if check.link else 0
+    check.blame("inserted", seq, f"from record {seq} on {file.path.name} goes on after its end")
 
 
 def _check_join(

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from lentigo_contract.system.files import flush_folder, write_atomically
 from lentigo_inference import __version__
@@ -22,6 +22,7 @@ from lentigo_inference.audit.chain import (
     add_checkpoint,
     add_record,
     parse,
+    seconds_of,
     timestamp,
 )
 from lentigo_inference.audit.folder import end_of, files_of, name_of, take_series
@@ -53,6 +54,25 @@ class WriterLimits:
     unsigned_s: float = 60.0
     file_bytes: int = 64 * 2**20
     retention_s: float = 184.0 * _DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class FileEvent:
+    """A file was begun or closed. Told to somebody else, it shows later what was cut off.
+
+    Attributes:
+        event: what happened.
+        file: which one, below the folder of the trail.
+        cause: why, as in its record.
+        head: the record that it follows, or its last one.
+        cut_off: whether the file before it was not closed.
+    """
+
+    event: Literal["begun", "closed"]
+    file: str
+    cause: str
+    head: Link
+    cut_off: bool = False
 
 
 @dataclass(slots=True)
@@ -93,6 +113,7 @@ class ChainWriter:
         signer: Signer,
         limits: WriterLimits | None = None,
         clock: Callable[[], float] = time.time,
+        observe: Callable[[FileEvent], None] = lambda _event: None,
     ) -> None:
         """Prepare; nothing is read or written yet.
 
@@ -101,11 +122,13 @@ class ChainWriter:
             signer: signs the checkpoints.
             limits: when to sign, rotate and remove.
             clock: Unix time in seconds.
+            observe: called for each file that is begun or closed.
         """
         self._folder = folder
         self._signer = signer
         self._limits = limits or WriterLimits()
         self._clock = clock
+        self._observe = observe
         self._file: _OpenFile | None = None
         self._cause = "start"
         # By series, so that what was cut off it meanwhile is missed.
@@ -179,10 +202,12 @@ class ChainWriter:
             number, link = last.number + 1, end.link
             after = {"file": last.number, "closed": end.closed, "half_bytes": end.half_bytes}
         link = max(link, self._known.get(series, link), key=lambda each: each.seq)
+        head = link
         opened = {
             "time": timestamp(now),
             "event": "opened",
             "cause": cause,
+            "series": int(series.name),
             "file": number,
             "after": after,
             "service": __version__,
@@ -194,6 +219,8 @@ class ChainWriter:
         flush_folder(series)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags)
+        cut_off = after is not None and not after["closed"]
+        self._observe(FileEvent("begun", _named(path), cause, head, cut_off=cut_off))
         return _OpenFile(
             series, lock, path, descriptor, link, len(line), int(now // _DAY_S), time=now
         )
@@ -219,6 +246,7 @@ class ChainWriter:
         closed = {"time": timestamp(now), "event": "closed", "cause": cause}
         line, link = self._checkpoint(file.link, closed)
         _flush(file, [line], link, now)
+        self._observe(FileEvent("closed", _named(file.path), cause, link))
 
     def _checkpoint(self, link: Link, fields: Fields) -> tuple[bytes, Link]:
         return add_checkpoint(link, {**fields, "key": self._signer.key_id}, self._signer.sign)
@@ -226,11 +254,11 @@ class ChainWriter:
     def _remove_expired(self, file: _OpenFile, now: float) -> None:
         """Remove files of the series that are past retention; the chain says which."""
         before = now - self._limits.retention_s
-        expired = takewhile(lambda pair: pair[1].started < before, pairwise(files_of(file.series)))
-        for old, following in list(expired)[:_REMOVED_AT_ONCE]:
+        for old, following in list(pairwise(files_of(file.series)))[:_REMOVED_AT_ONCE]:
+            # By the time that is signed: whoever may rename a file must not have the trail remove
+            # it. A record that was tampered with shall still be found.
             first = parse(next(following.lines(), b"").rstrip(b"\n"))
-            if first is None:
-                # It was tampered with, and shall still be found.
+            if first is None or not 0 < seconds_of(first) < before:
                 return
             removed = {
                 "kind": RETENTION,
@@ -255,6 +283,11 @@ class ChainWriter:
             with suppress(OSError):
                 os.close(file.descriptor)
         os.close(file.lock)
+
+
+def _named(path: Path) -> str:
+    """Return a file's place below the folder of the trail."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _require_in_place(file: _OpenFile) -> None:
