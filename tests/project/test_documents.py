@@ -1,20 +1,24 @@
 """The documents, held to the code."""
 
 import json
+import os
 import re
 import subprocess
 import tomllib
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from lentigo_contract.decision import decide, malignant_probability
 from lentigo_contract.labels import CODES, DIAGNOSES
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_inference.app import create_app
+from lentigo_inference.cli import app as inference_app
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType
 from lentigo_inference.settings import Settings, environment_name
 from lentigo_trainer.cli.main import app as trainer_app
@@ -284,6 +288,27 @@ def test_every_use_of_the_trainer_has_a_command_and_options_that_exist() -> None
         assert command in known, document
         options = {each for each in arguments if each.startswith("--")}
         assert options <= known[command], document
+
+
+def test_every_use_of_the_service_has_a_command_and_arguments_that_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [each for each in os.environ if each.startswith("LENTIGO_")]:
+        monkeypatch.delenv(name)
+    # Documents name these once, where they are introduced.
+    for name in ("LENTIGO_AUDIT_KEY", "LENTIGO_KEY_FILE"):
+        monkeypatch.setenv(name, "somewhere")
+    uses = commands("lentigo-inference")
+    assert uses
+    for document, words in uses:
+        command: Any = typer.main.get_group(inference_app)
+        arguments = list(takewhile(lambda word: word not in {">", "|", "..."}, words))
+        while isinstance(command, TyperGroup) and arguments:
+            name = arguments.pop(0)
+            assert name in command.commands, document
+            command = command.commands[name]
+        # Raises what the program would print.
+        command.make_context(document, arguments)
 
 
 def test_every_target_of_make_in_a_document_exists() -> None:
