@@ -17,11 +17,12 @@ KEYS: Final = "/keys"
 
 @dataclass
 class Answer:
-    """What the issuer answers at a path."""
+    """What the issuer answers at a path: the body, so many times over."""
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    times: int = 1
 
     @classmethod
     def of(cls, document: object, **headers: str) -> "Answer":
@@ -36,6 +37,8 @@ class MadeIssuer:
         self.asked: list[str] = []
         self.go_on = threading.Event()
         self.go_on.set()
+        # Set when somebody took no more of an answer.
+        self.cut_off = threading.Event()
         self.answers: dict[str, Answer] = {}
         self.configure()
 
@@ -69,13 +72,15 @@ def made_issuer() -> Iterator[MadeIssuer]:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body)))
+            self.send_header("Content-Length", str(len(answer.body) * answer.times))
             self.end_headers()
             try:
-                self.wfile.write(answer.body)
+                for _ in range(answer.times):
+                    self.wfile.write(answer.body)
             except OSError:
                 # Who asked has had enough of it.
                 self.close_connection = True
+                issuer.cut_off.set()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own name
             pass

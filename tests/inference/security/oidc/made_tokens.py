@@ -121,6 +121,11 @@ def raw_signed(content: bytes, key: rsa.RSAPrivateKey | None = None) -> str:
     return jwt.PyJWS().encode(content, key or rsa_key(), "RS256", headers={"kid": "first"})
 
 
+def with_header(header: str) -> str:
+    """A token with a header as it stands, and a signature by nobody."""
+    return f"{encoded(header.encode())}.{encoded(json.dumps(claims()).encode())}.{encoded(b'x')}"
+
+
 def with_other_content(token: str, content: Mapping[str, Any]) -> str:
     header, _payload, signature = token.split(".")
     return f"{header}.{encoded(json.dumps(dict(content)).encode())}.{signature}"

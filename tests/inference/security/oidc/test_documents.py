@@ -1,5 +1,6 @@
 """Fetching what the issuer publishes, from a real server that may do anything."""
 
+import asyncio
 import gzip
 import time
 from collections.abc import Iterator
@@ -72,6 +73,14 @@ async def test_any_other_answer_is_refused_and_says_why(
         await fetch_key_set(issuer.address, DEADLINE_S)
     # Nothing was followed anywhere.
     assert issuer.asked[-1] == path
+
+
+async def test_of_a_hundred_megabytes_no_more_is_read_than_may_be(issuer: MadeIssuer) -> None:
+    issuer.answers[KEYS] = Answer(b" " * 2**20, times=100)
+    with pytest.raises(IssuerError, match="more than 262,144 bytes"):
+        await fetch_key_set(issuer.address, DEADLINE_S)
+    # What is on its way is a few megabytes at most, so the issuer could not send all of it.
+    assert await asyncio.to_thread(issuer.cut_off.wait, DEADLINE_S)
 
 
 async def test_who_speaks_for_another_issuer_is_refused(issuer: MadeIssuer) -> None:

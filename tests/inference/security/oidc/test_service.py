@@ -23,9 +23,11 @@ from tests.inference.security.oidc.made_issuer import KEYS, Answer, MadeIssuer, 
 from tests.inference.security.oidc.made_tokens import (
     AUDIENCE,
     SUBJECT,
+    claims,
     entry,
     public_pem,
     rsa_key,
+    signed,
     with_hmac,
 )
 from tests.models import publish_plain
@@ -149,6 +151,19 @@ async def test_each_refusal_is_one_line_with_its_reason_and_nothing_of_the_token
     written = repr(logs)
     for token in tokens.values():
         assert not any(len(part) > 2 and part in written for part in token.split("."))
+
+
+async def test_addresses_in_a_token_are_asked_for_nothing(
+    trusting: Settings, issuer: MadeIssuer
+) -> None:
+    forger = rsa_key("forger")
+    issuer.answers["/forged"] = Answer.of({"keys": [entry(forger)]})
+    there = issuer.address + "/forged"
+    async with running(trusting) as service:
+        for header in ("jku", "x5u"):
+            token = signed(claims(iss=issuer.address), forger, kid="forger", **{header: there})
+            assert (await service.predict(headers=bearer(token))).status_code == 401
+    assert "/forged" not in issuer.asked
 
 
 async def test_the_log_the_audit_trail_and_the_limits_have_the_name_of_the_bearer(

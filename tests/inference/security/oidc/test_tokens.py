@@ -32,12 +32,15 @@ from tests.inference.security.oidc.made_tokens import (
     raw_signed,
     rsa_key,
     signed,
+    with_header,
     with_hmac,
     with_other_content,
 )
 
 pytestmark = pytest.mark.anyio
 
+# Of the points of NIST's curve P-256: SP 800-186, section 3.2.1.3.
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 ALPHABET = string.ascii_letters + string.digits + "-_."
 MAPPING = ClaimMapping.parse("scope", (), "sub")
 
@@ -163,6 +166,60 @@ FORGED: dict[str, tuple[Callable[[], str], Unauthorized]] = {
         lambda: signed(claims(), rsa_key("forger"), jku="http://127.0.0.1:9/keys"),
         Unauthorized.WRONG_SIGNATURE,
     ),
+    "an address of certificates in the header": (
+        lambda: signed(claims(), rsa_key("forger"), x5u="http://127.0.0.1:9/chain"),
+        Unauthorized.WRONG_SIGNATURE,
+    ),
+    "certificates in the header": (
+        lambda: signed(claims(), rsa_key("forger"), x5c=[encoded(public_pem(rsa_key("forger")))]),
+        Unauthorized.WRONG_SIGNATURE,
+    ),
+    "algorithm within the algorithm": (
+        lambda: assembled({"alg": {"alg": "RS256"}, "kid": "first"}, b"{}", lambda _text: b"x"),
+        Unauthorized.ALGORITHM_REFUSED,
+    ),
+    "two algorithms, the last of which is none": (
+        lambda: with_header('{"alg":"RS256","alg":"none","kid":"first"}'),
+        Unauthorized.ALGORITHM_REFUSED,
+    ),
+    "two algorithms, the first of which is none": (
+        lambda: with_header('{"alg":"none","alg":"RS256","kid":"first"}'),
+        Unauthorized.WRONG_SIGNATURE,
+    ),
+    "content that is not encoded": (
+        lambda: with_header('{"alg":"RS256","kid":"first","b64":false}'),
+        Unauthorized.MALFORMED,
+    ),
+    "a token within the token": (
+        lambda: raw_signed(json.dumps(signed(claims())).encode()),
+        Unauthorized.MALFORMED,
+    ),
+    "expires at no number": (
+        lambda: raw_signed(json.dumps(claims(exp=float("nan"))).encode()),
+        Unauthorized.MALFORMED,
+    ),
+    **{
+        f"key id is {name}": (
+            lambda value=value: assembled(  # type: ignore[misc]
+                {"alg": "RS256", "kid": value}, json.dumps(claims()).encode(), lambda _text: b"x"
+            ),
+            reason,
+        )
+        for name, value, reason in (
+            ("empty", "", Unauthorized.UNKNOWN_SIGNING_KEY),
+            ("a path", "../../../etc/passwd", Unauthorized.UNKNOWN_SIGNING_KEY),
+            ("an address", "http://127.0.0.1:9/keys", Unauthorized.UNKNOWN_SIGNING_KEY),
+            ("a statement", "x' OR '1'='1", Unauthorized.UNKNOWN_SIGNING_KEY),
+            ("in capitals", "FIRST", Unauthorized.UNKNOWN_SIGNING_KEY),
+            ("with a line break", "first\n", Unauthorized.UNKNOWN_SIGNING_KEY),
+            ("with a zero", "first\x00", Unauthorized.UNKNOWN_SIGNING_KEY),
+            ("half a character", "\ud800", Unauthorized.UNKNOWN_SIGNING_KEY),
+            ("endless", "x" * 257, Unauthorized.MALFORMED),
+            ("a number", 1, Unauthorized.MALFORMED),
+            ("a list", ["first"], Unauthorized.MALFORMED),
+            ("an object", {"first": 1}, Unauthorized.MALFORMED),
+        )
+    },
     "content changed": (
         lambda: with_other_content(signed(claims()), claims(scope="lentigo:admin")),
         Unauthorized.WRONG_SIGNATURE,
@@ -248,6 +305,15 @@ async def test_a_forged_token_is_refused_with_its_reason(name: str) -> None:
     assert '"' not in str(error)
     assert "\\" not in str(error)
     assert not any(len(part) > 3 and part in str(error) for part in token.split("."))
+
+
+@pytest.mark.parametrize("number", [0, P256_ORDER], ids=["zeros", "the order of the curve"])
+async def test_a_signature_that_fits_any_content_is_refused(number: int) -> None:
+    """Libraries that forgot to look at its numbers took it for every key (CVE-2022-21449)."""
+    signature = number.to_bytes(32, "big") * 2
+    header = {"alg": "ES256", "kid": "first"}
+    token = assembled(header, json.dumps(claims()).encode(), lambda _text: signature)
+    assert (await refusal_of(token, entry(ec_key()))).reason is Unauthorized.WRONG_SIGNATURE
 
 
 async def test_a_token_that_is_changed_anywhere_is_refused() -> None:
