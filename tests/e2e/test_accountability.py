@@ -24,6 +24,12 @@ from lentigo_inference.audit.signing import make_key
 from lentigo_inference.cli import main
 from lentigo_inference.security.api_keys import Scope, add_key
 from lentigo_inference.security.api_keys import make_key as make_api_key
+from lentigo_trainer.data.extra.duplicates import ExactIndex
+from lentigo_trainer.data.extra.imported_set import open_set
+from lentigo_trainer.data.extra.importing import import_images
+from lentigo_trainer.data.extra.licenses import parse_license
+from lentigo_trainer.data.extra.set_tables import ImportOptions
+from lentigo_trainer.system.progress import LineProgress
 from tests.e2e.service_process import service_process
 from tests.fakes import jpeg_bytes, lesion_image
 from tests.project.test_monitoring import PROMETHEUS_LABELS, PROMETHEUS_METRICS, queries
@@ -68,6 +74,12 @@ class Day:
         return file
 
 
+def drawn_pictures() -> list[bytes]:
+    """The same JPEGs every time."""
+    drawn = (lesion_image(place, CODES[place % len(CODES)]) for place in range(PICTURES))
+    return [jpeg_bytes(each) for each in drawn]
+
+
 @pytest.fixture(scope="module")
 def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     root = tmp_path_factory.mktemp("day")
@@ -83,8 +95,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     }
     entry, api_key = make_api_key("ward-7", frozenset(Scope))
     add_key(root / "keys.json", entry)
-    drawn = (lesion_image(place, CODES[place % len(CODES)]) for place in range(PICTURES))
-    pictures = [jpeg_bytes(each) for each in drawn]
+    pictures = drawn_pictures()
     with service_process(SHIPPED, **settings) as service:
         service.logged("model in use")
         service.client.headers["Authorization"] = f"Bearer {api_key}"
@@ -173,6 +184,29 @@ def test_both_tables_have_every_answer(day: Day, audit: Audit) -> None:
     digests = {answer["id"]: answer["image"]["sha256"] for answer in day.answers}
     assert code == 0
     assert images.keys() == {digests[sent["prediction"]] for sent in day.feedback}
+
+
+def test_the_trainer_joins_what_was_confirmed_with_the_images(
+    day: Day, audit: Audit, tmp_path: Path
+) -> None:
+    """By their bytes, whatever the hospital calls its files."""
+    images, table = tmp_path / "images", tmp_path / "confirmed.csv"
+    images.mkdir()
+    for place, picture in enumerate(drawn_pictures()):
+        (images / f"visit-{place}.jpg").write_bytes(picture)
+    table.write_text(audit("export", "--format", "isic")[1])
+    options = ImportOptions("clinic", (images,), (table,), parse_license("CC0"), 1, 0.3)
+    summary = import_images(
+        options, tmp_path / "set", ExactIndex(), (), LineProgress(lambda _: None)
+    ).summary
+    assert summary.images == FEEDBACK
+    assert sum(summary.classes.values()) == FEEDBACK
+    records = open_set(tmp_path / "set").records
+    confirmed = {sent["prediction"]: sent["diagnosis"] for sent in day.feedback}
+    digests = {answer["id"]: answer["image"]["sha256"] for answer in day.answers}
+    assert dict(zip(records["image_id"], records["dx"], strict=True)) == {
+        digests[answer]: diagnosis for answer, diagnosis in confirmed.items()
+    }
 
 
 def test_fhir_has_a_bundle_for_every_answer_and_feedback(day: Day, audit: Audit) -> None:

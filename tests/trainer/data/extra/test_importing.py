@@ -1,3 +1,4 @@
+import hashlib
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lentigo_trainer.data.extra.archives import ImageFile
 from lentigo_trainer.data.extra.decoding import index_images
 from lentigo_trainer.data.extra.duplicates import ExactIndex
 from lentigo_trainer.data.extra.imported_set import SUMMARY, open_set
+from lentigo_trainer.data.extra.selection import NO_IMAGE
 from lentigo_trainer.errors import (
     ImportedSetError,
     LicenseError,
@@ -57,6 +59,37 @@ def test_a_set_has_every_image_as_it_came_and_as_the_network_takes_it(tmp_path: 
     assert data == [(folder / f"{name}.jpg").read_bytes() for name in "abc"]
     assert np.array_equal(found.pixels(), [read_image(each).pixels for each in data])
     assert found.known.tolist() == [False, False, False, False, True, True, False]
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_a_table_may_name_images_by_the_digest_of_their_bytes(tmp_path: Path) -> None:
+    """As a service's audit trail does, which knows no file names."""
+    for number, name in enumerate(("2026/IMG_1.jpg", "2027/IMG_1.jpg", "jane-doe.jpg", "copy.jpg")):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture(min(number, 2)))
+    first, second, third, gone = (digest(picture(number)) for number in range(4))
+    rows = ((first, "nv"), (second, "mel"), (third, "bkl"), (gone, "df"))
+    write_table(tmp_path / "in" / "confirmed.csv", ("image", "label"), *rows)
+    result = imported(tmp_path / "set", tmp_path / "in")
+    found = open_set(tmp_path / "set")
+    said = dict(zip(found.records["image_id"], found.records["dx"], strict=True))
+    assert said == {first: "nv", second: "mel", third: "bkl"}
+    with found.open_images() as readers:
+        assert [digest(read()) for read in readers] == found.records["image_id"].tolist()
+    assert result.left_out.names == {NO_IMAGE: [gone]}
+
+
+def test_an_image_that_tables_have_by_its_name_keeps_it(tmp_path: Path) -> None:
+    folder = write_images(tmp_path / "in", "a", "b")
+    write_table(folder / "names.csv", ("image", "label"), ("a", "nv"))
+    write_table(folder / "digests.csv", ("image", "label"), (digest(picture(1)), "mel"))
+    imported(tmp_path / "set", folder)
+    found = open_set(tmp_path / "set")
+    assert set(found.records["image_id"]) == {"a", digest(picture(1))}
 
 
 def test_an_archive_with_its_own_metadata_gives_the_same_set_again(tmp_path: Path) -> None:

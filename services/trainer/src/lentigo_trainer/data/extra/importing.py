@@ -1,7 +1,9 @@
 """The import, top to bottom: read metadata, choose, decode, drop duplicates, write the set."""
 
+import hashlib
+import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -9,7 +11,8 @@ from typing import BinaryIO, Final
 import numpy as np
 
 from lentigo_contract.imaging.read import MODEL_SIDE
-from lentigo_trainer.data.extra.archives import Contents, open_contents, table_at
+from lentigo_trainer.data.dataset import UNREADABLE
+from lentigo_trainer.data.extra.archives import ImageFile, open_contents, table_at
 from lentigo_trainer.data.extra.decoding import Files, ReadImage, Unreadable, read_images
 from lentigo_trainer.data.extra.diagnoses import diagnosis_table
 from lentigo_trainer.data.extra.duplicates import DuplicateIndex, ExactIndex
@@ -42,6 +45,11 @@ TWICE: Final = "the same picture as another image of the set"
 TWICE_TORN: Final = "the same picture as another image of the set, with another diagnosis"
 
 _PIXEL_BYTES: Final = MODEL_SIDE * MODEL_SIDE * 3
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+Images = dict[str, list[ImageFile]]
+"""Images by name without suffix; a name may stand for several files."""
 
 _ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
 """Of every member of `images.zip`, so that the same images give the same bytes."""
@@ -95,10 +103,11 @@ def import_images(
     with open_contents(options.parts) as contents:
         tables = [table_at(path) for path in options.metadata] or contents.tables
         metadata = read_metadata_tables(tables)
-        chosen = _choose(options, metadata.rows, contents, left_out)
+        images = _named_by_digest(contents.images, {row.image for row in metadata.rows})
+        chosen = _choose(options, metadata.rows, images, left_out)
         with locked(to):
             require_space(to, len(chosen) * _PIXEL_BYTES)
-            files = [(name, contents.images[name]) for name in chosen]
+            files = [(name, images[name]) for name in chosen]
             kept = _write_images(to, files, chosen, known, left_out, options.workers, progress)
             for line in left_out.lines():
                 progress.say(line)
@@ -111,20 +120,46 @@ def import_images(
     return Imported(summary, left_out)
 
 
+def _named_by_digest(images: Images, wanted: Collection[str]) -> Images:
+    """Give images that tables name by the SHA-256 of their bytes that name.
+
+    As `lentigo-inference audit export --format isic` does, whose trail knows no file names. A name
+    that tables have stays.
+
+    Args:
+        images: by the names of their files.
+        wanted: the names in the tables.
+    """
+    digests = {name for name in wanted if _DIGEST.fullmatch(name)} - images.keys()
+    if not digests:
+        return images
+    named: Images = {}
+    for name, files in images.items():
+        for file in files:
+            digest = "" if name in wanted else _digest_of(file)
+            named.setdefault(digest if digest in digests else name, []).append(file)
+    return named
+
+
+def _digest_of(file: ImageFile) -> str:
+    try:
+        return hashlib.sha256(file.read()).hexdigest()
+    except UNREADABLE:
+        # Whoever decodes it will say so.
+        return ""
+
+
 def _choose(
-    options: ImportOptions,
-    rows: Sequence[MetadataRow],
-    contents: Contents,
-    left_out: LeftOut,
+    options: ImportOptions, rows: Sequence[MetadataRow], images: Images, left_out: LeftOut
 ) -> dict[str, UsableRow]:
     """Return the images with a usable row, by name and in the order of their names."""
-    for name in contents.images.keys() - {row.image for row in rows}:
+    for name in images.keys() - {row.image for row in rows}:
         left_out.add(NO_METADATA, name)
     usable = usable_rows(rows, diagnosis_table(), options.license, left_out)
     chosen = {each.row.image: each for each in usable}
-    for name in chosen.keys() - contents.images.keys():
+    for name in chosen.keys() - images.keys():
         left_out.add(NO_IMAGE, name)
-    return {name: row for name, row in chosen.items() if name in contents.images}
+    return {name: row for name, row in chosen.items() if name in images}
 
 
 def _write_images(
