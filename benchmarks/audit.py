@@ -168,14 +168,17 @@ def answers_until_killed(base: str, pid: int, picture: bytes, after_s: float) ->
                     response = client.post("/v1/predictions?force=true", content=picture)
                 except httpx.TransportError:
                     return
+                # Anything but an answer would make the load lighter, unnoticed.
+                response.raise_for_status()
                 answered.add(json.loads(response.content)["id"])
 
     with ThreadPoolExecutor(ASKING) as clients:
-        for _ in range(ASKING):
-            clients.submit(ask)
+        asking = [clients.submit(ask) for _ in range(ASKING)]
         time.sleep(after_s)
         os.killpg(pid, signal.SIGKILL)
         ended.set()
+    for each in asking:
+        each.result()
     return answered
 
 
