@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from lentigo_contract.labels import CODES
-from lentigo_contract.manifest.manifest import Manifest
+from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.security.api_keys import Scope, add_key
 from lentigo_inference.security.api_keys import make_key as make_api_key
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess, service_process
@@ -99,10 +99,11 @@ def as_bright_as(image: Image.Image, brightness: float) -> Image.Image:
 def test_images_that_become_darker_fire_the_alert(tmp_path: Path) -> None:
     entry, key = make_api_key("everything", frozenset(Scope))
     add_key(tmp_path / "keys.json", entry)
-    manifest = Manifest.read(ROOT / "models/lentigo/4/manifest.json")
-    assert manifest.input_reference is not None
+    shipped = ModelStore(ROOT / "models")
+    reference = shipped.open(shipped.versions()[-1]).manifest.input_reference
+    assert reference is not None
     # As bright as the images that the version was measured on, from the darkest to the brightest.
-    usual = manifest.input_reference.brightness
+    usual = reference.brightness
     settings = {"LENTIGO_ENGINE": "litert", "LENTIGO_KEY_FILE": str(tmp_path / "keys.json")}
     with (
         service_process(ROOT / "models", **settings) as service,

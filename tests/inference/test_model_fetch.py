@@ -228,6 +228,25 @@ MANIFEST = (member("2/manifest.json"), b"{}")
         # Sixteen megabytes of nothing in sixteen kilobytes.
         (archive_of((member("2/zeros"), bytes(2**24))), "What is unpacked has more than"),
     ],
+    # An archive's bytes hold the time, and all workers have to collect the same names.
+    ids=[
+        "nothing",
+        "a page",
+        "text that is packed",
+        "no files",
+        "two manifests",
+        "a manifest too deep",
+        "a path to the parent folder",
+        "a path from the root",
+        "one name twice",
+        "a symbolic link",
+        "a hard link",
+        "a pipe",
+        "a file as a folder",
+        "a long name",
+        "many files",
+        "much when unpacked",
+    ],
 )
 def test_what_is_no_archive_of_a_version_is_one_line(
     host: Host, store: ModelStore, keys: ModelKeys, content: bytes, says: str

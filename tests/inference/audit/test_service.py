@@ -111,6 +111,23 @@ async def test_behind_a_proxy_the_address_on_record_is_that_of_its_client(
     assert record["client"] == "198.51.100.7"
 
 
+async def test_the_prevalence_of_a_clinic_is_on_record_with_its_shares(
+    audited: Settings, store: ModelStore, trail: Trail, tmp_path: Path
+) -> None:
+    declared, clinic = (
+        dict(zip(CODES, shares, strict=True))
+        for shares in ((0.03, 0.05, 0.11, 0.01, 0.11, 0.67, 0.02), (*[0.1] * 6, 0.4))
+    )
+    file = tmp_path / "clinic.toml"
+    file.write_text("".join(f"{code} = {share}\n" for code, share in clinic.items()))
+    publish_plain(store, 2, prevalence=declared)
+    async with running(audited.model_copy(update={"prevalence": file})) as service:
+        await service.predict()
+    (record,) = of_kind(trail, "answer")
+    assert record["settings"]["prevalence_source"] == "clinic"
+    assert record["settings"]["prevalence"] == pytest.approx(clinic)
+
+
 async def test_no_image_no_file_name_and_no_exif_is_kept(audited: Settings, trail: Trail) -> None:
     exif = b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00Jane Doe"
     image = encoded(lesion_image(1), "JPEG", exif=exif)
