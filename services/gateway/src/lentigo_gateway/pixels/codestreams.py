@@ -8,6 +8,7 @@ _JPEG_2000: Final = b"\xff\x4f\xff\x51"
 _FRAMES: Final = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}
 # These stand alone, without a length.
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
+_LOSSLESS: Final = 0xC3
 _SCAN: Final = 0xDA
 _END: Final = b"\xff\xd9"
 
@@ -23,9 +24,14 @@ def declared_size(frame: bytes) -> tuple[int, int] | None:
             int.from_bytes(frame[start : start + 4], "big") for start in (8, 12, 16, 20)
         )
         return down - top, across - left
-    if frame.startswith(_JPEG):
-        return _jpeg_size(frame)
-    return None
+    header = _frame_header(frame)
+    return None if header is None else header[1:]
+
+
+def is_lossless_jpeg(frame: bytes) -> bool:
+    """Return whether a codestream is JPEG Lossless, with Huffman codes and no hierarchy (SOF3)."""
+    header = _frame_header(frame)
+    return header is not None and header[0] == _LOSSLESS
 
 
 def is_complete(frame: bytes) -> bool:
@@ -36,9 +42,10 @@ def is_complete(frame: bytes) -> bool:
     return not frame.startswith(_JPEG) or frame.rstrip(b"\x00").endswith(_END)
 
 
-def _jpeg_size(frame: bytes) -> tuple[int, int] | None:
+def _frame_header(frame: bytes) -> tuple[int, int, int] | None:
+    """Return the marker of the frame header of a JPEG or JPEG-LS, its rows and its columns."""
     place = len(_JPEG)
-    while place + 9 <= len(frame) and frame[place] == 0xFF:
+    while frame.startswith(_JPEG) and place + 9 <= len(frame) and frame[place] == 0xFF:
         marker = frame[place + 1]
         if marker == 0xFF:
             place += 1
@@ -47,7 +54,7 @@ def _jpeg_size(frame: bytes) -> tuple[int, int] | None:
         elif marker in _FRAMES:
             rows = int.from_bytes(frame[place + 5 : place + 7], "big")
             columns = int.from_bytes(frame[place + 7 : place + 9], "big")
-            return rows, columns
+            return marker, rows, columns
         elif marker == _SCAN:
             return None
         else:

@@ -21,6 +21,7 @@ from pydicom.pixels.utils import pixel_array
 from lentigo_gateway.config import ImagesConfig
 from lentigo_gateway.errors import BoundsError, InstanceError, PixelsError
 from lentigo_gateway.pixels.codestreams import declared_size, is_complete
+from lentigo_gateway.pixels.lossless_jpeg import LOSSLESS_JPEG, register_lossless_jpeg
 from lentigo_gateway.pixels.profiles import icc_profile, with_profile
 
 JPEG_BASELINE: Final = "1.2.840.10008.1.2.4.50"
@@ -32,6 +33,7 @@ _DECODED: Final = frozenset(
         "1.2.840.10008.1.2.2",  # explicit VR big endian
         JPEG_BASELINE,
         "1.2.840.10008.1.2.4.51",  # JPEG Extended, of eight bits
+        *LOSSLESS_JPEG,
         "1.2.840.10008.1.2.4.80",  # JPEG-LS lossless
         "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
         "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless
@@ -162,6 +164,7 @@ def _frame_image(dataset: Dataset, index: int, frames: int) -> FrameImage:
 def _pixels(dataset: Dataset, index: int) -> Pixels:
     """Return a frame, uint8 [rows, columns] or RGB [rows, columns, 3]."""
     _check_codestream(dataset, index)
+    register_lossless_jpeg()
     pixels = pixel_array(dataset, index=index)
     interpretation = _interpretation(dataset)
     if interpretation == _PALETTE:
