@@ -16,10 +16,13 @@ from lentigo_gateway.pixels.frames import frame_images
 _ANSWERED: Final = ImagesConfig(
     max_bytes=2**31 - 1, max_frame_bytes=2**31 - 1, max_pixels=2**28, max_frames=1_000
 )
+# Twice what is shown. A camera's photograph is scaled while it is decoded, which takes a quarter of
+# the memory or less.
+_LONGEST_SIDE: Final = 2_048
 
 
 def frame_picture(image: Dataset, frame: int | None) -> Image.Image:
-    """Return a frame in sRGB, upright as a viewer of its file shows it.
+    """Return a frame in sRGB, upright as a viewer of its file shows it, 2,048 pixels long at most.
 
     Args:
         image: the instance, with its pixels.
@@ -35,6 +38,7 @@ def frame_picture(image: Dataset, frame: int | None) -> Image.Image:
     try:
         with Image.open(io.BytesIO(found.data), formats=["JPEG", "PNG"]) as opened:
             profile = opened.info.get("icc_profile")
+            opened.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), reducing_gap=1.0)
             return to_srgb(on_white(ImageOps.exif_transpose(opened)), profile)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PixelsError("The frame cannot be decoded: it is damaged or cut off.") from error
