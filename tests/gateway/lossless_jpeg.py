@@ -55,9 +55,8 @@ def _predicted(
     a[:, 1:] = samples[:, :-1]
     b[1:] = samples[:-1]
     c[1:, 1:] = samples[:-1, :-1]
-    found = [a, b, c, a + b - c, a + ((b - c) >> 1), b + ((a - c) >> 1), (a + b) >> 1][
-        predictor - 1
-    ]
+    predictors = [a, b, c, a + b - c, a + ((b - c) >> 1), b + ((a - c) >> 1), (a + b) >> 1]
+    found: np.ndarray[Any, Any] = predictors[predictor - 1]
     # The first row and column have one neighbour, and the first sample none.
     found[:, 0] = b[:, 0]
     found[0] = a[0]

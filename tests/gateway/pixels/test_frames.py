@@ -11,10 +11,12 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGExtended12Bit,
     JPEGLSLossless,
     RLELossless,
 )
 
+from lentigo_contract.errors import LentigoError
 from lentigo_contract.imaging.read import read_image
 from lentigo_gateway.config import ImagesConfig
 from lentigo_gateway.errors import BoundsError, PixelsError
@@ -56,6 +58,15 @@ def test_other_uncompressed_transfer_syntaxes_are_read(syntax: UID) -> None:
     image = uncompressed(LESION)
     image.file_meta.TransferSyntaxUID = syntax
     assert np.array_equal(pixels_of(only(image)), LESION)
+
+
+def test_jpeg_extended_of_eight_bits_is_read() -> None:
+    # The same codestream with the marker of process 4 (ITU-T T.81, table B.1).
+    jpeg = jpeg_bytes(lesion_image(3))
+    image = dermoscopic(PixelData=encapsulate([jpeg.replace(b"\xff\xc0", b"\xff\xc1", 1)]))
+    image.file_meta.TransferSyntaxUID = JPEGExtended12Bit
+    difference = pixels_of(only(image)).astype(int) - np.asarray(Image.open(io.BytesIO(jpeg)))
+    assert np.abs(difference).max() <= 3
 
 
 def test_planes_of_colour_are_put_together() -> None:
@@ -226,10 +237,13 @@ def test_a_frame_of_another_size_than_the_instance_is_refused_before_it_is_decod
         only(changed(image, Rows=8, Columns=8))
 
 
-def test_a_frame_that_is_no_jpeg_goes_to_the_service_which_refuses_it() -> None:
+@pytest.mark.parametrize("bad", [b"no jpeg at all", jpeg_bytes()[:-2_000]], ids=["none", "half"])
+def test_what_is_no_whole_jpeg_goes_to_the_service_which_refuses_it(bad: bytes) -> None:
     # What is a JPEG is for one decoder to say, the service's.
-    frame = only(dermoscopic(PixelData=encapsulate([b"no jpeg at all"])))
-    assert frame.data.startswith(b"no jpeg")
+    frame = only(dermoscopic(PixelData=encapsulate([bad])))
+    assert frame.data.startswith(bad)
+    with pytest.raises(LentigoError):
+        read_image(frame.data)
 
 
 @pytest.mark.parametrize(("value", "told"), [("YES", True), ("NO", False), (None, False)])

@@ -11,13 +11,11 @@ import threading
 from typing import Final
 
 from PIL import Image, features
-from pydicom.pixels.decoders import JPEGLosslessDecoder, JPEGLosslessSV1Decoder
-from pydicom.pixels.decoders.base import DecodeRunner
-from pydicom.uid import JPEGLossless, JPEGLosslessSV1
+from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
 
 from lentigo_gateway.pixels.codestreams import is_lossless_jpeg
 
-LOSSLESS_JPEG: Final = (str(JPEGLossless), str(JPEGLosslessSV1))
+LOSSLESS_JPEG: Final = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 """Transfer syntaxes: process 14 with any predictor, and with the first one."""
 
 DECODER_DEPENDENCIES: Final = dict.fromkeys(LOSSLESS_JPEG, ("pillow>=13, with libjpeg-turbo>=3",))
@@ -35,8 +33,8 @@ def register_lossless_jpeg() -> None:
 
 @functools.cache
 def _register() -> None:
-    for decoder in (JPEGLosslessDecoder, JPEGLosslessSV1Decoder):
-        decoder.add_plugin(_PLUGIN, (__name__, decode_frame.__name__))
+    for uid in LOSSLESS_JPEG:
+        get_decoder(uid).add_plugin(_PLUGIN, (__name__, decode_frame.__name__))
 
 
 def is_available(uid: str) -> bool:
