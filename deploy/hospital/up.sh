@@ -9,6 +9,7 @@ read -ra compose <<<"${COMPOSE:-docker compose}"
 compose+=(--profile hospital)
 readonly archive="http://127.0.0.1:${LENTIGO_ORTHANC_PORT:-8042}"
 readonly fhir="http://127.0.0.1:${LENTIGO_FHIR_PORT:-8103}"
+readonly page="http://127.0.0.1:${LENTIGO_GATEWAY_PORT:-8010}/"
 readonly patience_s=180 report=1.2.840.10008.5.1.4.1.1.88.34 picture=1.2.840.10008.5.1.4.1.1.7
 
 fail() {
@@ -67,4 +68,4 @@ while read -r id; do
   printf 'As FHIR: %s/DiagnosticReport/%s\n' "$fhir" "$id"
 done < <(resources DiagnosticReport)
 printf 'Send more: storescu -R -xy -aec ORTHANC 127.0.0.1 %s FILE\n' "${LENTIGO_ORTHANC_DICOM_PORT:-4242}"
-printf 'The work list: %s exec gateway lentigo-gateway status\n' "${compose[*]}"
+printf 'The work list: %s, or %s exec gateway lentigo-gateway status\n' "$page" "${compose[*]}"

@@ -18,6 +18,8 @@ def hospital(engine: DockerClient) -> Iterator[tuple[Project, Run]]:
     ports = {
         "LENTIGO_ORTHANC_PORT": str(free_port()),
         "LENTIGO_ORTHANC_DICOM_PORT": str(free_port()),
+        "LENTIGO_FHIR_PORT": str(free_port()),
+        "LENTIGO_GATEWAY_PORT": str(free_port()),
     }
     with project(engine, **ports) as made:
         yield made, made.run(ROOT / "deploy/hospital/up.sh", PYTHON=sys.executable)
@@ -45,3 +47,12 @@ def test_the_gateway_can_change_nothing_but_its_work_list(hospital: tuple[Projec
         return made.compose("--profile", "hospital", *command).stdout
 
     until(lambda: status() == "done\t3\n", "the work list is done")
+
+
+def test_the_page_shows_the_work_list(hospital: tuple[Project, Run]) -> None:
+    made, run = hospital
+    address = f"http://127.0.0.1:{made.settings['LENTIGO_GATEWAY_PORT']}/"
+    assert f"The work list: {address}" in run.stdout
+    page = httpx.get(address).text
+    assert "Research use only. Not a medical device." in page
+    assert page.count('<tr class="done">') == 3

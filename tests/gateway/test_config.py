@@ -37,7 +37,7 @@ def test_the_smallest_file_has_defaults_for_the_rest(tmp_path: Path) -> None:
     [
         ("", "service: Field required"),
         ("[service", "is not TOML"),
-        (SMALLEST + "[page]\nhost = '0.0.0.0'", "page.host"),
+        (SMALLEST + "[page]\nhost = '192.0.2.1'", "page.host"),
         (SMALLEST + "[page]\nprot = 1", "page.prot"),
         (SMALLEST + "[[rules]]\nsop_class = ['ct']", "rules.0.sop_class.0"),
         (SMALLEST + "[sources.listener]\ncallers = []", "sources.listener.callers"),

@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -54,6 +55,33 @@ def test_it_answers_for_this_machine_alone(page: httpx.Client) -> None:
 def test_there_is_only_one_page_and_nothing_to_change(page: httpx.Client) -> None:
     assert page.get("/etc/passwd").status_code == 404
     assert page.post("/").status_code == 501
+
+
+def test_it_can_be_reached_in_a_container(bench: Bench) -> None:
+    assert status_on(PageConfig(host="0.0.0.0", port=0), "127.0.0.1", bench) == 200  # noqa: S104
+
+
+def test_it_listens_on_the_loopback_of_ipv6(bench: Bench) -> None:
+    if not has_ipv6():
+        pytest.skip("no IPv6 here")
+    assert status_on(PageConfig(host="::1", port=0), "[::1]", bench) == 200
+
+
+def status_on(config: PageConfig, host: str, bench: Bench) -> int:
+    made = OperatorsPage(config, bench.worklist)
+    port = httpx.URL(made.start()).port
+    try:
+        return httpx.get(f"http://{host}:{port}/").status_code
+    finally:
+        made.stop()
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 def test_an_address_that_is_taken_is_an_error(bench: Bench, page: httpx.Client) -> None:

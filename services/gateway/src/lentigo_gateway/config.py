@@ -260,11 +260,12 @@ class PageConfig(Section):
     """The operators' page; without this table there is none.
 
     Attributes:
-        host: address to listen on: loopback, as the page asks for no key.
+        host: address to listen on: loopback, as the page asks for no key. `0.0.0.0` is for a
+            container whose port is published on loopback alone.
         port: port; 0 takes a free one and logs it.
     """
 
-    host: Literal["127.0.0.1", "::1"] = "127.0.0.1"
+    host: Literal["127.0.0.1", "::1", "0.0.0.0"] = "127.0.0.1"  # noqa: S104 - see above
     port: Port = 8_010
 
 

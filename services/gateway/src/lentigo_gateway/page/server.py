@@ -1,6 +1,7 @@
 """A small server of one page, on loopback, that changes nothing."""
 
 import http.server
+import socket
 import threading
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -68,15 +69,20 @@ class OperatorsPage:
                 """Log nothing: a request says nothing that an operator needs."""
 
         host, port = self._config.host, self._config.port
+
+        class Server(http.server.ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
         try:
-            self._server = http.server.ThreadingHTTPServer((host, port), Handler)
+            self._server = Server((host, port), Handler)
         except OSError as error:
             raise ListenError(
                 f"{host} port {port} cannot be listened on: {error.strerror}. Name another in "
                 "[page]."
             ) from error
         threading.Thread(target=self._server.serve_forever, name="page", daemon=True).start()
-        return f"http://{host}:{self._server.server_address[1]}/"
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{self._server.server_address[1]}/"
 
     def stop(self) -> None:
         """Stop listening."""
