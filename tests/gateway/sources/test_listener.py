@@ -161,8 +161,8 @@ def test_an_image_that_is_sent_twice_is_kept_once(bench: Bench) -> None:
         assert send(port, dermoscopic(1)) == [0x0000]
         assert send(port, dermoscopic(1)) == [0x0000]
     assert bench.states() == {"waiting": 1}
-    bench.received.sweep(bench.worklist.locators("received:"))
     assert len(list(bench.received._folder.iterdir())) == 1
+    assert bench.received.sweep(lambda: bench.worklist.locators("received:")) == 0
 
 
 def test_what_is_not_dicom_is_refused(bench: Bench) -> None:
@@ -181,6 +181,23 @@ def test_a_full_disk_is_told_to_the_sender(bench: Bench, monkeypatch: pytest.Mon
     (line,) = bench.events("received image cannot be kept")
     assert "full" in line["reason"]
     assert bench.states() == {}
+
+
+def test_an_image_that_the_work_list_cannot_take_is_not_kept(bench: Bench) -> None:
+    bench.worklist._database._connection.execute("PRAGMA query_only = 1")
+    with listening(bench) as (_, port):
+        assert send(port, dermoscopic(1)) == [OUT_OF_RESOURCES]
+    assert list(bench.received._folder.iterdir()) == []
+
+
+def test_images_that_nobody_needs_are_removed_once_they_are_old(bench: Bench) -> None:
+    with listening(bench) as (listener, _):
+        assert listener.store(file_of(dermoscopic(1))) == 0
+    bench.received.keep(b"left by a crash")
+    (needed,) = bench.worklist.locators("received:")
+    assert bench.received.sweep(lambda: {needed}, before=0.0) == 0
+    assert bench.received.sweep(lambda: {needed}) == 1
+    assert bench.received.read(needed, 10**7)
 
 
 def test_a_sender_of_too_much_is_cut_off(bench: Bench) -> None:

@@ -126,7 +126,7 @@ class Gateway:
         """
         with ExitStack() as stack:
             stack.enter_context(self._worklist.locked())
-            removed = self._places.received.sweep(self._worklist.locators(RECEIVED))
+            removed = self._places.received.sweep(lambda: self._worklist.locators(RECEIVED))
             self._log.info(
                 "gateway starts",
                 version=__version__,
@@ -216,7 +216,10 @@ class Gateway:
         while not self._stop.is_set():
             try:
                 removed = self._worklist.forget(self._config.worklist.keep_days * _DAY_S)
-            except WorkListError as error:
+                self._places.received.sweep(
+                    lambda: self._worklist.locators(RECEIVED), time.time() - _HOUSEKEEPING_S
+                )
+            except (OSError, WorkListError) as error:
                 self._log.error("work list fails", reason=str(error))
             else:
                 if removed:

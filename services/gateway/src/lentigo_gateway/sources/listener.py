@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from pydicom import Dataset
 from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
@@ -131,14 +132,28 @@ class StoreListener:
             self._log.info("received what no rule takes")
             return SUCCESS
         try:
-            locator = self._received.keep(data)
-            self._worklist.add([found_in(dataset, locator)])
+            self._keep(data, dataset)
         except (OSError, WorkListError) as error:
             full = isinstance(error, OSError) and is_of_the_disk(error)
             reason = "the disk is full or not writable" if full else str(error)
             self._log.error("received image cannot be kept", reason=reason)
             return OUT_OF_RESOURCES
         return SUCCESS
+
+    def _keep(self, data: bytes, dataset: Dataset) -> None:
+        """Keep an image until it is answered, unless the work list has no need of it.
+
+        Raises:
+            OSError, WorkListError: the disk is full or not writable.
+        """
+        locator = self._received.keep(data)
+        needed = False
+        try:
+            needed = bool(self._worklist.add([found_in(dataset, locator)]))
+        finally:
+            if not needed:
+                # It is there already, or its sender will send it again.
+                self._received.remove(locator)
 
     def _on_store(self, event: evt.Event) -> int:
         return self.store(event.encoded_dataset())

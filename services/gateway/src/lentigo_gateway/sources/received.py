@@ -4,8 +4,9 @@ Whoever sends by C-STORE may delete an image once we said that it arrived. So it
 before we say so, and is removed when its results are delivered.
 """
 
+import math
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -65,14 +66,23 @@ class ReceivedImages:
         """Remove an image; nothing happens if it is not there."""
         self._path(locator).unlink(missing_ok=True)
 
-    def sweep(self, needed: Collection[str]) -> int:
-        """Remove images that no entry needs, such as after a crash; return how many."""
-        removed = 0
-        for path in self._folder.iterdir():
-            if RECEIVED + path.name.removesuffix(_SUFFIX) not in needed:
-                path.unlink(missing_ok=True)
-                removed += 1
-        return removed
+    def sweep(self, needed: Callable[[], Collection[str]], before: float = math.inf) -> int:
+        """Remove images that no entry needs, such as after a crash; return how many.
+
+        Args:
+            needed: gives the locators of those that are needed.
+            before: only what was written earlier, in seconds since 1970: the listener writes an
+                image to the disk before it puts it on the work list.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
+        old = [path for path in self._folder.iterdir() if path.lstat().st_mtime < before]
+        kept = needed()
+        orphans = [each for each in old if RECEIVED + each.name.removesuffix(_SUFFIX) not in kept]
+        for path in orphans:
+            path.unlink(missing_ok=True)
+        return len(orphans)
 
     def _path(self, locator: str) -> Path:
         return self._folder / (locator.removeprefix(RECEIVED) + _SUFFIX)
