@@ -465,3 +465,41 @@ def test_each_outcome_is_one_line(bench: Bench) -> None:
     ]
     assert len(bench.lines) == 3
     assert_no_patient_in(bench)
+def test_a_full_disk_loses_nothing_of_what_comes_meanwhile(bench: Bench) -> None:
+    database = bench.worklist._database._connection
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages + 1}")
+    for number in range(100):
+        bench.archive.put(dermoscopic(number))
+    with pytest.raises(WorkListError, match="full"):
+        bench.source.look()
+    assert bench.states() == {}
+    database.execute("PRAGMA max_page_count = 1000000")
+    bench.source.look()
+    assert bench.states() == {"waiting": 100}
+
+
+def test_an_instance_that_ends_the_program_each_time_is_parked(bench: Bench) -> None:
+    poison = dermoscopic(1)
+    bench.archive.put(poison)
+    bench.archive.put(dermoscopic(2))
+    bench.source.look()
+    for _ in range(ATTEMPTS):
+        # As after a fault in a decoder: nothing was released.
+        assert bench.worklist.claim() is not None
+        bench.worklist._claimed.clear()
+        bench.worker.recover()
+        bench.now += 0.25
+        bench.worker.step()
+        bench.now = bench.entries()[0].due
+    assert bench.states() == {"done": 1, "parked": 1}
+    assert "ended while it worked on the instance" in bench.entries()[0].reason
+    lines = bench.events("instance")
+    assert [line["outcome"] for line in lines if line["entry"] == 1] == [
+        *["to be tried again"] * (ATTEMPTS - 1),
+        "parked",
+    ]
+    bench.worker.recover()
+    assert len(bench.events("instance")) == len(lines)
+
+

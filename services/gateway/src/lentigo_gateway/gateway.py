@@ -128,6 +128,7 @@ class Gateway:
             stack.enter_context(self._worklist.locked())
             removed = self._places.received.sweep(lambda: self._worklist.locators(RECEIVED))
             self._log.info(
+            self._worker.recover()
                 "gateway starts",
                 version=__version__,
                 sources=[source.name for source in self._sources],

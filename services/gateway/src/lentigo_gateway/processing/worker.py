@@ -66,6 +66,18 @@ class Worker:
         self._probes = probes
         self._holds = holds
         self._log = log
+    def recover(self) -> None:
+        """Count a failure of each entry that the last process was working on when it ended.
+
+        An instance that ends the program, by a fault in a decoder or for want of memory, would end
+        it again and again, and be in the way of all others.
+
+        Raises:
+            WorkListError: the work list cannot be read or written.
+        """
+        for entry in self._worklist.interrupted():
+            self._failed(entry, "The gateway was ended while it worked on the instance.")
+
         self._clock = clock
 
     def step(self) -> bool:

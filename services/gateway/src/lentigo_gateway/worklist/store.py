@@ -2,7 +2,9 @@
 
 An instance is answered once by each version of the model: an entry is unique by SOP instance UID
 and digest. What is being worked on is known to this process alone, so a crash leaves no entry
-behind that nobody works on; the lock on the folder sees to it that there is one such process.
+behind that nobody works on; the lock on the folder sees to it that there is one such process. An
+empty file for each such entry tells the next process what the crash interrupted. These files are
+not flushed: they are for crashes of the program, and the machine's say nothing of an instance.
 """
 
 import fcntl
@@ -10,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +30,7 @@ from lentigo_gateway.worklist.intake import REOPEN, add_instance
 
 _DATABASE: Final = "worklist.sqlite3"
 _LOCK: Final = "lock"
+_MARKS: Final = "working"
 # Others of this machine have no business with it.
 _FOLDER_MODE: Final = 0o700
 
@@ -52,6 +55,7 @@ class WorkList:
         """
         try:
             folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+            (folder / _MARKS).mkdir(mode=_FOLDER_MODE, exist_ok=True)
         except OSError as error:
             raise WorkListError(f"The folder {folder} cannot be made: {error.strerror}.") from error
         self.folder = folder
@@ -143,6 +147,9 @@ class WorkList:
         Args:
             states: of the entries to look at.
             archived: whether to look at those whose results the archive has, too.
+
+        Raises:
+            WorkListError: the work list cannot be read or written.
         """
         with self._database.guard:
             marks = ", ".join("?" for _ in states)
@@ -157,6 +164,7 @@ class WorkList:
             if not rows:
                 return None
             entry = entry_of(rows[0])
+            self._mark(entry.id)
             self._claimed.add(entry.id)
             return entry
 
@@ -164,6 +172,18 @@ class WorkList:
         """Let others claim an entry again."""
         with self._database.guard:
             self._claimed.discard(entry.id)
+            self._unmark(entry.id)
+
+    def interrupted(self) -> list[Entry]:
+        """Return the open entries that were being worked on when the last process ended; once."""
+        names = [mark.name for mark in (self.folder / _MARKS).iterdir()]
+        numbers = sorted(int(name) for name in names if name.isdecimal())
+        found = []
+        for number in numbers:
+            self._unmark(number)
+            with suppress(UnknownEntryError):
+                found.append(self.get(number))
+        return [entry for entry in found if entry.state in OPEN]
 
     def wait(self, longest_s: float) -> None:
         """Wait until an instance is added, at most so long."""
@@ -318,6 +338,18 @@ class WorkList:
             "AND substr(locator, 1, length(?1)) = ?1"
         )
         return {row["locator"] for row in self._database.rows(query, prefix)}
+
+    def _mark(self, number: int) -> None:
+        try:
+            (self.folder / _MARKS / str(number)).touch(mode=0o600)
+        except OSError as error:
+            raise WorkListError(
+                f"The work list cannot be written: {error.strerror}. Check the space on its disk."
+            ) from error
+
+    def _unmark(self, number: int) -> None:
+        with suppress(OSError):
+            (self.folder / _MARKS / str(number)).unlink()
 
     def _change(self, connection: sqlite3.Connection, entry: Entry, **values: object) -> None:
         values["changed_at"] = self._clock()
