@@ -173,7 +173,7 @@ class FakeArchive(_Server):
             return (self.on_store or self.store)(request)
         if path == "changes":
             return self._changes(request)
-        if parts[0] == "instances" and len(parts) == 3:
+        if parts[0] == "instances" and len(parts) in (3, 4):
             return self._of_orthanc(parts[1], parts[2])
         if path == "instances":
             return self._query(request)
@@ -215,6 +215,8 @@ class FakeArchive(_Server):
         if what == "file":
             return httpx.Response(200, content=data)
         image = dcmread(io.BytesIO(data), force=True)
+        if what == "metadata":
+            return httpx.Response(200, text=str(image.SOPClassUID))
         values = {each.keyword: str(each.value) for each in image if each.keyword != "PixelData"}
         return httpx.Response(200, json=values)
 

@@ -67,7 +67,32 @@ def test_an_instance_whose_attributes_always_fail_does_not_stop_the_feed(bench: 
             bench.source.look()
     bench.source.look()
     assert bench.states() == {"waiting": 1}
-    assert len(bench.events("instance skipped, its attributes cannot be read")) == 1
+    (line,) = bench.events("instance skipped")
+    assert (line["orthanc"], line["level"]) == (poison, "error")
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "told"),
+    [("1.2.840.10008.5.1.4.1.1.77.1.6", 0), ("1.2.840.10008.5.1.4.1.1.77.1.7", 1)],
+    ids=["a slide", "a photograph"],
+)
+def test_an_instance_of_endless_attributes_does_not_stop_the_feed(
+    bench: Bench, sop_class: str, told: int
+) -> None:
+    slide = bench.archive.put(dermoscopic(1, SOPClassUID=sop_class))
+    bench.archive.put(dermoscopic(2))
+    answer = bench.archive.answer
+
+    def endless(request: httpx.Request) -> httpx.Response:
+        if slide in request.url.path and "simplified-tags" in request.url.path:
+            return httpx.Response(200, headers={"Content-Length": str(10**9)}, content=b"")
+        return answer(request)
+
+    bench.archive.answer = endless  # type: ignore[method-assign]
+    bench.source.look()
+    assert bench.states() == {"waiting": 1}
+    # Of a class that is never answered, nobody needs to hear.
+    assert len(bench.events("instance skipped")) == told
 
 
 def test_an_archive_that_begins_anew_is_read_from_the_beginning(bench: Bench) -> None:

@@ -17,16 +17,10 @@ from lentigo_gateway.config import FhirConfig, GatewayConfig, ServerConfig
 from lentigo_gateway.confirmed.fhir_feed import ConfirmedResources
 from lentigo_gateway.confirmed.worker import ConfirmationWorker, Ends, Retries
 from lentigo_gateway.delivery.fhir_server import FhirServer
-from lentigo_gateway.errors import (
-    GatewayError,
-    Server,
-    ServerUnavailableError,
-    TryAgainError,
-    WorkListError,
-)
+from lentigo_gateway.errors import GatewayError, Server, WorkListError
 from lentigo_gateway.http_server import HttpServer
 from lentigo_gateway.inference.client import InferenceService
-from lentigo_gateway.observability.logging import Log
+from lentigo_gateway.observability.logging import Log, fault
 from lentigo_gateway.page.server import OperatorsPage
 from lentigo_gateway.processing.holds import Holds
 from lentigo_gateway.processing.processor import Places, Processor, ResultStore
@@ -184,10 +178,11 @@ class Gateway:
         while not self._stop.is_set():
             try:
                 more = source.look()
-            except (ServerUnavailableError, TryAgainError, WorkListError) as error:
+            except Exception as error:  # noqa: BLE001 - a source that ended would lose instances
                 failures += 1
                 if failures == 1:
-                    self._log.warning("source fails", source=source.name, reason=str(error))
+                    reason = str(error) if isinstance(error, GatewayError) else fault(error)
+                    self._log.warning("source fails", source=source.name, reason=reason)
                 self._stop.wait(self._backoff.delay_s(failures))
                 continue
             if failures:
@@ -201,10 +196,11 @@ class Gateway:
         while not self._stop.is_set():
             try:
                 worked = worker.step()
-            except WorkListError as error:
+            except Exception as error:  # noqa: BLE001 - a worker that ended would answer nothing
                 failures += 1
                 if failures == 1:
-                    self._log.error("work list fails", reason=str(error))
+                    reason = str(error) if isinstance(error, GatewayError) else fault(error)
+                    self._log.error("work list fails", reason=reason)
                 self._stop.wait(self._backoff.delay_s(failures))
                 continue
             if failures:

@@ -69,12 +69,22 @@ class Orthanc:
         """Return the attributes of an instance by keyword, without pixels; None if it is gone.
 
         Raises:
+            BoundsError: it has too many, such as a slide with attributes for each of its tiles.
             ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
         """
         found = self._http.get_json(f"instances/{_checked(orthanc_id)}/simplified-tags")
         if found is not None and not isinstance(found, dict):
             raise _not_orthanc()
         return found
+
+    def sop_class(self, orthanc_id: str) -> str | None:
+        """Return the SOP class of an instance, which Orthanc keeps apart; None if it is gone.
+
+        Raises:
+            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
+        """
+        reply = self._http.ask("GET", f"instances/{_checked(orthanc_id)}/metadata/SopClassUid")
+        return reply.body.decode("ascii", "replace").strip(" \0") if reply.ok else None
 
     def file(self, orthanc_id: str, max_bytes: int) -> bytes:
         """Return an instance as a DICOM file, as it is stored.

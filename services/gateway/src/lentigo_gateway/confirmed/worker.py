@@ -29,7 +29,7 @@ from lentigo_gateway.errors import (
     WorkListError,
 )
 from lentigo_gateway.inference.client import InferenceService
-from lentigo_gateway.observability.logging import Log
+from lentigo_gateway.observability.logging import Log, fault
 from lentigo_gateway.pixels.reading import read_dataset
 from lentigo_gateway.processing.holds import Holds
 from lentigo_gateway.processing.worker import Probe
@@ -149,7 +149,7 @@ class ConfirmationWorker:
         except GatewayError as error:
             self._end(found, error)
         except Exception as error:  # noqa: BLE001 - hostile documents fail in every way there is
-            self._failed(found, f"Unforeseen error {type(error).__name__}; please report it.")
+            self._failed(found, fault(error))
         return True
 
     def _process(self, found: Confirmation) -> None:

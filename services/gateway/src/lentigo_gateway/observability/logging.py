@@ -6,7 +6,9 @@ is named by the number of its entry, and `lentigo-gateway show` says which one t
 
 import logging
 import sys
+import traceback
 import warnings
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -29,6 +31,13 @@ def bound_values(
         if isinstance(value, str) and len(value) > _MAX_VALUE:
             event[name] = value[:_MAX_VALUE] + "..."
     return event
+
+
+def fault(error: Exception) -> str:
+    """Return type and place of a fault of ours; its message may quote a data set."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
+    return f"Unforeseen error {type(error).__name__} at {place}; please report it."
 
 
 def configure_logs(config: LogConfig) -> None:

@@ -1,7 +1,6 @@
 """What becomes of an entry when working on it fails: one table, and one line in the log."""
 
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ from lentigo_gateway.errors import (
     TryAgainError,
     WorkListError,
 )
-from lentigo_gateway.observability.logging import Log
+from lentigo_gateway.observability.logging import Log, fault
 from lentigo_gateway.processing.holds import Holds
 from lentigo_gateway.processing.processor import Processor
 from lentigo_gateway.worklist.entries import OPEN, Entry, State
@@ -146,10 +145,7 @@ class Worker:
         self._failed(entry, str(error))
 
     def _unforeseen(self, entry: Entry, error: Exception) -> None:
-        """Count a fault of ours. Its message may quote the data set, so only its place is told."""
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"
-        reason = f"Unforeseen error {type(error).__name__} at {place}; please report it."
+        reason = fault(error)
         self._log.error("unforeseen error", entry=entry.id, reason=reason)
         self._failed(entry, reason)
 

@@ -10,9 +10,16 @@ from typing import Any, Final
 
 from lentigo_gateway.archive.orthanc import Orthanc
 from lentigo_gateway.config import OrthancConfig
-from lentigo_gateway.errors import NotDicomError, TryAgainError
+from lentigo_gateway.errors import BoundsError, NotDicomError, TryAgainError
 from lentigo_gateway.observability.logging import Log
-from lentigo_gateway.rules import REPORT_CLASSES, VERIFIED, InstanceHeader, Rule, takes
+from lentigo_gateway.rules import (
+    ACCEPTED_CLASSES,
+    REPORT_CLASSES,
+    VERIFIED,
+    InstanceHeader,
+    Rule,
+    takes,
+)
 from lentigo_gateway.worklist.entries import ORTHANC, Found
 from lentigo_gateway.worklist.store import WorkList
 
@@ -101,11 +108,15 @@ class OrthancChanges:
         """Return the attributes of an instance; None if it is gone, or can never be read."""
         try:
             tags = self._orthanc.tags(orthanc_id)
-        except TryAgainError:
+        except BoundsError as error:
+            if self._orthanc.sop_class(orthanc_id) in ACCEPTED_CLASSES:
+                self._log.error("instance skipped", orthanc=orthanc_id, reason=str(error))
+            tags = None
+        except TryAgainError as error:
             self._failures[orthanc_id] += 1
             if self._failures[orthanc_id] < _PATIENCE:
                 raise
-            self._log.error("instance skipped, its attributes cannot be read", orthanc=orthanc_id)
+            self._log.error("instance skipped", orthanc=orthanc_id, reason=str(error))
             tags = None
         self._failures.pop(orthanc_id, None)
         return tags
