@@ -69,6 +69,7 @@ class Bench:
         self.limits = limits or ImagesConfig()
         archive = DicomWeb(self.archive.http("archive", self.clock))
         orthanc = Orthanc(self.archive.http("archive", self.clock))
+        results = DicomWeb(self.archive.http("results", self.clock))
         service = InferenceService(self.service.http("service", self.clock), clock=self.clock)
         server = self.fhir.http("fhir", self.clock)
         if fhir_url is not None:
@@ -80,7 +81,7 @@ class Bench:
             orthanc=orthanc,
             received=self.received,
             service=service,
-            results=archive,
+            results=results,
             fhir=receiver if fhir else None,
         )
         holds = Holds(Backoff(1, 60, lambda: 0.0), self.clock, self.log)
@@ -90,6 +91,7 @@ class Bench:
         probes: dict[Server, Probe] = {
             "service": service.healthy,
             "archive": archive.healthy,
+            "results": results.healthy,
             "fhir": receiver.healthy,
         }
         backoff = Backoff(1, 600, lambda: 0.0)

@@ -28,6 +28,7 @@ def server(answer: httpx.Response | Exception, **config: object) -> HttpServer:
         (httpx.ConnectTimeout("x"), ServerUnavailableError),
         (httpx.Response(429), ServerUnavailableError),
         (httpx.Response(503), ServerUnavailableError),
+        (httpx.Response(507), ServerUnavailableError),
         (httpx.Response(401), ServerUnavailableError),
         (httpx.Response(403), ServerUnavailableError),
         (httpx.ReadTimeout("x"), TryAgainError),

@@ -106,7 +106,7 @@ def receiver(way: Way, *, offers: bool = True) -> Iterator[tuple[Receiver, Dimse
             host="127.0.0.1",
             port=port,
             ae_title="ARCHIVE",
-            timeout_s=10,
+            timeout_s=60,
             commitment=CommitmentConfig(
                 port=made.report_port, timeout_s=0.3 if way == "never" else 30
             ),

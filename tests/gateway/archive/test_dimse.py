@@ -41,7 +41,7 @@ def archive(answer: Callable[[evt.Event], int], *classes: str) -> Iterator[Dimse
     )
     assert server is not None
     try:
-        yield DimseConfig(host="127.0.0.1", port=port, ae_title="ARCHIVE", timeout_s=10)
+        yield DimseConfig(host="127.0.0.1", port=port, ae_title="ARCHIVE", timeout_s=60)
     finally:
         entity.shutdown()
 
@@ -65,8 +65,14 @@ def test_what_is_refused_is_refused_for_good(status: int) -> None:
         DimseStore(config).store([result()])
 
 
-def test_an_archive_without_space_is_tried_again() -> None:
-    with archive(lambda _: 0xA700) as config, pytest.raises(TryAgainError):
+def test_a_receiver_without_space_is_waited_for() -> None:
+    with archive(lambda _: 0xA700) as config, pytest.raises(ServerUnavailableError) as caught:
+        DimseStore(config).store([result()])
+    assert caught.value.server == "results"
+
+
+def test_a_receiver_that_fails_is_tried_again() -> None:
+    with archive(lambda _: 0x0110) as config, pytest.raises(TryAgainError, match="0x0110"):
         DimseStore(config).store([result()])
 
 

@@ -45,6 +45,11 @@ def answering(response: httpx.Response) -> Callable[[httpx.Request], httpx.Respo
     return answer
 
 
+def failed(reason: int) -> dict[str, object]:
+    """Give the response to STOW-RS that names one failure."""
+    return {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [reason]}}]}}
+
+
 # --- the instance ---
 
 GREY = np.asarray(lesion_image(1).convert("L"))
@@ -212,8 +217,7 @@ def test_an_archive_that_is_away_for_an_hour_costs_no_instance(
 
 def test_an_archive_that_refuses_a_result_has_it_parked_with_the_reason(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
-    failed = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0xA900]}}]}}
-    bench.archive.on_store = answering(httpx.Response(409, json=failed))
+    bench.archive.on_store = answering(httpx.Response(409, json=failed(0xA900)))
     bench.work()
     assert bench.states() == {"parked": 1}
     assert "0xa900" in bench.entry.reason
@@ -224,10 +228,47 @@ def test_an_archive_that_refuses_a_result_has_it_parked_with_the_reason(bench: B
     assert len(bench.service.images) == 1
 
 
+@pytest.mark.parametrize(
+    "full",
+    [httpx.Response(507), httpx.Response(409, json=failed(0xA700))],
+    ids=["507", "out of resources"],
+)
+def test_an_archive_whose_disk_is_full_is_waited_for(bench: Bench, full: httpx.Response) -> None:
+    for number in range(3):
+        bench.archive.put(dermoscopic(number))
+    bench.archive.on_store = answering(full)
+    bench.work()
+    bench.pass_time(3_600)
+    assert {entry.failures for entry in bench.entries()} == {0}
+    assert bench.states().get("parked", 0) == 0
+    assert len(bench.events("results not taken")) == 1
+    asked = sum(each.method == "POST" for each in bench.archive.asked)
+    assert asked < 100
+    bench.archive.on_store = None
+    bench.pass_time(61)
+    assert bench.states() == {"done": 3}
+    assert len(bench.events("results taken again")) == 1
+    assert len(bench.service.images) == 3
+
+
+def test_an_archive_that_fails_at_a_result_is_asked_ten_times(bench: Bench) -> None:
+    # Orthanc's word for whatever goes wrong, a full disk too.
+    bench.archive.put(dermoscopic(1))
+    bench.archive.on_store = answering(httpx.Response(409, json=failed(0x0110)))
+    bench.work()
+    assert bench.states() == {"answered": 1}
+    bench.pass_time(1_200)
+    assert bench.states() == {"parked": 1}
+    assert "0x0110" in bench.entry.reason
+    bench.archive.on_store = None
+    bench.worklist.retry(bench.entry.id)
+    bench.finish_due()
+    assert bench.states() == {"done": 1}
+
+
 def test_a_result_that_the_archive_has_already_counts_as_stored(bench: Bench) -> None:
     bench.archive.put(dermoscopic(1))
-    known = {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [0x0111]}}]}}
-    bench.archive.on_store = answering(httpx.Response(409, json=known))
+    bench.archive.on_store = answering(httpx.Response(409, json=failed(0x0111)))
     bench.work()
     assert bench.states() == {"done": 1}
 
@@ -438,33 +479,6 @@ def test_a_disk_that_cannot_be_written_loses_nothing(bench: Bench) -> None:
     assert bench.states() == {"done": 1}
 
 
-def test_a_fault_of_ours_is_counted_told_of_and_parked(bench: Bench) -> None:
-    bench.archive.put(dermoscopic(1))
-
-    def broken(*_arguments: object) -> list[Dataset]:
-        raise RuntimeError(f"{PATIENT_NAME} broke it")
-
-    bench.worker._processor._make_results = broken
-    bench.work()
-    bench.pass_time(1_200)
-    assert bench.states() == {"parked": 1}
-    assert len(bench.events("unforeseen error")) == ATTEMPTS
-    assert "RuntimeError at test_faults.py" in bench.entry.reason
-    assert_no_patient_in(bench)
-
-
-def test_each_outcome_is_one_line(bench: Bench) -> None:
-    for number in range(3):
-        bench.archive.put(dermoscopic(number))
-    bench.work()
-    lines = bench.events("instance")
-    assert [(line["entry"], line["outcome"]) for line in lines] == [
-        (1, "done"),
-        (2, "done"),
-        (3, "done"),
-    ]
-    assert len(bench.lines) == 3
-    assert_no_patient_in(bench)
 def test_a_full_disk_loses_nothing_of_what_comes_meanwhile(bench: Bench) -> None:
     database = bench.worklist._database._connection
     (pages,) = database.execute("PRAGMA page_count").fetchone()
@@ -503,3 +517,30 @@ def test_an_instance_that_ends_the_program_each_time_is_parked(bench: Bench) -> 
     assert len(bench.events("instance")) == len(lines)
 
 
+def test_a_fault_of_ours_is_counted_told_of_and_parked(bench: Bench) -> None:
+    bench.archive.put(dermoscopic(1))
+
+    def broken(*_arguments: object) -> list[Dataset]:
+        raise RuntimeError(f"{PATIENT_NAME} broke it")
+
+    bench.worker._processor._make_results = broken
+    bench.work()
+    bench.pass_time(1_200)
+    assert bench.states() == {"parked": 1}
+    assert len(bench.events("unforeseen error")) == ATTEMPTS
+    assert "RuntimeError at test_faults.py" in bench.entry.reason
+    assert_no_patient_in(bench)
+
+
+def test_each_outcome_is_one_line(bench: Bench) -> None:
+    for number in range(3):
+        bench.archive.put(dermoscopic(number))
+    bench.work()
+    lines = bench.events("instance")
+    assert [(line["entry"], line["outcome"]) for line in lines] == [
+        (1, "done"),
+        (2, "done"),
+        (3, "done"),
+    ]
+    assert len(bench.lines) == 3
+    assert_no_patient_in(bench)

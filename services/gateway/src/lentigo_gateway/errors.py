@@ -31,9 +31,10 @@ from typing import Literal
 
 from lentigo_contract.errors import LentigoError
 
-Server = Literal["service", "archive", "fhir", "feedback"]
-"""What the gateway depends on: the inference service, the archive, the FHIR server; and feedback to
-the service, which needs a scope of its own."""
+Server = Literal["service", "archive", "results", "fhir", "feedback"]
+"""What the gateway depends on: the inference service; the archive, and whoever takes the results,
+which may be full while it can be read; the FHIR server; and feedback to the service, which needs a
+scope of its own."""
 
 
 class GatewayError(LentigoError):

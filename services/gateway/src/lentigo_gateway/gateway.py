@@ -122,13 +122,13 @@ class Gateway:
             stack.enter_context(self._worklist.locked())
             removed = self._places.received.sweep(lambda: self._worklist.locators(RECEIVED))
             self._log.info(
-            self._worker.recover()
                 "gateway starts",
                 version=__version__,
                 sources=[source.name for source in self._sources],
                 listener=self._config.sources.listener is not None,
                 orphans_removed=removed,
             )
+            self._worker.recover()
             self._listen(stack)
             self._show_page(stack)
             threads = [
@@ -280,7 +280,8 @@ def connected_places(config: GatewayConfig) -> Iterator[Places]:
             # One machine, one way to sign in.
             same = config.archive.model_copy(update={"url": config.sources.orthanc.url})
             orthanc = Orthanc(http(same, "archive"))
-        results: ResultStore = archive
+        # The same archive; but when it takes no results, it can still be read.
+        results: ResultStore = DicomWeb(http(config.archive, "results"))
         if config.results.dimse is not None:
             store = DimseStore(config.results.dimse)
             stack.callback(store.close)
@@ -303,6 +304,7 @@ def _probes(places: Places) -> dict[Server, Probe]:
     probes: dict[Server, Probe] = {
         "service": places.service.healthy,
         "archive": places.archive.healthy,
+        "results": places.results.healthy,
     }
     if places.fhir is not None:
         probes["fhir"] = places.fhir.healthy
@@ -313,6 +315,9 @@ def check_places(places: Places) -> dict[Server, str]:
     """Ask each server whether it answers us; return what is wrong, by server."""
     wrong: dict[Server, str] = {}
     for server, probe in _probes(places).items():
+        if server == "results":
+            # The archive again, or a receiver that is known by what it says to a result.
+            continue
         try:
             if not probe():
                 wrong[server] = "It answers, but not that it is well."

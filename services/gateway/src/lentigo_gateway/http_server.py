@@ -34,11 +34,16 @@ _CONNECT_S: Final = 5.0
 _NAMES: Final[Mapping[Server, str]] = {
     "service": "The inference service",
     "archive": "The archive",
+    "results": "The archive",
     "fhir": "The FHIR server",
     "feedback": "The inference service",
 }
 _SIGN_IN: Final = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
-_BUSY: Final = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
+_BUSY: Final = (
+    httpx.codes.TOO_MANY_REQUESTS,
+    httpx.codes.SERVICE_UNAVAILABLE,
+    httpx.codes.INSUFFICIENT_STORAGE,
+)
 # A key that was refused is not accepted a second later.
 _SIGN_IN_RETRY_S: Final = 30.0
 
@@ -127,7 +132,7 @@ class HttpServer:
             expected: statuses that the caller knows the meaning of, whatever it is elsewhere.
 
         Raises:
-            ServerUnavailableError: no connection, 429 or 503, or our credentials are refused.
+            ServerUnavailableError: no connection, 429, 503 or 507, or our credentials are refused.
             TryAgainError: no response in time, a broken one, 408 or another 5xx.
             BoundsError: the content is longer.
         """
@@ -203,7 +208,7 @@ class HttpServer:
             )
         if status in _BUSY:
             raise ServerUnavailableError(
-                f"{self.name} is busy ({status}).", self.server, retry_after_s(response)
+                f"{self.name} is busy or full ({status}).", self.server, retry_after_s(response)
             )
         if status == httpx.codes.REQUEST_TIMEOUT or status >= 500:
             raise TryAgainError(f"{self.name} answered {status}.", self.server)

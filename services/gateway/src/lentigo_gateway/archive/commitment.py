@@ -98,13 +98,13 @@ class StorageCommitment:
             raise ServerUnavailableError(
                 f"{self._theirs} offers no storage commitment. Leave [results.dimse.commitment] "
                 "out, or let it offer that.",
-                "archive",
+                "results",
             )
         try:
             self.listen()
         except ListenError as error:
             # Nothing of ours can be delivered until the port is free.
-            raise ServerUnavailableError(str(error), "archive") from error
+            raise ServerUnavailableError(str(error), "results") from error
         name = f"2.25.{uuid.uuid4().int}"
         transaction = _Transaction()
         with self._guard:
@@ -115,7 +115,7 @@ class StorageCommitment:
                 raise TryAgainError(
                     f"{self._theirs} did not commit to the results within "
                     f"{self._config.timeout_s:g} s.",
-                    "archive",
+                    "results",
                 )
         finally:
             with self._guard:
@@ -125,7 +125,7 @@ class StorageCommitment:
             raise TryAgainError(
                 f"{self._theirs} does not commit to {max(transaction.failed, len(missing))} of "
                 f"{len(results)} results.",
-                "archive",
+                "results",
             )
 
     def _ask(self, association: Association, name: str, results: Sequence[Dataset]) -> None:
@@ -137,7 +137,7 @@ class StorageCommitment:
         )
         if status.get("Status") != _SUCCESS:
             raise TryAgainError(
-                f"{self._theirs} does not take the request for storage commitment.", "archive"
+                f"{self._theirs} does not take the request for storage commitment.", "results"
             )
 
     def _on_report(self, event: evt.Event) -> tuple[int, None]:

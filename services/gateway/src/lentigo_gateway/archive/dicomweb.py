@@ -8,7 +8,12 @@ from typing import Any, Final
 from pydicom import Dataset
 
 from lentigo_gateway.archive.files import file_bytes
-from lentigo_gateway.errors import DeliveryRefusedError, InstanceGoneError, TryAgainError
+from lentigo_gateway.errors import (
+    DeliveryRefusedError,
+    InstanceGoneError,
+    ServerUnavailableError,
+    TryAgainError,
+)
 from lentigo_gateway.http_server import HttpServer, Reply
 from lentigo_gateway.worklist.entries import Found
 
@@ -18,11 +23,13 @@ _JSON: Final = "application/dicom+json"
 _WADO_ACCEPT: Final = f'multipart/related; type="{_DICOM}"; transfer-syntax=*'
 _GONE: Final = (404, 410)
 
-# (0008,1198) Failed SOP Sequence, (0008,1197) Failure Reason, and what it says of an instance that
-# the archive has already (PS3.7, C.5.4).
+# (0008,1198) Failed SOP Sequence, (0008,1197) Failure Reason, and what it says (PS3.18, I.2.2, and
+# PS3.7, C.5): the archive has the instance already, has no space, or failed and may not again.
 _FAILED: Final = "00081198"
 _REASON: Final = "00081197"
 _DUPLICATE: Final = 0x0111
+_OUT_OF_RESOURCES: Final = range(0xA700, 0xA800)
+_PROCESSING_FAILURE: Final = 0x0110
 
 
 class DicomWeb:
@@ -78,7 +85,8 @@ class DicomWeb:
 
         Raises:
             DeliveryRefusedError: the archive refuses one.
-            ServerUnavailableError, TryAgainError: see `HttpServer.ask`.
+            ServerUnavailableError: it has no space; see also `HttpServer.ask`.
+            TryAgainError: it failed at one; see also `HttpServer.ask`.
         """
         boundary = secrets.token_hex(16)
         parts = [
@@ -96,12 +104,7 @@ class DicomWeb:
         )
         # 202 and 409: some, or none, were stored; the response says which and why.
         reasons = self._failures(reply) if reply.ok or reply.status == 409 else [None]
-        refused = [reason for reason in reasons if reason != _DUPLICATE]
-        if refused:
-            raise DeliveryRefusedError(
-                f"The archive refuses a result: status {reply.status}, failure reason "
-                f"{'unknown' if refused[0] is None else f'{refused[0]:#06x}'}."
-            )
+        self._check_reasons(reply.status, [each for each in reasons if each != _DUPLICATE])
 
     def healthy(self) -> bool:
         """Return whether the server answers a query at all.
@@ -111,6 +114,20 @@ class DicomWeb:
         """
         self._http.get_json("studies", {"limit": 1}, accept=_JSON)
         return True
+
+    def _check_reasons(self, status: int, reasons: Sequence[int | None]) -> None:
+        """Raise the error for the failure reasons in the response to STOW-RS, if there are any."""
+        server = self._http.server
+        if any(reason in _OUT_OF_RESOURCES for reason in reasons if reason is not None):
+            raise ServerUnavailableError("The archive has no space for results.", server)
+        refused = [reason for reason in reasons if reason != _PROCESSING_FAILURE]
+        if refused:
+            raise DeliveryRefusedError(
+                f"The archive refuses a result: status {status}, failure reason "
+                f"{'unknown' if refused[0] is None else f'{refused[0]:#06x}'}."
+            )
+        if reasons:
+            raise TryAgainError("The archive failed to store a result (0x0110).", server)
 
     def _failures(self, reply: Reply) -> list[int | None]:
         """Return the failure reasons in the response to STOW-RS."""

@@ -19,9 +19,10 @@ COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
 
 # PS3.7, annex C.5: what is stored already; PS3.4, B.2.3: warnings are successes, and resources that
-# are lacking now may not be later.
+# are lacking now may not be later. What could not be processed may be the next time.
 _STORED: Final = frozenset({0x0000, 0x0111, 0xB000, 0xB006, 0xB007})
-_LATER: Final = range(0xA700, 0xA800)
+_OUT_OF_RESOURCES: Final = range(0xA700, 0xA800)
+_PROCESSING_FAILURE: Final = 0x0110
 
 
 class DimseStore:
@@ -43,8 +44,9 @@ class DimseStore:
         """Send results over one association. One that is stored already is as good as stored.
 
         Raises:
-            ServerUnavailableError: no association, or no storage commitment where it is configured.
-            TryAgainError: no status, or one that says that resources are lacking; no commitment.
+            ServerUnavailableError: no association, no storage commitment where it is configured, or
+                a status that says that resources are lacking.
+            TryAgainError: no status, or that of a failure; no commitment.
             DeliveryRefusedError: the other side does not take a result, or no such objects at all.
         """
         config = self._config
@@ -68,7 +70,7 @@ class DimseStore:
         if not association.is_established:
             raise ServerUnavailableError(
                 f"{config.ae_title} accepts no association. Check its titles and addresses.",
-                "archive",
+                "results",
             )
         try:
             for dataset in datasets:
@@ -112,8 +114,10 @@ def _accepted(association: Association, dataset: Dataset) -> Dataset:
 def _check(title: str, status: Dataset) -> None:
     code = status.get("Status")
     if code is None:
-        raise TryAgainError(f"{title} broke off the association.", "archive")
-    if int(code) in _LATER:
-        raise TryAgainError(f"{title} lacks resources ({int(code):#06x}).", "archive")
+        raise TryAgainError(f"{title} broke off the association.", "results")
+    if int(code) in _OUT_OF_RESOURCES:
+        raise ServerUnavailableError(f"{title} lacks resources ({int(code):#06x}).", "results")
+    if int(code) == _PROCESSING_FAILURE:
+        raise TryAgainError(f"{title} failed to store a result ({int(code):#06x}).", "results")
     if int(code) not in _STORED:
         raise DeliveryRefusedError(f"{title} refuses a result ({int(code):#06x}).")

@@ -11,6 +11,7 @@ from lentigo_gateway.worklist.schedule import Backoff
 _EVENTS: Final[Mapping[Server, tuple[str, str]]] = {
     "service": ("inference service unavailable", "inference service available again"),
     "archive": ("archive unavailable", "archive available again"),
+    "results": ("results not taken", "results taken again"),
     "fhir": ("FHIR server unavailable", "FHIR server available again"),
     "feedback": ("feedback not accepted", "feedback accepted again"),
 }

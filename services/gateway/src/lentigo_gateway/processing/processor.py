@@ -177,8 +177,10 @@ class Processor:
 
     def _deliver(self, entry: Entry, image: Dataset, results: Sequence[Dataset]) -> None:
         if not entry.archived:
+            if self._holds.held("results"):
+                raise ServerUnavailableError("The archive is left alone for now.", "results")
             self._places.results.store(results)
-            self._holds.clear("archive")
+            self._holds.clear("results")
             if self._places.fhir is not None:
                 self._worklist.note_archived(entry)
         if self._places.fhir is not None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 from lentigo_gateway.errors import (
@@ -65,6 +64,8 @@ class Worker:
         self._probes = probes
         self._holds = holds
         self._log = log
+        self._clock = clock
+
     def recover(self) -> None:
         """Count a failure of each entry that the last process was working on when it ended.
 
@@ -76,8 +77,6 @@ class Worker:
         """
         for entry in self._worklist.interrupted():
             self._failed(entry, "The gateway was ended while it worked on the instance.")
-
-        self._clock = clock
 
     def step(self) -> bool:
         """Work on one entry; return whether there was one.
@@ -95,7 +94,7 @@ class Worker:
         return True
 
     def _claim(self) -> Entry | None:
-        if self._holds.held("archive"):
+        if self._holds.held("archive") or self._holds.held("results"):
             return None
         states: tuple[State, ...] = ("answered",) if self._holds.held("service") else OPEN
         return self._worklist.claim(states=states, archived=not self._holds.held("fhir"))
