@@ -190,13 +190,15 @@ class FakeArchive(_Server):
         header = Message()
         header["Content-Type"] = request.headers["Content-Type"]
         boundary = str(header.get_param("boundary"))
+        references: list[dict[str, Any]] = []
         for part in request.content.split(b"--" + boundary.encode())[1:-1]:
             content = part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
             result = dcmread(io.BytesIO(content))
             known = {str(each.SOPInstanceUID) for each in self.stored}
             if str(result.SOPInstanceUID) not in known:
                 self.stored.append(result)
-        return httpx.Response(200, json={})
+            references.append({"00081155": {"vr": "UI", "Value": [str(result.SOPInstanceUID)]}})
+        return httpx.Response(200, json={"00081199": {"vr": "SQ", "Value": references}})
 
     def _changes(self, request: httpx.Request) -> httpx.Response:
         if "last" in request.url.params:

@@ -46,8 +46,9 @@ def answering(response: httpx.Response) -> Callable[[httpx.Request], httpx.Respo
 
 
 def failed(reason: int) -> dict[str, object]:
-    """Give the response to STOW-RS that names one failure."""
-    return {"00081198": {"vr": "SQ", "Value": [{"00081197": {"vr": "US", "Value": [reason]}}]}}
+    """Give the response to STOW-RS that says why report and picture are not stored."""
+    item = {"00081197": {"vr": "US", "Value": [reason]}}
+    return {"00081198": {"vr": "SQ", "Value": [item, item]}}
 
 
 # --- the instance ---
@@ -264,6 +265,30 @@ def test_an_archive_that_fails_at_a_result_is_asked_ten_times(bench: Bench) -> N
     bench.worklist.retry(bench.entry.id)
     bench.finish_due()
     assert bench.states() == {"done": 1}
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        # Orthanc 1.10 with a full disk.
+        httpx.Response(200, json={"00081198": {"vr": "SQ"}, "00081199": {"vr": "SQ"}}),
+        httpx.Response(202),
+        httpx.Response(409),
+        httpx.Response(200, json=[]),
+    ],
+    ids=["empty lists", "202", "409", "no object"],
+)
+def test_a_result_is_delivered_once_the_archive_says_so(
+    bench: Bench, silent: httpx.Response
+) -> None:
+    bench.archive.put(dermoscopic(1))
+    bench.archive.on_store = answering(silent)
+    bench.work()
+    assert bench.states() == {"answered": 1}
+    bench.archive.on_store = None
+    bench.pass_time(5)
+    assert bench.states() == {"done": 1}
+    assert len(bench.archive.stored) == 2
 
 
 def test_a_result_that_the_archive_has_already_counts_as_stored(bench: Bench) -> None:

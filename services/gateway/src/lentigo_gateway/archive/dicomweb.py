@@ -1,7 +1,7 @@
 """DICOMweb (DICOM PS3.18): WADO-RS, QIDO-RS and STOW-RS, as much as the gateway needs."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from email.message import Message
 from typing import Any, Final
 
@@ -23,9 +23,15 @@ _JSON: Final = "application/dicom+json"
 _WADO_ACCEPT: Final = f'multipart/related; type="{_DICOM}"; transfer-syntax=*'
 _GONE: Final = (404, 410)
 
-# (0008,1198) Failed SOP Sequence, (0008,1197) Failure Reason, and what it says (PS3.18, I.2.2, and
-# PS3.7, C.5): the archive has the instance already, has no space, or failed and may not again.
+_OK: Final = 200
+_CONFLICT: Final = 409
+
+# (0008,1199) Referenced SOP Sequence, (0008,1198) Failed SOP Sequence, (0008,1155) Referenced SOP
+# Instance UID, (0008,1197) Failure Reason, and what it says (PS3.18, I.2.2, and PS3.7, C.5): the
+# archive has the instance already, has no space, or failed and may not again.
+_STORED: Final = "00081199"
 _FAILED: Final = "00081198"
+_INSTANCE: Final = "00081155"
 _REASON: Final = "00081197"
 _DUPLICATE: Final = 0x0111
 _OUT_OF_RESOURCES: Final = range(0xA700, 0xA800)
@@ -86,7 +92,8 @@ class DicomWeb:
         Raises:
             DeliveryRefusedError: the archive refuses one.
             ServerUnavailableError: it has no space; see also `HttpServer.ask`.
-            TryAgainError: it failed at one; see also `HttpServer.ask`.
+            TryAgainError: it failed at one, or does not say that it has it; see also
+                `HttpServer.ask`.
         """
         boundary = secrets.token_hex(16)
         parts = [
@@ -102,9 +109,7 @@ class DicomWeb:
                 "Accept": _JSON,
             },
         )
-        # 202 and 409: some, or none, were stored; the response says which and why.
-        reasons = self._failures(reply) if reply.ok or reply.status == 409 else [None]
-        self._check_reasons(reply.status, [each for each in reasons if each != _DUPLICATE])
+        self._check_stored(reply, {str(each.SOPInstanceUID) for each in datasets})
 
     def healthy(self) -> bool:
         """Return whether the server answers a query at all.
@@ -115,30 +120,42 @@ class DicomWeb:
         self._http.get_json("studies", {"limit": 1}, accept=_JSON)
         return True
 
-    def _check_reasons(self, status: int, reasons: Sequence[int | None]) -> None:
-        """Raise the error for the failure reasons in the response to STOW-RS, if there are any."""
+    def _check_stored(self, reply: Reply, sent: Collection[str]) -> None:
+        """Check that every result is stored; 202 and 409 say that some, or none, were, and why."""
         server = self._http.server
+        if not (reply.ok or reply.status == _CONFLICT):
+            raise _refused(reply, None)
+        if not reply.body and reply.status == _OK:
+            return
+        stored, reasons = self._outcome(reply)
         if any(reason in _OUT_OF_RESOURCES for reason in reasons if reason is not None):
             raise ServerUnavailableError("The archive has no space for results.", server)
-        refused = [reason for reason in reasons if reason != _PROCESSING_FAILURE]
-        if refused:
-            raise DeliveryRefusedError(
-                f"The archive refuses a result: status {status}, failure reason "
-                f"{'unknown' if refused[0] is None else f'{refused[0]:#06x}'}."
-            )
-        if reasons:
+        for reason in reasons:
+            if reason not in (_DUPLICATE, _PROCESSING_FAILURE):
+                raise _refused(reply, reason)
+        if _PROCESSING_FAILURE in reasons:
             raise TryAgainError("The archive failed to store a result (0x0110).", server)
+        # Orthanc 1.10 answers 200 with two empty lists when its disk is full.
+        if len(stored & set(sent)) + len(reasons) < len(sent):
+            raise TryAgainError(
+                "The archive does not say that it has stored the results. Its disk may be full.",
+                server,
+            )
 
-    def _failures(self, reply: Reply) -> list[int | None]:
-        """Return the failure reasons in the response to STOW-RS."""
-        if not reply.body:
-            return []
-        found = self._http.json_of(reply)
+    def _outcome(self, reply: Reply) -> tuple[set[str], list[int | None]]:
+        """Return the instances that are stored, and the failure reasons of others (PS3.18, I)."""
+        found = self._http.json_of(reply) if reply.body else {}
         try:
+            stored = found.get(_STORED, {}).get("Value", [])
             failed = found.get(_FAILED, {}).get("Value", [])
-            return [each.get(_REASON, {}).get("Value", [None])[0] for each in failed]
-        except (AttributeError, IndexError, TypeError):
-            return [None]
+            return (
+                {str(each[_INSTANCE]["Value"][0]) for each in stored},
+                [each.get(_REASON, {}).get("Value", [None])[0] for each in failed],
+            )
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            raise TryAgainError(
+                "The archive answered STOW-RS with what is no response to it.", self._http.server
+            ) from error
 
     def _first_part(self, reply: Reply) -> bytes:
         """Return the content of the first part of a multipart body (RFC 2046, 5.1)."""
@@ -155,3 +172,10 @@ class DicomWeb:
             if 0 <= start < content < end:
                 return reply.body[content + 4 : end]
         raise TryAgainError("The archive answered what is not multipart/related.", "archive")
+
+
+def _refused(reply: Reply, reason: int | None) -> DeliveryRefusedError:
+    told = "unknown" if reason is None else f"{reason:#06x}"
+    return DeliveryRefusedError(
+        f"The archive refuses a result: status {reply.status}, failure reason {told}."
+    )
