@@ -152,12 +152,7 @@ def by_rest(bench: Bench) -> Callable[[bytes], None]:
 
 def fill_worklist(bench: Bench) -> None:
     """Have as many finished entries as an archive of some years leaves."""
-    bench.start_gateway()
-    database = bench.folder / "worklist/worklist.sqlite3"
-    until(lambda: "gateway starts" in log_of(bench), "the gateway has started")
-    bench.kill_gateway()
-    (bench.folder / "gateway.log").unlink()
-    with sqlite3.connect(database) as connection:
+    with sqlite3.connect(bench.folder / "worklist/worklist.sqlite3") as connection:
         connection.executemany(
             "INSERT INTO entries (sop_instance_uid, series_instance_uid, study_instance_uid, "
             "model_digest, locator, state, due, found_at, changed_at) "
