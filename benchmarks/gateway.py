@@ -32,7 +32,7 @@ from typing import Any, Final
 import httpx
 from pydicom.encaps import encapsulate
 
-from benchmarks.synthetic_lesion import draw_nevus
+from benchmarks.synthetic.lesion import draw_nevus
 from lentigo_gateway.uids import uid_maker
 from tests.e2e.service_process import ServiceProcess, environment
 from tests.fakes import jpeg_bytes

@@ -22,8 +22,8 @@ from typing import Final
 import httpx
 from PIL import Image
 
-from serving_servers import ours, running
-from synthetic_lesion import nevus_jpeg
+from load.servers import ours, running
+from synthetic.lesion import nevus_jpeg
 
 CONNECTIONS: Final = 8
 PAUSE_S: Final = 0.02

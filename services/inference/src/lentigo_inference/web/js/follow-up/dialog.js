@@ -10,7 +10,7 @@ import { angleOf, scaleOf } from "./similarity.js";
 const WORKER_PATH = "page/follow-up-worker.js";
 // It takes about a second; a browser short of memory ends a worker without a word.
 const LONGEST_MS = 60_000;
-/** Below, areas count as equal: most errors of the outlines are smaller (benchmarks/follow_up_alignment.py). */
+/** Below, areas count as equal: most errors of the outlines are smaller (benchmarks/on_device/follow_up_alignment.py). */
 const EQUAL = 0.05;
 
 export class FollowUp {

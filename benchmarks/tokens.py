@@ -1,6 +1,6 @@
 """What checking a token costs, on one core: the bound is a millisecond.
 
-    .venv/bin/python benchmarks/security/tokens.py [--checks 2000]
+    .venv/bin/python benchmarks/tokens.py [--checks 2000]
 
 Tokens of a usual size, signed with each kind of key. `first` is a token that was not seen before,
 so its signature is computed; `again` is the same token with the next request. What the event loop

@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image
 
 from lentigo_contract.manifest.engines import golden_images
-from serving_load import Target
+from load.generator import Target
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 START_S = 180.0
 PICTURES = 32
 _HEALTH_PAUSE_S = 0.05
@@ -38,7 +38,7 @@ class Recipe:
         command: `{port}`, `{model}` (a SavedModel) and `{repository}` are filled in.
         path: of the URL that takes pictures.
         ready: of the URL that answers 200 when it can.
-        form: as in `serving_load.Target`.
+        form: as in `load.generator.Target`.
         environment: variables; the same are filled in.
     """
 
@@ -109,7 +109,7 @@ class Running:
     Attributes:
         process: its leader.
         base: URL without a path.
-        target: a file that tells `serving_load.py` where to send what.
+        target: a file that tells `generator.py` where to send what.
         start_s: seconds from the start of the process to its first 200.
     """
 

@@ -1,6 +1,6 @@
 """Write dermoscopic DICOM files whose images are drawn by code.
 
-    .venv/bin/python -m benchmarks.dicom_images FOLDER --number 3
+    .venv/bin/python -m benchmarks.synthetic.dicom FOLDER --number 3
 
 For trying an archive and the gateway. The patient does not exist.
 """
@@ -13,7 +13,7 @@ from pydicom import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import generate_uid
 
-from benchmarks.synthetic_lesion import SIZE, draw_nevus
+from benchmarks.synthetic.lesion import SIZE, draw_nevus
 from tests.fakes import jpeg_bytes
 from tests.gateway.dicom import dermoscopic, file_of
 

@@ -1,6 +1,6 @@
 """Time the classical pipeline of one image on one core: hairs, lesion, features.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/python -m benchmarks.lesion_features
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/python -m benchmarks.lesion.features
 
 The images are made by code, 600 x 450 pixels as HAM10000's, and are decoded and scaled within the
 time. The process keeps to one core. On a machine that does other things, the time of the processor
@@ -15,7 +15,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from benchmarks.synthetic_lesion import nevus_jpeg
+from benchmarks.synthetic.lesion import nevus_jpeg
 from lentigo_contract.segmentation import classical
 from lentigo_contract.segmentation.hair import remove_hairs
 from lentigo_trainer.baselines.features.sets import features_of

@@ -1,6 +1,6 @@
 """Take the pictures of the camera, kept results and follow-up of docs/phone.md.
 
-    .venv/bin/python -m benchmarks.device_pictures
+    .venv/bin/python -m benchmarks.pictures.device
 
 Writes `docs/images/phone-keep.png`, `phone-kept-results.png`, `phone-camera.png` and
 `phone-follow-up.png`, of the real service with the shipped model. Every lesion is drawn by code.
@@ -13,9 +13,9 @@ from typing import Final
 from PIL import ImageEnhance
 from playwright.sync_api import Page, expect, sync_playwright
 
-from benchmarks.offline_pictures import OPTIONS, save
-from benchmarks.page_pictures import ABOVE_THRESHOLD
-from benchmarks.synthetic_lesion import draw_nevus, nevus_jpeg
+from benchmarks.pictures.offline import OPTIONS, save
+from benchmarks.pictures.page import ABOVE_THRESHOLD
+from benchmarks.synthetic.lesion import draw_nevus, nevus_jpeg
 from tests.e2e.page.conftest import ARGUMENTS, SHIPPED
 from tests.e2e.page.hands import button, choose, file, predict
 from tests.e2e.page.test_camera import HEIGHT, WIDTH, write_video

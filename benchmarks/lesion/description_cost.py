@@ -1,6 +1,6 @@
 """What `describe=true` costs: time with it over time without, in one run.
 
-    .venv/bin/python -m benchmarks.description_cost [--requests 200]
+    .venv/bin/python -m benchmarks.lesion.description_cost [--requests 200]
 
 The shipped model in a service of its own, one client, one request at a time. Requests with and
 without take turns, in an order drawn anew for each pair, so that a machine that slows down slows
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.synthetic_lesion import nevus_jpeg
+from benchmarks.synthetic.lesion import nevus_jpeg
 from tests.e2e.page.conftest import SHIPPED
 from tests.e2e.service_process import ServiceProcess, service_process
 

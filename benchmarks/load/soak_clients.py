@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from hostile_images import hostile
-from serving_load import ANSWER_S, Answer, Connection, Target, agrees, probabilities
+from load.generator import ANSWER_S, Answer, Connection, Target, agrees, probabilities
 
 _PIECES: Final = 12
 _PIPELINED: Final = 200

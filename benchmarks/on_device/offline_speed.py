@@ -1,6 +1,6 @@
 """Measure what answering on the device takes: time, bytes and memory, in headless Chromium.
 
-    .venv/bin/python -m benchmarks.offline_speed [load] [answer] [slow] [memory]
+    .venv/bin/python -m benchmarks.on_device.offline_speed [load] [answer] [slow] [memory]
 
 Without a name it measures all four. The photo has twelve megapixels, as a phone takes it, and is
 drawn by code; it is chosen in the page with the network off, and the clock runs until its result is
@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.synthetic_lesion import draw_nevus, nevus_jpeg
+from benchmarks.synthetic.lesion import draw_nevus, nevus_jpeg
 from tests.e2e.page.conftest import ARGUMENTS, SHIPPED
 from tests.e2e.page.hands import button, choose, file
 from tests.e2e.service_process import service_process

@@ -1,6 +1,6 @@
 """Count how the page's own answers differ from the service's, over files of every format.
 
-    .venv/bin/python -m benchmarks.offline_parity --cases 2000
+    .venv/bin/python -m benchmarks.on_device.offline_parity --cases 2000
 
 The cases are drawn by `tests.golden_cases` from a seed. Both sides get the same files: the service
 by REST with the float32 engine, the page in headless Chromium with what it keeps for answering by

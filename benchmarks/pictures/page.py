@@ -1,8 +1,8 @@
 """Take the README's pictures of the page, of the real service with the shipped model.
 
-    .venv/bin/python -m benchmarks.page_pictures
+    .venv/bin/python -m benchmarks.pictures.page
 
-Writes `docs/images/page-*.png`. The lesions are synthetic, from `synthetic_lesion`. We picked two
+Writes `docs/images/page-*.png`. The lesions are from `benchmarks.synthetic.lesion`. We picked two
 that the model accepts: one below its threshold for a referral and one above it. Its answers to them
 say nothing about how good it is. No picture may ever show an image of HAM10000.
 """
@@ -14,12 +14,12 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from playwright.sync_api import Browser, FilePayload, Page, sync_playwright
 
-from benchmarks.synthetic_lesion import nevus_jpeg
+from benchmarks.synthetic.lesion import nevus_jpeg
 from tests.e2e.page.conftest import ARGUMENTS, DESKTOP, SHIPPED
 from tests.e2e.page.hands import HEIC, choose, file, open_image, see_result, show_map
 from tests.e2e.service_process import ServiceProcess, service_process
 
-FOLDER = Path(__file__).parents[1] / "docs/images"
+FOLDER = Path(__file__).parents[2] / "docs/images"
 
 # Seeds of `draw_nevus`.
 BELOW_THRESHOLD, ABOVE_THRESHOLD = 4, 15

@@ -1,6 +1,6 @@
 """How often the page aligns two pictures of one lesion, and two of different lesions.
 
-    .venv/bin/python -m benchmarks.follow_up_alignment IMAGES.zip METADATA.csv --count 100
+    .venv/bin/python -m benchmarks.on_device.follow_up_alignment IMAGES.zip METADATA.csv --count 100
 
 IMAGES.zip and METADATA.csv are those of HAM10000: images with one `lesion_id` are of one lesion,
 often at another magnification; pairs of different lesions are drawn from a seed. Pictures that are

@@ -1,6 +1,6 @@
 """Sends pictures to a server from a process of its own, and says what came back and when.
 
-    python benchmarks/serving_load.py SERVER.json PICTURES --concurrency 8 --seconds 10
+    python benchmarks/load/generator.py SERVER.json PICTURES --concurrency 8 --seconds 10
 
 It is closed (each of so many clients sends its next picture when it has its answer) unless --rate
 gives requests a second, which are then sent whatever comes back. Every answer is compared with what

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from serving_load import Outcome
+from load.generator import Outcome
 
 HEAD = (
     "| Server | Clients | Requests/s | p50 ms | p95 ms | p99 ms | Memory MiB |\n"

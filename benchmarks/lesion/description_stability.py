@@ -1,6 +1,6 @@
 """How stable the description of a lesion is when its picture is turned.
 
-    .venv/bin/python -m benchmarks.description_stability --source ham10000 [--limit 50]
+    .venv/bin/python -m benchmarks.lesion.description_stability --source ham10000 [--limit 50]
 
 Each image is described as it is and turned: by quarters and mirrored, which loses nothing, and by
 20 and 45 degrees about its middle, where the corners are filled with mirrored skin. Turned outlines

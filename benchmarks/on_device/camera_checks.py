@@ -1,6 +1,6 @@
 """What the live camera's checks say of a folder of dermatoscopic images, and of their outlines.
 
-    .venv/bin/python -m benchmarks.camera_checks IMAGES.zip [MASKS.zip] --count 1000
+    .venv/bin/python -m benchmarks.on_device.camera_checks IMAGES.zip [MASKS.zip] --count 1000
 
 IMAGES.zip holds JPEGs, MASKS.zip the outlines as NAME_segmentation.png, as HAM10000's do. It runs
 the page's own modules in Node.js, so it needs the command `node` (20.10 or newer). It prints the

@@ -1,6 +1,6 @@
 """Take the pictures of docs/phone.md, of the real service with the shipped model.
 
-    .venv/bin/python -m benchmarks.offline_pictures
+    .venv/bin/python -m benchmarks.pictures.offline
 
 Writes `docs/images/phone-*.png`. The lesion is synthetic, and the network is off in the last one.
 """
@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks.page_pictures import ABOVE_THRESHOLD, FOLDER, PHONE
-from benchmarks.synthetic_lesion import nevus_jpeg
+from benchmarks.pictures.page import ABOVE_THRESHOLD, FOLDER, PHONE
+from benchmarks.synthetic.lesion import nevus_jpeg
 from tests.e2e.page.conftest import ARGUMENTS, SHIPPED
 from tests.e2e.page.hands import choose, file, predict
 from tests.e2e.service_process import service_process

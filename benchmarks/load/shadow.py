@@ -8,12 +8,12 @@ import numpy as np
 
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import MANIFEST_NAME
-from serving_figures import BenchmarkResult, at_most, summary
-from serving_servers import ours, running
+from load.results import BenchmarkResult, at_most, summary
+from load.servers import ours, running
 
 if TYPE_CHECKING:
+    from load.generator import Outcome
     from serving import Bench
-    from serving_load import Outcome
 
 TURNS: Final = 8
 

@@ -1,8 +1,8 @@
 """Draw the outlines of both segmentations over made-up lesions, twelve in one picture.
 
-    .venv/bin/python -m benchmarks.lesion_outlines docs/images/lesion-outlines.jpg
+    .venv/bin/python -m benchmarks.lesion.outlines docs/images/lesion-outlines.jpg
 
-The lesions are made by code (`benchmarks/synthetic_lesion.py`). The classical outline is white, the
+The lesions are made by code (`benchmarks/synthetic/lesion.py`). The classical outline is white, the
 self-generating network's is black on a white edge, so that neither is told by colour alone.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks.synthetic_lesion import draw_nevus
+from benchmarks.synthetic.lesion import draw_nevus
 from lentigo_contract.segmentation import classical
 from lentigo_contract.segmentation.hair import remove_hairs
 from lentigo_contract.segmentation.morphology import dilate, disc, outline

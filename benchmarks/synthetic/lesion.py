@@ -1,6 +1,6 @@
 """Draw a nevus as a dermatoscope shows it.
 
-    .venv/bin/python -m benchmarks.synthetic_lesion lesion.jpg --seed 7
+    .venv/bin/python -m benchmarks.synthetic.lesion lesion.jpg --seed 7
 
 For screenshots of the web page, in which no image of a real lesion may appear. Light is absorbed
 by the Beer-Lambert law: each pigment takes its share of each channel, so that brown and red come

@@ -1,6 +1,6 @@
 """How many images without a lesion a version refuses as out of distribution.
 
-    .venv/bin/python benchmarks/refusing.py --model models --photographs /usr/share/backgrounds
+    .venv/bin/python -m benchmarks.out_of_distribution --photographs /usr/share/backgrounds
 
 Draws pages, charts, patterns and noise, and reads every image below the given folders, each of them
 a kind of its own: photographs of anything but lesions. Runs every engine that may serve, as the
@@ -15,6 +15,8 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.out_of_distribution.cost import cost_of_scoring
+from benchmarks.out_of_distribution.pictures import KINDS, drawn
 from lentigo_contract.errors import ImageError
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
@@ -24,8 +26,6 @@ from lentigo_inference.monitoring import intervals
 from lentigo_trainer.evaluation.evaluate import open_version
 from lentigo_trainer.evaluation.exported_model import predict_with
 from lentigo_trainer.system.progress import SilentProgress
-from refusing_cost import cost_of_scoring
-from refusing_pictures import KINDS, drawn
 
 SEED: Final = 7
 _SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
