@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_trainer.data.random_augmentation import DrawnAugmentations, augment, mix
-from lentigo_trainer.training.extra_examples import packed_targets
+from lentigo_trainer.training.fine_tuning.extra_examples import packed_targets
 from lentigo_trainer.training.loop import FeatureRows
 from lentigo_trainer.training.workers import Workers
 

@@ -7,7 +7,13 @@ import pytest
 
 from lentigo_trainer.errors import TrackingError
 from lentigo_trainer.system.progress import LineProgress, SilentProgress
-from lentigo_trainer.training.tracking import VARIABLE, TrackedRun, flat, tracked, tracked_before
+from lentigo_trainer.training.tracking.mlflow import (
+    VARIABLE,
+    TrackedRun,
+    flat,
+    tracked,
+    tracked_before,
+)
 from lentigo_trainer.training.work_folder import EpochMetrics
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from lentigo_trainer.training.loop import (
     run_epochs,
     train_epoch,
 )
-from lentigo_trainer.training.schedules import Cooldown
+from lentigo_trainer.training.optimization.schedules import Cooldown
 from lentigo_trainer.training.work_folder import EpochMetrics
 from lentigo_trainer.training.workers import ALONE, Gradients, Workers
 

@@ -1,6 +1,6 @@
 import pytest
 
-from lentigo_trainer.training.schedules import WarmupCosine
+from lentigo_trainer.training.optimization.schedules import WarmupCosine
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from lentigo_trainer.data.extra.training_images import ExtraImages
 from lentigo_trainer.data.random_augmentation import ASPECT
 from lentigo_trainer.data.sampling import Shares, class_shares, epoch_rows, extra_count
 from lentigo_trainer.training.loop import FeatureRows
-from lentigo_trainer.training.losses import Loss, masked_cross_entropy
+from lentigo_trainer.training.optimization.losses import Loss, masked_cross_entropy
 
 Rows = npt.NDArray[np.int64]
 

@@ -27,8 +27,9 @@ from lentigo_trainer.data.sampling import class_shares, epoch_rows
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.metrics.classification import balanced_accuracy
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.training.extra_examples import ExtraSampling, JoinedRows
-from lentigo_trainer.training.image_batches import DrawnImages, batches_of
+from lentigo_trainer.training.fine_tuning.distillation import one_hot, training_targets
+from lentigo_trainer.training.fine_tuning.extra_examples import ExtraSampling, JoinedRows
+from lentigo_trainer.training.fine_tuning.image_batches import DrawnImages, batches_of
 from lentigo_trainer.training.loop import (
     Examples,
     FeatureRows,
@@ -39,11 +40,10 @@ from lentigo_trainer.training.loop import (
     run_epochs,
     train_epoch,
 )
-from lentigo_trainer.training.losses import Loss, adjusted_cross_entropy, label_of
+from lentigo_trainer.training.optimization.losses import Loss, adjusted_cross_entropy, label_of
+from lentigo_trainer.training.optimization.schedules import WarmupCosine
+from lentigo_trainer.training.optimization.weight_averaging import MovingAverage
 from lentigo_trainer.training.precision import in_bfloat16
-from lentigo_trainer.training.schedules import WarmupCosine
-from lentigo_trainer.training.teaching import one_hot, training_targets
-from lentigo_trainer.training.weight_averaging import MovingAverage
 from lentigo_trainer.training.work_folder import EpochMetrics
 from lentigo_trainer.training.workers import ALONE, Gradients, Workers
 

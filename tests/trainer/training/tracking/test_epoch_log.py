@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from lentigo_contract.errors import StorageError
-from lentigo_trainer.training.epoch_log import EpochLog
+from lentigo_trainer.training.tracking.epoch_log import EpochLog
 from lentigo_trainer.training.work_folder import EpochMetrics
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lentigo_trainer.config.recipe import Optimizer, Recipe
 from lentigo_trainer.errors import DamagedCacheError
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training.head import train_head
+from lentigo_trainer.training.feature_extraction.head import train_head
 from lentigo_trainer.training.loop import Examples, finished_epochs, logits_of
 from lentigo_trainer.training.work_folder import EpochMetrics
 

@@ -4,7 +4,11 @@ import numpy.typing as npt
 import pytest
 
 from lentigo_contract.labels import CODES
-from lentigo_trainer.training.losses import adjusted_cross_entropy, label_of, masked_cross_entropy
+from lentigo_trainer.training.optimization.losses import (
+    adjusted_cross_entropy,
+    label_of,
+    masked_cross_entropy,
+)
 
 ALL = np.ones(7, bool)
 THREE = np.array([code in {"bkl", "mel", "nv"} for code in CODES])

@@ -13,7 +13,7 @@ from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.models.classifier import build, totals
 from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training.fine_tuning import ResizedRows, at_side, fine_tune
+from lentigo_trainer.training.fine_tuning.fine_tune import ResizedRows, at_side, fine_tune
 from lentigo_trainer.training.loop import Examples, logits_of
 from lentigo_trainer.training.work_folder import EpochMetrics
 from tests.trainer.data.extra.made_up_set import extra_images

@@ -8,7 +8,7 @@ import tensorflow as tf
 from lentigo_trainer.errors import WeightsError
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture
-from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone
+from lentigo_trainer.training.feature_extraction.frozen_backbone import BATCH, FrozenBackbone
 from lentigo_trainer.training.precision import cpu_info, multiplies_bfloat16
 from tests.trainer.networks import lively_mobilenet
 
@@ -64,7 +64,7 @@ def test_the_digest_depends_on_the_weights(network: Network) -> None:
 @pytest.fixture(params=[False, True], ids=["float32", "bfloat16"])
 def has_bfloat16(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     has: bool = request.param
-    for module in ("precision", "frozen_backbone"):
+    for module in ("precision", "feature_extraction.frozen_backbone"):
         monkeypatch.setattr(f"lentigo_trainer.training.{module}.bfloat16_is_faster", lambda: has)
     return has
 

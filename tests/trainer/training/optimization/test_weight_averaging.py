@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from lentigo_trainer.training.weight_averaging import MovingAverage
+from lentigo_trainer.training.optimization.weight_averaging import MovingAverage
 
 
 def weight() -> keras.Variable:

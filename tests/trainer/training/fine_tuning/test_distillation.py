@@ -13,7 +13,11 @@ from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.out_of_fold import OutOfFold, write_answers
 from lentigo_trainer.errors import EvaluationReportError, RecipeError
-from lentigo_trainer.training.teaching import digest_of, teacher_logits, training_targets
+from lentigo_trainer.training.fine_tuning.distillation import (
+    digest_of,
+    teacher_logits,
+    training_targets,
+)
 from lentigo_trainer.training.work_folder import Computation, identity_of
 
 NAMES = np.array([f"ISIC_{number}" for number in range(5)])

@@ -12,8 +12,12 @@ import pytest
 from lentigo_contract.errors import StorageError
 from lentigo_trainer.errors import DamagedCacheError, WeightsError, WorkFolderError
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training import feature_cache
-from lentigo_trainer.training.feature_cache import FeatureFile, FeatureKey, compute_features
+from lentigo_trainer.training.feature_extraction import feature_cache
+from lentigo_trainer.training.feature_extraction.feature_cache import (
+    FeatureFile,
+    FeatureKey,
+    compute_features,
+)
 
 ROWS = 2_500
 KEY = FeatureKey(name="test", images="i", plan="p", backbone="t", rows=ROWS, shape=(2, 3))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lentigo_trainer.training.feature_cache import pass_seconds, timed
+from lentigo_trainer.training.feature_extraction.feature_cache import pass_seconds, timed
 
 ROWS = 2_500
 

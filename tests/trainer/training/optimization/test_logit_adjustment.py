@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from lentigo_trainer.training.losses import adjusted_cross_entropy
+from lentigo_trainer.training.optimization.losses import adjusted_cross_entropy
 
 SHARES = np.array([0.4, 0.2, 0.1, 0.1, 0.1, 0.1, 0.0])
 LOGITS = np.random.default_rng(0).normal(0, 1, (5, 7)).astype(np.float32)

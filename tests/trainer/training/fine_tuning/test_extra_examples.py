@@ -9,7 +9,7 @@ from lentigo_trainer.config.fine_tuning import FineTuning
 from lentigo_trainer.data.extra.training_images import ExtraImages
 from lentigo_trainer.data.random_augmentation import mix
 from lentigo_trainer.data.sampling import class_shares, epoch_rows
-from lentigo_trainer.training.extra_examples import ExtraSampling, packed_targets
+from lentigo_trainer.training.fine_tuning.extra_examples import ExtraSampling, packed_targets
 from tests.trainer.data.extra.made_up_set import extra_images
 
 SETTINGS = FineTuning(extra_share=0.25, class_power=0.5)

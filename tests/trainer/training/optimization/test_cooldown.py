@@ -1,6 +1,6 @@
 import pytest
 
-from lentigo_trainer.training.schedules import Cooldown
+from lentigo_trainer.training.optimization.schedules import Cooldown
 
 
 @pytest.mark.parametrize(
