@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.base import Images, Prediction
-from lentigo_inference.api.disconnect import cancel_on_disconnect
+from lentigo_inference.api.requests.disconnect import cancel_on_disconnect
 from lentigo_inference.serving.batcher import BatchLimits
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import problem_of, running

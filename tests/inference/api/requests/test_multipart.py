@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lentigo_contract.errors import ImageTooLargeError
-from lentigo_inference.api.multipart import ImageForm
+from lentigo_inference.api.requests.multipart import ImageForm
 from lentigo_inference.errors import MalformedRequestError
 
 TYPE = "multipart/form-data; boundary=edge"

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_inference.api.dependencies import CurrentState, caller_of
 from lentigo_inference.api.openapi import json_body, problem_responses
+from lentigo_inference.api.requests.uploads import read_json
 from lentigo_inference.api.schemas import FeedbackRequest, FeedbackResponse
-from lentigo_inference.api.uploads import read_json
 from lentigo_inference.audit.records import feedback
 from lentigo_inference.errors import AuditFileError, AuditUnavailableError, UnknownAnswerError
 from lentigo_inference.observability.identifiers import uuid7

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from lentigo_contract.errors import ImageTooLargeError, LentigoError
-from lentigo_inference.api.multipart import FIELD, FRAMING_BYTES, ImageForm, too_large
+from lentigo_inference.api.requests.multipart import FIELD, FRAMING_BYTES, ImageForm, too_large
 from lentigo_inference.errors import (
     MalformedRequestError,
     UnsupportedContentTypeError,

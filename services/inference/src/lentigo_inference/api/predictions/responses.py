@@ -5,7 +5,7 @@ import base64
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE, Diagnosis
 from lentigo_inference.api.description.response import description_response
 from lentigo_inference.api.models import model_reference
-from lentigo_inference.api.prediction_schemas import (
+from lentigo_inference.api.predictions.schemas import (
     ActivationMap,
     ClassProbability,
     DiagnosisProbability,

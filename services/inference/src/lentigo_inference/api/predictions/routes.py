@@ -17,17 +17,17 @@ from lentigo_contract.errors import LentigoError
 from lentigo_contract.fhir.elements import MEDIA_TYPE
 from lentigo_inference.api.accounting import put_on_record
 from lentigo_inference.api.dependencies import AppState, CurrentState, admitted
-from lentigo_inference.api.disconnect import cancel_on_disconnect
 from lentigo_inference.api.fhir.negotiation import PredictionMediaType
 from lentigo_inference.api.fhir.responses import BUNDLE, bundle_response
-from lentigo_inference.api.multipart import FIELD
 from lentigo_inference.api.openapi import PREDICTIONS, image_body, images_body, problem_responses
-from lentigo_inference.api.prediction_schemas import BatchResponse, PredictionResponse
+from lentigo_inference.api.predictions.responses import prediction_response
+from lentigo_inference.api.predictions.schemas import BatchResponse, PredictionResponse
+from lentigo_inference.api.predictions.shadowing import offer_to_shadow
 from lentigo_inference.api.problems import problem_of_error
-from lentigo_inference.api.responses import prediction_response
+from lentigo_inference.api.requests.disconnect import cancel_on_disconnect
+from lentigo_inference.api.requests.multipart import FIELD
+from lentigo_inference.api.requests.uploads import read_upload, read_uploads
 from lentigo_inference.api.schemas import Problem
-from lentigo_inference.api.shadowing import offer_to_shadow
-from lentigo_inference.api.uploads import read_upload, read_uploads
 from lentigo_inference.serving.predictor import Explain, PredictionOptions, PredictionResult
 
 router = APIRouter(tags=[PREDICTIONS])

@@ -6,7 +6,7 @@ It happens after an answer is on record, and changes nothing about it.
 from collections.abc import Iterable
 
 from lentigo_inference.api.dependencies import AppState
-from lentigo_inference.api.prediction_schemas import PredictionResponse
+from lentigo_inference.api.predictions.schemas import PredictionResponse
 from lentigo_inference.audit.records import Served
 from lentigo_inference.serving.predictor import PredictionOptions, PredictionResult
 from lentigo_inference.shadow.process import Offer
