@@ -4,7 +4,7 @@ import { drawDifferences, drawn, drawOutline, openPicture, pixelsOf } from "./pi
 import { angleOf, scaleOf } from "./similarity.js";
 
 /** @typedef {import("../features.js").Page} Page */
-/** @typedef {import("../worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 /** @typedef {{similarity: import("./similarity.js").Similarity|null, agreeing: number, comparison: import("./comparison.js").Comparison|null}} Finding */
 
 const WORKER_PATH = "page/follow-up-worker.js";

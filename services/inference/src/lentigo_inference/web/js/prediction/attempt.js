@@ -1,14 +1,14 @@
 /** From "Predict" to a result or a problem: one attempt at a time per image, with automatic retries. */
 
+import { checkKind } from "../images/kinds.js";
+import { toSend } from "../images/photo.js";
+import { Problem } from "../problem.js";
 import { askForKey } from "./key.js";
-import { checkKind } from "./kinds.js";
 import { answerHere, isFromDevice } from "./on-device.js";
-import { toSend } from "./photo.js";
-import { Problem } from "./problem.js";
 import { predict } from "./service.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
-/** @typedef {import("./worklist.js").Worklist} Worklist */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Worklist} Worklist */
 
 /**
  * Predict one image. Does nothing if it is under way or done, so a second press is harmless. Every

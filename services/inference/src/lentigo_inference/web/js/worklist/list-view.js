@@ -1,9 +1,9 @@
 /** The images in a row, also usable with the keyboard. */
 
-import { cancel, predictItem } from "./attempt.js";
-import { byId, element } from "./dom.js";
-import { isWithheld } from "./quality-view.js";
-import { diagnosisName, t } from "./texts.js";
+import { byId, element } from "../dom.js";
+import { diagnosisName, t } from "../language/texts.js";
+import { cancel, predictItem } from "../prediction/attempt.js";
+import { isWithheld } from "../result/quality-view.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 /** @typedef {import("./worklist.js").Worklist} Worklist */

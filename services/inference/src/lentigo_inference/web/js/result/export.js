@@ -1,6 +1,6 @@
 /** Results as CSV and JSON. Pure: nothing here touches the page. No file's name unless it is asked for: it may name a patient. */
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 
 export const NOTICE = "Research use only. Not a medical device.";
 

@@ -1,6 +1,6 @@
 /** The list of images, each with its own state. Nothing here touches the page. */
 
-import { Problem } from "./problem.js";
+import { Problem } from "../problem.js";
 
 /** @typedef {"ready"|"working"|"waiting"|"done"|"failed"} State */
 
@@ -43,7 +43,7 @@ export class Item {
     this.attempt = null;
     /** The user's choices for the map. */
     this.map = { code: "", strength: 0.5 };
-    /** The part of the image that is shown: its centre in pixels of the image, and screen pixels per pixel; null is all of it. @type {import("./zoom.js").Zoom|null} */
+    /** The part of the image that is shown: its centre in pixels of the image, and screen pixels per pixel; null is all of it. @type {import("../viewer/zoom.js").Zoom|null} */
     this.zoom = null;
   }
 }

@@ -1,7 +1,7 @@
 /** The texts of the page: one language is loaded, the chosen one or the first of the browser's that there is. */
 
+import { store, stored } from "../store.js";
 import { formatParts, parseMessage } from "./icu.js";
-import { store, stored } from "./store.js";
 
 /** Each with its own name for itself, and whether it is written from right to left. @type {Record<string, {name: string, dir: string}>} */
 export const LANGUAGES = {

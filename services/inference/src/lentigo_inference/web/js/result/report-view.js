@@ -1,11 +1,11 @@
 /** The pictures of a printed report. The result beside them is printed as it stands on the page. */
 
-import { byId, element } from "./dom.js";
-import { mapCanvas, paintMap } from "./map-view.js";
+import { byId, element } from "../dom.js";
+import { diagnosisName, t } from "../language/texts.js";
+import { mapCanvas, paintMap } from "../viewer/map-view.js";
 import { isWithheld } from "./quality-view.js";
-import { diagnosisName, t } from "./texts.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 
 /** The image as a whole, and under the map of its diagnosis, for paper alone. @param {Item} item an answered one */
 export function reportPictures(item) {

@@ -1,6 +1,6 @@
 /** The choice of the language. */
 
-import { byId, element } from "./dom.js";
+import { byId, element } from "../dom.js";
 import { currentLanguage, keepLanguage, LANGUAGES, loadTexts, preferredLanguage, t } from "./texts.js";
 
 const SHELL = "lentigo-shell";

@@ -1,14 +1,14 @@
 /** The view of a result: diagnosis, referral and probabilities. */
 
-import { element, setShare } from "./dom.js";
+import { element, setShare } from "../dom.js";
+import { keepButton } from "../features.js";
+import { compared, diagnosisName, differsText, probability, t } from "../language/texts.js";
+import { modelOf } from "../model-view.js";
 import { exportButtons } from "./export-view.js";
-import { keepButton } from "./features.js";
-import { modelOf } from "./model-view.js";
 import { origins } from "./origins-view.js";
 import { drawnNote, warning } from "./quality-view.js";
-import { compared, diagnosisName, differsText, probability, t } from "./texts.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 
 /** @param {Item} item one with a diagnosis @param {HTMLElement} remove */
 export function resultView(item, remove) {

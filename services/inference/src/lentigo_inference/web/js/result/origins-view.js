@@ -1,11 +1,11 @@
 /** When, by which model and by which rules a result was made: one sentence, and the rest folded away. */
 
-import { element } from "./dom.js";
-import { measuredTexts, modelOf, prevalenceText } from "./model-view.js";
-import { isFromDevice } from "./on-device.js";
-import { clockTime, percent, t } from "./texts.js";
+import { element } from "../dom.js";
+import { clockTime, percent, t } from "../language/texts.js";
+import { measuredTexts, modelOf, prevalenceText } from "../model-view.js";
+import { isFromDevice } from "../prediction/on-device.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 
 /** @param {Item} item an answered one */
 export function origins(item) {

@@ -1,6 +1,6 @@
 /** What a file is by its first bytes, which are more reliable than its name. */
 
-import { Problem } from "./problem.js";
+import { Problem } from "../problem.js";
 
 /** Beginnings of the files that the service reads, and of those it refuses for a reason of its own. @type {[RegExp, string][]} */
 const KINDS = [

@@ -1,6 +1,6 @@
 /** Receive images: chosen, photographed, dropped or pasted. */
 
-import { byId } from "./dom.js";
+import { byId } from "../dom.js";
 
 /** Call `take` with the images of every way in. @param {(files: File[]) => void} take */
 export function listenForImages(take) {

@@ -1,11 +1,11 @@
 /** Look at each new image once: refuse what cannot be read, and make its thumbnail. */
 
+import { Problem } from "../problem.js";
 import { checkKind } from "./kinds.js";
 import { openImage, thumbnail } from "./photo.js";
-import { Problem } from "./problem.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
-/** @typedef {import("./worklist.js").Worklist} Worklist */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Worklist} Worklist */
 
 /**
  * Prepare images one after the other, so that only one is decoded at a time. What was removed or

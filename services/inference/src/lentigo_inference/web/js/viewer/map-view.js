@@ -1,9 +1,9 @@
 /** The network's activation map over a second view of the image, on request, and its controls. */
 
-import { element } from "./dom.js";
-import { diagnosisName, probability, t } from "./texts.js";
+import { element } from "../dom.js";
+import { diagnosisName, probability, t } from "../language/texts.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 
 // From transparent blue to bright yellow: readable by brightness alone, and unlike any skin.
 const FROM = [38, 70, 220];

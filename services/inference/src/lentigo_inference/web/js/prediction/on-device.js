@@ -1,10 +1,10 @@
 /** Answers on this device, where somebody has turned them on: the page's only way to what is in `offline/`. */
 
-import { say } from "./announce.js";
-import { byId, element } from "./dom.js";
-import { keepFeatures } from "./features.js";
+import { say } from "../announce.js";
+import { byId, element } from "../dom.js";
+import { keepFeatures } from "../features.js";
+import { Problem } from "../problem.js";
 import { keyHeaders } from "./key.js";
-import { Problem } from "./problem.js";
 
 // Remembers that something is kept, so that the script for it is loaded at once; the files themselves stand in Cache Storage.
 const MARK = "lentigo-offline";

@@ -1,12 +1,12 @@
 /** All images in one table that can be sorted, opened by row, and saved. */
 
-import { byId, element } from "./dom.js";
-import { mostProbable } from "./export.js";
-import { tableButtons } from "./export-view.js";
+import { byId, element } from "../dom.js";
+import { diagnosisName, inOrder, probability, t } from "../language/texts.js";
+import { mostProbable } from "../result/export.js";
+import { tableButtons } from "../result/export-view.js";
+import { flawTexts } from "../result/quality-view.js";
 import { stateText, thumbnailOf } from "./list-view.js";
 import { COLUMN_NAMES, counts, sortedItems } from "./overview.js";
-import { flawTexts } from "./quality-view.js";
-import { diagnosisName, inOrder, probability, t } from "./texts.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 /** @typedef {import("./worklist.js").Worklist} Worklist */

@@ -1,15 +1,15 @@
 /** "See an example": a picture drawn here goes to the service as any image does. */
 
-import { say } from "./announce.js";
-import { predictAnyway, predictItem } from "./attempt.js";
+import { say } from "../announce.js";
+import { prepareAll } from "../images/preparing.js";
+import { t } from "../language/texts.js";
+import { predictAnyway, predictItem } from "../prediction/attempt.js";
+import { isWithheld } from "../result/quality-view.js";
+import { openItem } from "../views.js";
+import { Item } from "../worklist/worklist.js";
 import { drawLesion } from "./example.js";
-import { prepareAll } from "./preparing.js";
-import { isWithheld } from "./quality-view.js";
-import { t } from "./texts.js";
-import { openItem } from "./views.js";
-import { Item } from "./worklist.js";
 
-/** @typedef {import("./worklist.js").Worklist} Worklist */
+/** @typedef {import("../worklist/worklist.js").Worklist} Worklist */
 
 /**
  * Show the example and its answer. Where the model refuses the picture, it is asked to predict anyway, and the page says so.

@@ -1,14 +1,14 @@
 /** Why an image cannot be assessed, and what to do about it. */
 
-import { predictAnyway } from "./attempt.js";
-import { element } from "./dom.js";
+import { element } from "../dom.js";
+import { keepButton } from "../features.js";
+import { hasText, t } from "../language/texts.js";
+import { predictAnyway } from "../prediction/attempt.js";
 import { exportButtons } from "./export-view.js";
-import { keepButton } from "./features.js";
 import { origins } from "./origins-view.js";
-import { hasText, t } from "./texts.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
-/** @typedef {import("./worklist.js").Worklist} Worklist */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Worklist} Worklist */
 
 /** Whether the response for an image has no diagnosis. @param {Item} item */
 export const isWithheld = (item) => item.answer !== null && item.answer.diagnosis === null;

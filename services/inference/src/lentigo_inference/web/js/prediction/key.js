@@ -1,7 +1,7 @@
 /** The API key: asked for when the service needs one, kept until this tab is closed. */
 
-import { byId } from "./dom.js";
-import { isForbidden, store, stored } from "./store.js";
+import { byId } from "../dom.js";
+import { isForbidden, store, stored } from "../store.js";
 
 const KEY_PLACE = "lentigo-key";
 

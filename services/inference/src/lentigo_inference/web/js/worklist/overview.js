@@ -1,6 +1,6 @@
 /** The rows of the overview and their order. Pure: nothing here touches the page. */
 
-import { mostProbable } from "./export.js";
+import { mostProbable } from "../result/export.js";
 
 /** @typedef {import("./worklist.js").Item} Item */
 /** @typedef {{column: string, descending: boolean}} Order */

@@ -1,8 +1,8 @@
 /** The two requests that the page sends to the service. */
 
+import { Problem } from "../problem.js";
 import { forgetKey, keyHeaders } from "./key.js";
 import { modelHere, noteService } from "./on-device.js";
-import { Problem } from "./problem.js";
 
 const RETRY_UNREACHABLE_S = 3;
 

@@ -1,10 +1,10 @@
 /** What the lesion looks like, drawn over a second view of the image, and in words. It plays no part in the diagnosis. */
 
-import { drawing, element } from "./dom.js";
-import { isFromDevice } from "./on-device.js";
-import { enumerated, hasText, inPercent, number, t } from "./texts.js";
+import { drawing, element } from "../dom.js";
+import { enumerated, hasText, inPercent, number, t } from "../language/texts.js";
+import { isFromDevice } from "../prediction/on-device.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 /** @typedef {[number, number]} Point */
 
 /**

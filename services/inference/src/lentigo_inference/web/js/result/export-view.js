@@ -1,10 +1,10 @@
 /** Save or print results. */
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
+import { t } from "../language/texts.js";
 import { allToJson, toCsv, toJson } from "./export.js";
-import { t } from "./texts.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 
 /** Whether the person asked for files' names in what is saved or printed. */
 let withNames = false;

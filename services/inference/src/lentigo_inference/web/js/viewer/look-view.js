@@ -1,14 +1,14 @@
 /** The image, and beside it, on request, the same image under the network's map and under a drawing of the lesion. */
 
+import { element } from "../dom.js";
+import { currentLanguage, t } from "../language/texts.js";
+import { isWithheld } from "../result/quality-view.js";
 import { descriptionView } from "./description-view.js";
-import { element } from "./dom.js";
 import { mapView } from "./map-view.js";
-import { isWithheld } from "./quality-view.js";
-import { currentLanguage, t } from "./texts.js";
 import { Viewer } from "./viewer.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
-/** @typedef {import("./worklist.js").Worklist} Worklist */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Worklist} Worklist */
 
 /** Whether the person asked for the map, and for the description; kept while they go from image to image. */
 const wanted = { map: false, description: false };

@@ -1,6 +1,6 @@
 /** Prepare an image: bound its pixels, make its thumbnail, and scale down what is large before it is sent. */
 
-import { Problem } from "./problem.js";
+import { Problem } from "../problem.js";
 
 // The network needs 224x224. This leaves room for later, and keeps a phone's photo far below 1 MB.
 const LARGEST_SIDE = 1600;

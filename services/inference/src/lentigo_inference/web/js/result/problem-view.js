@@ -1,9 +1,9 @@
 /** The view of a problem, and what to do about it. */
 
-import { element } from "./dom.js";
-import { hasText, t } from "./texts.js";
+import { element } from "../dom.js";
+import { hasText, t } from "../language/texts.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 
 /** @param {Item} item one with a problem */
 export function problemView(item) {

@@ -1,10 +1,10 @@
 /** An image that can be zoomed and moved, by wheel, pinch, drag, keys and buttons; several views of it move together. */
 
-import { element } from "./dom.js";
-import { inPercent, t } from "./texts.js";
+import { element } from "../dom.js";
+import { inPercent, t } from "../language/texts.js";
 import { bounded, fitScale, fitted, moved, zoomedAt } from "./zoom.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 /** @typedef {{frame: HTMLElement, layer: HTMLElement}} View */
 
 const STEP = 1.5;
