@@ -1,6 +1,6 @@
 /** What is wrong with what the camera sees, before the picture is taken. Pure. */
 
-import { qualityIssues } from "../offline/quality.js";
+import { qualityIssues } from "../offline/imaging/quality.js";
 import { lesionExtent } from "./lesion.js";
 
 /** @typedef {import("./lesion.js").Extent} Extent */

@@ -3,7 +3,7 @@
  * some pixels, which few hairs survive. Pure.
  */
 
-import { SIDE } from "../offline/pixels.js";
+import { SIDE } from "../offline/imaging/pixels.js";
 
 // For advice on the distance; an outline takes smaller ones.
 const COARSE = 4;

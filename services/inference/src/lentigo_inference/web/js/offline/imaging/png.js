@@ -1,8 +1,8 @@
 /** PNG files (W3C, third edition), as imaging/containers/png.py screens them and Pillow decodes them. */
 
+import { crc32 } from "../maps.js";
 import { orientationIn, textAt, UPRIGHT } from "./exif.js";
 import { joined } from "./jpeg.js";
-import { crc32 } from "./maps.js";
 import { damaged, unsupported } from "./refusal.js";
 
 /** @typedef {import("./pixels.js").Pixels} Pixels */
