@@ -31,8 +31,8 @@ from lentigo_inference.audit.signing import Verifier, make_key, read_signer
 from lentigo_inference.audit.verification import verify
 from lentigo_inference.audit.writer import ChainWriter
 from lentigo_inference.observability.identifiers import uuid7
+from load.servers import ours, running
 from serving import Bench, shipped
-from serving_servers import ours, running
 
 CLIENTS: Final = 32
 ASKING: Final = 8

@@ -15,7 +15,7 @@ from typing import Final
 
 from pydicom.encaps import encapsulate
 
-from benchmarks.synthetic_lesion import draw_nevus
+from benchmarks.synthetic.lesion import draw_nevus
 from tests.e2e.service_process import ServiceProcess, environment
 from tests.fakes import jpeg_bytes
 from tests.gateway.dicom import dermoscopic, file_of

@@ -25,9 +25,9 @@ from typing import Final
 import httpx
 from PIL import Image
 
-from serving_figures import BenchmarkResult, at_most
-from serving_servers import ours, running
-from synthetic_lesion import nevus_jpeg
+from load.results import BenchmarkResult, at_most
+from load.servers import ours, running
+from synthetic.lesion import nevus_jpeg
 
 CONNECTIONS: Final = 8
 PAUSE_S: Final = 0.02

@@ -35,9 +35,9 @@ from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import MANIFEST_NAME
 from lentigo_contract.repository.store import ModelStore
-from serving_figures import HEAD, BenchmarkResult, Row, at_least, at_most, draw_memory, row, summary
-from serving_load import Outcome
-from serving_servers import (
+from load.generator import Outcome
+from load.results import HEAD, BenchmarkResult, Row, at_least, at_most, draw_memory, row, summary
+from load.servers import (
     HERE,
     HealthWatch,
     Recipe,
@@ -50,7 +50,7 @@ from serving_servers import (
     rivals,
     running,
 )
-from serving_shadow import beside_shadow
+from load.shadow import beside_shadow
 
 CONCURRENCY = (1, 8, 32)
 RELOADS = 50
@@ -81,7 +81,8 @@ class Bench:
 
     def start_load(self, server: Running, *options: object) -> "subprocess.Popen[str]":
         """Begin to send pictures."""
-        command = (sys.executable, HERE / "serving_load.py", server.target, self.pictures, *options)
+        generator = HERE / "load/generator.py"
+        command = (sys.executable, generator, server.target, self.pictures, *options)
         return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
 
     def compare(self, recipe: Recipe) -> None:

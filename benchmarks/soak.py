@@ -34,11 +34,11 @@ from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest.engines import LITERT_FILES, EngineName
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.repository.layout import MANIFEST_NAME
+from load.generator import ANSWER_S, Client, Connection, Target, agrees
+from load.results import BenchmarkResult, at_most, draw_memory_over_time, summary
+from load.servers import Recipe, Running, add_key, draw_pictures, ours, running
+from load.soak_clients import Crowd, Tally, post
 from serving import shipped
-from serving_figures import BenchmarkResult, at_most, draw_memory_over_time, summary
-from serving_load import ANSWER_S, Client, Connection, Target, agrees
-from serving_servers import Recipe, Running, add_key, draw_pictures, ours, running
-from soak_clients import Crowd, Tally, post
 
 RELOADS: Final = 30
 GOOD_CLIENTS: Final = 4

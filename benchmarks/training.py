@@ -39,9 +39,9 @@ from lentigo_trainer.data.splits import choose_rows
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import Weights, architecture
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training.feature_cache import FeatureKey, compute_features
-from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone
-from lentigo_trainer.training.head import train_head
+from lentigo_trainer.training.feature_extraction.feature_cache import FeatureKey, compute_features
+from lentigo_trainer.training.feature_extraction.frozen_backbone import BATCH, FrozenBackbone
+from lentigo_trainer.training.feature_extraction.head import train_head
 from lentigo_trainer.training.loop import Examples
 from lentigo_trainer.training.work_folder import EpochMetrics
 

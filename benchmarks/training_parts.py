@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from lentigo_trainer.models.classifier import FusedBatchNormalization, Network, build
 from lentigo_trainer.models.registry import architecture
-from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone
+from lentigo_trainer.training.feature_extraction.frozen_backbone import BATCH, FrozenBackbone
 
 ROWS = 256
 STEP_ROWS = 32

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from lentigo_contract.errors import LentigoError
-from lentigo_inference.api.multipart import ImageForm
+from lentigo_inference.api.requests.multipart import ImageForm
 
 MAX_BYTES: Final = 4096
 MAX_IMAGE_BYTES: Final = 512

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from benchmarks.synthetic_lesion import draw_nevus
+from benchmarks.synthetic.lesion import draw_nevus
 from lentigo_contract.labels import CODES
 from tests.fakes import lesion_image
 from tests.images import (

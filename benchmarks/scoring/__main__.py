@@ -43,7 +43,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.scoring.cluster import Cluster, cluster
 from benchmarks.scoring.reference import reference
-from benchmarks.synthetic_lesion import draw_nevus
+from benchmarks.synthetic.lesion import draw_nevus
 from lentigo_contract.system.resources import available_cores
 from lentigo_inference.scoring.items import Content, Item, Task
 from lentigo_inference.scoring.prepare import prepare

@@ -51,7 +51,7 @@ within 'the FHIR server answers' curl --fail --silent "$fhir/metadata"
 
 images=$(mktemp -d)
 trap 'rm -rf "$images"' EXIT
-"${PYTHON:-python3}" -m benchmarks.dicom_images "$images" --number 3
+"${PYTHON:-python3}" -m benchmarks.synthetic.dicom "$images" --number 3
 for image in "$images"/*.dcm; do
   curl --fail --silent --data-binary "@$image" "$archive/instances" >/dev/null
 done

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.synthetic_lesion import SIZE, draw_nevus, nevus_jpeg
+from benchmarks.synthetic.lesion import SIZE, draw_nevus, nevus_jpeg
 from tests.e2e.service_process import ServiceProcess, service_process
 
 SHIPPED = Path(__file__).parents[2] / "models"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.synthetic_lesion import draw_nevus
+from benchmarks.synthetic.lesion import draw_nevus
 from lentigo_contract.segmentation.classical import otsu, segment
 from lentigo_contract.segmentation.region import Finding
 from lentigo_contract.segmentation.skin import field_of_view, working_image

@@ -52,7 +52,7 @@ def formatted(page: Page, message: str, values: dict[str, Any], locale: str = "e
     serve_modules(page)
     text: str = page.evaluate(
         """async ([message, values, locale]) => {
-            const { formatParts, parseMessage } = await import("/page/modules/icu.js");
+            const { formatParts, parseMessage } = await import("/page/modules/language/icu.js");
             return formatParts(parseMessage(message), values, locale);
         }""",
         [message, values, locale],
@@ -240,7 +240,7 @@ def test_every_message_can_be_read_and_has_every_plural(plain_page: Page, tag: s
     serve_modules(page)
     wrong = page.evaluate(
         """async ([messages, tag]) => {
-            const { parseMessage } = await import("/page/modules/icu.js");
+            const { parseMessage } = await import("/page/modules/language/icu.js");
             const needed = new Intl.PluralRules(tag).resolvedOptions().pluralCategories;
             const lacking = (parts) => parts.flatMap((part) => {
                 if (typeof part !== "object" || !part.options) return [];

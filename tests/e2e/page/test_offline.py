@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from benchmarks.synthetic_lesion import nevus_jpeg
+from benchmarks.synthetic.lesion import nevus_jpeg
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest.engines import GOLDEN_IMAGES, GOLDEN_SEED, Golden, golden_images
 from lentigo_contract.repository.store import ModelStore

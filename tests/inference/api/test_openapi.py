@@ -4,7 +4,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from lentigo_inference.api.prediction_schemas import PredictionResponse
+from lentigo_inference.api.predictions.schemas import PredictionResponse
 from lentigo_inference.api.schemas import Problem
 from lentigo_inference.app import create_app
 from lentigo_inference.settings import Settings

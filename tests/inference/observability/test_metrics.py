@@ -212,7 +212,7 @@ async def test_an_unexpected_error_is_counted(
 
     async with running(settings) as service:
         with monkeypatch.context() as patch:
-            patch.setattr("lentigo_inference.api.predictions.prediction_response", broken)
+            patch.setattr("lentigo_inference.api.predictions.routes.prediction_response", broken)
             assert (await service.predict()).status_code == 500
         seen = await scrape(service.client)
     assert seen.value("lentigo_rejections_total", reason="internal") == 1

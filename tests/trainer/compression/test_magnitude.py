@@ -10,7 +10,7 @@ from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training.fine_tuning import fine_tune
+from lentigo_trainer.training.fine_tuning.fine_tune import fine_tune
 from lentigo_trainer.training.work_folder import EpochMetrics
 from tests.trainer.compression.made_up import coloured_examples
 from tests.trainer.networks import small_inverted_residuals

@@ -12,8 +12,8 @@ from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.models.classifier import FusedBatchNormalization
 from lentigo_trainer.models.whole_batch import WholeBatchDropout
 from lentigo_trainer.system.progress import SilentProgress
-from lentigo_trainer.training.fine_tuning import fine_tune
-from lentigo_trainer.training.head import train_head
+from lentigo_trainer.training.feature_extraction.head import train_head
+from lentigo_trainer.training.fine_tuning.fine_tune import fine_tune
 from lentigo_trainer.training.loop import Examples
 from lentigo_trainer.training.precision import make_reproducible
 from lentigo_trainer.training.workers import Workers

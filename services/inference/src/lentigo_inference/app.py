@@ -14,13 +14,15 @@ from starlette.middleware import Middleware
 from lentigo_contract.fhir.codes import code_map
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference import __version__
-from lentigo_inference.api import feedback, models, offline, operations, predictions
+from lentigo_inference.api import models, offline, operations
 from lentigo_inference.api.dependencies import AppState, Audit, LifespanState, authorize
 from lentigo_inference.api.fhir import routes as fhir
 from lentigo_inference.api.monitoring import routes as monitoring
 from lentigo_inference.api.open_inference import repository
 from lentigo_inference.api.open_inference import routes as open_inference
 from lentigo_inference.api.openapi import PREDICTIONS, describe
+from lentigo_inference.api.predictions import feedback
+from lentigo_inference.api.predictions import routes as predictions
 from lentigo_inference.api.problems import install_problem_handlers
 from lentigo_inference.audit.lookup import AnswerFinder
 from lentigo_inference.audit.records import Act, administration

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from lentigo_contract.labels import CODES
 from lentigo_engines.base import Images, Prediction
 from lentigo_inference.api.dependencies import AppState, caller_of
-from lentigo_inference.api.prediction_schemas import PredictionResponse
+from lentigo_inference.api.predictions.schemas import PredictionResponse
 from lentigo_inference.audit.records import (
     Act,
     ModelInUse,

@@ -14,7 +14,7 @@ from lentigo_inference.api.open_inference.schemas import (
     LoadRequest,
     RepositoryIndexRequest,
 )
-from lentigo_inference.api.prediction_schemas import BatchResponse
+from lentigo_inference.api.predictions.schemas import BatchResponse
 from lentigo_inference.api.problems import MEDIA_TYPE
 from lentigo_inference.api.schemas import FeedbackRequest, Problem, example_of
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS, ProblemType

@@ -20,7 +20,7 @@ class TimedProtocol(HttpToolsProtocol):
 
     Without them, clients that open connections and send nothing, send a header byte by byte, or
     never read, would hold them for ever, until no other client gets one. Bodies have limits of
-    their own, in `api.uploads`.
+    their own, in `api.requests.uploads`.
     """
 
     shared: ClassVar[Connections]

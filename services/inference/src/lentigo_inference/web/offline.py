@@ -46,7 +46,10 @@ _COMPRESSED: Final = {
 @functools.cache
 def offline_files() -> Mapping[str, PageFile]:
     """Return all files by path; read and made once, when they are first asked for."""
-    modules = {path.name: path.read_text(encoding="utf-8") for path in _MODULES.glob("*.js")}
+    modules = {
+        path.relative_to(_MODULES).as_posix(): path.read_text(encoding="utf-8")
+        for path in _MODULES.rglob("*.js")
+    }
     scripts = {
         WORKER: bundle_modules(modules, "worker.js").encode(),
         **{

@@ -43,8 +43,8 @@ from lentigo_trainer.models.registry import architecture, with_all_layers_traina
 from lentigo_trainer.system.native_output import held_back
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked, storage_errors, write_whole
+from lentigo_trainer.training.feature_extraction.frozen_backbone import backbone_digest
 from lentigo_trainer.training.fit import train_network
-from lentigo_trainer.training.frozen_backbone import backbone_digest
 from lentigo_trainer.training.loop import Examples
 from lentigo_trainer.training.precision import arithmetic, make_reproducible
 from lentigo_trainer.training.work_folder import adopt

@@ -32,7 +32,7 @@ from lentigo_trainer.models import registry
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.graph import copied_network, steps_of
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.training.fine_tuning import Constraint, fine_tune
+from lentigo_trainer.training.fine_tuning.fine_tune import Constraint, fine_tune
 from lentigo_trainer.training.loop import Examples
 
 Images = npt.NDArray[np.uint8]

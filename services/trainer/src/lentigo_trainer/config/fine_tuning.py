@@ -96,8 +96,8 @@ class FineTuning(StrictModel):
         augmentation: how images are varied.
         extra_share: share of an epoch that the images of imported sets make up, if there are any.
             They come on top: as many images of HAM10000 are drawn as without them.
-        teacher_share: share of a target that is a teacher's answer, see `training.teaching`; 0 for
-            no teacher.
+        teacher_share: share of a target that is a teacher's answer; 0 for no teacher. See
+            `training.fine_tuning.distillation`.
     """
 
     images_per_epoch: Annotated[

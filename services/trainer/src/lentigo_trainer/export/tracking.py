@@ -5,7 +5,7 @@ from pathlib import Path
 from lentigo_trainer.evaluation.summary import Evaluation
 from lentigo_trainer.export.publishing import candidate_files
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.training.tracking import tracked_before
+from lentigo_trainer.training.tracking.mlflow import tracked_before
 
 
 def track_results(folder: Path, evaluation: Evaluation, progress: Progress) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lentigo_trainer.sweep.records import SweepRecord
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.training.tracking import tracked
+from lentigo_trainer.training.tracking.mlflow import tracked
 
 
 def track_sweep(

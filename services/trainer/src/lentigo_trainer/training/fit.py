@@ -2,10 +2,11 @@
 
 `train_network` builds the network and chooses one of two ways to train, by the recipe:
 
-- without `fine_tuning`, the layers before the freeze boundary run once per row
-  (`frozen_backbone`), their features are kept on disk (`feature_cache`), and `head.train_head`
-  trains the layers after the boundary from them; if nothing is frozen, from the images;
-- with `fine_tuning`, `fine_tuning.fine_tune` trains all layers from the images.
+- without `fine_tuning`, by the folder `feature_extraction`: the layers before the freeze boundary
+  run once per row (`frozen_backbone`), their features are kept on disk (`feature_cache`), and
+  `head.train_head` trains the layers after the boundary from them; if nothing is frozen, from the
+  images;
+- with `fine_tuning`, by the folder of that name: `fine_tune` trains all layers from the images.
 
 Both run their epochs through `loop.run_epochs`, which saves a checkpoint after each.
 """
@@ -32,21 +33,25 @@ from lentigo_trainer.models.registry import (
     with_all_layers_trainable,
 )
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.training.epoch_log import EpochLog
-from lentigo_trainer.training.feature_cache import (
+from lentigo_trainer.training.feature_extraction.feature_cache import (
     FeatureFile,
     FeatureKey,
     compute_features,
     pass_seconds,
     timed,
 )
-from lentigo_trainer.training.fine_tuning import ResizedRows, at_side, fine_tune
-from lentigo_trainer.training.frozen_backbone import BATCH, FrozenBackbone, backbone_digest
-from lentigo_trainer.training.head import train_head
+from lentigo_trainer.training.feature_extraction.frozen_backbone import (
+    BATCH,
+    FrozenBackbone,
+    backbone_digest,
+)
+from lentigo_trainer.training.feature_extraction.head import train_head
+from lentigo_trainer.training.fine_tuning.distillation import digest_of, teacher_logits
+from lentigo_trainer.training.fine_tuning.fine_tune import ResizedRows, at_side, fine_tune
 from lentigo_trainer.training.loop import Examples, Labels, finished_epochs, logits_of
 from lentigo_trainer.training.precision import arithmetic, in_bfloat16, make_reproducible
-from lentigo_trainer.training.teaching import digest_of, teacher_logits
-from lentigo_trainer.training.tracking import TrackedRun, tracked
+from lentigo_trainer.training.tracking.epoch_log import EpochLog
+from lentigo_trainer.training.tracking.mlflow import TrackedRun, tracked
 from lentigo_trainer.training.work_folder import Computation, EpochMetrics, adopt, identity_of
 from lentigo_trainer.training.workers import ALONE, Workers
 

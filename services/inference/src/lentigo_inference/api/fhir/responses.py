@@ -12,7 +12,7 @@ from lentigo_contract.fhir.codes import CodeMap
 from lentigo_contract.fhir.elements import MEDIA_TYPE, Resource
 from lentigo_contract.prediction import read_prediction
 from lentigo_inference.api.dependencies import caller_of
-from lentigo_inference.api.prediction_schemas import PredictionResponse
+from lentigo_inference.api.predictions.schemas import PredictionResponse
 from lentigo_inference.serving.model_slot import LoadedModel
 
 BUNDLE: Final[dict[str, Any]] = {

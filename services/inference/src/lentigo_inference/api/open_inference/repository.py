@@ -21,7 +21,7 @@ from lentigo_inference.api.open_inference.schemas import (
     UnloadedModel,
 )
 from lentigo_inference.api.openapi import json_body, problem_responses
-from lentigo_inference.api.uploads import read_json
+from lentigo_inference.api.requests.uploads import read_json
 from lentigo_inference.errors import LastVersionError, MalformedRequestError
 from lentigo_inference.serving.model_manager import VersionStatus
 

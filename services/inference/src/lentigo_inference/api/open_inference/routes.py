@@ -17,7 +17,6 @@ from lentigo_engines.base import UNLIKENESS, outputs_of
 from lentigo_inference import __version__
 from lentigo_inference.api.accounting import put_tensors_on_record
 from lentigo_inference.api.dependencies import AppState, CurrentState, admitted
-from lentigo_inference.api.disconnect import cancel_on_disconnect
 from lentigo_inference.api.open_inference.schemas import (
     InferRequest,
     InferResponse,
@@ -36,7 +35,8 @@ from lentigo_inference.api.open_inference.tensors import (
     require_outputs,
 )
 from lentigo_inference.api.openapi import PREDICTIONS, Responses, json_body, problem_responses
-from lentigo_inference.api.uploads import read_body
+from lentigo_inference.api.requests.disconnect import cancel_on_disconnect
+from lentigo_inference.api.requests.uploads import read_body
 from lentigo_inference.errors import NotReadyError
 from lentigo_inference.serving.model_slot import LoadedModel
 

@@ -1,11 +1,11 @@
 /** Announcements for screen readers. */
 
 import { byId } from "./dom.js";
-import { stateText } from "./list-view.js";
-import { flawTexts, isWithheld } from "./quality-view.js";
-import { diagnosisName, differsText, probability, t } from "./texts.js";
+import { diagnosisName, differsText, probability, t } from "./language/texts.js";
+import { flawTexts, isWithheld } from "./result/quality-view.js";
+import { stateText } from "./worklist/list-view.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("./worklist/worklist.js").Item} Item */
 
 /** @type {Map<string, string>} */
 const announced = new Map();

@@ -2,13 +2,13 @@
 
 import { say } from "./announce.js";
 import { byId, element } from "./dom.js";
-import { NOTICE, resultRecord } from "./export.js";
-import { save } from "./export-view.js";
-import { withoutMetadata } from "./photo.js";
-import { flawTexts } from "./quality-view.js";
-import { clockTime, diagnosisName, differsText, inPercent, number, probability, t } from "./texts.js";
+import { withoutMetadata } from "./images/photo.js";
+import { clockTime, diagnosisName, differsText, inPercent, number, probability, t } from "./language/texts.js";
+import { NOTICE, resultRecord } from "./result/export.js";
+import { save } from "./result/export-view.js";
+import { flawTexts } from "./result/quality-view.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
+/** @typedef {import("./worklist/worklist.js").Item} Item */
 
 /** @type {(files: File[]) => void} */
 let takeImages = () => undefined;

@@ -1,20 +1,20 @@
 /** Start the page and connect its parts. */
 
 import { announce, say } from "./announce.js";
-import { predictItem } from "./attempt.js";
 import { byId } from "./dom.js";
-import { showExample } from "./example-view.js";
+import { showExample } from "./example/example-view.js";
 import { listenForFeatures, renewFeatures } from "./features.js";
-import { listenForImages } from "./intake.js";
-import { keepForOffline, listenForLanguage, startTexts } from "./language-view.js";
-import { isOpen, listenForKeys } from "./list-view.js";
+import { listenForImages } from "./images/intake.js";
+import { prepareAll } from "./images/preparing.js";
+import { keepForOffline, listenForLanguage, startTexts } from "./language/language-view.js";
+import { t } from "./language/texts.js";
 import { isKnown, showModel } from "./model-view.js";
-import { listenForOffline } from "./on-device.js";
-import { prepareAll } from "./preparing.js";
-import { listenForPrint } from "./report-view.js";
-import { t } from "./texts.js";
+import { predictItem } from "./prediction/attempt.js";
+import { listenForOffline } from "./prediction/on-device.js";
+import { listenForPrint } from "./result/report-view.js";
 import { listenForViews, openView, renewViews, showViews } from "./views.js";
-import { Item, Worklist } from "./worklist.js";
+import { isOpen, listenForKeys } from "./worklist/list-view.js";
+import { Item, Worklist } from "./worklist/worklist.js";
 
 // Images sent at the same time. More would slow down other users of the service.
 const AT_ONCE = 2;

@@ -1,9 +1,9 @@
 /** The model in use and its metrics. */
 
 import { byId, element } from "./dom.js";
+import { diagnosisName, number, percent, t } from "./language/texts.js";
+import { modelInUse } from "./prediction/service.js";
 import { Problem } from "./problem.js";
-import { modelInUse } from "./service.js";
-import { diagnosisName, number, percent, t } from "./texts.js";
 
 /** What the service said of each version that was in use. @type {Map<string, any>} */
 const versions = new Map();

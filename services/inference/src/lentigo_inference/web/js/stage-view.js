@@ -1,17 +1,17 @@
 /** The selected image and its result. */
 
-import { cancel, predictItem, tryNow } from "./attempt.js";
 import { byId, element } from "./dom.js";
-import { isOpen, stateText } from "./list-view.js";
-import { lookView } from "./look-view.js";
-import { problemView } from "./problem-view.js";
-import { isWithheld, withheldView } from "./quality-view.js";
-import { reportPictures } from "./report-view.js";
-import { resultView } from "./result-view.js";
-import { t } from "./texts.js";
+import { t } from "./language/texts.js";
+import { cancel, predictItem, tryNow } from "./prediction/attempt.js";
+import { problemView } from "./result/problem-view.js";
+import { isWithheld, withheldView } from "./result/quality-view.js";
+import { reportPictures } from "./result/report-view.js";
+import { resultView } from "./result/result-view.js";
+import { lookView } from "./viewer/look-view.js";
+import { isOpen, stateText } from "./worklist/list-view.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
-/** @typedef {import("./worklist.js").Worklist} Worklist */
+/** @typedef {import("./worklist/worklist.js").Item} Item */
+/** @typedef {import("./worklist/worklist.js").Worklist} Worklist */
 
 /** Draw the stage, again at every change of the selected item. @param {Worklist} list */
 export function showStage(list) {

@@ -1,13 +1,13 @@
 /** One image with its result, or all images in a table. */
 
 import { byId } from "./dom.js";
-import { showList } from "./list-view.js";
-import { renewOverview, showOverview } from "./overview-view.js";
+import { number, t } from "./language/texts.js";
 import { showStage } from "./stage-view.js";
-import { number, t } from "./texts.js";
+import { showList } from "./worklist/list-view.js";
+import { renewOverview, showOverview } from "./worklist/overview-view.js";
 
-/** @typedef {import("./worklist.js").Item} Item */
-/** @typedef {import("./worklist.js").Worklist} Worklist */
+/** @typedef {import("./worklist/worklist.js").Item} Item */
+/** @typedef {import("./worklist/worklist.js").Worklist} Worklist */
 
 const VIEWS = ["image", "overview"];
 

@@ -1,6 +1,6 @@
 /** Frames of the camera: one to look at, and the sharpest of several to keep. */
 
-import { SIDE } from "../offline/pixels.js";
+import { SIDE } from "../offline/imaging/pixels.js";
 import { frameIn } from "./frame.js";
 import { lumaOf, varianceOfLaplacian } from "./sharpness.js";
 import { CameraError } from "./stream.js";

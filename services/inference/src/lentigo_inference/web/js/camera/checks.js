@@ -1,12 +1,12 @@
 /** What is wrong with what the camera sees, before the picture is taken. Pure. */
 
-import { qualityIssues } from "../offline/quality.js";
+import { qualityIssues } from "../offline/imaging/quality.js";
 import { lesionExtent } from "./lesion.js";
 
 /** @typedef {import("./lesion.js").Extent} Extent */
 /** @typedef {{issue: string|null, extent: Extent|null}} Finding the most important issue: the last part of its text's key */
 
-// Measured on HAM10000 by benchmarks/camera_checks.py: of 1,000 images none has more white than 0.11 %, and 1 % of lesions are smaller than 1.6 %.
+// Measured on HAM10000 by benchmarks/on_device/camera_checks.py: of 1,000 images none has more white than 0.11 %, and 1 % of lesions are smaller than 1.6 %.
 const GLARE_WHITE = 250;
 const MOST_GLARE = 0.005;
 const LEAST_AREA = 0.02;

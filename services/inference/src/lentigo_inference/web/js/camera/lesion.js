@@ -3,7 +3,7 @@
  * some pixels, which few hairs survive. Pure.
  */
 
-import { SIDE } from "../offline/pixels.js";
+import { SIDE } from "../offline/imaging/pixels.js";
 
 // For advice on the distance; an outline takes smaller ones.
 const COARSE = 4;
@@ -23,7 +23,7 @@ const SKIN_SHARE = 0.25;
 const RIM_LIGHT = 35;
 
 // What is darker and what is lighter differ at least so much in density where there is a lesion; the unevenness of skin differs less
-// (benchmarks/camera_checks.py).
+// (benchmarks/on_device/camera_checks.py).
 const LEAST_GAP = 0.15;
 
 /** @typedef {{area: number, width: number, height: number}} Extent shares of the picture, 0 to 1 */

@@ -7,7 +7,7 @@ import { findSimilarity } from "./similarity.js";
 /** @typedef {import("./corners.js").Plane} Plane */
 /** @typedef {import("./similarity.js").Similarity} Similarity */
 
-// benchmarks/follow_up_alignment.py measures it: fewer agree by chance between pictures of different lesions.
+// benchmarks/on_device/follow_up_alignment.py measures it: fewer agree by chance between pictures of different lesions.
 const LEAST_AGREEING = 12;
 
 /**

@@ -4,13 +4,13 @@ import { drawDifferences, drawn, drawOutline, openPicture, pixelsOf } from "./pi
 import { angleOf, scaleOf } from "./similarity.js";
 
 /** @typedef {import("../features.js").Page} Page */
-/** @typedef {import("../worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 /** @typedef {{similarity: import("./similarity.js").Similarity|null, agreeing: number, comparison: import("./comparison.js").Comparison|null}} Finding */
 
 const WORKER_PATH = "page/follow-up-worker.js";
 // It takes about a second; a browser short of memory ends a worker without a word.
 const LONGEST_MS = 60_000;
-/** Below, areas count as equal: most errors of the outlines are smaller (benchmarks/follow_up_alignment.py). */
+/** Below, areas count as equal: most errors of the outlines are smaller (benchmarks/on_device/follow_up_alignment.py). */
 const EQUAL = 0.05;
 
 export class FollowUp {

@@ -2,7 +2,7 @@
 
 import { CELLS_ALONG } from "./grid.js";
 
-/** @typedef {import("../worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 /** @typedef {import("./comparison.js").Picture} Picture */
 /** @typedef {import("./similarity.js").Similarity} Similarity */
 

@@ -3,7 +3,7 @@
 import { alertLine, failureText, passphraseFields } from "./passphrase.js";
 
 /** @typedef {import("../features.js").Page} Page */
-/** @typedef {import("../worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 /** @typedef {import("./vault.js").Vault} Vault */
 
 const LONGEST_NOTE = 200;

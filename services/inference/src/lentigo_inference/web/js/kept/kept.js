@@ -5,7 +5,7 @@ import { Section } from "./section.js";
 import { Vault } from "./vault.js";
 
 /** @typedef {import("../features.js").Page} Page */
-/** @typedef {import("../worklist.js").Item} Item */
+/** @typedef {import("../worklist/worklist.js").Item} Item */
 
 /** @type {Promise<Vault>|null} */
 let opening = null;

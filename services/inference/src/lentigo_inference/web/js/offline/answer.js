@@ -1,8 +1,8 @@
 /** The answer for one image, with the members of `POST /v1/predictions`. */
 
 import { decide, referralReasons, thresholdOf } from "./decision.js";
+import { qualityIssues } from "./imaging/quality.js";
 import { drawnMap } from "./maps.js";
-import { qualityIssues } from "./quality.js";
 
 /** @typedef {import("./engine.js").Outputs} Outputs */
 /** @typedef {import("./decision.js").Decision} Decision */
@@ -12,7 +12,7 @@ import { qualityIssues } from "./quality.js";
 /**
  * What the answers need of a version: from `GET /v1/offline`.
  * @typedef {{model: Record<string, any>, labels: Label[], rule: import("./decision.js").Rule, unlikeness_limit: number|null,
- *   map: {height: number, width: number}, limits: import("./read-image.js").Limits, notice: string,
+ *   map: {height: number, width: number}, limits: import("./imaging/read-image.js").Limits, notice: string,
  *   golden: import("./engine.js").Golden}} Version
  */
 

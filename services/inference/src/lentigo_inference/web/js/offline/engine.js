@@ -1,6 +1,6 @@
 /** LiteRT in WebAssembly: one version's float32 network, checked against its golden answers before it answers anybody. */
 
-import { SIDE } from "./pixels.js";
+import { SIDE } from "./imaging/pixels.js";
 import { fixBatch } from "./tflite.js";
 
 /** @typedef {{probabilities: Float32Array, activation_map: Float32Array, unlikeness: Float32Array|null}} Outputs */

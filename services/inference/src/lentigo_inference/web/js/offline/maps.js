@@ -1,6 +1,6 @@
 /** The network's activation maps as PNGs: the service's serving/activation_map.py. */
 
-import { BICUBIC, enlarge } from "./resample.js";
+import { BICUBIC, enlarge } from "./imaging/resample.js";
 
 const MAP_SIDE = 56;
 

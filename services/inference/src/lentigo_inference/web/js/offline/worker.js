@@ -1,10 +1,10 @@
 /** The worker that answers: it gets what was kept and checked, opens it once, and then reads one image after the other. */
 
 import { answerFor } from "./answer.js";
-import { Codecs } from "./codecs.js";
 import { givesGoldenAnswers, openEngine } from "./engine.js";
-import { readImage } from "./read-image.js";
-import { Refusal } from "./refusal.js";
+import { Codecs } from "./imaging/codecs.js";
+import { readImage } from "./imaging/read-image.js";
+import { Refusal } from "./imaging/refusal.js";
 
 /** @typedef {import("./answer.js").Version} Version */
 

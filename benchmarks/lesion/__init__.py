@@ -1,0 +1,1 @@
+"""Measurements of the outline, the features and the description of a lesion."""

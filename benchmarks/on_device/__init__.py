@@ -1,0 +1,1 @@
+"""Measurements of what the page does on a device, without the service."""

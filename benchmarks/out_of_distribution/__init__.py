@@ -1,0 +1,1 @@
+"""Measurements of the out-of-distribution detection, with images that show no lesion."""

@@ -1,0 +1,1 @@
+"""Commands that renew the pictures of the documentation."""

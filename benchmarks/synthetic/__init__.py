@@ -1,0 +1,1 @@
+"""Images drawn by code, in place of real lesions."""

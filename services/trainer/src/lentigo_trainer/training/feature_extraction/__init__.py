@@ -1,0 +1,1 @@
+"""Training of the last layers, from features that a frozen backbone computes once."""

@@ -1,0 +1,1 @@
+"""Training of all layers, from images that are augmented at random."""

@@ -1,0 +1,1 @@
+"""The metrics of every epoch, written to files and to MLflow."""
