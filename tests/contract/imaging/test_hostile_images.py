@@ -329,16 +329,14 @@ def test_a_tag_given_twice_is_refused() -> None:
         read_image(tiff[:height] + struct.pack("<H", 256) + tiff[height + 2 :])
 
 
-@pytest.mark.parametrize(("values", "refused"), [(65_536, False), (65_537, True)])
-def test_a_table_of_more_values_than_any_image_has_is_refused(values: int, refused: bool) -> None:
+@pytest.mark.parametrize(("values", "says"), [(65_536, "damaged"), (65_537, "directory")])
+def test_a_table_of_more_values_than_any_image_has_is_refused(values: int, says: str) -> None:
+    """Up to the bound, the decoder looks at it, which takes no such palette either."""
     table = bytes(2 * 65_537)
     tiff = tiff_with_entries((320, 3, values, 8), content=table, photometric=3)
 
-    if refused:
-        with pytest.raises(UndecodableImageError, match="directory"):
-            read_image(tiff)
-    else:
-        assert read_image(tiff).width == 64
+    with pytest.raises(UndecodableImageError, match=says):
+        read_image(tiff)
 
 
 def test_a_fax_is_refused() -> None:
