@@ -33,7 +33,7 @@ from tests.offline_parity import (
 # A seed of `draw_nevus` that the shipped version accepts.
 ACCEPTED = 4
 
-MODEL = "**/v1/offline/model"
+MODEL = "**/v1/offline/model*"
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True}
 
 
