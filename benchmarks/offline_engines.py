@@ -4,7 +4,7 @@
 
 The argument is the package from npm (`npm pack @litertjs/core@2.5.3`), because only the build that
 the page uses ships with Lentigo. All run in a page that is isolated from other origins (COOP and
-COEP), without which there are no threads. Builds take turns, so a machine that slows down slows all.
+COEP), without which there are no threads. Builds take turns, so a slow minute slows all of them.
 """
 
 import argparse
@@ -143,7 +143,7 @@ def served(files: Mapping[str, bytes]) -> Iterator[str]:
     """Serve files to a page that is isolated from other origins."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the base class's name
+        def do_GET(self) -> None:
             name = self.path.lstrip("/")
             content = files.get(name)
             self.send_response(200 if content is not None else 404)

@@ -150,7 +150,7 @@ def _description(
             "sha256": record.sha256,
             "packed": {
                 "path": f"{_MODEL}?packed=true",
-                "bytes": packed.bytes,
+                "bytes": packed.size,
                 "transferred": len(packed.compressed),
             },
         },
@@ -221,9 +221,9 @@ def _content(path: Path) -> Iterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _PackedNetwork:
-    """A network as `packed_weights` packs it: how many bytes that are, and all of it by gzip."""
+    """A network as `packed_weights` packs it: its size in bytes, and all of it by gzip."""
 
-    bytes: int
+    size: int
     compressed: bytes
 
 
