@@ -112,9 +112,7 @@ async def test_the_packed_network_has_the_bytes_that_were_offered(
     async with running(settings) as service:
         document = (await service.client.get("/v1/offline")).json()
         offered = document["version"]["file"]["packed"]
-        response = await service.client.get(
-            offered["path"], headers={"Accept-Encoding": encoding}
-        )
+        response = await service.client.get(offered["path"], headers={"Accept-Encoding": encoding})
     assert response.headers.get("content-encoding", "identity") == encoding
     starts = range(0, len(NETWORK), PIECE_BYTES)
     pieces = (NETWORK[start : start + PIECE_BYTES] for start in starts)

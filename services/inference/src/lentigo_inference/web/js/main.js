@@ -12,6 +12,7 @@ import { isKnown, showModel } from "./model-view.js";
 import { listenForOffline } from "./on-device.js";
 import { prepareAll } from "./preparing.js";
 import { listenForPrint } from "./report-view.js";
+import { takeShared } from "./sharing.js";
 import { t } from "./texts.js";
 import { listenForViews, openView, renewViews, showViews } from "./views.js";
 import { Item, Worklist } from "./worklist.js";
@@ -73,6 +74,7 @@ listenForLanguage(() => {
   void showModel();
 }, say);
 listenForOffline();
+void takeShared((files) => void take(files));
 byId("predict-all").addEventListener("click", () => void predictAll());
 byId("example").addEventListener("click", () => void showExample(list));
 void showModel();
