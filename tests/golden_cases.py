@@ -52,6 +52,11 @@ SIZES: Final = (
 )
 """Width and height in pixels: as cameras and crops give them, and what is odd about a network's."""
 
+_ORIENTATION: Final = 274
+_PREDICTOR: Final = 317
+_PREDICTED: Final = ("tiff_lzw", "tiff_adobe_deflate")
+"""Compressions of TIFF that store differences, if its predictor says so."""
+
 LARGE: Final = ((4000, 3000), (3000, 4000))
 """Twelve megapixels; one case in fifty."""
 
@@ -208,7 +213,7 @@ def _bmp(random: Random, image: Image.Image) -> bytes:
 
 
 def _truncated(random: Random, image: Image.Image) -> bytes:
-    format = ("JPEG", "PNG", "WEBP", "BMP")[random.integers(4)]  # noqa: A001 - Pillow's word
+    format = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")[random.integers(5)]  # noqa: A001 - Pillow's
     whole = encoded(image.resize((320, 240)), format)
     return whole[: int(len(whole) * random.uniform(0.01, 0.999))]
 
@@ -240,8 +245,21 @@ def _not_an_image(random: Random, image: Image.Image) -> bytes:
 
 
 def _tiff(random: Random, image: Image.Image) -> bytes:
-    compression = (None, "tiff_lzw", "tiff_adobe_deflate")[random.integers(3)]
-    return encoded(image.resize((320, 240)), "TIFF", compression=compression)
+    """As editors write it; the service alone reads some rarer kinds."""
+    compression = (None, "tiff_lzw", "tiff_adobe_deflate", "packbits")[random.integers(4)]
+    mode = ("RGB", "RGB", "L", "P", "1", "RGBA", "CMYK", "I;16")[random.integers(8)]
+    small = image.resize((320, 240))
+    if mode == "I;16":
+        wide = np.asarray(small.convert("L"), np.uint16) * 257
+        return encoded(Image.fromarray(wide), "TIFF", compression=compression)
+    converted = small.convert(mode)
+    if mode == "RGBA":
+        converted.putalpha(_veil(random, small))
+    tags = {_ORIENTATION: int(random.integers(1, 9))} if random.integers(3) == 0 else {}
+    if compression in _PREDICTED and mode in ("RGB", "RGBA") and random.integers(2):
+        tags[_PREDICTOR] = 2
+    profile = _profile(random) if mode == "RGB" and random.integers(3) == 0 else None
+    return encoded(converted, "TIFF", compression=compression, tiffinfo=tags, icc_profile=profile)
 
 
 def _padded(random: Random, image: Image.Image) -> bytes:

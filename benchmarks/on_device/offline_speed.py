@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -42,7 +43,10 @@ def main() -> None:
         service.logged("model in use")
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
         if "load" in wanted:
-            print(f"load: {bytes_to_keep(opened(browser, service.url, workers='block')):,} bytes")
+            parts = bytes_to_keep(opened(browser, service.url, workers="block"))
+            for path, size in sorted(parts.items(), key=lambda part: -part[1]):
+                print(f"load: {size:10,} bytes {path}")
+            print(f"load: {sum(parts.values()):,} bytes")
         page = opened(browser, service.url)
         keep(page)
         page.context.set_offline(True)
@@ -72,28 +76,34 @@ def keep(page: Page) -> None:
     page.get_by_text("is kept on this device").wait_for()
 
 
-def bytes_to_keep(page: Page) -> int:
-    """Do so, and return the bytes that came over the network, headers included.
+def bytes_to_keep(page: Page) -> dict[str, int]:
+    """Do so, and return the bytes that came over the network, headers included, by path.
 
     The page has no service worker here, whose own requests DevTools counts elsewhere.
     """
     devtools = page.context.new_cdp_session(page)
     devtools.send("Network.enable")
+    paths: dict[str, str] = {}
     received: dict[str, float] = defaultdict(float)
-    finished: dict[str, float] = {}
+
+    def ask(event: dict[str, Any]) -> None:
+        paths[event["requestId"]] = urlsplit(event["request"]["url"]).path
 
     def count(event: dict[str, Any]) -> None:
         received[event["requestId"]] += event["encodedDataLength"]
 
     def finish(event: dict[str, Any]) -> None:
-        finished[event["requestId"]] = event["encodedDataLength"]
+        # Of an answer that comes in pieces, the end does not always know the whole.
+        received[event["requestId"]] = max(received[event["requestId"]], event["encodedDataLength"])
 
+    devtools.on("Network.requestWillBeSent", ask)
     devtools.on("Network.dataReceived", count)
     devtools.on("Network.loadingFinished", finish)
     keep(page)
-    # Of an answer that comes in pieces, the end does not always know the whole.
-    requests = received.keys() | finished.keys()
-    return int(sum(max(received[each], finished.get(each, 0)) for each in requests))
+    sizes: dict[str, int] = defaultdict(int)
+    for request, size in received.items():
+        sizes[paths[request]] += int(size)
+    return sizes
 
 
 def answers(page: Page, rounds: int) -> list[tuple[float, float]]:
@@ -201,7 +211,8 @@ def measure_memory(browser: Browser, page: Page) -> None:
         before = page.locator(".item").count()
         choose(page, *(file(f"{n}.jpg", nevus_jpeg(n % 40)) for n in range(before, count)))
         button(page, "Predict all").click()
-        page.locator(f".item.done >> nth={count - 1}").wait_for()
+        # The overview is shown then, and the row of images is not.
+        page.locator(f".item.done >> nth={count - 1}").wait_for(state="attached")
         sizes[count] = memory_of(browser, page)
         print(f"memory after {count} images: {sizes[count] / 2**20:,.0f} MiB")
     print(f"memory: {sizes[MANY] / sizes[FEW]:.2f} times")

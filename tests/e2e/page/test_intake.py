@@ -156,6 +156,14 @@ def test_a_photograph_of_40_megabytes_is_scaled_down(page: Page, tmp_path: Path)
     assert 10_000 < len(sent(page)) < 4_000_000
 
 
+def test_a_photograph_that_is_cut_off_is_not_answered_as_if_it_were_whole(page: Page) -> None:
+    whole = encoded(lesion_image(1, "nv", (400, 300)).resize((4000, 3000)), "JPEG")
+    choose(page, file("photo.jpg", whole[: len(whole) // 2]))
+    expect(page.locator(".look img")).to_have_js_property("naturalWidth", 4000)
+    button(page, "Predict").click()
+    see_problem(page, "This image is damaged")
+
+
 def test_an_image_that_fits_is_sent_as_it_is(page: Page) -> None:
     data = encoded(noise(1200, 1000), "PNG")
     choose(page, file("sharp.png", data))

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.e2e.page.conftest import Visit
 from tests.e2e.page.hands import choose, lesion, predict
@@ -70,3 +70,45 @@ def test_the_page_can_be_installed(page: Page) -> None:
     problems = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
     # A context of the tests is like a private window, which never installs.
     assert [entry["errorId"] for entry in problems if entry["errorId"] != "in-incognito"] == []
+
+
+SHARE = """<form method="post" enctype="multipart/form-data" action="{url}/share">
+  <input type="file" name="images" multiple><button>Share</button></form>"""
+
+
+def share(page: Page, url: str, *images: FilePayload) -> Page:
+    """Send images to the installed page, as a phone's gallery does."""
+    gallery = page.context.new_page()
+    gallery.set_content(SHARE.format(url=url))
+    gallery.locator("input").set_input_files(list(images))
+    gallery.get_by_role("button").click()
+    gallery.locator("body.loaded").wait_for()
+    return gallery
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_images_shared_from_another_app_are_in_the_list(
+    visit: Visit, service: ServiceProcess, *, offline: bool
+) -> None:
+    page = visit(service.url)
+    page.evaluate(READY)
+    page.context.set_offline(offline)
+    opened = share(page, service.url, lesion("mel"), lesion("nv"))
+    expect(opened.locator(".item .name")).to_have_text(
+        [lesion("mel")["name"], lesion("nv")["name"]]
+    )
+    # Opened again, they do not come again.
+    opened.reload()
+    opened.locator("body.loaded").wait_for()
+    expect(opened.locator(".item")).to_have_count(0)
+    expect(opened.locator(".alert")).to_have_count(0)
+
+
+def test_shared_images_that_got_lost_are_asked_for_again(
+    visit: Visit, service: ServiceProcess
+) -> None:
+    page = visit(service.url, service_workers="block")
+    opened = share(page, service.url, lesion())
+    expect(opened.locator("#intake .alert")).to_contain_text("did not arrive")
+    choose(opened, lesion())
+    predict(opened)

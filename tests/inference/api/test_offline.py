@@ -13,6 +13,7 @@ from lentigo_contract.manifest.engines import Golden, GoldenAnswer
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_contract.manifest.probabilities import MalignancyCalibration, Prevalence
 from lentigo_contract.repository.store import ModelStore
+from lentigo_inference.api.packed_weights import PIECE_BYTES, pack
 from lentigo_inference.settings import Settings
 from tests.fakes import made_agreement, made_manifest, made_unlikeness
 from tests.inference.audit.trails import made_trail
@@ -98,7 +99,9 @@ async def test_the_network_is_the_file_that_the_manifest_names(
     assert "content-encoding" not in response.headers
     assert response.headers["cache-control"] == "no-store"
     assert response.content == NETWORK
-    assert document["version"]["file"] == {
+    file = document["version"]["file"]
+    assert file.pop("packed")["path"] == "v1/offline/model?packed=true"
+    assert file == {
         "path": "v1/offline/model",
         "bytes": len(NETWORK),
         "sha256": hashlib.sha256(NETWORK).hexdigest(),
@@ -118,6 +121,38 @@ def test_a_download_that_is_not_taken_keeps_no_file_open(
             with suppress(OSError):
                 opened.add(each.readlink().suffix)
     assert ".tflite" not in opened
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+async def test_the_packed_network_has_the_bytes_that_were_offered(
+    settings: Settings, store: ModelStore, encoding: str
+) -> None:
+    publish(store)
+    async with running(settings) as service:
+        document = (await service.client.get("/v1/offline")).json()
+        offered = document["version"]["file"]["packed"]
+        response = await service.client.get(offered["path"], headers={"Accept-Encoding": encoding})
+    assert response.headers.get("content-encoding", "identity") == encoding
+    starts = range(0, len(NETWORK), PIECE_BYTES)
+    pieces = (NETWORK[start : start + PIECE_BYTES] for start in starts)
+    assert response.content == b"".join(pack(pieces))
+    assert len(response.content) == offered["bytes"]
+    if encoding == "gzip":
+        assert int(response.headers["content-length"]) == offered["transferred"]
+
+
+async def test_a_network_that_was_changed_on_the_disk_is_not_offered(
+    settings: Settings, store: ModelStore
+) -> None:
+    publish(store)
+    async with running(settings) as service:
+        (path,) = store.root.glob("*/1/litert/float32.tflite")
+        path.chmod(0o644)
+        path.write_bytes(NETWORK[:-1] + b"!")
+        refused = await service.client.get("/v1/offline")
+        path.write_bytes(NETWORK)
+        assert refused.status_code == 500
+        assert (await service.client.get("/v1/offline")).status_code == 200
 
 
 @pytest.mark.parametrize(

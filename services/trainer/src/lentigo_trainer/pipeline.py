@@ -40,6 +40,7 @@ from lentigo_trainer.export.manifest import describe
 from lentigo_trainer.export.parity import compare_engines
 from lentigo_trainer.export.publishing import candidate_files, discard_candidate, finish_candidate
 from lentigo_trainer.export.saved_model import export_saved_model
+from lentigo_trainer.export.weight_grid import round_kernels, round_whitening
 from lentigo_trainer.metrics.decisions import decisions_of
 from lentigo_trainer.models.classifier import Network, totals
 from lentigo_trainer.models.registry import architecture
@@ -168,13 +169,13 @@ def train(
         if rows.folds.count:
             sisters = cross_fit(config, prepared, rows, folder, progress, workers)
         trained = train_network(config, prepared, rows, folder, progress, workers)
-        network = trained.network
+        network = round_kernels(trained.network)
         keep_history(folder, trained.history)
         discard_candidate(folder)
 
         meaning, sister_basis = _calibrate(trained, prepared, rows, sisters)
         calibration = meaning.calibration
-        detector = _fit_detector(network, config, prepared, rows, progress)
+        detector = round_whitening(_fit_detector(network, config, prepared, rows, progress))
         # Training has read the whole data set, 1.5 GB, and rounding to int8 needs as much again.
         prepared.release_pages()
 
@@ -211,7 +212,7 @@ def train(
         thresholds = choose_thresholds(geometry, meaning, detector.method(), basis)
 
         manifest = describe(
-            config, prepared, rows, totals(network), evaluation, thresholds, ended, extra
+            config, prepared, rows, totals(trained.network), evaluation, thresholds, ended, extra
         )
         reference = measure_input(
             (prepared.images[row] for row in rows.whole.validation),

@@ -4,12 +4,16 @@ The page reads an image, runs the network and decides as the service does, with 
 docs/decisions/0039-offline-answers.md has what it runs, and why.
 """
 
-from collections.abc import Iterator
+import functools
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -22,6 +26,7 @@ from lentigo_contract.system.files import open_plain
 from lentigo_inference.api.dependencies import AppState, CurrentState
 from lentigo_inference.api.models import model_details, model_reference
 from lentigo_inference.api.openapi import problem_responses
+from lentigo_inference.api.packed_weights import PIECE_BYTES, pack
 from lentigo_inference.api.schemas import OfflineOffer
 from lentigo_inference.serving.decision import DecisionRule
 from lentigo_inference.serving.model_slot import LoadedModel
@@ -38,11 +43,13 @@ be a third of the size, and differs by more than a page may that promises the sa
 PAGE_ENGINE: Final = "litert-web"
 """How the page names its engine in `model.engine` of an answer."""
 
-_CHUNK_BYTES: Final = 256 * 2**10
+_MODEL: Final = "v1/offline/model"
+_GZIP: Final = 31
 
 
+# Not async, so that it runs in a thread: the first time, it packs the network.
 @router.get("/v1/offline", responses=problem_responses())
-async def offline(state: CurrentState) -> OfflineOffer:
+def offline(state: CurrentState) -> OfflineOffer:
     """Describe the version in use for a page that is to answer without the service.
 
     Without one, it says why the page cannot: a setting, the audit trail, or the version.
@@ -53,6 +60,12 @@ async def offline(state: CurrentState) -> OfflineOffer:
     if objection is not None or model is None or golden is None:
         return OfflineOffer(format=FORMAT, objection=objection, version=None)
     return OfflineOffer(format=FORMAT, objection=None, version=_description(state, model, *golden))
+
+
+Packed = Annotated[
+    bool,
+    Query(description="Whether to pack the weights, as the page unpacks them; half the bytes."),
+]
 
 
 # Not async, so that it runs in a thread: it reads a file.
@@ -71,17 +84,28 @@ async def offline(state: CurrentState) -> OfflineOffer:
         },
     },
 )
-def offline_model(request: Request) -> StreamingResponse:
+def offline_model(request: Request, packed: Packed = False) -> StreamingResponse:
     """Return the network of the version in use, a LiteRT file; its digest is in `/v1/offline`.
 
-    It is not compressed. That would save a tenth and cost as much as thirty predictions, each time.
+    Only the packed one is compressed, once for all: it would save a tenth of the other, and cost as
+    much as thirty predictions, each time.
     """
     state: AppState = request.state.app_state
     model = state.slot.current
     objection = _objection(state, model)
     if objection is not None or model is None:
         raise VersionNotFoundError(objection or "There is no version in use.")
-    return StreamingResponse(_content(model), media_type="application/octet-stream")
+    content = _content(_path(model), _record(model).bytes)
+    headers = {}
+    if packed:
+        headers["Vary"] = "Accept-Encoding"
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            compressed = _packed(model).compressed
+            headers |= {"Content-Encoding": "gzip", "Content-Length": str(len(compressed))}
+            content = _pieces(compressed)
+        else:
+            content = pack(content)
+    return StreamingResponse(content, headers=headers, media_type="application/octet-stream")
 
 
 def _objection(state: AppState, model: LoadedModel | None) -> str | None:
@@ -118,13 +142,22 @@ def _description(
     """Return the version as `js/offline/answer.js` takes it."""
     manifest, limits = model.stored.manifest, state.settings.image_limits()
     reference = model_reference(model).model_dump(mode="json")
-    record = _record(model)
+    record, packed = _record(model), _packed(model)
     allowed = answer.allowed(ENGINE)
     return {
         "model": {**reference, "engine": PAGE_ENGINE},
         "created": manifest.created.isoformat(),
         "details": model_details(model).model_dump(mode="json"),
-        "file": {"path": "v1/offline/model", "bytes": record.bytes, "sha256": record.sha256},
+        "file": {
+            "path": _MODEL,
+            "bytes": record.bytes,
+            "sha256": record.sha256,
+            "packed": {
+                "path": f"{_MODEL}?packed=true",
+                "bytes": packed.size,
+                "transferred": len(packed.compressed),
+            },
+        },
         "labels": [
             {"code": each.code, "name": each.name, "malignant": each.malignant}
             for each in DIAGNOSES
@@ -176,14 +209,17 @@ def _record(model: LoadedModel) -> FileRecord:
     return model.stored.manifest.files[LITERT_FILES[ENGINE]]
 
 
-def _content(model: LoadedModel) -> Iterator[bytes]:
+def _path(model: LoadedModel) -> Path:
+    return model.stored.path / LITERT_FILES[ENGINE]
+
+
+def _content(path: Path, size: int) -> Iterator[bytes]:
     """Read the file piece by piece; whoever gets it holds it against the manifest's sum.
 
     It is open only while a piece is read. Otherwise slow clients would use up the descriptors that
     the service may have.
     """
-    path = model.stored.path / LITERT_FILES[ENGINE]
-    for start in range(0, _record(model).bytes, _CHUNK_BYTES):
+    for start in range(0, size, PIECE_BYTES):
         yield _piece(path, start)
 
 
@@ -191,6 +227,53 @@ def _piece(path: Path, start: int) -> bytes:
     try:
         with BufferedReader(open_plain(path)) as file:
             file.seek(start)
-            return file.read(_CHUNK_BYTES)
+            return file.read(PIECE_BYTES)
     except OSError as error:
         raise DamagedVersionError(f"{path} cannot be read ({error.strerror or error}).") from error
+
+
+def _pieces(content: bytes) -> Iterator[bytes]:
+    for start in range(0, len(content), PIECE_BYTES):
+        yield content[start : start + PIECE_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class _PackedNetwork:
+    """A network as `packed_weights` packs it: its size in bytes, and all of it by gzip."""
+
+    size: int
+    compressed: bytes
+
+
+def _packed(model: LoadedModel) -> _PackedNetwork:
+    record = _record(model)
+    return _packed_file(_path(model), record.bytes, record.sha256)
+
+
+# Of the version in use; packing takes a third of a second.
+@functools.lru_cache(maxsize=1)
+def _packed_file(path: Path, file_bytes: int, sha256: str) -> _PackedNetwork:
+    size, digest = 0, hashlib.sha256()
+
+    def read() -> Iterator[bytes]:
+        for piece in _content(path, file_bytes):
+            digest.update(piece)
+            yield piece
+
+    def packed() -> Iterator[bytes]:
+        nonlocal size
+        for piece in pack(read()):
+            size += len(piece)
+            yield piece
+
+    compressed = b"".join(_compressed(packed()))
+    if digest.hexdigest() != sha256:
+        raise DamagedVersionError(f"{path} is not the file that the manifest names.")
+    return _PackedNetwork(size, compressed)
+
+
+def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    stream = zlib.compressobj(6, wbits=_GZIP)
+    for piece in pieces:
+        yield stream.compress(piece)
+    yield stream.flush()

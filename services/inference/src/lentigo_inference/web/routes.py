@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from lentigo_inference.web.assets import PageFile, page_files
 from lentigo_inference.web.offline import CONTROL, WORKER, offline_files
@@ -49,6 +49,12 @@ def page(request: Request) -> Response:
 def service_worker(request: Request) -> Response:
     """Return the service worker. From this path, its scope is the whole page."""
     return _file_response(request, "sw.js")
+
+
+@router.post("/share")
+def shared() -> Response:
+    """Open the page. Its service worker takes shared images itself; without it they are lost."""
+    return RedirectResponse("./?shared", 303, headers={"Cache-Control": "no-store"})
 
 
 @router.get(f"/page/{CONTROL}")

@@ -17,16 +17,36 @@ const OFFLINE = new URL("page/offline/", self.registration.scope).href;
 const KEPT_OFFLINE = /^lentigo-offline-/;
 const DESCRIPTION = new URL("page/offline/bundle.json", self.registration.scope).href;
 
+// Where a phone's gallery sends the images that somebody shares with the installed page. They stay in memory until the page asks for them.
+const SHARE = new URL("share", self.registration.scope).href;
+const SHARED = "?shared";
+/** @type {File[]} */
+let shared = [];
+
 self.addEventListener("install", (event) => event.waitUntil(keepShell().then(() => self.skipWaiting())));
 
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 
 self.addEventListener("fetch", (event) => {
   const { method, url } = event.request;
+  if (method === "POST" && url === SHARE) event.respondWith(receive(event.request));
   if (method !== "GET") return;
-  if (SHELL.includes(url) || url.startsWith(TEXTS) || LATER.includes(url)) event.respondWith(newestOrKept(event.request));
+  if (url === SHELL[0] + SHARED) event.respondWith(newestOrKept(SHELL[0]));
+  else if (SHELL.includes(url) || url.startsWith(TEXTS) || LATER.includes(url)) event.respondWith(newestOrKept(event.request));
   else if (url.startsWith(OFFLINE)) event.respondWith(keptOrNewest(event.request));
 });
+
+self.addEventListener("message", ({ data, ports }) => {
+  if (data !== "shared") return;
+  ports[0].postMessage(shared);
+  shared = [];
+});
+
+/** Take shared images, and open the page. @param {Request} request */
+async function receive(request) {
+  shared = (await request.formData()).getAll("images").filter((entry) => entry instanceof File);
+  return Response.redirect(SHELL[0] + SHARED, 303);
+}
 
 /** Keep the shell. The page has just loaded most of it, so the browser's own copies will do. */
 async function keepShell() {
@@ -36,7 +56,7 @@ async function keepShell() {
 
 /**
  * The network's copy, which is also kept; the kept one where there is no network.
- * @param {Request} request
+ * @param {Request|string} request
  */
 async function newestOrKept(request) {
   const cache = await caches.open(CACHE);

@@ -53,6 +53,14 @@ def with_weights(
     return copy
 
 
+def weights_of(layer: keras.Layer) -> tuple[Floats, Floats]:
+    """Return kernel and bias of a convolution; without one, the bias is zero."""
+    kernel, *bias = (np.asarray(value, np.float64) for value in layer.get_weights())
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    outputs = kernel.shape[-2] * kernel.shape[-1] if depthwise else kernel.shape[-1]
+    return kernel, bias[0] if bias else np.zeros(outputs)
+
+
 def _accepts_scale(layer: keras.Layer) -> bool:
     return (
         isinstance(layer, CONVOLUTIONS)

@@ -26,7 +26,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from lentigo_trainer.errors import TrainingError
-from lentigo_trainer.export.folding import CONVOLUTIONS, fold_batch_normalization, with_weights
+from lentigo_trainer.export.folding import (
+    CONVOLUTIONS,
+    fold_batch_normalization,
+    weights_of,
+    with_weights,
+)
 from lentigo_trainer.export.gptq import refit_weights, round_weights
 from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.models.graph import Step, assemble, steps_of
@@ -134,7 +139,7 @@ def _rounded(
         for step in rest:
             layer, name = step.layer, step.name
             if isinstance(layer, CONVOLUTIONS):
-                kernel, bias = _weights(layer)
+                kernel, bias = weights_of(layer)
                 linear = with_weights(layer, kernel, bias, activation="linear")
                 # A layer that stays in float32 is refitted too: it compensates the rounding of
                 # the layers before it.
@@ -173,13 +178,6 @@ def _maps_bytes(steps: Sequence[Step], images: int) -> int:
         peak = max(peak, 2 * others + max(2 * inputs + output, inputs + 2 * output))
         live = {name for name in live if last_user[name] != step.name} | {step.name}
     return peak * images * np.dtype(np.float32).itemsize
-
-
-def _weights(layer: keras.Layer) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    kernel, *bias = (np.asarray(value, np.float64) for value in layer.get_weights())
-    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-    outputs = kernel.shape[-2] * kernel.shape[-1] if depthwise else kernel.shape[-1]
-    return kernel, bias[0] if bias else np.zeros(outputs)
 
 
 def _run(layer: keras.Layer, inputs: Sequence[Values]) -> Values:

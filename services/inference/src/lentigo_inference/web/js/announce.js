@@ -7,13 +7,13 @@ import { stateText } from "./worklist/list-view.js";
 
 /** @typedef {import("./worklist/worklist.js").Item} Item */
 
-/** @type {Map<string, string>} */
-const announced = new Map();
+/** @type {WeakMap<Item, string>} */
+const announced = new WeakMap();
 
 /** Announce a change of an item's state, once. @param {Item} item */
 export function announce(item) {
-  if (item.state === "ready" || announced.get(item.id) === item.state) return;
-  announced.set(item.id, item.state);
+  if (item.state === "ready" || announced.get(item) === item.state) return;
+  announced.set(item, item.state);
   say(item.state === "done" ? resultText(item) : `${item.name}: ${stateText(item)}`);
 }
 

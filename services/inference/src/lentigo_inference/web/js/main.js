@@ -6,6 +6,7 @@ import { showExample } from "./example/example-view.js";
 import { listenForFeatures, renewFeatures } from "./features.js";
 import { listenForImages } from "./images/intake.js";
 import { prepareAll } from "./images/preparing.js";
+import { takeShared } from "./images/sharing.js";
 import { keepForOffline, listenForLanguage, startTexts } from "./language/language-view.js";
 import { t } from "./language/texts.js";
 import { isKnown, showModel } from "./model-view.js";
@@ -73,6 +74,7 @@ listenForLanguage(() => {
   void showModel();
 }, say);
 listenForOffline();
+void takeShared((files) => void take(files));
 byId("predict-all").addEventListener("click", () => void predictAll());
 byId("example").addEventListener("click", () => void showExample(list));
 void showModel();

@@ -4,7 +4,7 @@ import { byId } from "./dom.js";
 import { number, t } from "./language/texts.js";
 import { showStage } from "./stage-view.js";
 import { showList } from "./worklist/list-view.js";
-import { renewOverview, showOverview } from "./worklist/overview-view.js";
+import { forgetOverview, showOverview } from "./worklist/overview-view.js";
 
 /** @typedef {import("./worklist/worklist.js").Item} Item */
 /** @typedef {import("./worklist/worklist.js").Worklist} Worklist */
@@ -32,8 +32,9 @@ export function showViews(list, item) {
   }
   byId("count").textContent = number(count);
   showList(list, item);
-  if (current === "overview") showOverview(list, (opened) => openItem(list, opened));
-  else if (item === null || item === list.selected) showStage(list);
+  if (current === "overview") return showOverview(list, item, (opened) => openItem(list, opened));
+  forgetOverview();
+  if (item === null || item === list.selected) showStage(list);
 }
 
 /** @param {Worklist} list */
@@ -59,7 +60,7 @@ export function openItem(list, item) {
 
 /** Draw everything again, in another language. @param {Worklist} list */
 export function renewViews(list) {
-  renewOverview();
+  forgetOverview();
   showViews(list, null);
   document.title = t("page.title");
 }

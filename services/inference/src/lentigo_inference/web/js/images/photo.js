@@ -11,13 +11,15 @@ const QUALITY = 0.92;
 const MOST_PIXELS = 64_000_000;
 const THUMBNAIL_SIDE = 112;
 
+/** @typedef {{width: number, height: number}} Size */
+
 /**
  * Read the header of an image, without decoding its pixels.
  * @param {Blob} file
- * @returns {Promise<{image: HTMLImageElement, width: number, height: number}|null>} null if this browser cannot show it
+ * @returns {Promise<Size|null>} upright; null if this browser cannot show it
  * @throws {Problem} it has too many pixels
  */
-export async function openImage(file) {
+export async function sizeOf(file) {
   const url = URL.createObjectURL(file);
   try {
     const image = new Image();
@@ -31,7 +33,7 @@ export async function openImage(file) {
     if (width * height > MOST_PIXELS) {
       throw new Problem("too-many-pixels", { values: { megapixels: Math.round(width * height / 1e6) } });
     }
-    return { image, width, height };
+    return { width, height };
   } finally {
     URL.revokeObjectURL(url);
   }
@@ -44,18 +46,16 @@ export async function openImage(file) {
  */
 export async function toSend(file) {
   const asItIs = { blob: file, from: null, to: null };
-  const opened = await openImage(file);
+  const size = await sizeOf(file);
   // The service must check what this browser cannot show, such as a TIFF or a damaged file.
-  if (opened === null || !(await decodes(opened.image))) return asItIs;
-  const { image, width, height } = opened;
-  const side = Math.max(width, height);
-  if (side <= LARGEST_SIDE && file.size <= LARGEST_BYTES) return asItIs;
-  const scale = Math.min(1, LARGEST_SIDE / side);
-  const canvas = drawn(image, width * scale, height * scale);
-  const blob = canvas && await encoded(canvas, QUALITY);
-  if (!canvas || !blob) return asItIs;
-  return { blob, from: `${width} × ${height}`, to: `${canvas.width} × ${canvas.height}` };
+  if (size === null || (Math.max(size.width, size.height) <= LARGEST_SIDE && file.size <= LARGEST_BYTES)) return asItIs;
+  const smaller = within(size, LARGEST_SIDE / Math.max(size.width, size.height));
+  const blob = await asJpeg(file, smaller, QUALITY);
+  return blob ? { blob, from: inWords(size), to: inWords(smaller) } : asItIs;
 }
+
+/** @param {Size} size */
+const inWords = ({ width, height }) => `${width} × ${height}`;
 
 /**
  * The image as a JPEG of this browser, scaled down if it is large, without anything that a camera wrote beside the pixels.
@@ -63,44 +63,46 @@ export async function toSend(file) {
  * @returns {Promise<Blob|null>} null if it cannot be decoded
  */
 export async function withoutMetadata(file) {
-  const opened = await openImage(file).catch(() => null);
-  if (opened === null || !(await decodes(opened.image))) return null;
-  const scale = Math.min(1, LARGEST_SIDE / Math.max(opened.width, opened.height));
-  const canvas = drawn(opened.image, opened.width * scale, opened.height * scale);
-  return canvas && encoded(canvas, QUALITY);
+  const size = await sizeOf(file).catch(() => null);
+  return size && asJpeg(file, within(size, LARGEST_SIDE / Math.max(size.width, size.height)), QUALITY);
 }
 
 /**
  * Make the small picture for lists: a list of large photographs would fill the memory.
- * @param {HTMLImageElement} image
+ * @param {Blob} file @param {Size} size of the image
  * @returns {Promise<Blob|null>} null if it cannot be decoded
  */
-export async function thumbnail(image) {
-  if (!(await decodes(image))) return null;
-  const { naturalWidth: width, naturalHeight: height } = image;
-  const scale = Math.min(1, THUMBNAIL_SIDE / Math.min(width, height), 4 * THUMBNAIL_SIDE / Math.max(width, height));
-  const canvas = drawn(image, width * scale, height * scale);
-  return canvas && encoded(canvas, 0.8);
+export function thumbnail(file, size) {
+  const { width, height } = size;
+  const scale = Math.min(THUMBNAIL_SIDE / Math.min(width, height), 4 * THUMBNAIL_SIDE / Math.max(width, height));
+  return asJpeg(file, within(size, scale), 0.8);
 }
 
-/** @param {HTMLImageElement} image */
-const decodes = (image) => image.decode().then(() => true, () => false);
+/** @param {Size} size @param {number} scale never enlarges @returns {Size} */
+function within({ width, height }, scale) {
+  const [across, down] = [width, height].map((side) => Math.max(1, Math.round(side * Math.min(1, scale))));
+  return { width: across, height: down };
+}
 
-/** @param {HTMLCanvasElement} canvas @param {number} quality @returns {Promise<Blob|null>} */
-const encoded = (canvas, quality) => new Promise((done) => canvas.toBlob(done, "image/jpeg", quality));
-
-/** @param {HTMLImageElement} image @param {number} width @param {number} height */
-function drawn(image, width, height) {
+/**
+ * Decode an image, upright, and encode it again. Its pixels are let go at once; those of an `<img>` stay in the browser's cache.
+ * @param {Blob} file @param {Size} size @param {number} quality @returns {Promise<Blob|null>} null if it cannot be decoded
+ */
+async function asJpeg(file, { width, height }, quality) {
+  const pixels = await createImageBitmap(file).catch(() => null);
   const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(width));
-  canvas.height = Math.max(1, Math.round(height));
   const context = canvas.getContext("2d");
-  if (!context) return null;
+  if (!pixels || !context) return null;
+  canvas.width = width;
+  canvas.height = height;
   // A JPEG has no transparency; the service uses a white background too.
   context.fillStyle = "#fff";
-  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.fillRect(0, 0, width, height);
   context.imageSmoothingQuality = "high";
-  // drawImage follows the EXIF orientation of an <img>.
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return canvas;
+  context.drawImage(pixels, 0, 0, width, height);
+  pixels.close();
+  /** @type {Blob|null} */
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", quality));
+  canvas.width = canvas.height = 0;
+  return blob;
 }

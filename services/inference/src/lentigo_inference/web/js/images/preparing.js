@@ -2,7 +2,7 @@
 
 import { Problem } from "../problem.js";
 import { checkKind } from "./kinds.js";
-import { openImage, thumbnail } from "./photo.js";
+import { sizeOf, thumbnail } from "./photo.js";
 
 /** @typedef {import("../worklist/worklist.js").Item} Item */
 /** @typedef {import("../worklist/worklist.js").Worklist} Worklist */
@@ -24,8 +24,8 @@ export async function prepareAll(list, items) {
 async function check(list, item) {
   try {
     await checkKind(item.file);
-    const opened = await openImage(item.file);
-    if (list.items.includes(item)) list.change(item, { looked: true, size: opened && { width: opened.width, height: opened.height } });
+    const size = await sizeOf(item.file);
+    if (list.items.includes(item)) list.change(item, { looked: true, size });
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (list.items.includes(item)) list.change(item, { looked: true, state: "failed", refused: true, problem });
@@ -34,7 +34,6 @@ async function check(list, item) {
 
 /** @param {Worklist} list @param {Item} item */
 async function addThumbnail(list, item) {
-  const opened = await openImage(item.file).catch(() => null);
-  const small = opened && await thumbnail(opened.image);
+  const small = item.size && await thumbnail(item.file, item.size);
   if (small && list.items.includes(item)) list.change(item, { thumbnail: URL.createObjectURL(small) });
 }

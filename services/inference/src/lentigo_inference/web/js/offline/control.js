@@ -75,7 +75,7 @@ export class Offline {
       objection: null,
       version,
       files: [...files, version.file],
-      transferred: files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.transferred, version.file.bytes),
+      transferred: files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.transferred, version.file.packed.transferred),
     };
   }
 

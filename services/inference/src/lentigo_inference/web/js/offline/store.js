@@ -2,9 +2,12 @@
  * What is kept on this device to answer without the service: one bundle of files in the browser's Cache Storage, complete or not
  * there. Its description is written last, so a bundle without one is what an ended download left.
  *
- * @typedef {{path: string, bytes: number, sha256: string}} KeptFile
+ * @typedef {{path: string, bytes: number, sha256: string, packed?: {path: string, bytes: number, transferred: number}}} KeptFile `packed`
+ *   is the same file in fewer bytes
  * @typedef {{format: number, version: any, files: KeptFile[], keptAt: string, withdrawn: boolean}} Bundle
  */
+
+import { unpack } from "./packing.js";
 
 export const FORMAT = 1;
 
@@ -61,7 +64,10 @@ export async function keep(version, files, headers, progress, signal) {
     const cache = await caches.open(nameOf(version));
     let before = 0;
     for (const file of files) {
-      const content = await download(file, headers, (loaded) => progress(before + loaded), signal);
+      const loading = file.packed ?? file;
+      const share = file.bytes / loading.bytes;
+      const loaded = await download(loading, headers, (bytes) => progress(before + bytes * share), signal);
+      const content = file.packed ? unpack(new Uint8Array(loaded), file.bytes) : loaded;
       if (content.byteLength !== file.bytes || (await sumOf(content)) !== file.sha256) throw new KeepingError("sum");
       await cache.put(file.path, new Response(content, { headers: { "Content-Type": typeOf(file.path) } }));
       before += file.bytes;
@@ -85,7 +91,7 @@ function reasonFor(error, signal) {
   return new KeepingError(name === "SecurityError" || name === "InvalidStateError" ? "forbidden" : "broken");
 }
 
-/** @param {KeptFile} file @param {Record<string, string>} headers @param {(loaded: number) => void} progress @param {AbortSignal} signal */
+/** @param {{path: string, bytes: number}} file @param {Record<string, string>} headers @param {(loaded: number) => void} progress @param {AbortSignal} signal */
 async function download({ path, bytes }, headers, progress, signal) {
   const response = await fetch(path, { headers, cache: "no-store", signal });
   if (!response.ok || !response.body) throw new KeepingError("broken");

@@ -68,10 +68,12 @@ export async function paintMap(canvas, item, code, isWanted) {
   const grey = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
   const context = canvas.getContext("2d", { willReadFrequently: true });
   if (!context || !isWanted()) return true;
-  canvas.width = grey.width;
-  canvas.height = grey.height;
+  const { width, height } = grey;
+  canvas.width = width;
+  canvas.height = height;
   context.drawImage(grey, 0, 0);
-  const pixels = context.getImageData(0, 0, grey.width, grey.height);
+  grey.close();
+  const pixels = context.getImageData(0, 0, width, height);
   const { data } = pixels;
   let seen = false;
   for (let at = 0; at < data.length; at += 4) {

@@ -16,8 +16,15 @@ let order = { column: "image", descending: false };
 
 let isDrawing = false;
 
-/** Draw the table before the next frame: many results at once make one drawing. @param {Worklist} list @param {(item: Item) => void} open */
-export function showOverview(list, open) {
+/** The rows as they stand: of 200 images, one that changes leaves the others alone. @type {Map<Item, HTMLTableRowElement>} */
+let rows = new Map();
+
+/**
+ * Draw the table before the next frame: many results at once make one drawing.
+ * @param {Worklist} list @param {Item|null} changed null if only the list or the order did @param {(item: Item) => void} open
+ */
+export function showOverview(list, changed, open) {
+  if (changed) rows.delete(changed);
   if (isDrawing) return;
   isDrawing = true;
   requestAnimationFrame(() => {
@@ -33,15 +40,28 @@ function draw(list, open) {
   const items = () => sortedItems(list.items, order, diagnosisName, inOrder);
   byId("overview-counts").textContent = t("overview.counts", counts(list.items));
   if (!byId("overview-actions").childElementCount) byId("overview-actions").append(...tableButtons(items));
-  byId("overview-table").replaceChildren(
-    element("thead", {}, element("tr", {}, ...COLUMN_NAMES.map((column) => heading(list, open, column)))),
-    element("tbody", {}, ...items().map((item) => tableRow(item, open))));
+  const table = byId("overview-table");
+  if (!table.tBodies.length) table.append(element("thead"), element("tbody"));
+  table.tHead.replaceChildren(element("tr", {}, ...COLUMN_NAMES.map((column) => heading(list, open, column))));
+  rows = new Map(items().map((item) => [item, rows.get(item) ?? tableRow(item, open)]));
+  arrange(table.tBodies[0], [...rows.values()]);
   if (focused) byId(focused)?.focus();
 }
 
-/** Forget the buttons, whose language has changed. */
-export function renewOverview() {
+/** Bring rows into an order, and move none that stands right. @param {HTMLTableSectionElement} body @param {HTMLTableRowElement[]} wanted */
+function arrange(body, wanted) {
+  const stays = new Set(wanted);
+  for (const row of [...body.rows]) if (!stays.has(row)) row.remove();
+  wanted.forEach((row, place) => {
+    if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] ?? null);
+  });
+}
+
+/** Forget what was drawn: it is in another language, or not seen while the images change. */
+export function forgetOverview() {
+  rows.clear();
   byId("overview-actions").replaceChildren();
+  byId("overview-table").replaceChildren();
 }
 
 /** @param {Worklist} list @param {(item: Item) => void} open @param {string} column */
@@ -54,7 +74,7 @@ function heading(list, open, column) {
       onclick: () => {
         // The highest probability is what one looks for first.
         order = { column, descending: isSorted ? !order.descending : column === "malignancy" };
-        showOverview(list, open);
+        showOverview(list, null, open);
       },
     }, t(`overview.${column}`), element("span", { "aria-hidden": "true" }, sign)));
 }

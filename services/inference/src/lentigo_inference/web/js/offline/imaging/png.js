@@ -86,7 +86,7 @@ async function profileIn(content) {
  * Inflate, up to so many bytes. @param {Uint8Array[]} parts @param {number} most
  * @returns {Promise<{bytes: Uint8Array, whole: boolean}>} all that could be, and whether the stream came to its end
  */
-async function inflated(parts, most) {
+export async function inflated(parts, most) {
   const stream = streamOf(parts).pipeThrough(new DecompressionStream("deflate"));
   const reader = stream.getReader();
   const pieces = [];
@@ -149,7 +149,7 @@ export async function decodePng(png) {
 }
 
 /** @param {Uint8Array} line @param {number} at @param {number} depth */
-function sampleAt(line, at, depth) {
+export function sampleAt(line, at, depth) {
   if (depth === 8) return line[at];
   if (depth === 16) return (line[2 * at] << 8) | line[2 * at + 1];
   const bit = at * depth;

@@ -6,6 +6,7 @@ import { screenJpeg } from "./jpeg.js";
 import { onWhite, plainRgb, shrink, SIDE, uprightSize } from "./pixels.js";
 import { decodePng, screenPng } from "./png.js";
 import { Refusal, unsupported } from "./refusal.js";
+import { screenTiff } from "./tiff.js";
 
 /** @typedef {import("./codecs.js").Codecs} Codecs */
 /** @typedef {import("./pixels.js").Pixels} Pixels */
@@ -67,10 +68,7 @@ const openers = {
     return { width, height, orientation, profile: codecs.webpProfile(file), decode: () => codecs.webp(file) };
   },
   BMP: (file) => ({ ...screenBmp(file), orientation: UPRIGHT, profile: null }),
-  // No browser but Safari decodes TIFF, and it is not what a phone's camera gives.
-  TIFF: () => {
-    throw new Refusal("offline-format");
-  },
+  TIFF: (file) => screenTiff(file),
 };
 
 /** @param {Opened} image @param {Limits} limits */
