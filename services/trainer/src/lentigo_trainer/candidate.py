@@ -157,7 +157,8 @@ def describe_candidate(
         progress: receives the progress of each step.
         litert: the lighter engines; None for a version that only the SavedModel serves.
         basis: answers that thresholds are chosen on; None takes those of the version itself, for
-            the tuning images or, without any, for the validation images.
+            the tuning images or, without any, for the validation images. These choose the
+            out-of-distribution limit too where the answers have no scores.
 
     Raises:
         LentigoError: as `compare_engines` and `choose_thresholds`.
@@ -181,12 +182,9 @@ def describe_candidate(
         if litert.served is not None:
             engines[litert.served] = parity.predictions[litert.served]
 
-    thresholds = choose_thresholds(
-        exported.geometry,
-        meaning,
-        exported.detector.method(),
-        basis or _own_basis(origin, engines),
-    )
+    own = _own_basis(origin, engines)
+    method = exported.detector.method()
+    thresholds = choose_thresholds(exported.geometry, meaning, method, basis or own, own)
     manifest = describe(
         origin.config,
         prepared,
