@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lentigo_contract.labels import CODES, index_of
+from lentigo_contract.manifest.compression import CompressedNetwork
 from lentigo_contract.manifest.dataset import DatasetRecord, PlanRecord, SplitRecord
 from lentigo_contract.manifest.engines import EngineAgreement, Golden, GoldenAnswer
 from lentigo_contract.manifest.manifest import (
@@ -183,6 +184,18 @@ def _write_part(path: Path, pictures: Mapping[str, bytes], layout: str) -> None:
     path.mkdir()
     for name, picture in pictures.items():
         (path / name).write_bytes(picture)
+
+
+def made_compression() -> CompressedNetwork:
+    """Say that a network was pruned and rounded."""
+    return CompressedNetwork(
+        variant="small",
+        steps=("half of the channels removed", "int8"),
+        settings={"variants": {"small": {"method": "int8"}}},
+        fold=2,
+        folds=5,
+        multiplications=12_300_000,
+    )
 
 
 def made_manifest(**changes: object) -> Manifest:

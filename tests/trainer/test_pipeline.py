@@ -7,6 +7,7 @@ import pytest
 from lentigo_contract.manifest.manifest import Manifest
 from lentigo_engines.base import Prediction
 from lentigo_trainer.calibration.temperature import best_temperature
+from lentigo_trainer.candidate import TUNING_SET, VALIDATION_SET
 from lentigo_trainer.config.fine_tuning import FineTuning, Stage
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig
@@ -16,7 +17,7 @@ from lentigo_trainer.evaluation.exported_model import predict_with, probabilitie
 from lentigo_trainer.evaluation.images.image_sets import HOLD_OUT, VALIDATION
 from lentigo_trainer.export.manifest import effective_limit
 from lentigo_trainer.export.publishing import candidate_files, candidate_manifest
-from lentigo_trainer.pipeline import TUNING_SET, VALIDATION_SET, Trained, train
+from lentigo_trainer.pipeline import Trained, train
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import evaluate_candidate
 from lentigo_trainer.system.progress import SilentProgress

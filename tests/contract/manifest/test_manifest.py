@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
 from lentigo_contract.labels import CODES
 from lentigo_contract.manifest.manifest import MAX_MANIFEST_BYTES, FileRecord, Manifest
-from tests.fakes import made_agreement, made_golden, made_manifest
+from tests.fakes import made_agreement, made_compression, made_golden, made_manifest
 from tests.older_release import MANIFEST
 
 Document = dict[str, Any]
@@ -33,6 +33,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         forced="It was trained with --limit 300.",
         agreement={"litert": made_agreement()},
         golden=made_golden(),
+        compression=made_compression(),
         files={"variables/variables.index": FileRecord(sha256="0" * 64, bytes=12)},
     )
     path = tmp_path / "manifest.json"
@@ -44,7 +45,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 def test_a_manifest_of_an_older_release_is_of_no_quick_run_and_was_not_forced() -> None:
     assert "forced" not in json.loads(MANIFEST.read_text())
     manifest = Manifest.read(MANIFEST)
-    assert (manifest.limit, manifest.forced) == (None, None)
+    assert (manifest.limit, manifest.forced, manifest.compression) == (None, None, None)
     # What is read keeps its schema, so that it is not taken for what a newer release wrote.
     assert manifest.schema_version == 1
     assert made_manifest().schema_version == 2

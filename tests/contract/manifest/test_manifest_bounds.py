@@ -7,12 +7,21 @@ import pytest
 
 from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
 from lentigo_contract.manifest.manifest import MAX_MANIFEST_BYTES, Manifest
-from tests.fakes import made_agreement, made_golden, made_manifest, made_unlikeness
+from tests.fakes import (
+    made_agreement,
+    made_compression,
+    made_golden,
+    made_manifest,
+    made_unlikeness,
+)
 
 Path = tuple[str, ...]
 
 WHOLE = made_manifest(
-    golden=made_golden(), agreement={"litert": made_agreement()}, unlikeness=made_unlikeness()
+    golden=made_golden(),
+    agreement={"litert": made_agreement()},
+    unlikeness=made_unlikeness(),
+    compression=made_compression(),
 )
 LONG = "x" * 5000
 ROW = [1, 0, 0, 0, 0, 0, 0]
@@ -37,6 +46,10 @@ TOO_MUCH: dict[Path, object] = {
     ("thresholds", "abstention_source"): LONG,
     ("unlikeness", "method"): LONG,
     ("unlikeness", "source"): LONG,
+    ("compression", "variant"): LONG,
+    ("compression", "steps"): ["int8"] * 11,
+    ("compression", "settings"): {"many": [0] * 10_000},
+    ("compression", "folds"): 10**6,
     ("dataset", "name"): LONG,
     ("dataset", "source"): LONG,
     ("dataset", "license"): LONG,

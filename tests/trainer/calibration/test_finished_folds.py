@@ -61,7 +61,7 @@ def folder(tmp_path: Path, rows: TrainingRows, identity: dict[str, object]) -> P
         own.mkdir()
         count = int(np.count_nonzero(rows.folds.fold == number))
         logits = draw.normal(size=(count, 7)).astype(np.float32)
-        np.savez(own / "answers.npz", logits=logits, unlikeness=np.zeros(count, np.float32))
+        np.savez(own / "answers.npz", logits=logits, ood_score=np.zeros(count, np.float32))
         adopt(own, identity)
     return tmp_path
 

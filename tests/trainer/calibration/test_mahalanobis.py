@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector, fit_mahalanobis
+from lentigo_trainer.calibration.out_of_distribution import (
+    LEADING,
+    MahalanobisDetector,
+    fit_mahalanobis,
+)
 from lentigo_trainer.errors import TrainingError
 
 Floats = NDArray[np.float32]
@@ -30,11 +34,52 @@ def test_scores_are_about_one_for_the_fitted_distribution() -> None:
 
 def test_scores_are_squared_mahalanobis_distances_by_the_shrunk_covariance() -> None:
     known, asked = features(200), features(3, seed=2)
-    covariance = np.cov(known.astype(np.float64).T, bias=True)
-    shrunk = 0.97 * covariance + 0.03 * np.trace(covariance) / 6 * np.eye(6)
-    away = asked - known.mean(axis=0)
-    expected = np.einsum("ni,ij,nj->n", away, np.linalg.inv(shrunk), away) / 6
-    np.testing.assert_allclose(scores(fit_mahalanobis("layer", known), asked), expected, rtol=1e-4)
+    found = scores(fit_mahalanobis("layer", known), asked)
+    np.testing.assert_allclose(found, distances(known, asked), rtol=1e-4)
+
+
+def many_features(n: int, seed: int = 0) -> Floats:
+    """Three times as many features as directions are kept, whose variances fall off slowly."""
+    count = 3 * LEADING
+    draw = np.random.default_rng(seed)
+    turned, _ = np.linalg.qr(np.random.default_rng(9).normal(size=(count, count)))
+    spread = 1 / np.sqrt(1 + np.arange(count))
+    found: Floats = (draw.normal(size=(n, count)) * spread @ turned + 1).astype(np.float32)
+    return found
+
+
+def distances(known: Floats, asked: Floats) -> NDArray[np.float64]:
+    """Squared Mahalanobis distances by the whole covariance, shrunk, per feature."""
+    values = known.astype(np.float64)
+    covariance, channels = np.cov(values.T, bias=True), values.shape[1]
+    shrunk = 0.97 * covariance + 0.03 * np.trace(covariance) / channels * np.eye(channels)
+    away = asked - values.mean(axis=0)
+    found: NDArray[np.float64] = np.einsum("ni,ij,nj->n", away, np.linalg.inv(shrunk), away)
+    found /= channels
+    return found
+
+
+def test_of_many_features_only_the_leading_directions_are_kept() -> None:
+    detector = fit_mahalanobis("layer", many_features(800))
+    assert detector.leading.shape == (3 * LEADING, LEADING)
+    assert f"kept in {LEADING} principal directions and equal in all others" in detector.method()
+
+
+def test_the_mean_score_of_the_fitted_images_is_that_of_the_whole_covariance() -> None:
+    known = many_features(800)
+    expected = distances(known, known).mean()
+    found = scores(fit_mahalanobis("layer", known), known).mean()
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+def test_what_is_far_by_the_whole_covariance_is_far_in_any_direction() -> None:
+    known = many_features(800)
+    detector = fit_mahalanobis("layer", known)
+    turned, _ = np.linalg.qr(np.random.default_rng(9).normal(size=(3 * LEADING, 3 * LEADING)))
+    away = (known.mean(axis=0) + 8 * turned).astype(np.float32)
+    found, limit = scores(detector, away), scores(detector, known).max()
+    assert (found[LEADING:] > limit).all()
+    np.testing.assert_allclose(found[:50], distances(known, away)[:50], rtol=0.2)
 
 
 def test_an_unseen_combination_is_further_than_each_of_its_parts() -> None:
@@ -47,8 +92,9 @@ def test_an_unseen_combination_is_further_than_each_of_its_parts() -> None:
 
 def test_the_same_features_give_the_same_distance() -> None:
     one, other = fit_mahalanobis("layer", features(50)), fit_mahalanobis("layer", features(50))
-    assert (one.whitening == other.whitening).all()
-    assert (one.offset == other.offset).all()
+    assert (one.leading == other.leading).all()
+    assert (one.mean == other.mean).all()
+    assert one.scale == other.scale
 
 
 def test_fewer_images_than_features_are_enough() -> None:
@@ -68,4 +114,6 @@ def test_features_that_are_not_numbers_or_all_the_same_are_refused(value: float)
 
 
 def test_the_method_names_the_layer() -> None:
-    assert "behind layer" in fit_mahalanobis("layer", features(9)).method()
+    method = fit_mahalanobis("layer", features(9)).method()
+    assert "behind layer" in method
+    assert "principal directions" not in method

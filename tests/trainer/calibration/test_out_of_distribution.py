@@ -3,7 +3,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lentigo_trainer.calibration.out_of_distribution import fit_detector, stage_before_last
+from lentigo_trainer.calibration.out_of_distribution import (
+    LEADING,
+    fit_detector,
+    stage_before_last,
+)
 from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.models.classifier import build
 from lentigo_trainer.models.registry import architecture
@@ -44,10 +48,10 @@ def test_only_training_images_and_the_seed_decide_the_fit() -> None:
     first = fit_detector(network, images, np.array([0, 2, 3]), 7, SILENT)
     images[[1, 4]] = 0
     again = fit_detector(network, images, np.array([0, 2, 3]), 7, SILENT)
-    assert first.whitening.shape == (512, 512)
-    np.testing.assert_array_equal(first.whitening, again.whitening)
+    assert first.leading.shape == (512, LEADING)
+    np.testing.assert_array_equal(first.leading, again.leading)
     other = fit_detector(network, images, np.array([0, 2, 3]), 8, SILENT)
-    assert (first.whitening != other.whitening).any()
+    assert (first.leading != other.leading).any()
 
 
 def test_an_empty_training_set_is_refused() -> None:

@@ -46,6 +46,7 @@ def test_every_training_image_is_answered_once(
     assert (answers.rows == rows.used.train).all()
     assert answers.logits.shape == (len(answers.rows), 7)
     assert np.isfinite(answers.logits).all()
+    assert answers.unlikeness is not None
     assert (answers.unlikeness >= 0).all()
     assert set(answers.fold) == {1, 2}
 
@@ -134,6 +135,8 @@ def test_the_answers_are_written_to_a_file_of_the_run(
     np.testing.assert_array_equal(read.rows, answers.rows)
     np.testing.assert_array_equal(read.fold, answers.fold)
     np.testing.assert_allclose(read.logits, answers.logits, atol=6e-5)
+    assert read.unlikeness is not None
+    assert answers.unlikeness is not None
     np.testing.assert_allclose(read.unlikeness, answers.unlikeness, atol=6e-4)
 
 
@@ -143,7 +146,7 @@ def written(tmp_path: Path, text: str) -> Path:
     return file
 
 
-HEAD = "image_id,fold,akiec,bcc,bkl,df,mel,nv,vasc,unlikeness\n"
+HEAD = "image_id,fold,akiec,bcc,bkl,df,mel,nv,vasc,ood_score\n"
 ROW = "first,1,0,0,0,0,0,0,0,1\n"
 
 
@@ -174,13 +177,21 @@ def test_given_answers_of_other_folds_are_refused(
     names = prepared.records["image_id"].to_numpy(str)
     others = (
         replace(answers, fold=3 - answers.fold),
-        OutOfFold(answers.rows[1:], answers.fold[1:], answers.logits[1:], answers.unlikeness[1:]),
+        OutOfFold(answers.rows[1:], answers.fold[1:], answers.logits[1:], None),
     )
     for number, other in enumerate(others):
         file = tmp_path / f"{number}.csv.gz"
         write_answers(file, other, names)
         with pytest.raises(EvaluationReportError, match="other images or other folds"):
             cross_fit(replace(config, out_of_fold=file), prepared, rows, tmp_path, SilentProgress())
+
+
+def test_scores_of_an_earlier_release_are_not_read(tmp_path: Path) -> None:
+    file = written(tmp_path, HEAD.replace("ood_score", "unlikeness") + ROW)
+    answers = read_answers(file, np.array(["first"]))
+    assert answers.unlikeness is None
+    write_answers(tmp_path / "again.csv.gz", answers, np.array(["first"]))
+    assert read_answers(tmp_path / "again.csv.gz", np.array(["first"])).unlikeness is None
 
 
 def test_answers_in_another_order_are_sorted_as_the_data_set(tmp_path: Path) -> None:

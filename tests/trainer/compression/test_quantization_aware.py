@@ -7,14 +7,15 @@ from ai_edge_litert.interpreter import Interpreter
 
 from lentigo_trainer.compression.quantization_aware import (
     FakeQuantization,
-    export_int8,
     on_grid,
     quantization_aware,
     rounded,
     rounded_depthwise,
 )
 from lentigo_trainer.errors import TrainingError
+from lentigo_trainer.export.litert import trained_int8_model
 from lentigo_trainer.export.quantization import round_to_int8
+from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.models.graph import steps_of
 from lentigo_trainer.system.progress import SilentProgress
@@ -34,8 +35,9 @@ def aware(network: Network) -> Network:
 
 @pytest.fixture(scope="module")
 def model(aware: Network, tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
-    content = export_int8(aware, tmp_path_factory.mktemp("aware") / "saved")
-    interpreter = Interpreter(model_content=content)
+    saved = tmp_path_factory.mktemp("aware") / "saved"
+    export_saved_model(on_grid(aware), saved)
+    interpreter = Interpreter(model_content=trained_int8_model(saved))
     interpreter.allocate_tensors()
     return interpreter
 

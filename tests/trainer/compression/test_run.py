@@ -9,10 +9,11 @@ from typer.testing import CliRunner, Result
 
 from lentigo_contract.errors import StorageError
 from lentigo_trainer.cli.main import app
-from lentigo_trainer.compression import run as run_module
+from lentigo_trainer.compression import workshop as workshop_module
 from lentigo_trainer.compression.records import CompressionRecord, VariantRecord
 from lentigo_trainer.compression.report import compression_page, write_report
-from lentigo_trainer.compression.run import CompressionConfig, compress
+from lentigo_trainer.compression.run import compress as run_compression
+from lentigo_trainer.compression.workshop import CompressionConfig, open_workshop
 from lentigo_trainer.config.compression_file import (
     Channels,
     Compression,
@@ -22,36 +23,15 @@ from lentigo_trainer.config.compression_file import (
     Weights,
     Width,
 )
-from lentigo_trainer.config.fine_tuning import FineTuning
-from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.errors import DamagedCacheError, DivergedError, RecipeError, WorkFolderError
-from lentigo_trainer.models.registry import ARCHITECTURES, Architecture
-from lentigo_trainer.system.progress import SilentProgress
+from lentigo_trainer.models.registry import ARCHITECTURES
+from lentigo_trainer.system.progress import Progress, SilentProgress
+from tests.trainer.compression.made_up import COMPRESSION_HEAD, RECIPE_FILE, TINY, tiny_recipe
 from tests.trainer.made_up_runs import prepared_images, run_of
-from tests.trainer.networks import inverted_residual_features
 
 SILENT = SilentProgress()
 
-
-def tiny_base(images: keras.KerasTensor, weights: str | None, seed: int) -> keras.Model:
-    del weights
-    keras.utils.set_random_seed(seed)
-    features = inverted_residual_features(images, 32)
-    return keras.Model(keras.utils.get_source_inputs(images), features)
-
-
-TINY = Architecture(
-    name="tiny",
-    title="Tiny",
-    base=tiny_base,
-    scaling="-1 to 1",
-    weights_file=None,
-    boundary="rescaling",
-    hidden=(),
-    dropout=0.1,
-    epochs=1,
-)
 
 VARIANTS: dict[str, Method] = {
     "channels_50": Channels(method="channels", share=0.5),
@@ -60,6 +40,13 @@ VARIANTS: dict[str, Method] = {
     "aware": Int8(method="int8", rounding="aware", learning_rate=0.01),
     "narrow": Width(method="width", architecture="mobilenet_050"),
 }
+
+
+def compress(
+    config: CompressionConfig, prepared: Prepared, progress: Progress
+) -> CompressionRecord:
+    with open_workshop(config, prepared, progress) as workshop:
+        return run_compression(workshop)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -86,19 +73,11 @@ def source(data: Path, prepared: Prepared) -> Path:
 
 
 def config_in(work: Path) -> CompressionConfig:
-    recipe = Recipe(
-        name="own",
-        architecture="tiny",
-        folds=2,
-        epochs=1,
-        batch_size=4,
-        fine_tuning=FineTuning(images_per_epoch=16, ema_decay=0.5, bfloat16=False),
-    )
     schedule = Schedule(epochs=1, stages=(), warm_up_epochs=0)
     return CompressionConfig(
-        compression=Compression("c", recipe, 2, schedule, dict(VARIANTS)),
+        compression=Compression("c", tiny_recipe(), 2, schedule, dict(VARIANTS)),
         # A folder without weights, so that the narrow network cannot start.
-        training=replace(run_of(recipe, work), weights=work),
+        training=replace(run_of(tiny_recipe(), work), weights=work),
         fold=2,
         checkpoint=None,
     )
@@ -198,7 +177,7 @@ def test_what_is_finished_is_not_made_again(
     def fail(*arguments: object, **named: object) -> None:
         raise AssertionError(arguments, named)
 
-    monkeypatch.setattr(run_module, "uncompressed", fail)
+    monkeypatch.setattr(workshop_module, "uncompressed", fail)
     # Only the one that failed is tried again, and fails as before.
     again = compress(replace(config, only=("channels_50_int8", "narrow")), prepared, SILENT)
     names = [each.name for each in again.variants]
@@ -214,14 +193,9 @@ def test_the_command_writes_a_report_and_tells_by_its_exit_code_what_failed(
 ) -> None:
     config, record = finished
     file = tmp_path / "c.toml"
-    (tmp_path / "own.toml").write_text(
-        'name = "own"\narchitecture = "tiny"\nfolds = 2\nepochs = 1\nbatch_size = 4\n'
-        "[fine_tuning]\nimages_per_epoch = 16\nema_decay = 0.5\nbfloat16 = false\n"
-    )
+    (tmp_path / "own.toml").write_text(RECIPE_FILE)
     file.write_text(
-        'name = "c"\nrecipe = "own.toml"\nfold = 2\n'
-        "[fine_tuning]\nepochs = 1\nstages = []\nwarm_up_epochs = 0.0\n"
-        '[variants.channels_50]\nmethod = "channels"\nshare = 0.5\n'
+        COMPRESSION_HEAD + '[variants.channels_50]\nmethod = "channels"\nshare = 0.5\n'
         '[variants.narrow]\nmethod = "width"\narchitecture = "mobilenet_050"\n'
     )
     work = config.training.work.root
@@ -255,7 +229,7 @@ def test_a_diverging_variant_keeps_the_others(
         del arguments, named
         raise DivergedError("the loss is nan, so the training has diverged.")
 
-    monkeypatch.setattr(run_module, "make_variant", diverge)
+    monkeypatch.setattr(workshop_module, "make_variant", diverge)
     changed = replace(config, compression=compression, only=("channels_50", "wild"))
     record = compress(changed, prepared, SILENT)
     assert variant(record, "wild").reason == "the loss is nan, so the training has diverged."
@@ -274,7 +248,7 @@ def test_a_full_disk_ends_it_and_keeps_what_is_finished(
         del arguments, named
         raise StorageError("The disk that holds work is full.")
 
-    monkeypatch.setattr(run_module, "make_variant", fill)
+    monkeypatch.setattr(workshop_module, "make_variant", fill)
     compression = replace(config.compression, variants=more)
     with pytest.raises(StorageError, match="is full"):
         compress(replace(config, compression=compression, only=("late",)), prepared, SILENT)

@@ -114,8 +114,9 @@ def test_ood_scores_are_served_with_a_detector(small: Network, tmp_path: Path) -
     assert scores.shape == (3,)
     assert scores.dtype == np.float32
     colours = (pixels(3) / 127.5 - 1).mean(axis=(1, 2))
-    white = colours @ detector.whitening + detector.offset
-    np.testing.assert_allclose(scores, (white**2).sum(axis=1), rtol=1e-4)
+    away = (colours - detector.mean) * detector.scale
+    expected = (away**2).sum(axis=1) - ((away @ detector.leading) ** 2).sum(axis=1)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
 
 
 def test_without_a_detector_there_are_no_ood_scores(small: Network, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from lentigo_trainer.calibration.out_of_distribution import fit_mahalanobis
 from lentigo_trainer.export.folding import CONVOLUTIONS
 from lentigo_trainer.export.litert import float32_model
 from lentigo_trainer.export.saved_model import export_saved_model
@@ -16,7 +15,6 @@ from lentigo_trainer.export.weight_grid import (
     STEPS,
     round_kernels,
     round_to_grid,
-    round_whitening,
 )
 from lentigo_trainer.models.classifier import Network
 from tests.trainer.networks import small_inverted_residuals, small_mobilenet
@@ -113,14 +111,3 @@ def test_a_network_that_cannot_be_rebuilt_stays_as_it_is() -> None:
     whole = keras.Model(image, layer(layer(image)))
     network = Network(whole=whole, backbone=whole, head=whole, feature_map="")
     assert round_kernels(network) is network
-
-
-def test_the_detectors_scores_change_by_little() -> None:
-    features = np.random.default_rng(2).normal(3, 1, (400, 48)).astype(np.float32)
-    detector = fit_mahalanobis("layer", features)
-    rounded = round_whitening(detector)
-    maps = features[:20, None, None]
-    scores, expected = (np.asarray(each.of(maps)) for each in (rounded, detector))
-    np.testing.assert_allclose(scores, expected, rtol=0.05)
-    assert step_of(rounded.whitening) > 2.0**-20
-    np.testing.assert_array_equal(rounded.offset, detector.offset)

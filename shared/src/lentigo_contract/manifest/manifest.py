@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from lentigo_contract.errors import DamagedVersionError, IncompatibleVersionError
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
+from lentigo_contract.manifest.compression import CompressedNetwork
 from lentigo_contract.manifest.dataset import (
     DatasetRecord,
     ExtraDatasetRecord,
@@ -141,6 +142,7 @@ class Manifest(Record):
             diagnosis is the most probable one.
         malignancy_calibration: None where P(malignant) is the sum over the malignant diagnoses.
         unlikeness: None in versions whose network does not tell.
+        compression: how the network was made smaller; None for a network as its recipe made it.
         extra_datasets: what it learned from besides `dataset`; None in versions that did not.
         input_reference: how the images look that it was measured on; None in versions up to 3.
         metrics: the figures of `lentigo-train evaluate`, null where one is undefined.
@@ -173,6 +175,7 @@ class Manifest(Record):
     input_reference: InputReference | None = None
     metrics: JsonObject
     out_of_fold: JsonObject | None = None
+    compression: CompressedNetwork | None = None
     dataset: DatasetRecord
     extra_datasets: Annotated[tuple[ExtraDatasetRecord, ...] | None, Field(strict=False)] = None
     split: SplitRecord

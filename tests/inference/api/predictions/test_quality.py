@@ -12,7 +12,7 @@ from lentigo_contract.manifest.manifest import Thresholds
 from lentigo_contract.repository.store import ModelStore, StoredVersion
 from lentigo_engines.base import Engine
 from lentigo_inference.settings import Settings
-from tests.fakes import jpeg_bytes, lesion_image, made_unlikeness
+from tests.fakes import jpeg_bytes, lesion_image, made_compression, made_unlikeness
 from tests.images import encoded
 from tests.inference.held_engine import HeldEngine
 from tests.inference.live_app import Running, problem_of, running
@@ -274,6 +274,7 @@ async def test_v1_models_lists_thresholds_and_limits(settings: Settings, store: 
             2,
             unlikeness=made_unlikeness(0.5),
             forced="It was tried.",
+            compression=made_compression(),
             thresholds=Thresholds(
                 malignancy=0.3, source="a", abstention=0.4, abstention_source="made up"
             ),
@@ -284,8 +285,10 @@ async def test_v1_models_lists_thresholds_and_limits(settings: Settings, store: 
     assert before["abstention_source"] == ""
     assert before["unlikeness"] is None
     assert before["forced"] is None
+    assert before["compression"] is None
     assert before["signature"] == {"state": "unsigned", "key": None}
     assert after["forced"] == "It was tried."
+    assert after["compression"] == ["half of the channels removed", "int8"]
     assert after["abstention_threshold"] == 0.4
     assert after["abstention_source"] == "made up"
     assert after["unlikeness"] == {"limit": 0.5, "method": "made up", "source": "code"}

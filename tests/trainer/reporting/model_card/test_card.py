@@ -17,7 +17,7 @@ from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import Other, validate_evidence
-from tests.fakes import made_manifest
+from tests.fakes import made_compression, made_manifest
 from tests.trainer.evaluation.cards import SHARES, made_card
 from tests.trainer.metrics.made_up_answers import certain
 
@@ -360,3 +360,13 @@ def test_sets_that_it_learned_from_besides_are_named_with_licence_and_credit(
     assert "Credit: A clinic; Another." in card
     assert "so they are under CC BY-NC-SA 4.0" in card
     assert "It also learned from" not in text
+
+
+def test_a_smaller_network_is_named_before_its_metrics(text: str, main: EvaluationReport) -> None:
+    manifest = made_manifest(version=3, compression=made_compression())
+    card = " ".join(model_card(validate_evidence(manifest, main)).split())
+    made = card.index("**Smaller than the recipe makes it** (variant `small`): half of the")
+    assert made < card.index("## In short")
+    assert "12.3 million multiplications" in card
+    assert "fold 2 of 5 of the training images, which trained neither this network nor" in card
+    assert "Smaller than the recipe" not in text

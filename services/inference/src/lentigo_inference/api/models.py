@@ -93,6 +93,7 @@ def model_details(model: LoadedModel) -> ModelDetails:
         abstention_threshold=manifest.thresholds.abstention,
         abstention_source=manifest.thresholds.abstention_source,
         unlikeness=None if check is None else OutOfDistributionCheck(**check.model_dump()),
+        compression=None if manifest.compression is None else list(manifest.compression.steps),
         forced=manifest.forced,
         signature=ModelSignature(state=model.signature.state, key=model.signature.key),
         metrics=manifest.metrics,

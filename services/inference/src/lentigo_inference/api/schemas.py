@@ -171,6 +171,11 @@ class ModelDetails(ModelReference):
     unlikeness: OutOfDistributionCheck | None = Field(
         description="Null if the version has no such check; then no image is refused for this."
     )
+    compression: list[str] | None = Field(
+        default=None,
+        description="How the network was made smaller than its architecture says, step by step; "
+        "null if it was not.",
+    )
     forced: str | None = Field(
         default=None,
         description="Why publishing it would have been refused, had it not been forced, such as "

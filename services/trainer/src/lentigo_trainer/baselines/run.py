@@ -143,7 +143,7 @@ def _measured(  # noqa: PLR0913, PLR0917 - all that is known of a run
     work: Path,
 ) -> BaselineResult:
     lesions = merged_lesions(records)
-    kept = OutOfFold(folds.rows, folds.fold, answers.logits, np.zeros(len(folds.rows), np.float32))
+    kept = OutOfFold(folds.rows, folds.fold, answers.logits, None)
     write_answers(work / ANSWERS_NAME, kept, records["image_id"].to_numpy(str))
     validated = _with_binary(cross_validate(kept, labels, lesions), kept, answers, labels, lesions)
     found = table.found[np.searchsorted(rows, folds.rows)]

@@ -97,9 +97,7 @@ def cross_validate(
     referred = np.empty(count, np.bool_)
     for number in numbers:
         own = answers.fold == number
-        rest = OutOfFold(
-            answers.rows[~own], answers.fold[~own], answers.logits[~own], answers.unlikeness[~own]
-        )
+        rest = OutOfFold(answers.rows[~own], answers.fold[~own], answers.logits[~own], None)
         truth = labels[rest.rows]
         meaning, of_rest = calibrate_out_of_fold(rest, truth, "the other folds")
         scores = malignant_probability(of_rest.probabilities, meaning.malignancy_calibration)

@@ -25,7 +25,13 @@ from lentigo_trainer.calibration.thresholds import Meaning
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.dataset import Prepared
-from lentigo_trainer.data.out_of_fold import ANSWERS_NAME, OutOfFold, read_answers, write_answers
+from lentigo_trainer.data.out_of_fold import (
+    ANSWERS_NAME,
+    OOD_SCORE,
+    OutOfFold,
+    read_answers,
+    write_answers,
+)
 from lentigo_trainer.data.splits import Folds, TrainingRows, rows_without_fold
 from lentigo_trainer.errors import DamagedCacheError, EvaluationReportError
 from lentigo_trainer.metrics.arrays import FloatArray
@@ -50,11 +56,11 @@ class OutOfFoldAnswers:
 
     Attributes:
         probabilities: float64 [n, 7], rows sum to 1.
-        unlikeness: float32 [n], 0 and above.
+        unlikeness: float32 [n], 0 and above; None where it is not known.
     """
 
     probabilities: FloatArray
-    unlikeness: npt.NDArray[np.float32]
+    unlikeness: npt.NDArray[np.float32] | None
 
 
 def calibrate_out_of_fold(
@@ -75,8 +81,30 @@ def calibrate_out_of_fold(
         MetricError: logits that are not numbers.
         EmptyClassError: no malignant or no benign image.
     """
-    calibration = calibration_on(answers.logits, labels, described)
-    probabilities = np.asarray(calibrated(answers.logits, calibration), np.float64)
+    meaning, probabilities = calibrate_posteriors(answers.logits, labels, described)
+    return meaning, OutOfFoldAnswers(probabilities, answers.unlikeness)
+
+
+def calibrate_posteriors(
+    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], described: str
+) -> tuple[Meaning, FloatArray]:
+    """Fit what probabilities mean to answers for images that did not train the network.
+
+    Args:
+        logits: uncalibrated, [n, 7].
+        labels: class of each image, [n]; every class is there.
+        described: the answers, in words, for the manifest.
+
+    Returns:
+        What the probabilities of a network with this calibration mean: posteriors at the
+        prevalence of these images. And the calibrated probabilities, [n, 7].
+
+    Raises:
+        MetricError: logits that are not numbers.
+        EmptyClassError: no malignant or no benign image.
+    """
+    calibration = calibration_on(logits, labels, described)
+    probabilities = np.asarray(calibrated(logits, calibration), np.float64)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     shares = np.bincount(labels, minlength=len(CODES)) / len(labels)
     meaning = Meaning(
@@ -84,7 +112,7 @@ def calibrate_out_of_fold(
         dict(zip(CODES, shares.tolist(), strict=True)),
         fit_malignancy(labels, probabilities, described),
     )
-    return meaning, OutOfFoldAnswers(probabilities, answers.unlikeness)
+    return meaning, probabilities
 
 
 def cross_fit(
@@ -251,34 +279,43 @@ def _answers_of(folder: Path, number: int) -> Path:
     return folder / f"fold_{number}" / "answers.npz"
 
 
+_Answers = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]
+"""Logits [n, 7] and out-of-distribution scores [n] of one fold."""
+
+
 def _write(
     file: Path, logits: npt.NDArray[np.float32], unlikeness: npt.NDArray[np.float32]
 ) -> None:
-    write_whole(file, lambda opened: np.savez(opened, logits=logits, unlikeness=unlikeness))
+    write_whole(file, lambda opened: np.savez(opened, logits=logits, ood_score=unlikeness))
 
 
-def _read(file: Path, count: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _read(file: Path, count: int) -> _Answers:
     try:
         with np.load(io.BytesIO(file.read_bytes())) as arrays:
-            logits, unlikeness = arrays["logits"], arrays["unlikeness"]
+            logits = arrays["logits"]
+            # A fold of an earlier release has other scores, see `OOD_SCORE`.
+            unlikeness = arrays.get(OOD_SCORE)
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DamagedCacheError(
             f"{file} cannot be read. Delete {file.parent} to train this fold again."
         ) from error
-    if logits.shape != (count, len(CODES)) or unlikeness.shape != (count,):
+    fits = unlikeness is None or unlikeness.shape == (count,)
+    if logits.shape != (count, len(CODES)) or not fits:
         raise DamagedCacheError(
             f"{file} is for other images. Delete {file.parent} to train this fold again."
         )
     return logits, unlikeness
 
 
-def _in_order(
-    folds: Folds,
-    answers: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]],
-) -> OutOfFold:
+def _in_order(folds: Folds, answers: list[_Answers]) -> OutOfFold:
     logits = np.empty((len(folds.rows), len(CODES)), np.float32)
     unlikeness = np.empty(len(folds.rows), np.float32)
+    known = True
     for number, (own_logits, own_unlikeness) in enumerate(answers, start=1):
-        logits[folds.fold == number] = own_logits
-        unlikeness[folds.fold == number] = own_unlikeness
-    return OutOfFold(folds.rows, folds.fold, logits, unlikeness)
+        own = folds.fold == number
+        logits[own] = own_logits
+        if own_unlikeness is None:
+            known = False
+        else:
+            unlikeness[own] = own_unlikeness
+    return OutOfFold(folds.rows, folds.fold, logits, unlikeness if known else None)

@@ -246,7 +246,11 @@ class ChosenThresholds:
 
 
 def choose_thresholds(
-    geometry: MapGeometry, meaning: Meaning, method: str, basis: ThresholdBasis
+    geometry: MapGeometry,
+    meaning: Meaning,
+    method: str,
+    basis: ThresholdBasis,
+    without_scores: ThresholdBasis,
 ) -> ChosenThresholds:
     """Choose every threshold on the same images, for every engine that may serve.
 
@@ -255,6 +259,8 @@ def choose_thresholds(
         meaning: of its probabilities.
         method: what its out-of-distribution score is, in words.
         basis: the images, and the answers of each of those engines.
+        without_scores: the same for the out-of-distribution limit, if the answers of `basis` have
+            no scores.
 
     Raises:
         EmptyClassError: no malignant or no benign example.
@@ -267,15 +273,19 @@ def choose_thresholds(
         )
         for engine, each in probabilities.items()
     }
-    scores = {
-        engine: each.unlikeness
-        for engine, each in basis.answers.items()
-        if each.unlikeness is not None
-    }
+    scored = basis if _scores(basis) else without_scores
     return ChosenThresholds(
         geometry,
         meaning,
         choose_operating_point(basis.truth, malignant, basis.lesions, basis.description),
         choose_abstention(basis.truth, probabilities, basis.description),
-        choose_ood_threshold(scores, method, basis.description),
+        choose_ood_threshold(_scores(scored), method, scored.description),
     )
+
+
+def _scores(basis: ThresholdBasis) -> dict[EngineName, npt.NDArray[np.floating]]:
+    return {
+        engine: each.unlikeness
+        for engine, each in basis.answers.items()
+        if each.unlikeness is not None
+    }

@@ -1,5 +1,6 @@
 """`lentigo-train compress`: parse, build a configuration, call one function."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,9 +9,13 @@ import typer
 from lentigo_contract.system.resources import available_cores, require_memory
 from lentigo_trainer.cli.machines import NEEDED_MEMORY
 from lentigo_trainer.cli.options import (
+    ExtraOption,
+    ForceOption,
     LimitOption,
+    ModelsOption,
     RandomWeightsOption,
     SeedOption,
+    SignOption,
     SourceOption,
     WeightsOption,
     WorkOption,
@@ -18,12 +23,14 @@ from lentigo_trainer.cli.options import (
     require_alone,
     weights_from,
 )
+from lentigo_trainer.cli.publishing import publish_run, signer_from, warn_of_limit
 from lentigo_trainer.config.compression_file import read_compression
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import progress_for
 
 _WORK: Final = Path("work")
+_MODELS: Final = Path("models")
 _FAILED: Final = 1
 
 
@@ -64,6 +71,7 @@ def compress(  # noqa: PLR0913, PLR0917 - the command's options
     random_weights: RandomWeightsOption = False,
     limit: LimitOption = None,
     seed: SeedOption = 0,
+    extra: ExtraOption = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -71,21 +79,45 @@ def compress(  # noqa: PLR0913, PLR0917 - the command's options
             show_default="report in the folder of the compression",
         ),
     ] = None,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Publish this variant as the next version of --models, if nothing speaks against "
+            "it.",
+            show_default="publish nothing",
+        ),
+    ] = None,
+    models: ModelsOption = _MODELS,
+    force: ForceOption = False,
+    sign: SignOption = None,
 ) -> None:
     """Prune, narrow and round the network of a fold, and compare what comes out; resumable.
 
     Every variant is fine-tuned on the other folds, and measured on the images of this one by the
     file that would be served. The exit code is 1 if a variant failed; the others are compared all
     the same, and the same command tries it again.
+
+    With --publish, calibration and thresholds of that variant are chosen on this fold, and it goes
+    through the same gate as every version. One that is refused is kept in --work.
     """
     require_alone()
     found = read_compression(file)
     weights = weights_from(weights_dir, random_weights)
+    if publish is None and (force or sign is not None):
+        raise typer.BadParameter("--force and --sign are for --publish.")
+    signer = signer_from(sign)
+    if publish is not None:
+        warn_of_limit(limit, force)
     require_memory(NEEDED_MEMORY, "Training")
     with quiet_tensorflow():
-        from lentigo_trainer.compression.report import write_report  # noqa: PLC0415 - see cli
-        from lentigo_trainer.compression.run import CompressionConfig  # noqa: PLC0415
+        from lentigo_trainer.compression.candidates import make_candidate  # noqa: PLC0415 - see cli
+        from lentigo_trainer.compression.report import write_report  # noqa: PLC0415
         from lentigo_trainer.compression.run import compress as run_compression  # noqa: PLC0415
+        from lentigo_trainer.compression.workshop import (  # noqa: PLC0415
+            CompressionConfig,
+            open_workshop,
+        )
     progress = progress_for()
     config = CompressionConfig(
         compression=found,
@@ -96,15 +128,21 @@ def compress(  # noqa: PLR0913, PLR0917 - the command's options
             seed=seed,
             limit=limit,
             cores=available_cores(),
+            extra=tuple(extra or ()),
         ),
         fold=found.fold if fold is None else fold,
         checkpoint=network,
         only=tuple(only or ()),
+        publish=publish,
     )
     prepared = prepared_from(source, work, progress)
-    record = run_compression(config, prepared, progress)
-    folder = report or config.folder / "report"
-    write_report(record, folder)
-    typer.echo(f"The report is in {folder}")
+    with open_workshop(config, prepared, progress) as workshop:
+        record = run_compression(workshop)
+        folder = report or config.folder / "report"
+        write_report(record, folder)
+        typer.echo(f"The report is in {folder}")
+        if publish is not None:
+            candidate = make_candidate(workshop, publish, lambda: datetime.now(UTC))
+            publish_run(config.training.work, candidate, models, force, signer)
     if any(variant.reason for variant in record.variants):
         raise typer.Exit(_FAILED)

@@ -1,6 +1,5 @@
 """`lentigo-train prepare`, `fit`, `publish` and `run`: a training run, in steps or in one go."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -31,17 +30,15 @@ from lentigo_trainer.cli.options import (
     recipe_from,
     weights_from,
 )
+from lentigo_trainer.cli.publishing import publish_run, signer_from, warn_of_limit
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import DEFAULT_RECIPE
 from lentigo_trainer.config.training import SelectionMetric, TrainingConfig, WorkFolder
-from lentigo_trainer.errors import ReleaseRefusedError
 from lentigo_trainer.models.registry import Weights
-from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:
     from lentigo_trainer.evaluation.summary import Evaluation
-    from lentigo_trainer.export.signing import ModelSigner
     from lentigo_trainer.pipeline import Trained
 
 _WORK: Final = Path("work")
@@ -102,7 +99,8 @@ def publish(
         str | None,
         typer.Option(
             "--run",
-            help="Which of the work folder's runs, by the name of its recipe or architecture.",
+            help="Which of the work folder's runs, by the name of its recipe or architecture; or "
+            "a variant that `compress --publish` kept, by its folder there.",
             show_default=f"{DEFAULT_RECIPE}, Lentigo's own recipe",
         ),
     ] = None,
@@ -132,7 +130,7 @@ def publish(
         from lentigo_trainer.export.publishing import best_run  # noqa: PLC0415 - see cli
 
         folder = best_run(work, by)
-    _publish(folder, models, force, _signer(sign))
+    publish_run(WorkFolder(work), folder, models, force, signer_from(sign))
 
 
 def run(  # noqa: PLR0913, PLR0917 - the command's options
@@ -158,11 +156,8 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
     published and ends with an error; it is kept in --work.
     """
     weights = weights_from(weights_dir, random_weights)
-    signer = _signer(sign)
-    if limit is not None and not force:
-        typer.echo(
-            "Because of --limit this run will not be published, unless --force is given too."
-        )
+    signer = signer_from(sign)
+    warn_of_limit(limit, force)
     chosen = recipe_from(recipe, epochs)
     config = _config(work, weights, chosen, limit, seed, extra, out_of_fold, teacher)
     if ray is not None:
@@ -172,7 +167,7 @@ def run(  # noqa: PLR0913, PLR0917 - the command's options
         return
     _show(trained.evaluation)
     _track(trained)
-    _publish(trained.folder, models, force, signer)
+    publish_run(config.work, trained.folder, models, force, signer)
 
 
 def _track(trained: "Trained") -> None:
@@ -217,40 +212,3 @@ def _config(
         out_of_fold=out_of_fold,
         teacher=teacher,
     )
-
-
-def _signer(key: Path | None) -> "ModelSigner | None":
-    if key is None:
-        return None
-    from lentigo_trainer.export.signing import read_model_signer  # noqa: PLC0415 - see the module
-
-    return read_model_signer(key)
-
-
-def _publish(folder: Path, models: Path, force: bool, signer: "ModelSigner | None") -> None:
-    """Publish a finished run, if nothing speaks against it or it is forced.
-
-    Raises:
-        ReleaseRefusedError: something speaks against it; the run is kept.
-    """
-    with quiet_tensorflow():
-        from lentigo_trainer.export.publishing import publish_candidate  # noqa: PLC0415 - see cli
-        from lentigo_trainer.export.release_gate import find_objection  # noqa: PLC0415 - see cli
-        from lentigo_trainer.export.tracking import track_version  # noqa: PLC0415 - see cli
-
-    prepared = WorkFolder(folder.parent).prepared
-    objection = find_objection(folder, models, prepared, progress_for())
-    if objection and not force:
-        again = ["--work", folder.parent, "--run", folder.name, "--models", models, "--force"]
-        again += [] if signer is None else ["--sign", signer.key]
-        command = shlex.join(["lentigo-train", "publish", *map(str, again)])
-        raise ReleaseRefusedError(
-            f"{folder} is kept, but not published. {objection} To publish it all the same: "
-            f"{command}"
-        )
-    sign = None if signer is None else signer.sign
-    stored = publish_candidate(folder, models, objection, sign)
-    track_version(folder, stored.version, objection, progress_for())
-    forced = f". This was forced, and the manifest says why: {objection}" if objection else ""
-    signed = "" if signer is None else f", signed with the key {signer.fingerprint}"
-    typer.echo(f"Published version {stored.version} in {stored.path}{signed}{forced}")

@@ -55,7 +55,7 @@ def decided(logits: Logits, rows: npt.NDArray[np.intp], prepared: Prepared) -> C
         risk = malignancy(probabilities)
         return CrossValidated(rows, probabilities, probabilities.argmax(axis=1), risk, risk >= 0.5)
     parts = folds_of(rows, prepared.records, count)
-    answers = OutOfFold(rows, parts.fold, logits, np.zeros(len(rows), np.float32))
+    answers = OutOfFold(rows, parts.fold, logits, None)
     return cross_validate(answers, prepared.labels, merged_lesions(prepared.records))
 
 

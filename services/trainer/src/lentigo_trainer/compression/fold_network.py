@@ -15,6 +15,8 @@ from lentigo_trainer.errors import TrainingError, WorkFolderError
 from lentigo_trainer.models.classifier import Network
 from lentigo_trainer.training.loop import Examples, cross_entropy, finished_epochs, logits_of
 
+_RECORD: Final = "run.json"
+
 _TOLERANCE: Final = 0.005
 _TOLERANCE_IN_BFLOAT16: Final = 0.02
 """By how much the loss may differ from what the checkpoint says, relative: another processor rounds
@@ -68,6 +70,20 @@ def load_checkpoint_average(
         )
 
 
+def require_record(file: Path) -> None:
+    """Check that a checkpoint has a `run.json` beside it, which says what trained it.
+
+    Raises:
+        TrainingError: it has none, so a version made of it could not name its training images.
+    """
+    if not (file.parent / _RECORD).is_file():
+        raise TrainingError(
+            f"There is no {file.parent / _RECORD}, so it is not known which images trained {file}. "
+            "Copy it from the folder of that fold too, or leave --network out to train the "
+            "network."
+        )
+
+
 def require_same_run(file: Path, expected: dict[str, Any]) -> None:
     """Check the `run.json` beside a checkpoint, if it is there, against what a run should be.
 
@@ -79,14 +95,14 @@ def require_same_run(file: Path, expected: dict[str, Any]) -> None:
         WorkFolderError: it was made by another recipe or from other images.
     """
     try:
-        found = json.loads((file.parent / "run.json").read_text())
+        found = json.loads((file.parent / _RECORD).read_text())
     except (OSError, ValueError):
         return
     differing = [key for key, value in expected.items() if found.get(key) != value]
     if differing:
         raise WorkFolderError(
-            f"{file} was made with another {', '.join(differing)}. Name the recipe and the data of "
-            "that run, or leave --network out."
+            f"{file} was made with another {', '.join(differing)}. Name the recipe, the data and "
+            "every --extra of that run, or leave --network out."
         )
 
 

@@ -14,7 +14,6 @@ trained. The pooling and the head stay in float32, as in decision 8.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import keras
@@ -24,9 +23,7 @@ import tensorflow as tf
 
 from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.export.folding import CONVOLUTIONS, fold_batch_normalization
-from lentigo_trainer.export.litert import trained_int8_model
 from lentigo_trainer.export.quantization import network_of
-from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models.classifier import Network, feature_extractor
 from lentigo_trainer.models.graph import Step, assemble, copied, followers, steps_of
 
@@ -141,23 +138,14 @@ def quantization_aware(network: Network, images: npt.NDArray[np.uint8]) -> Netwo
     return Network(whole=whole, backbone=whole, head=whole, feature_map=feature_map)
 
 
-def export_int8(network: Network, folder: Path) -> bytes:
-    """Write a quantisation-aware network as int8 for LiteRT, with the ranges it was trained with.
+def on_grid(network: Network) -> Network:
+    """Return a quantisation-aware network with plain convolutions whose kernels int8 holds.
+
+    Its SavedModel carries the ranges of activations, so `trained_int8_model` converts it.
 
     Args:
-        network: from `quantization_aware`, fine-tuned.
-        folder: for the SavedModel that is converted; made if missing.
-
-    Raises:
-        TrainingError: it cannot be converted.
-        StorageError: the disk is full or not writable.
+        network: from `quantization_aware`, fine-tuned; it is not changed.
     """
-    export_saved_model(on_grid(network), folder)
-    return trained_int8_model(folder)
-
-
-def on_grid(network: Network) -> Network:
-    """Return a quantisation-aware network with plain convolutions whose kernels int8 holds."""
     plain: list[Step] = []
     for step in steps_of(network.whole):
         layer = step.layer

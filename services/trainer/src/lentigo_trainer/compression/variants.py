@@ -12,7 +12,7 @@ import numpy.typing as npt
 from lentigo_trainer.compression.channel_groups import channel_groups, choose_channels
 from lentigo_trainer.compression.magnitude import MagnitudePruning, zeros
 from lentigo_trainer.compression.narrow import take_widest_channels
-from lentigo_trainer.compression.quantization_aware import export_int8, quantization_aware
+from lentigo_trainer.compression.quantization_aware import on_grid, quantization_aware
 from lentigo_trainer.compression.records import NOTHING
 from lentigo_trainer.compression.structured import prune_channels, scale_scores, taylor_scores
 from lentigo_trainer.config.compression_file import (
@@ -24,8 +24,14 @@ from lentigo_trainer.config.compression_file import (
     Width,
 )
 from lentigo_trainer.config.recipe import Recipe
+from lentigo_trainer.data.sampling import extra_count
 from lentigo_trainer.errors import TrainingError
-from lentigo_trainer.export.litert import ROUNDING_IMAGES, float32_model, int8_model
+from lentigo_trainer.export.litert import (
+    ROUNDING_IMAGES,
+    float32_model,
+    int8_model,
+    trained_int8_model,
+)
 from lentigo_trainer.export.quantization import layers_in_float, round_to_int8
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models import registry
@@ -43,7 +49,7 @@ class Material:
     """What variants are made from.
 
     Attributes:
-        training: images that they learn from.
+        training: images that they learn from, those of imported sets among them.
         held_out: images that they are measured on.
         calibration_images: some training images of every class, which set ranges of activations.
         weights: where the published weights of narrower networks come from.
@@ -64,7 +70,8 @@ class Variant:
     """A finished variant.
 
     Attributes:
-        network: with its weights.
+        network: with its weights; in int8, those that the file computes with, as far as they are
+            known before it is written.
         model: content of its LiteRT file.
         engine: that runs it.
         method: what was done, in words.
@@ -198,32 +205,52 @@ def _in_int8(
     method: Int8, source: Network, recipe: Recipe, material: Material, folder: Path
 ) -> Variant:
     images, progress = material.calibration_images, material.progress
-    network, epochs = source, 0
+    epochs = 0
+    if method.rounding == "aware":
+        aware = quantization_aware(source, images)
+        _fine_tune(aware, recipe, material, folder)
+        epochs = recipe.epochs
+        network = on_grid(aware)
+        how = "quantisation-aware, every convolution"
+    elif method.rounding == "gptq":
+        network = round_to_int8(source, images[:ROUNDING_IMAGES], progress, branches=True)
+        if network is source:
+            raise TrainingError(
+                "The network cannot be rounded by GPTQ: its feature maps take too much memory, "
+                'or its layers cannot be rebuilt. Use rounding = "plain".'
+            )
+        how = "by GPTQ, without the first and the depthwise convolutions"
+    else:
+        network = source
+        how = "each weight to the nearest step, every convolution"
     with _unfinished(folder) as name:
-        saved = Path(name)
-        if method.rounding == "aware":
-            network = quantization_aware(source, images)
-            _fine_tune(network, recipe, material, folder)
-            epochs = recipe.epochs
-            how = "quantisation-aware, every convolution"
-            model = export_int8(network, saved)
-        elif method.rounding == "gptq":
-            rounded = round_to_int8(source, images[:ROUNDING_IMAGES], progress, branches=True)
-            if rounded is source:
-                raise TrainingError(
-                    "The network cannot be rounded by GPTQ: its feature maps take too much memory, "
-                    'or its layers cannot be rebuilt. Use rounding = "plain".'
-                )
-            export_saved_model(rounded, saved)
-            in_float = layers_in_float(source.whole.layers)
-            how = "by GPTQ, without the first and the depthwise convolutions"
-            model = int8_model(saved, images, in_float, progress)
-        else:
-            export_saved_model(source, saved)
-            how = "each weight to the nearest step, every convolution"
-            model = int8_model(saved, images, (), progress)
+        export_saved_model(network, Path(name))
+        model = int8_file(method, network, Path(name), material)
     made_of = f"`{method.of}`" if method.of != UNCOMPRESSED else "the uncompressed network"
     return Variant(network, model, "litert-int8", f"int8, {how}", made_of, epochs)
+
+
+def int8_file(method: Int8, network: Network, saved_model: Path, material: Material) -> bytes:
+    """Convert the SavedModel of a network that was made ready for int8.
+
+    Args:
+        method: by which it was made ready.
+        network: of `Variant.network`.
+        saved_model: its folder; what else it computes than the network stays in float32.
+        material: has the images that set ranges of activations.
+
+    Raises:
+        TrainingError: it cannot be converted.
+    """
+    images, progress = material.calibration_images, material.progress
+    match method.rounding:
+        case "aware":
+            return trained_int8_model(saved_model)
+        case "gptq":
+            in_float = layers_in_float(network.whole.layers)
+            return int8_model(saved_model, images, in_float, progress)
+        case "plain":
+            return int8_model(saved_model, images, (), progress)
 
 
 def _fine_tune(
@@ -248,7 +275,10 @@ def _fine_tune(
 def _steps_of_epoch(recipe: Recipe, training: Examples) -> int:
     settings = recipe.fine_tuning
     most = settings.images_per_epoch if settings else len(training.labels)
-    return max(1, min(most, len(training.labels)) // recipe.batch_size)
+    count = min(most, len(training.labels))
+    if settings is not None and training.extra is not None:
+        count += extra_count(count, settings.extra_share)
+    return max(1, count // recipe.batch_size)
 
 
 def _unfinished(folder: Path) -> tempfile.TemporaryDirectory[str]:

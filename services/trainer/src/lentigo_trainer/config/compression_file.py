@@ -177,6 +177,18 @@ class Compression:
                 wanted.add(variant.of)
         return {name: each for name, each in self.variants.items() if name in wanted}
 
+    def chain(self, name: str) -> "dict[str, Channels | Weights | Width | Int8]":
+        """Return a variant after those that it is made of, the first step first.
+
+        Raises:
+            RecipeError: there is no such variant.
+        """
+        variant = self.chosen((name,))[name]
+        before = {}
+        if isinstance(variant, Int8) and variant.of != UNCOMPRESSED:
+            before = self.chain(variant.of)
+        return {**before, name: variant}
+
     def recipe_of(self, variant: Channels | Weights | Width | Int8) -> Recipe:
         """Return the recipe by which a variant learns."""
         fine_tuning = self.recipe.fine_tuning

@@ -43,6 +43,7 @@ _FLOAT_OPERATIONS: Final = (
     "MUL",
     "RELU",
     "SOFTMAX",
+    "SUB",
     "SUM",
 )
 

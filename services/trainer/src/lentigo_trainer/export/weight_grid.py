@@ -9,14 +9,12 @@ converter folds it, and the kernels leave the grid.
 docs/decisions/0049-seven-megabytes.md has the measurements.
 """
 
-from dataclasses import replace
 from typing import Final
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_trainer.calibration.out_of_distribution import MahalanobisDetector
 from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.export.folding import (
     CONVOLUTIONS,
@@ -59,7 +57,8 @@ def round_to_grid(weights: npt.NDArray[np.floating]) -> Values:
     finer = min(1.0, np.sqrt(present.size / LARGE))
     step = 2.0 ** np.round(np.log2(typical * finer / STEPS))
     # Adding a zero makes a negative zero positive.
-    return (np.round(values / step) * step + 0.0).astype(np.float32)
+    rounded: Values = (np.round(values / step) * step + 0.0).astype(np.float32)
+    return rounded
 
 
 def round_kernels(network: Network) -> Network:
@@ -83,15 +82,10 @@ def round_kernels(network: Network) -> Network:
     return network_of(rounded, network)
 
 
-def round_whitening(detector: MahalanobisDetector) -> MahalanobisDetector:
-    """Round a detector's matrix to its grid; the result has its own scores, by a per cent or so."""
-    return replace(detector, whitening=round_to_grid(detector.whitening))
-
-
 def _rounded(layer: keras.Layer) -> keras.Layer:
     if isinstance(layer, CONVOLUTIONS):
         kernel, bias = weights_of(layer)
-        return with_weights(layer, round_to_grid(kernel), bias)
+        return with_weights(layer, round_to_grid(kernel).astype(np.float64), bias)
     if isinstance(layer, keras.layers.Dense):
         kernel, *bias = layer.get_weights()
         copy = type(layer).from_config(layer.get_config())
