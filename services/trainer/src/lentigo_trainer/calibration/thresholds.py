@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import binom
 
 from lentigo_contract.decision import malignant_probability
 from lentigo_contract.manifest.engines import EngineName
@@ -32,9 +33,12 @@ from lentigo_trainer.metrics.arrays import (
 from lentigo_trainer.metrics.classification import accuracy, balanced_accuracy, present_codes
 
 WANTED_COVERAGE: Final = 0.9
-REFUSED_SHARE: Final = 0.0075
-"""Largest share of lesions to refuse where the threshold is chosen, three in 400. Other lesions are
-refused a little more often, and the service may refuse 2 % for any reason."""
+REFUSED_SHARE: Final = 0.01
+"""Largest share of lesions to refuse, by the upper end of its interval where the threshold is
+chosen. Those of other clinics are refused more often."""
+
+_UNSURE: Final = 0.05
+"""How likely the true share may be above that: the interval is one-sided, of 95 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +128,11 @@ def choose_ood_threshold(
     chosen_on: str,
     share: float = REFUSED_SHARE,
 ) -> OodThreshold:
-    """Find the lowest threshold that refuses at most a share of some lesions, for every engine.
+    """Find the lowest threshold that refuses at most a share of lesions, for every engine.
 
-    The largest of the engines' thresholds is used.
+    The upper end of the exact interval (Clopper and Pearson, Biometrika 26, 1934) of what is
+    refused is at most the share, so few images give a higher threshold. Where they are too few for
+    that, none of them is refused. The largest of the engines' thresholds is used.
 
     Args:
         scores: of the same n images, float [n], by each engine that may serve; higher is further
@@ -160,8 +166,8 @@ def choose_ood_threshold(
     return OodThreshold(
         limit=threshold,
         method=method,
-        source=f"lowest threshold that refuses at most {share:.2%} by each engine named here, "
-        f"on {chosen_on}; {performance}",
+        source=f"lowest threshold that refuses at most {share:.0%}, by the upper end of its "
+        f"one-sided 95% interval, by each engine named here, on {chosen_on}; {performance}",
     )
 
 
@@ -182,10 +188,20 @@ def _validate_scores(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64
 def _lowest_threshold(values: npt.NDArray[np.float64], share: float) -> float:
     """Find one engine's threshold: the middle between the last image kept and the first refused."""
     lowest_first = np.sort(values)
-    # Half an image does not count, and 0.005 * 200 must give 1, whatever its rounding.
-    refused = int(share * lowest_first.size + 1e-9)
+    refused = _most_refused(lowest_first.size, share)
     kept = lowest_first.size - refused - 1
     return float(lowest_first[kept : kept + 2].mean()) if refused else float(lowest_first[kept])
+
+
+def _most_refused(count: int, share: float) -> int:
+    """Return of how many images the share is still above the interval of what is refused."""
+    if not share:
+        return 0
+    # The interval's end is at most the share if so few would be as rare as this at the share.
+    most = int(binom.ppf(_UNSURE, count, share))
+    if binom.cdf(most, count, share) > _UNSURE:
+        most -= 1
+    return max(most, 0)
 
 
 class Answers(Protocol):
