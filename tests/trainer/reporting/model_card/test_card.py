@@ -10,7 +10,7 @@ from lentigo_contract.manifest.dataset import (
 )
 from lentigo_contract.manifest.manifest import OodThreshold, Thresholds
 from lentigo_contract.manifest.probabilities import Calibration, MalignancyCalibration
-from lentigo_trainer.evaluation.images.image_sets import ImageSet
+from lentigo_trainer.evaluation.images.image_sets import VALIDATION, ImageSet
 from lentigo_trainer.evaluation.report import EvaluationReport, evaluated_model, score
 from lentigo_trainer.metrics.arrays import LabelArray
 from lentigo_trainer.metrics.bootstrap import Estimate
@@ -23,6 +23,14 @@ from tests.trainer.metrics.made_up_answers import certain
 
 NV, MEL = index_of("nv"), index_of("mel")
 MANIFEST = made_manifest(version=3)
+SHARE = Estimate(value=0.7712, low=0.75, high=0.79, n=9077)
+AREA = Estimate(value=0.9312, low=0.92, high=0.94, n=9077)
+FOUND = OutOfFoldMetrics(
+    folds=5,
+    images=9077,
+    lesions=6532,
+    metrics={"balanced_accuracy": SHARE, "malignant_auc": AREA, "recall df": SHARE},
+)
 
 
 @pytest.fixture(scope="module")
@@ -217,15 +225,7 @@ def test_out_of_fold_metrics_are_said_to_be_those_of_sister_networks(
     text: str, main: EvaluationReport
 ) -> None:
     assert "Out of fold" not in text
-    share = Estimate(value=0.7712, low=0.75, high=0.79, n=9077)
-    area = Estimate(value=0.9312, low=0.92, high=0.94, n=9077)
-    found = OutOfFoldMetrics(
-        folds=5,
-        images=9077,
-        lesions=6532,
-        metrics={"balanced_accuracy": share, "malignant_auc": area, "recall df": share},
-    )
-    manifest = MANIFEST.model_copy(update={"out_of_fold": found.model_dump(mode="json")})
+    manifest = MANIFEST.model_copy(update={"out_of_fold": FOUND.model_dump(mode="json")})
     card = model_card(validate_evidence(manifest, main))
     words = " ".join(card.split())
     assert "9,077 images of 6,532 lesions" in words
@@ -256,6 +256,32 @@ def test_thresholds_chosen_on_the_very_images_are_said_to_flatter(
     assert "chosen on these very images, which flatters it" in short
     assert "what they do there flatters them" in flattered
     assert "flatters" not in text
+
+
+@pytest.mark.parametrize("chosen_on_them", [True, False])
+def test_a_limit_chosen_on_the_very_images_makes_their_refused_share_dependent(
+    chosen_on_them: bool,
+) -> None:
+    chosen_on = VALIDATION.description if chosen_on_them else "the answers of 5 sister networks"
+    manifest = made_manifest(
+        version=3,
+        out_of_fold=FOUND.model_dump(mode="json"),
+        unlikeness=OodThreshold(limit=1.25, method="distance", source=f"lowest on {chosen_on}; x"),
+    )
+    main = made_card(manifest=manifest, named=VALIDATION.description, refused=2)
+    other = made_card(manifest=manifest, seed=2, named="the second set", refused=2)
+    alone = model_card(validate_evidence(manifest, main))
+    both = model_card(validate_evidence(manifest, main, [other]))
+    told = "the limit of unlikeness was chosen on these images"
+    assert both.lower().count(told) == (2 if chosen_on_them else 0)
+    section = both.split("### On the second set")[1]
+    assert told not in section.lower()
+    role = "trained nothing and chose one threshold, the limit of unlikeness"
+    assert (role in both) == chosen_on_them
+    assert ("trained and chose nothing" in both) != chosen_on_them
+    untested = "- images that neither trained it nor chose anything"
+    assert (untested in alone) == chosen_on_them
+    assert untested not in both
 
 
 def test_a_name_with_a_bar_breaks_no_table(main: EvaluationReport) -> None:

@@ -5,9 +5,11 @@ After Mitchell et al., "Model Cards for Model Reporting" (FAT* 2019). The words 
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from lentigo_contract.labels import DIAGNOSES, RESEARCH_NOTICE
 from lentigo_contract.manifest.manifest import Manifest
+from lentigo_trainer.evaluation.images.image_sets import VALIDATION
 from lentigo_trainer.evaluation.report import EvaluationReport
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.metrics.out_of_fold import OutOfFoldMetrics
@@ -50,6 +52,12 @@ def model_card(evidence: Evidence, plots: Sequence[Plot] = ()) -> str:
         reports=evidence.sets,
         failures=known_failures(main),
         flattered=chosen_on(manifest, main),
+        limit_chosen_on=partial(limit_chosen_on, manifest),
+        validation=VALIDATION.description,
+        every_set_chose=all(
+            chosen_on(manifest, each) or limit_chosen_on(manifest, each.images)
+            for each in evidence.sets
+        ),
         found=None if found is None else OutOfFoldMetrics.model_validate(found),
         plots=plots,
         comparisons=[
@@ -72,6 +80,16 @@ def model_card(evidence: Evidence, plots: Sequence[Plot] = ()) -> str:
 def chosen_on(manifest: Manifest, report: EvaluationReport) -> bool:
     """Whether the threshold for malignancy was chosen on the very images of this report."""
     return report.images in manifest.thresholds.source
+
+
+def limit_chosen_on(manifest: Manifest, images: str) -> bool:
+    """Whether the out-of-distribution limit was chosen on these images.
+
+    Args:
+        manifest: of the version.
+        images: a set of images, in words.
+    """
+    return manifest.unlikeness is not None and images in manifest.unlikeness.source
 
 
 def _named(share: Estimate) -> str:
