@@ -1,6 +1,6 @@
 """A day in the life of the service: mixed clients, reloads, and what memory does.
 
-    python benchmarks/soak.py [--minutes 60] [--model models/lentigo/5] [--plot soak.svg]
+    python benchmarks/soak.py [--minutes 60] [--model models/lentigo/6] [--plot soak.svg]
 
 A real service process answers good clients, whose every answer must be about their picture, and
 what the network says of it. Meanwhile others ask for descriptions, send what is refused, send

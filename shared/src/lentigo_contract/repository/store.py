@@ -163,7 +163,7 @@ class ModelStore:
 
 
 def open_version_folder(path: Path) -> StoredVersion:
-    """Open a version by its folder, such as `models/lentigo/5`, checking every file.
+    """Open a version by its folder, such as `models/lentigo/6`, checking every file.
 
     Raises:
         VersionNotFoundError: not a folder with a manifest.
@@ -173,7 +173,7 @@ def open_version_folder(path: Path) -> StoredVersion:
     if not _has_manifest(path):
         raise VersionNotFoundError(
             f"{path} holds no published version: it has no {MANIFEST_NAME}. "
-            "Give the folder of a version, such as models/lentigo/5."
+            "Give the folder of a version, such as models/lentigo/6."
         )
     # Read once, so that the digest is of what was parsed.
     written = read_manifest_bytes(path / MANIFEST_NAME)

@@ -33,7 +33,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - the command's options
     model: Annotated[
         Path | None,
         typer.Option(
-            help="A published version, such as models/lentigo/5, or a repository's newest. With "
+            help="A published version, such as models/lentigo/6, or a repository's newest. With "
             "--url: the version that the service serves, for the check against its training "
             "images and for calibration.",
             show_default=False,

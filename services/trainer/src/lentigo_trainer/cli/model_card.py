@@ -18,7 +18,7 @@ def card(
     model: Annotated[
         Path,
         typer.Option(
-            help="The published version that the card is of, such as models/lentigo/5, or a "
+            help="The published version that the card is of, such as models/lentigo/6, or a "
             "repository's newest."
         ),
     ],
