@@ -4,7 +4,7 @@
 
 For screenshots of the web page, in which no image of a real lesion may appear. Light is absorbed
 by the Beer-Lambert law: each pigment takes its share of each channel, so that brown and red come
-out as in skin. The look was chosen by eye; nothing was fitted to a model. Version 5 accepts seeds
+out as in skin. The look was chosen by eye; nothing was fitted to a model. Version 6 accepts seeds
 0 to 99. It finds a melanocytic nevus most probable in all, decides for a benign keratosis in one,
 and refers 2. That says nothing about how good it is.
 """
