@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -9,14 +10,14 @@ import numpy.typing as npt
 
 from lentigo_contract.segmentation.morphology import (
     Mask,
-    boxes,
+    Regions,
     close,
     dilate,
     disc,
     fill_holes,
-    label,
     open_,
     outline,
+    regions,
 )
 
 Floats = npt.NDArray[np.float32]
@@ -85,8 +86,8 @@ class Segmentation:
         inner = self.field.copy()
         inner[[0, -1], :] = False
         inner[:, [0, -1]] = False
-        inside = ~dilate(~inner, disc(1)).astype(np.bool_)
-        return float((border & ~inside).sum() / border.sum())
+        edge = dilate(~inner, disc(1))
+        return float(np.count_nonzero(border & edge) / np.count_nonzero(border))
 
 
 def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> Segmentation:
@@ -99,22 +100,16 @@ def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> S
         dark: whether the image as a whole is darker than skin: if nothing stands out, it is lesion.
     """
     opened = open_(candidates & field, disc(_OPENING))
-    labels, count = label(opened)
-    if count:
-        weights = np.bincount(
-            labels[opened],
-            (centrality(*opened.shape) * np.clip(score, 0, 1))[opened],
-            minlength=count + 1,
-        )
+    mask = opened
+    found = regions(opened)
+    if found.count:
+        weights = found.sums(centrality(*opened.shape) * np.clip(score, 0, 1))
         # A region that is too small alone is so beside others too: the ticks of a ruler.
-        areas = np.bincount(labels.ravel(), minlength=count + 1)
-        weights[_strips(labels, count) | (areas < _LEAST_AREA * field.sum())] = 0
+        weights[_strips(found) | (found.areas < _LEAST_AREA * np.count_nonzero(field))] = 0
         kept = (weights >= _LEAST_SHARE * weights.max()) & (weights > 0)
-        mask = fill_holes(close(kept[labels], disc(_CLOSING)).astype(np.bool_))
-        mask = dilate(mask, disc(_GROWTH)).astype(np.bool_) & field
-    else:
-        mask = opened
-    share = mask.sum() / max(1, field.sum())
+        mask = fill_holes(close(found.mask_of(kept), disc(_CLOSING)))
+        mask = dilate(mask, disc(_GROWTH)) & field
+    share = np.count_nonzero(mask) / max(1, np.count_nonzero(field))
     if share > _MOST_AREA or (share < _LEAST_AREA and dark):
         return Segmentation(field.copy(), field, Finding.EVERYWHERE)
     if share < _LEAST_AREA:
@@ -122,16 +117,18 @@ def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> S
     return Segmentation(mask, field, Finding.LESION)
 
 
-def _strips(labels: npt.NDArray[np.int32], count: int) -> Mask:
+def _strips(found: Regions) -> Mask:
     """Return which regions lie along one edge of the image, low and long: rulers, shadows, rims."""
-    height, width = labels.shape
-    top, left, bottom, right = np.array(boxes(labels, count)).reshape(-1, 4).T
+    height, width = found.shape
+    top, left, bottom, right = found.boxes
     deep, wide = bottom - top, right - left
     level = ((top == 0) | (bottom == height)) & (deep < _STRIP * height) & (wide > 3 * deep)
     upright = ((left == 0) | (right == width)) & (wide < _STRIP * width) & (deep > 3 * wide)
-    return np.concatenate([[False], level | upright])
+    strips: Mask = level | upright
+    return strips
 
 
+@lru_cache(maxsize=4)
 def centrality(height: int, width: int) -> Floats:
     """Return how near to the middle each pixel is: 1 there, falling as a Gaussian."""
     rows, columns = np.ogrid[0:height, 0:width]
