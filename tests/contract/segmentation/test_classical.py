@@ -8,7 +8,8 @@ from PIL import Image
 from benchmarks.synthetic.lesion import draw_nevus
 from lentigo_contract.segmentation.classical import otsu, segment
 from lentigo_contract.segmentation.region import Finding
-from lentigo_contract.segmentation.skin import field_of_view, working_image
+from lentigo_contract.segmentation.size import working_image
+from lentigo_contract.segmentation.skin import field_of_view
 from tests.made_up_lesions import (
     SIZE,
     Mask,

@@ -110,8 +110,8 @@ def _samples(mask: Mask, centre: Place) -> tuple[Floats, Floats]:
     step = max(1, round(math.sqrt(np.count_nonzero(mask) / _SAMPLES)))
     if not mask[::step, ::step].any():
         step = 1
-    places = np.argwhere(mask[::step, ::step]).astype(np.float64) * step + 0.5
-    return places[:, 1] - centre[0], places[:, 0] - centre[1]
+    down, across = np.nonzero(mask[::step, ::step])
+    return across * step + 0.5 - centre[0], down * step + 0.5 - centre[1]
 
 
 def _folded(
@@ -125,21 +125,31 @@ def _folded(
     """Return the share without counterpart and the mean difference of colour, for each angle."""
     x, y = samples
     height, width = mask.shape
+    # A pixel of skin around the image stands for all that lies outside.
+    inside = np.pad(mask, 1).ravel()
+    # Where the colour of each of these pixels is.
+    rows, columns = (np.arange(-1, side + 1).clip(0, side - 1) // step for side in (height, width))
+    colour_at = (rows.clip(0, lab.shape[0] - 1)[:, None] * lab.shape[1]) + columns.clip(
+        0, lab.shape[1] - 1
+    )
+
+    def places(across: Floats, down: Floats) -> Integers:
+        # Values are at least -1, for which a cast rounds down after adding 1.
+        right = (across.clip(-1, width) + 1).astype(np.intp)
+        return (down.clip(-1, height) + 1).astype(np.intp) * (width + 2) + right
+
     twice = 2 * angles[:, None]
-    across = np.floor(centre[0] + x * np.cos(twice) + y * np.sin(twice)).astype(np.intp)
-    down = np.floor(centre[1] + x * np.sin(twice) - y * np.cos(twice)).astype(np.intp)
-    inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
-    across, down = across.clip(0, width - 1), down.clip(0, height - 1)
-    inside &= mask[down, across]
-    own = lab[_place(y + centre[1], step, lab.shape[0]), _place(x + centre[0], step, lab.shape[1])]
-    other = lab[_place(down, step, lab.shape[0]), _place(across, step, lab.shape[1])]
-    difference = np.sqrt(np.square(other - own).sum(axis=2))
-    met = np.maximum(inside.sum(axis=1), 1)
-    return 1 - inside.mean(axis=1), (difference * inside).sum(axis=1) / met
-
-
-def _place(position: Floats | Integers, step: int, size: int) -> Integers:
-    return np.minimum(position.astype(np.intp) // step, size - 1)
+    cosine, sine = np.cos(twice), np.sin(twice)
+    other = places(x * cosine + y * sine + centre[0], x * sine - y * cosine + centre[1])
+    met = inside[other]
+    counterpart = colour_at.ravel()[other]
+    own = colour_at.ravel()[places(x + centre[0], y + centre[1])]
+    squares = np.zeros(other.shape, np.float32)
+    for channel in np.moveaxis(lab, -1, 0).reshape(3, -1).astype(np.float32):
+        squares += np.square(channel[counterpart] - channel[own])
+    counts = np.count_nonzero(met, axis=1)
+    differences = (np.sqrt(squares) * met).sum(axis=1)
+    return 1 - counts / len(x), differences / np.maximum(counts, 1)
 
 
 def _ends(centre: Place, angle: float, x: Floats, y: Floats) -> tuple[Place, Place]:

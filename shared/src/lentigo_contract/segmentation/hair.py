@@ -32,6 +32,7 @@ from lentigo_contract.segmentation.morphology import (
     disc,
     regions,
 )
+from lentigo_contract.segmentation.size import odd_length, scale_of
 
 DIRECTIONS: Final = ((0, 1), (1, 1), (1, 0), (1, -1))
 """Steps down and right: along a row, both diagonals, along a column."""
@@ -80,7 +81,7 @@ def remove_hairs(pixels: Bytes) -> HairRemoval:
     """Find dark hairs and replace them by what lies beside them.
 
     Args:
-        pixels: uint8 [height, width, 3], sRGB; of about 300 pixels a side.
+        pixels: uint8 [height, width, 3], sRGB; of at most about 300 pixels a side.
     """
     hairs = find_hairs(pixels)
     if not hairs.any():
@@ -93,7 +94,8 @@ def remove_hairs(pixels: Bytes) -> HairRemoval:
 
 def find_hairs(pixels: Bytes) -> Mask:
     """Return which pixels are dark, thin and long."""
-    closed = close_along_lines(pixels, _CLOSING, DIRECTIONS)
+    scale = scale_of(pixels.shape)
+    closed = close_along_lines(pixels, odd_length(scale * _CLOSING), DIRECTIONS)
     # Lee et al. join the masks of the three channels.
     candidates: Mask = brightest(closed - pixels) > _THRESHOLD
     places = np.flatnonzero(candidates)
@@ -103,18 +105,19 @@ def find_hairs(pixels: Bytes) -> Mask:
     runs = np.stack([_run(rows, columns, direction)[2] for direction in DIRECTIONS])
     along = runs.max(axis=0)
     across = runs[(runs.argmax(axis=0) + 2) % 4, np.arange(len(places))]
-    straight = (along >= _LEAST_ALONG) & (across <= _MOST_ACROSS)
+    straight = (along >= scale * _LEAST_ALONG) & (across <= scale * _MOST_ACROSS)
     hairs = np.zeros_like(candidates)
-    hairs.ravel()[places] = straight | _long_and_narrow(candidates)
+    hairs.ravel()[places] = straight | _long_and_narrow(candidates, scale)
     return hairs
 
 
-def _long_and_narrow(candidates: Mask) -> Mask:
+def _long_and_narrow(candidates: Mask, scale: float) -> Mask:
     """Return whether the region of each candidate is long and has few pixels: bent hairs, [n]."""
     found = regions(candidates)
     top, left, bottom, right = found.boxes
     length = np.hypot(bottom - top, right - left)
-    return found.of_pixels((length >= _LEAST_ALONG) & (found.areas <= _MOST_AREA * length))
+    narrow = found.areas <= scale * _MOST_AREA * length
+    return found.of_pixels((length >= scale * _LEAST_ALONG) & narrow)
 
 
 def _run(
@@ -152,10 +155,11 @@ def _replaced(pixels: Bytes, hairs: Mask) -> Bytes:
     """Interpolate across each hair, in the direction in which it is narrowest."""
     height, width = hairs.shape
     rows, columns = np.divmod(np.flatnonzero(hairs), width)
+    reach = scale_of(hairs.shape) * _REACH
     befores, afters, widths = [], [], []
     for down, right in DIRECTIONS:
         before, after, _ = _run(rows, columns, (down, right))
-        reached = (before <= _REACH) & (after <= _REACH)
+        reached = (before <= reach) & (after <= reach)
         for sign, steps in ((-1, before), (1, after)):
             y, x = rows + sign * steps * down, columns + sign * steps * right
             reached &= (y >= 0) & (y < height) & (x >= 0) & (x < width)
@@ -194,9 +198,10 @@ def _skin_beyond(
         steps: from each to the first pixel without hair, which is in the image.
         direction: of the steps, down and right.
     """
+    margin = max(1, round(scale_of(hairs.shape) * _MARGIN))
     last = tuple(size - 1 for size in hairs.shape)
     y, x = (
-        np.clip(place + (steps + _MARGIN) * way, 0, size)
+        np.clip(place + (steps + margin) * way, 0, size)
         for place, way, size in zip(places, direction, last, strict=True)
     )
     # Beyond the margin may lie the next hair, or the end of the image: then without a margin.

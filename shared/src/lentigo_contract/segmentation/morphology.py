@@ -8,7 +8,6 @@ An image is copied once into a margin of such pixels. Every shift is then one co
 memory, which NumPy goes through some ten times as fast as through rows.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -25,9 +24,6 @@ Bytes = npt.NDArray[np.uint8]
 
 Dtype = TypeVar("Dtype", np.bool_, np.uint8)
 
-Image = npt.NDArray[Dtype]
-"""A mask or bytes."""
-
 Offsets = Sequence[tuple[int, int]]
 """Steps down and right from a pixel to its neighbours, itself among them."""
 
@@ -37,12 +33,16 @@ _FOUR: Final = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
 @cache
-def disc(radius: float) -> Offsets:
-    """Return the offsets within a radius, in pixels."""
-    reach = math.ceil(radius)
-    steps = range(-reach, reach + 1)
+def disc(radius: int, scale: float = 1) -> Offsets:
+    """Return the offsets within a radius, in pixels.
+
+    Args:
+        radius: in pixels.
+        scale: of the image; in one of half the size, half of the radius is meant.
+    """
+    steps = range(-radius, radius + 1)
     # Half a pixel more makes small discs round: radius 1 is a cross, radius 2 has no single tips.
-    limit = (radius + 0.5) ** 2 if radius > 1 else radius**2
+    limit = max(1, (scale * (radius + 0.5)) ** 2) if radius > 1 else 1
     return tuple((y, x) for y in steps for x in steps if y * y + x * x <= limit)
 
 
@@ -58,17 +58,17 @@ def line(length: int, down: float, right: float) -> Offsets:
     return tuple((round(step * down), round(step * right)) for step in range(-half, half + 1))
 
 
-def dilate(values: Image, offsets: Offsets) -> Image:
+def dilate(values: npt.NDArray[Dtype], offsets: Offsets) -> npt.NDArray[Dtype]:
     """Return the maximum over each pixel's neighbours; of a mask, whether any is set."""
     return _extreme(values, tuple(offsets), np.maximum)
 
 
-def erode(values: Image, offsets: Offsets) -> Image:
+def erode(values: npt.NDArray[Dtype], offsets: Offsets) -> npt.NDArray[Dtype]:
     """Return the minimum over each pixel's neighbours; of a mask, whether all are set."""
     return _extreme(values, tuple(offsets), np.minimum)
 
 
-def close(values: Image, offsets: Offsets) -> Image:
+def close(values: npt.NDArray[Dtype], offsets: Offsets) -> npt.NDArray[Dtype]:
     """Dilate, then erode: fill what is darker and narrower than the neighbourhood."""
     return erode(dilate(values, offsets), [(-y, -x) for y, x in offsets])
 
@@ -128,7 +128,7 @@ class _Padded(Generic[Dtype]):
         height, width, *channels = values.shape
         step = channels[0] if channels else 1
         stride = (width + right) * step
-        largest = 1 if values.dtype == np.bool_ else np.iinfo(values.dtype).max
+        largest = 1 if values.dtype == np.bool_ else 255
         neutral = 0 if winner is np.maximum else largest
         cells = np.full((height + 2 * down) * stride + 2 * right * step, neutral, values.dtype)
         padded = cls(cells, values.shape, stride, step, down * stride + right * step, neutral)
@@ -156,7 +156,9 @@ class _Padded(Generic[Dtype]):
         return np.ascontiguousarray(image).reshape(self.shape)
 
 
-def _extreme(values: Image, offsets: tuple[tuple[int, int], ...], winner: np.ufunc) -> Image:
+def _extreme(
+    values: npt.NDArray[Dtype], offsets: tuple[tuple[int, int], ...], winner: np.ufunc
+) -> npt.NDArray[Dtype]:
     down, right = (max(abs(offset[axis]) for offset in offsets) for axis in (0, 1))
     padded = _Padded.of(values, down, right, winner)
     result = np.empty_like(padded.rows)
@@ -258,9 +260,9 @@ class Regions:
         before = np.concatenate([[0.0], np.cumsum(values.ravel(), dtype=np.float64)])
         begin = self.rows * self.shape[1]
         of_runs = before[begin + self.ends] - before[begin + self.starts]
-        return np.bincount(self.numbers, of_runs, minlength=self.count)
+        return np.bincount(self.numbers, of_runs, minlength=self.count).astype(np.float64)
 
-    def of_pixels(self, values: npt.NDArray[Dtype]) -> npt.NDArray[Dtype]:
+    def of_pixels(self, values: Mask) -> Mask:
         """Return each region's value for each of its pixels, in their order in the image."""
         return np.repeat(values[self.numbers], self.ends - self.starts)
 
@@ -273,7 +275,8 @@ class Regions:
         change[begin + self.starts[runs]] = 1
         # A run may begin where the one of the row above ends.
         change[begin + self.ends[runs]] -= 1
-        return np.cumsum(change[:-1], dtype=np.int8).view(np.bool_).reshape(height, width)
+        mask: Mask = np.cumsum(change[:-1], dtype=np.int8).view(np.bool_).reshape(height, width)
+        return mask
 
 
 def regions(mask: Mask) -> Regions:
@@ -306,19 +309,6 @@ def regions(mask: Mask) -> Regions:
     count = int(numbers[-1]) + 1 if len(numbers) else 0
     rows, starts = np.divmod(begin, stride)
     return Regions((height, width), rows, starts, end - rows * stride, numbers[root], count)
-
-
-def label(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
-    """Number the connected regions of a mask, see `regions`.
-
-    Returns:
-        Numbers from 1 in order of their first pixel, 0 outside, int32 [height, width]; and how
-        many there are.
-    """
-    found = regions(mask)
-    labels = np.zeros(mask.shape, np.int32)
-    labels[mask] = found.of_pixels(np.arange(1, found.count + 1, dtype=np.int32))
-    return labels, found.count
 
 
 def _overlapping(begin: Integers, end: Integers, stride: int) -> tuple[Integers, Integers]:

@@ -19,6 +19,7 @@ from lentigo_contract.segmentation.morphology import (
     outline,
     regions,
 )
+from lentigo_contract.segmentation.size import scale_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -99,7 +100,8 @@ def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> S
         field: the field of view.
         dark: whether the image as a whole is darker than skin: if nothing stands out, it is lesion.
     """
-    opened = open_(candidates & field, disc(_OPENING))
+    scale = scale_of(field.shape)
+    opened = open_(candidates & field, disc(_OPENING, scale))
     mask = opened
     found = regions(opened)
     if found.count:
@@ -107,9 +109,9 @@ def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> S
         # A region that is too small alone is so beside others too: the ticks of a ruler.
         weights[_strips(found) | (found.areas < _LEAST_AREA * np.count_nonzero(field))] = 0
         kept = (weights >= _LEAST_SHARE * weights.max()) & (weights > 0)
-        mask = fill_holes(close(found.mask_of(kept), disc(_CLOSING)))
-        mask = dilate(mask, disc(_GROWTH)) & field
-    share = np.count_nonzero(mask) / max(1, np.count_nonzero(field))
+        mask = fill_holes(close(found.mask_of(kept), disc(_CLOSING, scale)))
+        mask = dilate(mask, disc(_GROWTH, scale)) & field
+    share = int(np.count_nonzero(mask)) / max(1, int(np.count_nonzero(field)))
     if share > _MOST_AREA or (share < _LEAST_AREA and dark):
         return Segmentation(field.copy(), field, Finding.EVERYWHERE)
     if share < _LEAST_AREA:

@@ -16,15 +16,19 @@ from PIL import Image, ImageFilter
 
 from lentigo_contract.segmentation.morphology import Bytes, Mask, brightest, disc, erode, regions
 from lentigo_contract.segmentation.region import Floats
-
-WORKING_SIDE: Final = 300
-"""Longer side of the image that is segmented, in pixels; every length here is for this size."""
+from lentigo_contract.segmentation.size import scale_of
 
 _BLACK: Final = 70
 """The brightest channel of a pixel of the lens' rim stays below this, of 255."""
 
+_ERODED: Final = 3
+"""Radius in pixels by which the field of view is made smaller: the rim of a lens fades."""
+
 _BLUR: Final = 2
 """Radius of the Gaussian blur in pixels: the noise and the skin's furrows go."""
+
+_SOFT: Final = 0.5
+"""Scale of the image up to which nothing is blurred."""
 
 _STEP: Final = 4
 """The surface is fitted to every fourth row and column."""
@@ -46,20 +50,7 @@ _DENSITY: Final = -np.log((np.arange(256, dtype=np.float32) + 1) / 256)
 
 _ROUNDS: Final = 4
 _FEWEST: Final = 200
-
-
-def working_image(image: Image.Image) -> Bytes:
-    """Scale an RGB image to the size that is segmented, with its proportions.
-
-    Returns:
-        uint8 [height, width, 3], the longer side `WORKING_SIDE`; smaller images are enlarged.
-    """
-    scale = WORKING_SIDE / max(image.size)
-    width, height = (max(1, round(scale * side)) for side in image.size)
-    if (width, height) == image.size:
-        return np.asarray(image.convert("RGB"), np.uint8)
-    how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
-    return np.asarray(image.convert("RGB").resize((width, height), how), np.uint8)
+"""Samples of skin that hold a surface, of all 4,275 of an image of 300 by 225 pixels."""
 
 
 def field_of_view(pixels: Bytes) -> Mask:
@@ -75,7 +66,7 @@ def field_of_view(pixels: Bytes) -> Mask:
     found = regions(dark)
     in_corner = np.isin(found.rows, (0, height - 1)) & ((found.starts == 0) | (found.ends == width))
     corners = np.bincount(found.numbers[in_corner], minlength=found.count) > 0
-    field = erode(~found.mask_of(corners), disc(3))
+    field = erode(~found.mask_of(corners), disc(_ERODED, scale_of(dark.shape)))
     # A lesion may reach a corner and be as dark; a lens leaves at least half of the image.
     return field if field.mean() > 0.3 else np.ones(dark.shape, np.bool_)
 
@@ -117,7 +108,11 @@ def projected_pigment(pixels: Bytes, field: Mask, projection: tuple[float, float
 
 
 def _softened(pixels: Bytes) -> Bytes:
-    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(_BLUR)))
+    scale = scale_of(pixels.shape)
+    # Scaled to half the size, noise and furrows are gone already (decision 44).
+    if scale <= _SOFT:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(_BLUR * scale)))
 
 
 def _fitted(samples: Floats, means: Floats, field: Mask) -> npt.NDArray[np.float64]:
@@ -136,13 +131,13 @@ def _fitted(samples: Floats, means: Floats, field: Mask) -> npt.NDArray[np.float
     outer = outer & usable
     guess = np.quantile(means[outer], 0.35) if outer.sum() > 50 else np.quantile(means[usable], 0.2)
     skin = usable & (abs(means - guess) < _NEAR)
-    count = terms.shape[1]
+    count, fewest = terms.shape[1], _FEWEST * scale_of(field.shape) ** 2
     # One product of all columns has the normal equations' both sides.
     columns = np.concatenate([terms, means[:, None], samples], axis=1)
     fitted = np.zeros((count, columns.shape[1] - count))
     for _ in range(_ROUNDS):
         # Too few pixels of skin hold no surface; their mean colour has to do.
-        degrees = count if np.count_nonzero(skin) > _FEWEST else 1
+        degrees = count if np.count_nonzero(skin) > fewest else 1
         own = columns[skin]
         products = own.T @ own
         fitted[:] = 0
@@ -151,7 +146,7 @@ def _fitted(samples: Floats, means: Floats, field: Mask) -> npt.NDArray[np.float
         )
         beyond = means - terms @ fitted[:, 0]
         likely = usable & (beyond < _DARKER) & (beyond > -_LIGHTER)
-        if np.count_nonzero(likely) < _FEWEST // 4:
+        if np.count_nonzero(likely) < fewest / 4:
             break
         skin = likely
     return fitted[:, 1:]

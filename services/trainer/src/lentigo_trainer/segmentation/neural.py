@@ -43,7 +43,7 @@ def segment(pixels: Bytes) -> Segmentation:
     """Find the lesion of a dermatoscopic image.
 
     Args:
-        pixels: uint8 [height, width, 3], sRGB, of the size of `skin.working_image`.
+        pixels: uint8 [height, width, 3], sRGB, of the size of `size.working_image`.
     """
     return segment_without_hairs(remove_hairs(pixels).pixels)
 

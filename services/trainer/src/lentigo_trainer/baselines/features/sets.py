@@ -97,7 +97,7 @@ def features_of(system: System, pixels: Bytes) -> tuple[Floats, bool]:
 
     Args:
         system: whose features.
-        pixels: uint8 [height, width, 3], sRGB, of the size of `skin.working_image`.
+        pixels: uint8 [height, width, 3], sRGB, of the size of `size.working_image`.
 
     Returns:
         float64 [k], all finite, and whether a lesion was found.
