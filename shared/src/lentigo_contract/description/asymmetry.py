@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lentigo_contract.description.cielab import Floats
-from lentigo_contract.segmentation.morphology import Mask
+from lentigo_contract.segmentation.morphology import Integers, Mask
 
 SHAPE_LIMIT: Final = 0.10
 """Share of the lesion without a counterpart, above which it is asymmetric about an axis; ours."""
@@ -32,7 +32,7 @@ _SAMPLES: Final = 1500
 
 Place = tuple[float, float]
 
-Integers = npt.NDArray[np.intp]
+Singles = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,29 +123,29 @@ def _folded(
     angles: Floats,
 ) -> tuple[Floats, Floats]:
     """Return the share without counterpart and the mean difference of colour, for each angle."""
-    x, y = samples
+    x, y = (each.astype(np.float32) for each in samples)
     height, width = mask.shape
     # A pixel of skin around the image stands for all that lies outside.
     inside = np.pad(mask, 1).ravel()
-    # Where the colour of each of these pixels is.
-    rows, columns = (np.arange(-1, side + 1).clip(0, side - 1) // step for side in (height, width))
-    colour_at = (rows.clip(0, lab.shape[0] - 1)[:, None] * lab.shape[1]) + columns.clip(
-        0, lab.shape[1] - 1
+    # Where in `lab` the colour of each of these pixels is.
+    rows, columns = (
+        (np.arange(-1, side + 1) // step).clip(0, coarse - 1)
+        for side, coarse in zip(mask.shape, lab.shape, strict=False)
     )
+    colour_at = (rows[:, None] * lab.shape[1] + columns).ravel()
 
-    def places(across: Floats, down: Floats) -> Integers:
-        # Values are at least -1, for which a cast rounds down after adding 1.
-        right = (across.clip(-1, width) + 1).astype(np.intp)
-        return (down.clip(-1, height) + 1).astype(np.intp) * (width + 2) + right
+    def places(across: Singles, down: Singles) -> Integers:
+        # A cast rounds down what is not negative.
+        right = (across + 1).clip(0, width + 1).astype(np.intp)
+        return (down + 1).clip(0, height + 1).astype(np.intp) * (width + 2) + right
 
-    twice = 2 * angles[:, None]
-    cosine, sine = np.cos(twice), np.sin(twice)
-    other = places(x * cosine + y * sine + centre[0], x * sine - y * cosine + centre[1])
+    cosine, sine = (part(2 * angles).astype(np.float32)[:, None] for part in (np.cos, np.sin))
+    across, down = (np.float32(each) for each in centre)
+    other = places(x * cosine + y * sine + across, x * sine - y * cosine + down)
     met = inside[other]
-    counterpart = colour_at.ravel()[other]
-    own = colour_at.ravel()[places(x + centre[0], y + centre[1])]
+    own, counterpart = colour_at[places(x + across, y + down)], colour_at[other]
     squares = np.zeros(other.shape, np.float32)
-    for channel in np.moveaxis(lab, -1, 0).reshape(3, -1).astype(np.float32):
+    for channel in lab.reshape(-1, 3).T.astype(np.float32):
         squares += np.square(channel[counterpart] - channel[own])
     counts = np.count_nonzero(met, axis=1)
     differences = (np.sqrt(squares) * met).sum(axis=1)

@@ -42,8 +42,8 @@ SIDE: Final = 150
 """Longer side of the image that is described, in pixels. Half of `size.WORKING_SIDE` finds the same
 lesions (decision 44) in a third of the time."""
 
-_COARSE: Final = 2
-_BLUR: Final = 2.25
+_COARSE: Final = 3
+_BLUR: Final = 1.5
 """Colours are compared after averaging over this many pixels and a Gaussian of this radius in them:
 patches of colour matter to asymmetry, and not dots."""
 

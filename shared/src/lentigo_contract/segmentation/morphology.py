@@ -130,7 +130,8 @@ class _Padded(Generic[Dtype]):
         stride = (width + right) * step
         largest = 1 if values.dtype == np.bool_ else 255
         neutral = 0 if winner is np.maximum else largest
-        cells = np.full((height + 2 * down) * stride + 2 * right * step, neutral, values.dtype)
+        cells = np.empty((height + 2 * down) * stride + 2 * right * step, values.dtype)
+        cells.fill(neutral)
         padded = cls(cells, values.shape, stride, step, down * stride + right * step, neutral)
         rows = padded.rows.reshape(height, stride)
         rows[:, : width * step] = values.reshape(height, width * step)
@@ -159,7 +160,7 @@ class _Padded(Generic[Dtype]):
 def _extreme(
     values: npt.NDArray[Dtype], offsets: tuple[tuple[int, int], ...], winner: np.ufunc
 ) -> npt.NDArray[Dtype]:
-    down, right = (max(abs(offset[axis]) for offset in offsets) for axis in (0, 1))
+    down, right = _reach_of(offsets)
     padded = _Padded.of(values, down, right, winner)
     result = np.empty_like(padded.rows)
     rows = _rows_of(offsets)
@@ -177,6 +178,12 @@ def _extreme(
             winner(row.rows, padded.moved(0, -half), out=row.rows)
         winner(result, row.moved(y, 0), out=result)
     return padded.without_margin(result)
+
+
+@cache
+def _reach_of(offsets: tuple[tuple[int, int], ...]) -> tuple[int, int]:
+    """Return how far offsets reach down or up, and to one of the sides."""
+    return max(abs(down) for down, _ in offsets), max(abs(right) for _, right in offsets)
 
 
 @cache
