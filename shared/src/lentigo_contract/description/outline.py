@@ -15,7 +15,7 @@ _SMOOTHING: Final = 9
 """Edges of pixels that a point of the outline is the mean of, so that no steps of pixels remain; at
 `size.WORKING_SIDE`."""
 
-_SPACING: Final = 3.5
+_SPACING: Final = 2.5
 """Distance of the points of an outline, in pixels; likewise."""
 
 _FEWEST, _MOST = 12, 400
