@@ -110,7 +110,7 @@ def _samples(mask: Mask, centre: Place) -> tuple[Floats, Floats]:
     step = max(1, round(math.sqrt(np.count_nonzero(mask) / _SAMPLES)))
     if not mask[::step, ::step].any():
         step = 1
-    down, across = np.nonzero(mask[::step, ::step])
+    down, across = np.argwhere(mask[::step, ::step]).T.astype(np.float64)
     return across * step + 0.5 - centre[0], down * step + 0.5 - centre[1]
 
 
@@ -137,7 +137,8 @@ def _folded(
     def places(across: Singles, down: Singles) -> Integers:
         # A cast rounds down what is not negative.
         right = (across + 1).clip(0, width + 1).astype(np.intp)
-        return (down + 1).clip(0, height + 1).astype(np.intp) * (width + 2) + right
+        below = (down + 1).clip(0, height + 1).astype(np.intp)
+        return np.asarray(below * (width + 2) + right, np.intp)
 
     cosine, sine = (part(2 * angles).astype(np.float32)[:, None] for part in (np.cos, np.sin))
     across, down = (np.float32(each) for each in centre)
@@ -148,7 +149,7 @@ def _folded(
     for channel in lab.reshape(-1, 3).T.astype(np.float32):
         squares += np.square(channel[counterpart] - channel[own])
     counts = np.count_nonzero(met, axis=1)
-    differences = (np.sqrt(squares) * met).sum(axis=1)
+    differences = (np.sqrt(squares) * met).sum(axis=1, dtype=np.float64)
     return 1 - counts / len(x), differences / np.maximum(counts, 1)
 
 

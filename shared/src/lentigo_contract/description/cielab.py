@@ -64,7 +64,8 @@ def counts_of(pixels: npt.NDArray[np.uint8]) -> Counts:
 def median_of(counts: Counts) -> npt.NDArray[np.uint8]:
     """Return the median of each channel, [3], from its counts; the lower one of two."""
     sums = np.cumsum(counts, axis=1)
-    return (2 * sums >= sums[:, -1:]).argmax(axis=1).astype(np.uint8)
+    median: npt.NDArray[np.uint8] = (2 * sums >= sums[:, -1:]).argmax(axis=1).astype(np.uint8)
+    return median
 
 
 def gains_of(counts: Counts) -> Floats:
