@@ -39,6 +39,12 @@ _LEAST_SHARE: Final = 0.5
 _STRIP: Final = 0.2
 """Share of the image's side; a region no deeper than this, and long, along an edge is no lesion."""
 
+_LONG: Final = 3
+"""Such a region, or several in a row, is more than so many times as long as deep."""
+
+_ROW: Final = 3
+"""Regions that make a row."""
+
 _LEAST_AREA: Final = 0.002
 """Share of the field of view below which a region is no lesion."""
 
@@ -123,10 +129,18 @@ def _strips(found: Regions) -> Mask:
     """Return which regions lie along one edge of the image, low and long: rulers, shadows, rims."""
     height, width = found.shape
     top, left, bottom, right = found.boxes
-    deep, wide = bottom - top, right - left
-    level = ((top == 0) | (bottom == height)) & (deep < _STRIP * height) & (wide > 3 * deep)
-    upright = ((left == 0) | (right == width)) & (wide < _STRIP * width) & (deep > 3 * wide)
-    strips: Mask = level | upright
+    strips = np.zeros(found.count, np.bool_)
+    # Along the rows, and along the columns.
+    for side, (first, last), (begin, end) in (
+        (height, (top, bottom), (left, right)),
+        (width, (left, right), (top, bottom)),
+    ):
+        for near in (last <= _STRIP * side, first >= (1 - _STRIP) * side):
+            strips |= near & (end - begin > _LONG * (last - first))
+            # The ticks of a ruler are several regions in a row.
+            if np.count_nonzero(near) >= _ROW:
+                deep = last[near].max() - first[near].min()
+                strips |= near & (end[near].max() - begin[near].min() > _LONG * deep)
     return strips
 
 
