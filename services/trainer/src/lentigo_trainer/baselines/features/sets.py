@@ -70,13 +70,13 @@ def _aswin(lesion: Lesion) -> Floats:
 
 FEATURE_SETS: Final[dict[System, FeatureSet]] = {
     "xie": FeatureSet(
-        version=1,
+        version=2,
         names=(*COLOUR_NAMES, *TEXTURE_NAMES, *BORDER_NAMES),
         segment=neural.segment_without_hairs,
         compute=_xie,
     ),
     "aswin": FeatureSet(
-        version=1,
+        version=2,
         names=(
             *_FOUR,
             *(f"range of {name} over directions" for name in _FOUR),
