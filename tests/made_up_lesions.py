@@ -54,15 +54,15 @@ def with_hairs(pixels: Pixels, count: int, seed: int = 1, width: int = 2) -> Pix
     return np.array(image)
 
 
-def with_ruler(pixels: Pixels) -> Pixels:
+def with_ruler(pixels: Pixels, spacing: int = 9, width: int = 2) -> Pixels:
     """Draw a ruler along the lower edge: a row of dark ticks, every fifth longer."""
     image = Image.fromarray(pixels)
     pen = ImageDraw.Draw(image)
-    for number, across in enumerate(range(6, image.width, 9)):
+    for number, across in enumerate(range(6, image.width, spacing)):
         pen.line(
             [(across, image.height - 4), (across, image.height - (30 if number % 5 == 0 else 18))],
             fill=(20, 20, 20),
-            width=2,
+            width=width,
         )
     return np.array(image)
 

@@ -114,7 +114,7 @@ def differences(
 def shape_moved(one: Asymmetry, other: Asymmetry) -> float:
     """Compare the axes by their shares of shape without counterpart; angles turn along."""
     pairs = zip(*(sorted(axis.shape for axis in each.axes) for each in (one, other)), strict=True)
-    return max(abs(first - second) for first, second in pairs)
+    return float(max(abs(first - second) for first, second in pairs))
 
 
 def main() -> None:

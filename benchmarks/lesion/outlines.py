@@ -18,7 +18,7 @@ from benchmarks.synthetic.lesion import draw_nevus
 from lentigo_contract.segmentation import classical
 from lentigo_contract.segmentation.hair import remove_hairs
 from lentigo_contract.segmentation.morphology import dilate, disc, outline
-from lentigo_contract.segmentation.skin import working_image
+from lentigo_contract.segmentation.size import working_image
 from lentigo_trainer.segmentation import neural
 
 ACROSS: Final = 4

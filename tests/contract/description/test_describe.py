@@ -222,6 +222,11 @@ def test_a_ruler_is_not_described() -> None:
     assert all(ring[:, 1].max() < 2 * 205 for ring in lesion.outlines)
 
 
+@pytest.mark.parametrize("spacing", [7, 9, 12, 16])
+def test_a_ruler_alone_is_no_lesion(spacing: int) -> None:
+    assert described(with_ruler(picture(), spacing)) == Description(None, "no-lesion")
+
+
 def test_a_number_that_is_not_finite_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lentigo_contract.description.border.perimeter", lambda _ring: math.nan)
     with pytest.raises(DescriptionError, match="not finite"):

@@ -8,7 +8,8 @@ from PIL import Image
 from benchmarks.synthetic.lesion import draw_nevus
 from lentigo_contract.segmentation.classical import otsu, segment
 from lentigo_contract.segmentation.region import Finding
-from lentigo_contract.segmentation.skin import field_of_view, working_image
+from lentigo_contract.segmentation.size import working_image
+from lentigo_contract.segmentation.skin import field_of_view
 from tests.made_up_lesions import (
     SIZE,
     Mask,
@@ -77,8 +78,23 @@ def test_a_ruler_is_no_lesion() -> None:
     assert not found.mask[-15:].any()
 
 
-def test_a_ruler_alone_is_no_lesion() -> None:
-    assert segment(with_ruler(picture())).finding is Finding.NONE
+@pytest.mark.parametrize("spacing", [7, 9, 12, 16])
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_a_ruler_alone_is_no_lesion(spacing: int, width: int) -> None:
+    assert segment(with_ruler(picture(), spacing, width)).finding is Finding.NONE
+
+
+def test_a_ruler_along_another_edge_is_no_lesion() -> None:
+    pixels = np.ascontiguousarray(np.rot90(with_ruler(picture(LESION))))
+    assert jaccard(segment(pixels).mask, np.rot90(LESION)) > 0.8
+
+
+@pytest.mark.parametrize("size", [150, 200])
+def test_a_smaller_image_has_the_same_lesion(size: int) -> None:
+    image = Image.fromarray(with_hairs(picture(LESION), 5)).resize((size, size * 3 // 4))
+    found = segment(np.asarray(image)).mask
+    large = np.asarray(Image.fromarray(found).resize(SIZE))
+    assert jaccard(large, LESION) > 0.8
 
 
 def test_dark_corners_are_outside_the_field_of_view() -> None:

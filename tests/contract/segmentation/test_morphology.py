@@ -12,10 +12,10 @@ from lentigo_contract.segmentation.morphology import (
     disc,
     erode,
     fill_holes,
-    label,
     line,
     open_,
     outline,
+    regions,
 )
 
 MASKS = arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=12))
@@ -23,10 +23,27 @@ MASKS = arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_
 
 @given(MASKS)
 def test_regions_are_those_of_scipy(mask: np.ndarray) -> None:
-    labels, count = label(mask)
-    expected, expected_count = ndimage.label(mask)
-    assert count == expected_count
-    np.testing.assert_array_equal(labels, expected)
+    found = regions(mask)
+    expected, count = ndimage.label(mask)
+    assert found.count == count
+    for number in range(count):
+        of_region = expected == number + 1
+        np.testing.assert_array_equal(found.mask_of(np.arange(count) == number), of_region)
+        assert found.areas[number] == of_region.sum()
+    np.testing.assert_array_equal(found.of_pixels(np.arange(count) == 0), expected[mask] == 1)
+
+
+@given(MASKS, st.integers(0, 3))
+def test_sums_and_boxes_of_regions_are_those_of_scipy(mask: np.ndarray, seed: int) -> None:
+    values = np.random.default_rng(seed).random(mask.shape)
+    found = regions(mask)
+    labels, count = ndimage.label(mask)
+    assert found.sums(values) == pytest.approx(ndimage.sum(values, labels, range(1, count + 1)))
+    boxes = [
+        (down.start, across.start, down.stop, across.stop)
+        for down, across in ndimage.find_objects(labels)
+    ]
+    assert found.boxes.T.tolist() == [list(box) for box in boxes]
 
 
 @given(MASKS)
@@ -58,7 +75,7 @@ def test_a_long_spiral_is_one_region() -> None:
                 mask[row, column] = True
             row, column = row + down, column + right
         step += turn % 2 * 2
-    assert label(mask)[1] == ndimage.label(mask)[1]
+    assert regions(mask).count == ndimage.label(mask)[1]
 
 
 def test_an_opening_removes_a_line_and_keeps_a_block() -> None:

@@ -1,5 +1,7 @@
 """What the lesion looks like, drawn beside the image and in words, on request."""
 
+import re
+
 import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
@@ -101,3 +103,23 @@ def test_a_phone_shows_it_without_scrolling_sideways(visit: Visit, service: Serv
     expect(page.locator(".description-figure dl dt")).to_have_count(4)
     assert not scrolls_sideways(page)
     assert violations(page) == []
+
+
+def test_a_printed_report_has_the_drawing_and_the_words(page: Page) -> None:
+    choose(page, made(picture(DISC)))
+    predict(page)
+    page.emulate_media(media="print")
+    report = page.locator(".paper-description")
+    expect(report.locator(".print-frame .outline").last).to_be_visible()
+    expect(report).to_contain_text("Symmetric about both axes")
+    expect(report).to_contain_text("plays no part in the diagnosis")
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1
+
+
+def test_a_printed_report_says_why_a_lesion_is_not_described(page: Page) -> None:
+    choose(page, made(with_ruler(picture())))
+    predict(page)
+    page.emulate_media(media="print")
+    report = page.locator(".paper-description")
+    expect(report).to_contain_text("nothing stands out from the skin")
+    expect(report.locator("svg")).to_have_count(0)

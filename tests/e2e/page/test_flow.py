@@ -131,9 +131,10 @@ def test_a_print_is_one_page_with_all_that_matters(page: Page) -> None:
     choose(page, lesion(), lesion("nv"))
     predict(page)
     page.emulate_media(media="print")
-    for shown in (".report canvas", ".report img", ".result h2", ".verdict", ".origins", ".notice"):
+    shown_in_print = (".report canvas", ".report img", ".result h2", ".bars .name", ".verdict")
+    for shown in (*shown_in_print, ".origins", ".notice"):
         expect(page.locator(shown).first).to_be_visible()
-    for left_out in ("#worklist", "#intake", "#views", ".look", ".actions", ".name", "select"):
+    for left_out in ("#worklist", "#intake", "#views", ".look", ".actions", "bdi.name", "select"):
         expect(page.locator(left_out).first).to_be_hidden()
     sheets = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page\b", sheets)) == 1

@@ -44,6 +44,12 @@ def test_a_lesion_cut_by_the_border_is_found() -> None:
     assert found.cut > 0.15
 
 
+def test_hair_everywhere_still_gets_an_answer() -> None:
+    found = segment(with_hairs(picture(LESION), 260, width=3))
+    assert found.finding in set(Finding)
+    assert found.mask.shape == LESION.shape
+
+
 def test_no_lesion_and_all_lesion_have_their_answers() -> None:
     assert segment(picture()).finding is Finding.NONE
     everything = picture(np.ones((SIZE[1], SIZE[0]), np.bool_))

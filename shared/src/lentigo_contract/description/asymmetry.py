@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lentigo_contract.description.cielab import Floats
-from lentigo_contract.segmentation.morphology import Mask
+from lentigo_contract.segmentation.morphology import Integers, Mask
 
 SHAPE_LIMIT: Final = 0.10
 """Share of the lesion without a counterpart, above which it is asymmetric about an axis; ours."""
@@ -32,7 +32,7 @@ _SAMPLES: Final = 1500
 
 Place = tuple[float, float]
 
-Integers = npt.NDArray[np.intp]
+Singles = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ def _samples(mask: Mask, centre: Place) -> tuple[Floats, Floats]:
     step = max(1, round(math.sqrt(np.count_nonzero(mask) / _SAMPLES)))
     if not mask[::step, ::step].any():
         step = 1
-    places = np.argwhere(mask[::step, ::step]).astype(np.float64) * step + 0.5
-    return places[:, 1] - centre[0], places[:, 0] - centre[1]
+    down, across = np.argwhere(mask[::step, ::step]).T.astype(np.float64)
+    return across * step + 0.5 - centre[0], down * step + 0.5 - centre[1]
 
 
 def _folded(
@@ -123,23 +123,34 @@ def _folded(
     angles: Floats,
 ) -> tuple[Floats, Floats]:
     """Return the share without counterpart and the mean difference of colour, for each angle."""
-    x, y = samples
+    x, y = (each.astype(np.float32) for each in samples)
     height, width = mask.shape
-    twice = 2 * angles[:, None]
-    across = np.floor(centre[0] + x * np.cos(twice) + y * np.sin(twice)).astype(np.intp)
-    down = np.floor(centre[1] + x * np.sin(twice) - y * np.cos(twice)).astype(np.intp)
-    inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
-    across, down = across.clip(0, width - 1), down.clip(0, height - 1)
-    inside &= mask[down, across]
-    own = lab[_place(y + centre[1], step, lab.shape[0]), _place(x + centre[0], step, lab.shape[1])]
-    other = lab[_place(down, step, lab.shape[0]), _place(across, step, lab.shape[1])]
-    difference = np.sqrt(np.square(other - own).sum(axis=2))
-    met = np.maximum(inside.sum(axis=1), 1)
-    return 1 - inside.mean(axis=1), (difference * inside).sum(axis=1) / met
+    # A pixel of skin around the image stands for all that lies outside.
+    inside = np.pad(mask, 1).ravel()
+    # Where in `lab` the colour of each of these pixels is.
+    rows, columns = (
+        (np.arange(-1, side + 1) // step).clip(0, coarse - 1)
+        for side, coarse in zip(mask.shape, lab.shape, strict=False)
+    )
+    colour_at = (rows[:, None] * lab.shape[1] + columns).ravel()
 
+    def places(across: Singles, down: Singles) -> Integers:
+        # A cast rounds down what is not negative.
+        right = (across + 1).clip(0, width + 1).astype(np.intp)
+        below = (down + 1).clip(0, height + 1).astype(np.intp)
+        return np.asarray(below * (width + 2) + right, np.intp)
 
-def _place(position: Floats | Integers, step: int, size: int) -> Integers:
-    return np.minimum(position.astype(np.intp) // step, size - 1)
+    cosine, sine = (part(2 * angles).astype(np.float32)[:, None] for part in (np.cos, np.sin))
+    across, down = (np.float32(each) for each in centre)
+    other = places(x * cosine + y * sine + across, x * sine - y * cosine + down)
+    met = inside[other]
+    own, counterpart = colour_at[places(x + across, y + down)], colour_at[other]
+    squares = np.zeros(other.shape, np.float32)
+    for channel in lab.reshape(-1, 3).T.astype(np.float32):
+        squares += np.square(channel[counterpart] - channel[own])
+    counts = np.count_nonzero(met, axis=1)
+    differences = (np.sqrt(squares) * met).sum(axis=1, dtype=np.float64)
+    return 1 - counts / len(x), differences / np.maximum(counts, 1)
 
 
 def _ends(centre: Place, angle: float, x: Floats, y: Floats) -> tuple[Place, Place]:

@@ -6,15 +6,18 @@ steepest rise of lightness within a few pixels across the outline, in parts of t
 """
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lentigo_contract.description.asymmetry import Place
-from lentigo_contract.description.cielab import Floats, cielab
-from lentigo_contract.description.outline import Points, perimeter, signed_area
+from lentigo_contract.description.cielab import Floats, lightness
+from lentigo_contract.description.outline import Points, around, perimeter, signed_area
 from lentigo_contract.segmentation.morphology import Bytes, Mask
+from lentigo_contract.segmentation.size import scale_of
 
 SECTORS: Final = 8
 
@@ -90,13 +93,13 @@ def measure_border(
     seen = _is_seen(places, field)
     angles = np.arctan2(places[:, 1] - centre[1], places[:, 0] - centre[0]) - start
     of_sector = (angles % (2 * math.pi) / (2 * math.pi / SECTORS)).astype(int) % SECTORS
+    lines = _lines(rings, of_sector)
     sectors = []
     for number in range(SECTORS):
         own = of_sector == number
-        usable = own & seen
-        known = usable.sum() > own.sum() / 2
-        value = float(np.median(sharpness[usable])) if known else None
-        sectors.append(Sector(_lines(rings, own), value))
+        usable = sharpness[own & seen].tolist()
+        known = 2 * len(usable) > np.count_nonzero(own)
+        sectors.append(Sector(lines[number], statistics.median(usable) if known else None))
     area = sum(signed_area(ring) for ring in rings)
     # Of several regions each has its own circle.
     irregularity = sum(perimeter(ring) ** 2 for ring in rings) / (4 * math.pi * area)
@@ -105,18 +108,18 @@ def measure_border(
 
 def _sharpness(pixels: Bytes, ring: Points) -> Floats:
     """Return the share of the rise of L* within five pixels, going outwards, at each point."""
-    ahead, behind = np.roll(ring, -2, axis=0), np.roll(ring, 2, axis=0)
-    along = ahead - behind
+    along = around(ring, 0, 2)[2:] - around(ring, 2, 0)[:-2]
     outwards = np.stack([along[:, 1], -along[:, 0]], axis=1)
     outwards /= np.maximum(np.hypot(*outwards.T), 1e-9)[:, None]
-    steps = np.arange(-_INSIDE, _OUTSIDE + 1)
+    steps = scale_of(pixels.shape) * np.arange(-_INSIDE, _OUTSIDE + 1)
     places = ring[:, None] + outwards[:, None] * steps[:, None]
     height, width = pixels.shape[:2]
     across = np.floor(places[..., 0]).astype(np.intp).clip(0, width - 1)
     down = np.floor(places[..., 1]).astype(np.intp).clip(0, height - 1)
-    light = cielab(pixels[down, across])[..., 0]
+    light = lightness(pixels.reshape(-1, 3)[down * width + across])
     # The mean of each place and its neighbours along the outline, against noise.
-    light = (np.roll(light, 1, axis=0) + light + np.roll(light, -1, axis=0)) / 3
+    light = around(light, 1, 1)
+    light = (light[:-2] + light[1:-1] + light[2:]) / 3
     steepest = (light[:, _WIDTH:] - light[:, :-_WIDTH]).max(axis=1)
     # The lightest place beyond the darkest.
     whole = (light - np.minimum.accumulate(light, axis=1)).max(axis=1)
@@ -136,22 +139,16 @@ def _is_seen(places: Points, field: Mask) -> Mask:
     return seen
 
 
-def _lines(rings: list[Points], own: Mask) -> tuple[Points, ...]:
-    """Return the runs of points of a sector, each with the first point of the next sector."""
-    lines = []
+def _lines(rings: list[Points], of_sector: npt.NDArray[np.intp]) -> list[tuple[Points, ...]]:
+    """Return the runs of points of each sector, each with the first point of the next sector."""
+    lines: list[list[Points]] = [[] for _ in range(SECTORS)]
     begin = 0
     for ring in rings:
-        mine = own[begin : begin + len(ring)]
+        own = of_sector[begin : begin + len(ring)]
         begin += len(ring)
-        if mine.all():
-            lines.append(np.concatenate([ring, ring[:1]]))
-            continue
-        # Turned so that no run goes over the end.
-        turn = int(np.argmin(mine))
-        turned, mine = np.roll(ring, -turn, axis=0), np.roll(mine, -turn)
-        change = np.diff(np.concatenate([[0], mine.astype(np.int8), [0]]))
-        pairs = zip(np.flatnonzero(change == 1), np.flatnonzero(change == -1), strict=True)
-        lines += [
-            np.take(turned, range(first, last + 1), axis=0, mode="wrap") for first, last in pairs
-        ]
-    return tuple(lines)
+        changes = np.flatnonzero(np.diff(own, prepend=own[-1])).tolist() or [0]
+        # From one change to the next, and from the last one over the end of the ring to the first.
+        twice = around(ring, 0, changes[0] + 1)
+        for first, last in zip(changes, [*changes[1:], changes[0] + len(ring)], strict=True):
+            lines[own[first]].append(twice[first : last + 1])
+    return [tuple(each) for each in lines]

@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+Counts = npt.NDArray[np.intp]
+"""How often each of 256 values occurs in each of three channels, [3, 256]."""
+
 _POWER: Final = 6
 
 _TO_XYZ: Final = np.array(
@@ -46,13 +49,32 @@ def cielab(pixels: npt.NDArray[np.uint8]) -> Floats:
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-def gains_of(pixels: npt.NDArray[np.uint8]) -> Floats:
+def lightness(pixels: npt.NDArray[np.uint8]) -> Floats:
+    """Return L* alone of sRGB pixels, uint8 [..., 3] to float64 [...]."""
+    luminance = _LINEAR[pixels] @ (_TO_XYZ[1] / _WHITE[1])
+    cubic = np.where(luminance > _DARK, np.cbrt(luminance), (_SLOPE * luminance + 16) / 116)
+    return np.asarray(116 * cubic - 16)
+
+
+def counts_of(pixels: npt.NDArray[np.uint8]) -> Counts:
+    """Return how often each channel has each value, [3, 256], of pixels [n, 3]."""
+    return np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
+
+
+def median_of(counts: Counts) -> npt.NDArray[np.uint8]:
+    """Return the median of each channel, [3], from its counts; the lower one of two."""
+    sums = np.cumsum(counts, axis=1)
+    median: npt.NDArray[np.uint8] = (2 * sums >= sums[:, -1:]).argmax(axis=1).astype(np.uint8)
+    return median
+
+
+def gains_of(counts: Counts) -> Floats:
     """Return the factors, [3], by which an image's channels look as under white light.
 
     Args:
-        pixels: sRGB, uint8 [n, 3].
+        counts: of its pixels, see `counts_of`.
     """
-    light = (_POWERS[pixels].mean(axis=0) + 1e-12) ** (1 / _POWER)
+    light = (counts @ _POWERS / max(1, counts[0].sum()) + 1e-12) ** (1 / _POWER)
     gains: Floats = np.sqrt((light**2).mean()) / light
     return gains
 

@@ -9,12 +9,20 @@ beside the lesion is a further reference, so that skin within the outline counts
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_contract.description.cielab import Floats, cielab, gains_of, under_white_light
+from lentigo_contract.description.cielab import (
+    Floats,
+    cielab,
+    counts_of,
+    gains_of,
+    median_of,
+    under_white_light,
+)
 from lentigo_contract.segmentation.morphology import Bytes, Mask, dilate, disc
 
 ColourName = Literal["white", "red", "light-brown", "dark-brown", "blue-grey", "black"]
@@ -39,11 +47,11 @@ _REFERENCES: Final[dict[ColourName, tuple[str, ...]]] = {
     "black": ("222222", "28201c", "202428"),
 }
 
-_SKIN_MARGIN: Final = 4
+_SKIN_MARGIN: Final = 2
 """Pixels beside the lesion that are not taken for skin."""
 
-_STEP: Final = 3
-"""Every third row and column of the lesion is looked at."""
+_STEP: Final = 2
+"""Every second row and column of the lesion is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +103,25 @@ def colour_map(pixels: Bytes, mask: Mask, field: Mask, step: int = 1) -> npt.NDA
     every = (slice(None, None, step), slice(None, None, step))
     margin = disc(max(1, _SKIN_MARGIN // step))
     pixels, mask, field = pixels[every], mask[every], field[every]
-    gains = gains_of(pixels[field])
+    gains = gains_of(counts_of(pixels[field]))
     lesion = cielab(under_white_light(pixels[mask], gains))
-    hexes = [(place, each) for place, name in enumerate(COLOURS) for each in _REFERENCES[name]]
-    references = cielab(np.array([list(bytes.fromhex(each)) for _, each in hexes], np.uint8))
-    meaning = np.array([place for place, _ in hexes])
-    skin = pixels[field & ~dilate(mask, margin).astype(np.bool_)]
+    references, meaning = _references()
+    skin = pixels[field & ~dilate(mask, margin)]
     if len(skin):
-        median = np.median(under_white_light(skin, gains), axis=0).astype(np.uint8)
-        of_skin = cielab(median[None])
+        of_skin = cielab(under_white_light(median_of(counts_of(skin)), gains)[None])
         # White is lighter than the skin.
         kept = (meaning > 0) | (references[:, 0] > of_skin[0, 0])
         references = np.concatenate([references[kept], of_skin])
         meaning = np.append(meaning[kept], len(COLOURS))
     return meaning[_nearest(lesion, references)]
+
+
+@cache
+def _references() -> tuple[Floats, npt.NDArray[np.intp]]:
+    """Return the references in CIELAB, [n, 3], and the place in `COLOURS` of each, [n]."""
+    hexes = [(place, each) for place, name in enumerate(COLOURS) for each in _REFERENCES[name]]
+    colours = np.array([list(bytes.fromhex(each)) for _, each in hexes], np.uint8)
+    return cielab(colours), np.array([place for place, _ in hexes])
 
 
 def _nearest(colours: Floats, references: Floats) -> npt.NDArray[np.intp]:

@@ -30,7 +30,7 @@ from lentigo_contract.segmentation.classical import segment_without_hairs
 from lentigo_contract.segmentation.hair import remove_hairs
 from lentigo_contract.segmentation.morphology import Bytes
 from lentigo_contract.segmentation.region import Finding, Segmentation
-from lentigo_contract.segmentation.skin import WORKING_SIDE
+from lentigo_contract.segmentation.size import size_in_proportion
 
 Reason = Literal["no-lesion", "all-lesion", "hair", "cut", "unusable", "failed"]
 """Why a lesion is not described, or not as a whole."""
@@ -38,8 +38,12 @@ Reason = Literal["no-lesion", "all-lesion", "hair", "cut", "unusable", "failed"]
 MOST_CUT: Final = 0.05
 """Share of the outline at the edge of the picture, above which the lesion is not seen whole."""
 
+SIDE: Final = 150
+"""Longer side of the image that is described, in pixels. Half of `size.WORKING_SIDE` finds the same
+lesions (decision 44) in a third of the time."""
+
 _COARSE: Final = 3
-_BLUR: Final = 3
+_BLUR: Final = 1.5
 """Colours are compared after averaging over this many pixels and a Gaussian of this radius in them:
 patches of colour matter to asymmetry, and not dots."""
 
@@ -124,10 +128,9 @@ def describe(pixels: Bytes, width: int, height: int) -> Description:
             return Description(lesion, None if lesion.is_whole else "cut")
 
 
-def in_proportion(pixels: Bytes, width: int, height: int) -> Bytes:
+def in_proportion(pixels: Bytes, width: int, height: int, side: int = SIDE) -> Bytes:
     """Undo the squash: give pixels the picture's proportions, at the size that is segmented."""
-    scale = WORKING_SIDE / max(width, height)
-    size = (max(1, round(scale * width)), max(1, round(scale * height)))
+    size = size_in_proportion(width, height, side)
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
 
 
@@ -155,10 +158,11 @@ def _described(pixels: Bytes, found: Segmentation, width: int, height: int) -> L
 
 def _diameter(places: Points) -> Diameter:
     """Return the largest distance between two points; a few hundred, so all pairs are compared."""
-    apart = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))
-    one, other = np.unravel_index(int(apart.argmax()), apart.shape)
+    x, y = places.T
+    squares = np.square(x[:, None] - x) + np.square(y[:, None] - y)
+    one, other = divmod(int(squares.argmax()), len(places))
     ends = (_place(places[one]), _place(places[other]))
-    return Diameter(float(apart[one, other]), ends)
+    return Diameter(math.dist(*ends), ends)
 
 
 def _scaled_asymmetry(asymmetry: Asymmetry, scale: Points) -> Asymmetry:

@@ -6,15 +6,17 @@ import numpy as np
 import numpy.typing as npt
 
 from lentigo_contract.segmentation.morphology import Mask
+from lentigo_contract.segmentation.size import odd_length, scale_of
 
 Points = npt.NDArray[np.float64]
 """Places (across, down), [n, 2], from the upper left corner of the first pixel."""
 
 _SMOOTHING: Final = 9
-"""Edges of pixels that a point of the outline is the mean of, so that no steps of pixels remain."""
+"""Edges of pixels that a point of the outline is the mean of, so that no steps of pixels remain; at
+`size.WORKING_SIDE`."""
 
 _SPACING: Final = 2.5
-"""Distance of the points of an outline, in pixels of the mask."""
+"""Distance of the points of an outline, in pixels; likewise."""
 
 _FEWEST, _MOST = 12, 400
 """Points of a polygon."""
@@ -32,18 +34,23 @@ def outlines(mask: Mask) -> list[Points]:
     rings = _rings(mask)
     areas = [signed_area(ring) for ring in rings]
     order = sorted((place for place, area in enumerate(areas) if area > 0), key=lambda i: -areas[i])
-    return [_smoothed(rings[place]) for place in order]
+    return [_smoothed(rings[place], scale_of(mask.shape)) for place in order]
 
 
 def signed_area(ring: Points) -> float:
     """Return the area of a polygon (Gauss); negative if it runs counter-clockwise on a screen."""
-    x, y = ring.T
-    return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
+    x, y = around(ring, 0, 1).T
+    return float(x[:-1] @ y[1:] - y[:-1] @ x[1:]) / 2
 
 
 def perimeter(ring: Points) -> float:
     """Return the length of a closed polygon."""
-    return float(np.hypot(*(np.roll(ring, -1, axis=0) - ring).T).sum())
+    return float(np.hypot(*np.diff(around(ring, 0, 1), axis=0).T).sum())
+
+
+def around(ring: npt.NDArray[np.float64], before: int, after: int) -> npt.NDArray[np.float64]:
+    """Return a ring with so many of its last points in front, and of its first at the end."""
+    return np.concatenate([ring[len(ring) - before :], ring, ring[:after]])
 
 
 def _rings(mask: Mask) -> list[Points]:
@@ -90,15 +97,15 @@ def _edges(mask: Mask) -> tuple[Points, npt.NDArray[np.intp]]:
     return np.stack([begin % width, begin // width], axis=1).astype(np.float64), following
 
 
-def _smoothed(ring: Points) -> Points:
+def _smoothed(ring: Points, scale: float) -> Points:
     """Average a ring over its neighbours, and place points along it at even distances."""
     count = len(ring)
-    middles = (ring + np.roll(ring, -1, axis=0)) / 2
-    half = min(_SMOOTHING // 2, (count - 1) // 4)
-    window = [np.roll(middles, step, axis=0) for step in range(-half, half + 1)]
-    soft = np.mean(window, axis=0)
-    closed = np.concatenate([soft, soft[:1]])
+    half = min(odd_length(scale * _SMOOTHING) // 2, (count - 1) // 4)
+    points = around(ring, half, half + 2)
+    middles = (points[:-1] + points[1:]) / 2
+    # The first point once more at the end, so that the ring is closed.
+    closed = np.mean([middles[k : k + count + 1] for k in range(2 * half + 1)], axis=0)
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
-    wanted = int(np.clip(along[-1] / _SPACING, _FEWEST, _MOST))
+    wanted = int(np.clip(along[-1] / (scale * _SPACING), _FEWEST, _MOST))
     places = np.linspace(0, along[-1], wanted, endpoint=False)
     return np.stack([np.interp(places, along, closed[:, axis]) for axis in (0, 1)], axis=1)

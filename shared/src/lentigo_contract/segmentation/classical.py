@@ -16,9 +16,9 @@ import numpy as np
 from lentigo_contract.segmentation.hair import remove_hairs
 from lentigo_contract.segmentation.morphology import Bytes, Mask
 from lentigo_contract.segmentation.region import Floats, Segmentation, choose_region
-from lentigo_contract.segmentation.skin import field_of_view, pigment
+from lentigo_contract.segmentation.skin import field_of_view, projected_pigment
 
-_PROJECTION: Final = (-0.3, 0.3, 1.0)
+PROJECTION: Final = (-0.3, 0.3, 1.0)
 """Of the density of red, green and blue: melanin absorbs blue most, a shadow all alike."""
 
 _FACTOR: Final = 0.6
@@ -39,7 +39,7 @@ def segment(pixels: Bytes) -> Segmentation:
     """Find the lesion of a dermatoscopic image.
 
     Args:
-        pixels: uint8 [height, width, 3], sRGB, of the size of `skin.working_image`.
+        pixels: uint8 [height, width, 3], sRGB, of the size of `size.working_image`.
     """
     return segment_without_hairs(remove_hairs(pixels).pixels)
 
@@ -47,19 +47,15 @@ def segment(pixels: Bytes) -> Segmentation:
 def segment_without_hairs(pixels: Bytes) -> Segmentation:
     """Find the lesion of an image whose hairs were removed, see `segment`."""
     field = field_of_view(pixels)
-    score = pigment_score(pigment(pixels, field))
+    score = projected_pigment(pixels, field, PROJECTION)
     threshold = float(np.clip(_FACTOR * otsu(score[field]), _LEAST, _MOST))
     return choose_region(score > threshold, score, field, is_dark(pixels, field))
 
 
-def pigment_score(density: Floats) -> Floats:
-    """Project pigment [height, width, 3] to one number a pixel, [height, width]."""
-    return density @ np.array(_PROJECTION, np.float32)
-
-
 def is_dark(pixels: Bytes, field: Mask) -> bool:
     """Return whether the image as a whole is darker than skin is."""
-    return bool(np.median(pixels[..., 2][field]) < _DARK)
+    dark = np.count_nonzero((pixels[..., 2] < _DARK) & field)
+    return bool(2 * dark > np.count_nonzero(field))
 
 
 def otsu(values: Floats) -> float:
@@ -68,9 +64,11 @@ def otsu(values: Floats) -> float:
     Args:
         values: of any shape; what lies outside of the histogram counts at its ends.
     """
-    counts, edges = np.histogram(
-        np.clip(values, _LOWEST, _HIGHEST), bins=_BINS, range=(_LOWEST, _HIGHEST)
-    )
+    # A histogram of NumPy takes three times as long.
+    width = (_HIGHEST - _LOWEST) / _BINS
+    bins = np.clip((values - _LOWEST) * (1 / width), 0, _BINS - 1).astype(np.uint8)
+    counts = np.bincount(bins.ravel(), minlength=_BINS)
+    edges = np.linspace(_LOWEST, _HIGHEST, _BINS + 1)
     shares = counts / max(1, counts.sum())
     middles = (edges[1:] + edges[:-1]) / 2
     below = np.cumsum(shares)

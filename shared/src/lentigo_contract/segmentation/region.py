@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -9,15 +10,16 @@ import numpy.typing as npt
 
 from lentigo_contract.segmentation.morphology import (
     Mask,
-    boxes,
+    Regions,
     close,
     dilate,
     disc,
     fill_holes,
-    label,
     open_,
     outline,
+    regions,
 )
+from lentigo_contract.segmentation.size import scale_of
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,6 +38,12 @@ _LEAST_SHARE: Final = 0.5
 
 _STRIP: Final = 0.2
 """Share of the image's side; a region no deeper than this, and long, along an edge is no lesion."""
+
+_LONG: Final = 3
+"""Such a region, or several in a row, is more than so many times as long as deep."""
+
+_ROW: Final = 3
+"""Regions that make a row."""
 
 _LEAST_AREA: Final = 0.002
 """Share of the field of view below which a region is no lesion."""
@@ -85,8 +93,8 @@ class Segmentation:
         inner = self.field.copy()
         inner[[0, -1], :] = False
         inner[:, [0, -1]] = False
-        inside = ~dilate(~inner, disc(1)).astype(np.bool_)
-        return float((border & ~inside).sum() / border.sum())
+        edge = dilate(~inner, disc(1))
+        return float(np.count_nonzero(border & edge) / np.count_nonzero(border))
 
 
 def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> Segmentation:
@@ -98,23 +106,18 @@ def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> S
         field: the field of view.
         dark: whether the image as a whole is darker than skin: if nothing stands out, it is lesion.
     """
-    opened = open_(candidates & field, disc(_OPENING))
-    labels, count = label(opened)
-    if count:
-        weights = np.bincount(
-            labels[opened],
-            (centrality(*opened.shape) * np.clip(score, 0, 1))[opened],
-            minlength=count + 1,
-        )
+    scale = scale_of(field.shape)
+    opened = open_(candidates & field, disc(_OPENING, scale))
+    mask = opened
+    found = regions(opened)
+    if found.count:
+        weights = found.sums(centrality(*opened.shape) * np.clip(score, 0, 1))
         # A region that is too small alone is so beside others too: the ticks of a ruler.
-        areas = np.bincount(labels.ravel(), minlength=count + 1)
-        weights[_strips(labels, count) | (areas < _LEAST_AREA * field.sum())] = 0
+        weights[_strips(found) | (found.areas < _LEAST_AREA * np.count_nonzero(field))] = 0
         kept = (weights >= _LEAST_SHARE * weights.max()) & (weights > 0)
-        mask = fill_holes(close(kept[labels], disc(_CLOSING)).astype(np.bool_))
-        mask = dilate(mask, disc(_GROWTH)).astype(np.bool_) & field
-    else:
-        mask = opened
-    share = mask.sum() / max(1, field.sum())
+        mask = fill_holes(close(found.mask_of(kept), disc(_CLOSING, scale)))
+        mask = dilate(mask, disc(_GROWTH, scale)) & field
+    share = int(np.count_nonzero(mask)) / max(1, int(np.count_nonzero(field)))
     if share > _MOST_AREA or (share < _LEAST_AREA and dark):
         return Segmentation(field.copy(), field, Finding.EVERYWHERE)
     if share < _LEAST_AREA:
@@ -122,16 +125,26 @@ def choose_region(candidates: Mask, score: Floats, field: Mask, dark: bool) -> S
     return Segmentation(mask, field, Finding.LESION)
 
 
-def _strips(labels: npt.NDArray[np.int32], count: int) -> Mask:
+def _strips(found: Regions) -> Mask:
     """Return which regions lie along one edge of the image, low and long: rulers, shadows, rims."""
-    height, width = labels.shape
-    top, left, bottom, right = np.array(boxes(labels, count)).reshape(-1, 4).T
-    deep, wide = bottom - top, right - left
-    level = ((top == 0) | (bottom == height)) & (deep < _STRIP * height) & (wide > 3 * deep)
-    upright = ((left == 0) | (right == width)) & (wide < _STRIP * width) & (deep > 3 * wide)
-    return np.concatenate([[False], level | upright])
+    height, width = found.shape
+    top, left, bottom, right = found.boxes
+    strips = np.zeros(found.count, np.bool_)
+    # Along the rows, and along the columns.
+    for side, (first, last), (begin, end) in (
+        (height, (top, bottom), (left, right)),
+        (width, (left, right), (top, bottom)),
+    ):
+        for near in (last <= _STRIP * side, first >= (1 - _STRIP) * side):
+            strips |= near & (end - begin > _LONG * (last - first))
+            # The ticks of a ruler are several regions in a row.
+            if np.count_nonzero(near) >= _ROW:
+                deep = last[near].max() - first[near].min()
+                strips |= near & (end[near].max() - begin[near].min() > _LONG * deep)
+    return strips
 
 
+@lru_cache(maxsize=4)
 def centrality(height: int, width: int) -> Floats:
     """Return how near to the middle each pixel is: 1 there, falling as a Gaussian."""
     rows, columns = np.ogrid[0:height, 0:width]

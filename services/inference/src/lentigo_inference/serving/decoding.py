@@ -2,7 +2,7 @@
 
 Small images, as nearly all are, are decoded as soon as a thread is free. Large ones go to threads
 of their own, so that no small image waits behind them, and wait there until there is memory. So do
-descriptions, which take many times as long as decoding.
+descriptions, which take longer than decoding.
 """
 
 import asyncio

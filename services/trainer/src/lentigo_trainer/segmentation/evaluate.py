@@ -38,7 +38,7 @@ METHODS: Final[dict[Method, Callable[[Bytes], Segmentation]]] = {
 
 MEASURES: Final = ("jaccard", "thresholded", "dice", "surface_distance", "hausdorff_95")
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Change it whenever a method finds another mask in the same image: kept results are redone."""
 
 Floats = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from lentigo_contract.segmentation.morphology import Bytes, Mask
-from lentigo_contract.segmentation.skin import working_image
+from lentigo_contract.segmentation.size import working_image
 from lentigo_trainer.data.ham10000 import ImageReader, images_of
 from lentigo_trainer.errors import DamagedImagesError, MaskError, SourceNotFoundError
 
@@ -25,7 +25,7 @@ def read_working(data: bytes) -> Bytes:
     """Decode an image, orient and scale it.
 
     Returns:
-        uint8 [height, width, 3], see `skin.working_image`.
+        uint8 [height, width, 3], see `size.working_image`.
 
     Raises:
         DamagedImagesError: it cannot be decoded.

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lentigo_contract.segmentation.classical import is_dark, pigment_score
+from lentigo_contract.segmentation.classical import PROJECTION, is_dark
 from lentigo_contract.segmentation.hair import remove_hairs
 from lentigo_contract.segmentation.morphology import Bytes
 from lentigo_contract.segmentation.region import Floats, Segmentation, choose_region
@@ -43,7 +43,7 @@ def segment(pixels: Bytes) -> Segmentation:
     """Find the lesion of a dermatoscopic image.
 
     Args:
-        pixels: uint8 [height, width, 3], sRGB, of the size of `skin.working_image`.
+        pixels: uint8 [height, width, 3], sRGB, of the size of `size.working_image`.
     """
     return segment_without_hairs(remove_hairs(pixels).pixels)
 
@@ -52,7 +52,7 @@ def segment_without_hairs(pixels: Bytes) -> Segmentation:
     """Find the lesion of an image whose hairs were removed, see `segment`."""
     field = field_of_view(pixels)
     density = pigment(pixels, field)
-    score = pigment_score(density)
+    score = density @ np.array(PROJECTION, np.float32)
     lesion = np.zeros(field.shape, np.bool_)
     colours, weights, number_of = _colours(density[field])
     forest = best_forest(colours, weights, TREES)

@@ -1,6 +1,7 @@
 """The description of a lesion as JSON."""
 
-from collections.abc import Iterable
+import numpy as np
+import numpy.typing as npt
 
 from lentigo_contract.description import asymmetry, border, colours, describe
 from lentigo_contract.description.wording import (
@@ -31,7 +32,7 @@ def description_response(description: describe.Description) -> Description:
         described=lesion is not None,
         reason=reason,
         sentence=None if reason is None else REASONS[reason],
-        outlines=[] if lesion is None else [_line(each.tolist()) for each in lesion.outlines],
+        outlines=[] if lesion is None else [_line(each) for each in lesion.outlines],
         share=None if lesion is None else round(lesion.share, 4),
         cut=None if lesion is None else round(lesion.cut, 4),
         asymmetry=None
@@ -64,7 +65,7 @@ def _border(found: border.Border, *, whole: bool) -> Border:
         BorderSector(
             abrupt=sector.abrupt,
             sharpness=None if sector.sharpness is None else round(sector.sharpness, 3),
-            lines=[_line(line.tolist()) for line in sector.lines],
+            lines=[_line(line) for line in sector.lines],
         )
         for sector in found.sectors
     ]
@@ -92,6 +93,7 @@ def _diameter(found: describe.Diameter, share: float) -> Diameter:
     )
 
 
-def _line(places: Iterable[Iterable[float]]) -> list[list[float]]:
+def _line(places: npt.ArrayLike) -> list[list[float]]:
     """Round places to a tenth of a pixel, which is finer than any outline is known."""
-    return [[round(value, 1) for value in place] for place in places]
+    rounded: list[list[float]] = np.round(np.asarray(places), 1).tolist()
+    return rounded

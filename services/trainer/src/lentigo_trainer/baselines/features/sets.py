@@ -70,13 +70,13 @@ def _aswin(lesion: Lesion) -> Floats:
 
 FEATURE_SETS: Final[dict[System, FeatureSet]] = {
     "xie": FeatureSet(
-        version=1,
+        version=2,
         names=(*COLOUR_NAMES, *TEXTURE_NAMES, *BORDER_NAMES),
         segment=neural.segment_without_hairs,
         compute=_xie,
     ),
     "aswin": FeatureSet(
-        version=1,
+        version=2,
         names=(
             *_FOUR,
             *(f"range of {name} over directions" for name in _FOUR),
@@ -97,7 +97,7 @@ def features_of(system: System, pixels: Bytes) -> tuple[Floats, bool]:
 
     Args:
         system: whose features.
-        pixels: uint8 [height, width, 3], sRGB, of the size of `skin.working_image`.
+        pixels: uint8 [height, width, 3], sRGB, of the size of `size.working_image`.
 
     Returns:
         float64 [k], all finite, and whether a lesion was found.
