@@ -45,7 +45,7 @@ export async function panel(place, offline, tools) {
     else tools.say(text("ready"));
   };
 
-  const { bundle } = offline;
+  const { bundle } = await offline.open();
   const offer = await offline.offer().catch(() => null);
   const kept = bundle && [
     element("p", {}, text(bundle.withdrawn ? "withdrawn" : "kept", {

@@ -49,7 +49,7 @@ function isMarked() {
 /** What answers here; null if nothing does. @returns {Promise<any>} */
 async function ready() {
   if (!isMarked()) return null;
-  const { offline } = await load().catch(() => ({ offline: null }));
+  const offline = await load().then((loaded) => loaded.offline.open(), () => null);
   return offline?.ready ? offline : null;
 }
 
