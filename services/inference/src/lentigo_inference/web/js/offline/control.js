@@ -70,17 +70,21 @@ export class Offline {
   }
 
   /**
-   * What the service offers. @returns {Promise<{objection: string|null, version: any, files: KeptFile[], transferred: number}>}
+   * What the service offers. @returns {Promise<{objection: string|null, locked: boolean, version: any, files: KeptFile[], transferred: number}>}
+   *   `locked` if it wants a key first
    * @throws {TypeError} it cannot be reached
    */
   async offer() {
     const asked = (/** @type {string} */ path) => fetch(path, { headers: this.headers(), cache: "no-store" });
     const answers = await Promise.all([asked("v1/offline"), asked("page/offline/files.json")]);
-    if (answers.some((answer) => !answer.ok)) return { objection: "", version: null, files: [], transferred: 0 };
+    const nothing = { objection: "", locked: false, version: null, files: [], transferred: 0 };
+    if (answers.some(({ status }) => status === 401 || status === 403)) return { ...nothing, locked: true };
+    if (answers.some((answer) => !answer.ok)) return nothing;
     const [{ format, objection, version }, { files }] = await Promise.all(answers.map((answer) => answer.json()));
-    if (version === null || format !== FORMAT) return { objection: objection ?? "", version: null, files: [], transferred: 0 };
+    if (version === null || format !== FORMAT) return { ...nothing, objection: objection ?? "" };
     return {
       objection: null,
+      locked: false,
       version,
       files: [...files, version.file],
       // A service of an earlier version packs nothing.
@@ -135,19 +139,23 @@ export class Offline {
     });
   }
 
-  /** Hold what is kept against the service's index: a version that is no longer there is not used again. @returns {Promise<void>} */
+  /**
+   * Hold what is kept against the service's index: a version that is no longer there is not used again.
+   * @returns {Promise<boolean>} whether the service told; it may want a key
+   */
   async checkWithdrawn() {
     const { bundle } = this;
-    if (!bundle || bundle.withdrawn) return;
+    if (!bundle || bundle.withdrawn) return true;
     const headers = { ...this.headers(), "Content-Type": "application/json" };
     const index = await fetch("v2/repository/index", { method: "POST", body: "{}", headers, cache: "no-store" });
-    if (!index.ok) return;
+    if (!index.ok) return false;
     const { name, version } = bundle.version.model;
     const listed = (await index.json()).some((/** @type {any} */ entry) => entry.name === name && entry.version === version);
-    if (listed || this.bundle !== bundle) return;
+    if (listed || this.bundle !== bundle) return true;
     this.bundle = { ...bundle, withdrawn: true };
     this.#close();
     await describe(this.bundle);
+    return true;
   }
 
   /**
