@@ -24,7 +24,7 @@ from lentigo_trainer.calibration.out_of_distribution import fit_detector
 from lentigo_trainer.errors import MetricError
 from lentigo_trainer.evaluation.exported_model import open_engine, predict_with, probabilities_of
 from lentigo_trainer.export.folding import fold_batch_normalization
-from lentigo_trainer.export.litert import calibration_rows, export_litert, int8_model
+from lentigo_trainer.export.litert import export_litert, rounding_rows
 from lentigo_trainer.export.parity import compare_engines
 from lentigo_trainer.export.quantization import layers_in_float, network_of, round_to_int8
 from lentigo_trainer.export.saved_model import export_saved_model
@@ -119,23 +119,10 @@ def test_in_int8_the_first_layer_and_depthwise_ones_stay_in_float32(
         }
         for layer in ("stem", "deep", "wide")
     }
-    assert layers_in_float(network.whole.layers) == ("stem", "deep")
+    assert layers_in_float(network.whole) == ("stem", "deep")
     assert np.float32 in kinds["stem"]
     assert np.int8 not in kinds["deep"]
     assert np.int8 in kinds["wide"]
-
-
-def test_every_convolution_is_rounded_if_none_is_to_stay_in_float32(
-    network: Network, tmp_path: Path
-) -> None:
-    export_saved_model(network, tmp_path)
-    content = int8_model(tmp_path, pixels(7), (), SILENT)
-    details = Interpreter(model_content=content).get_tensor_details()
-    by_layer = {
-        layer: {each["dtype"] for each in details if re.search(rf"/{layer}(_\d+)?/", each["name"])}
-        for layer in ("stem", "deep", "wide")
-    }
-    assert all(np.int8 in kinds for kinds in by_layer.values())
 
 
 def test_no_other_files_are_left(folder: Path) -> None:
@@ -200,12 +187,12 @@ def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
         predict_with("litert", tmp_path, pixels(1), SILENT)
 
 
-def test_calibration_rows_cycle_through_the_classes_of_training_images() -> None:
+def test_rounding_rows_cycle_through_the_classes_of_training_images() -> None:
     labels = np.array([0] * 50 + [1] * 3 + [2] * 50)
     train = np.setdiff1d(np.arange(103), [0, 51, 60])
-    rows = calibration_rows(labels, train, seed=1)
+    rows = rounding_rows(labels, train, seed=1)
     assert set(rows) <= set(train)
-    assert len(set(rows)) == len(rows) == 29 + 2 + 29
+    assert len(set(rows)) == len(rows) == 20 + 2 + 20
     assert labels[rows][:6].tolist() == [0, 1, 2, 0, 1, 2]
-    assert (calibration_rows(labels, train, seed=1) == rows).all()
-    assert (calibration_rows(labels, train, seed=2) != rows).any()
+    assert (rounding_rows(labels, train, seed=1) == rows).all()
+    assert (rounding_rows(labels, train, seed=2) != rows).any()

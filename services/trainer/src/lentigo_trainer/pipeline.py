@@ -31,7 +31,7 @@ from lentigo_trainer.data.out_of_fold import ANSWERS_NAME, OutOfFold
 from lentigo_trainer.data.splits import TrainingRows, choose_rows
 from lentigo_trainer.errors import RecipeError
 from lentigo_trainer.evaluation.summary import Evaluation
-from lentigo_trainer.export.litert import calibration_rows, export_litert
+from lentigo_trainer.export.litert import export_litert, rounding_rows
 from lentigo_trainer.export.publishing import discard_candidate
 from lentigo_trainer.export.weight_grid import round_kernels
 from lentigo_trainer.models.classifier import totals
@@ -164,12 +164,12 @@ def train(
         write_report(folder / "report", exported.evaluation, trained.history)
         ended = now()
 
-        ranges = calibration_rows(prepared.labels, rows.used.train, config.seed)
+        chosen = rounding_rows(prepared.labels, rows.used.train, config.seed)
 
         def write_litert(
             files: Path, calibration: Calibration, detector: MahalanobisDetector
         ) -> None:
-            images = prepared.images[ranges]
+            images = prepared.images[chosen]
             export_litert(network, files, images, progress, calibration, detector)
 
         litert = LiteRTFiles(write_litert) if lighter else None

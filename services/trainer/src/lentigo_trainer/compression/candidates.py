@@ -124,7 +124,7 @@ def _write_litert(
         export_litert(network, files, images, material.progress, calibration, detector)
         return
     write_whole(files / LITERT_FILES["litert"], float32_model(files))
-    write_whole(files / LITERT_FILES["litert-int8"], int8_file(method, network, files, material))
+    write_whole(files / LITERT_FILES["litert-int8"], int8_file(method, network, files))
 
 
 def _require_measured(workshop: Workshop, name: str, files: Path, calibration: Calibration) -> None:

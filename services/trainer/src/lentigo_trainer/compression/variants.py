@@ -26,10 +26,9 @@ from lentigo_trainer.config.compression_file import (
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.data.sampling import extra_count
 from lentigo_trainer.errors import TrainingError
+from lentigo_trainer.export.int8_kernels import with_int8_kernels
 from lentigo_trainer.export.litert import (
-    ROUNDING_IMAGES,
     float32_model,
-    int8_model,
     trained_int8_model,
 )
 from lentigo_trainer.export.quantization import layers_in_float, round_to_int8
@@ -51,7 +50,8 @@ class Material:
     Attributes:
         training: images that they learn from, those of imported sets among them.
         held_out: images that they are measured on.
-        calibration_images: some training images of every class, which set ranges of activations.
+        calibration_images: some training images of every class, on which GPTQ rounds, and which
+            set ranges of activations.
         weights: where the published weights of narrower networks come from.
         seed: of every draw.
         progress: shows how far each step is.
@@ -213,44 +213,37 @@ def _in_int8(
         network = on_grid(aware)
         how = "quantisation-aware, every convolution"
     elif method.rounding == "gptq":
-        network = round_to_int8(source, images[:ROUNDING_IMAGES], progress, branches=True)
+        network = round_to_int8(source, images, progress, branches=True)
         if network is source:
             raise TrainingError(
                 "The network cannot be rounded by GPTQ: its feature maps take too much memory, "
                 'or its layers cannot be rebuilt. Use rounding = "plain".'
             )
-        how = "by GPTQ, without the first and the depthwise convolutions"
+        how = "by GPTQ"
     else:
         network = source
-        how = "each weight to the nearest step, every convolution"
+        how = "each weight to the nearest step"
     with _unfinished(folder) as name:
         export_saved_model(network, Path(name))
-        model = int8_file(method, network, Path(name), material)
+        model = int8_file(method, network, Path(name))
     made_of = f"`{method.of}`" if method.of != UNCOMPRESSED else "the uncompressed network"
     return Variant(network, model, "litert-int8", f"int8, {how}", made_of, epochs)
 
 
-def int8_file(method: Int8, network: Network, saved_model: Path, material: Material) -> bytes:
+def int8_file(method: Int8, network: Network, saved_model: Path) -> bytes:
     """Convert the SavedModel of a network that was made ready for int8.
 
     Args:
         method: by which it was made ready.
         network: of `Variant.network`.
         saved_model: its folder; what else it computes than the network stays in float32.
-        material: has the images that set ranges of activations.
 
     Raises:
         TrainingError: it cannot be converted.
     """
-    images, progress = material.calibration_images, material.progress
-    match method.rounding:
-        case "aware":
-            return trained_int8_model(saved_model)
-        case "gptq":
-            in_float = layers_in_float(network.whole.layers)
-            return int8_model(saved_model, images, in_float, progress)
-        case "plain":
-            return int8_model(saved_model, images, (), progress)
+    if method.rounding == "aware":
+        return trained_int8_model(saved_model)
+    return with_int8_kernels(float32_model(saved_model), layers_in_float(network.whole))
 
 
 def _fine_tune(

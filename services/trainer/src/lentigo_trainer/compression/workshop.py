@@ -41,7 +41,7 @@ from lentigo_trainer.data.extra.training_images import ExtraImages, open_extra_i
 from lentigo_trainer.data.oversampling import originals
 from lentigo_trainer.data.splits import TrainingRows, choose_rows, rows_without_fold
 from lentigo_trainer.errors import DamagedCacheError, RecipeError, TrainingError
-from lentigo_trainer.export.litert import calibration_rows
+from lentigo_trainer.export.litert import rounding_rows
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
 from lentigo_trainer.system.native_output import held_back
@@ -310,7 +310,7 @@ def _material(
     learning, held_out = (
         Examples(AugmentedImages(prepared.images, plan), plan.label) for plan in plans
     )
-    chosen = calibration_rows(prepared.labels, rows.used.train, training.seed)
+    chosen = rounding_rows(prepared.labels, rows.used.train, training.seed)
     return Material(
         training=replace(learning, extra=extra),
         held_out=held_out,

@@ -48,22 +48,40 @@ _BATCH: Final = 16
 _POSITIONS: Final = 20_000
 
 
-def layers_in_float(layers: Sequence[keras.Layer]) -> tuple[str, ...]:
-    """Return the names of the layers that stay in float32: the first, and depthwise ones.
+def layers_in_float(network: keras.Model) -> tuple[str, ...]:
+    """Return the names of the convolutions that stay in float32.
 
-    They are 4 % of MobileNet's arithmetic, and in float32 they take no measurable extra time. A
-    depthwise kernel has only nine weights to compensate rounding errors, and what the first layer
-    loses is lost to all others; docs/decisions/0008-int8-by-gptq.md has the measurements.
+    These are the first one, the depthwise ones, and those that open a stage of inverted residual
+    blocks: no activation follows them, and what they lose is in all sums of the stage. A depthwise
+    kernel has only nine weights to compensate rounding errors, and what the first layer loses is
+    lost to all others. docs/decisions/0008-int8-by-gptq.md and 0050-dynamic-int8.md have the
+    measurements.
 
     Args:
-        layers: the layers of a network, in order.
+        network: a functional model.
     """
-    convolutions = [layer for layer in layers if isinstance(layer, CONVOLUTIONS)]
+    convolutions = [layer for layer in network.layers if isinstance(layer, CONVOLUTIONS)]
+    opening = _opening_stages(network)
     return tuple(
         layer.name
         for index, layer in enumerate(convolutions)
-        if index == 0 or isinstance(layer, keras.layers.DepthwiseConv2D)
+        if index == 0 or isinstance(layer, keras.layers.DepthwiseConv2D) or layer.name in opening
     )
+
+
+def _opening_stages(network: keras.Model) -> set[str]:
+    """Return the convolutions whose output another convolution takes without an activation."""
+    steps = _steps(network)
+    if steps is None:
+        return set()
+    convolutions = [
+        step for step in fold_batch_normalization(steps) if isinstance(step.layer, CONVOLUTIONS)
+    ]
+    taken = {name for step in convolutions for name in step.inputs}
+    linear = keras.activations.linear
+    return {
+        step.name for step in convolutions if step.name in taken and step.layer.activation is linear
+    }
 
 
 def round_to_int8(
@@ -83,8 +101,8 @@ def round_to_int8(
         network: the trained network; it is not changed.
         images: uint8 [n, 224, 224, 3], training images, some of every class.
         progress: receives the number of finished layers.
-        branches: whether to round networks with residual sums too. What that gains is not measured
-            yet (docs/decisions/0047-compression.md), so the export of a run does not.
+        branches: whether to round networks with residual sums too. EfficientNet-Lite0 loses by
+            it (docs/decisions/0050-dynamic-int8.md), so the export of a run does not.
 
     Returns:
         A network for inference only: its rounded convolutions have float32 kernels that int8 holds
@@ -96,7 +114,7 @@ def round_to_int8(
         return network
     if _maps_bytes(steps, len(images)) > _MEMORY_BYTES:
         return network
-    in_float = layers_in_float(network.whole.layers)
+    in_float = layers_in_float(network.whole)
     folded = fold_batch_normalization(steps)
     rounded = _rounded(folded, images.astype(np.float32), in_float, progress)
     return network_of(rounded, network)
