@@ -28,7 +28,7 @@ def main() -> None:
         page.locator("body.loaded").wait_for()
         page.get_by_text("Answer without a network").click()
         keep = page.get_by_role("button", name="Make available offline")
-        keep.wait_for()
+        keep.scroll_into_view_if_needed()
         save(page, "offer")
         keep.click()
         page.get_by_text("is kept on this device").wait_for()
