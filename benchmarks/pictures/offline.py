@@ -32,6 +32,7 @@ def main() -> None:
         save(page, "offer")
         keep.click()
         page.get_by_text("is kept on this device").wait_for()
+        page.get_by_role("button", name="Remove from this device").scroll_into_view_if_needed()
         save(page, "kept")
         page.context.set_offline(True)
         choose(page, file("mole.jpg", nevus_jpeg(ABOVE_THRESHOLD)))
