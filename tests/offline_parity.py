@@ -21,7 +21,7 @@ MAX_DIFFERENCE: Final = 1e-3
 """Of any probability: what the page promises."""
 
 ONLY_THE_SERVICE: Final = "offline-format"
-"""How the page refuses what only the service reads: TIFF."""
+"""How the page refuses what only the service reads: some TIFF files."""
 
 _KEEP: Final = """async () => {
   const { Offline } = await import("./page/offline.js");

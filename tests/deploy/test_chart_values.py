@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from starlette.routing import Route
 
 import lentigo_inference
 from docs.hooks.helm_values import documented_values
 from lentigo_gateway.config import GatewayConfig
 from lentigo_inference.app import create_app
 from lentigo_inference.settings import Settings, environment_name
+from lentigo_inference.web import routes as page
 from tests.deploy.chart import CHART, FEATURES, ROOT
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -103,9 +105,7 @@ def test_the_autoscaler_asks_for_a_metric_that_there_is() -> None:
 def test_the_ingress_passes_on_everything_but_the_metrics() -> None:
     served = {
         *create_app(Settings()).openapi()["paths"],
-        "/",
-        "/sw.js",
-        "/page/main.js",
+        *(route.path for route in page.router.routes if isinstance(route, Route)),
         "/openapi.json",
     }
 

@@ -55,6 +55,22 @@ def test_a_key_is_asked_for_until_it_is_right(
     expect(page.locator("#model")).to_contain_text("Model lentigo, version")
 
 
+def test_what_the_device_may_keep_is_told_with_a_key(
+    visit: Visit, locked: ServiceProcess, keys: dict[Scope, str]
+) -> None:
+    page = visit(locked.url)
+    page.get_by_text("Answer without a network").click()
+    section = page.locator("#offline-body")
+    expect(section).to_contain_text("wants a key before it offers this")
+    button(page, "Enter the key").click()
+    enter(page, "lentigo_wrong")
+    expect(section).to_contain_text("wants a key before it offers this")
+    button(page, "Enter the key").click()
+    enter(page, keys[Scope.PREDICT])
+    # This version has no network for a browser.
+    expect(section).to_contain_text("does not offer this")
+
+
 def test_a_key_is_kept_for_the_session_of_this_tab_and_nowhere_else(
     visit: Visit, locked: ServiceProcess, keys: dict[Scope, str]
 ) -> None:

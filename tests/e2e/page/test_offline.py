@@ -15,7 +15,16 @@ from lentigo_contract.manifest.engines import GOLDEN_IMAGES, GOLDEN_SEED, Golden
 from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.golden_answers import golden_answer
 from tests.e2e.page.conftest import SHIPPED, Visit
-from tests.e2e.page.hands import button, choose, file, predict, see_problem, violations
+from tests.e2e.page.hands import (
+    button,
+    choose,
+    file,
+    open_image,
+    predict,
+    see_problem,
+    see_result,
+    violations,
+)
 from tests.e2e.service_process import ServiceProcess, service_process
 from tests.fakes import lesion_image
 from tests.golden_cases import SORTS, golden_case
@@ -222,6 +231,85 @@ def test_two_tabs_use_what_is_kept_once(visit: Visit, shipped: ServiceProcess) -
     assert len(kept(page)) == 1
 
 
+def test_two_tabs_do_not_load_it_at_once(visit: Visit, shipped: ServiceProcess) -> None:
+    page = visit(shipped.url, service_workers="block")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(MODEL, hold)
+    with page.expect_request(MODEL):
+        press_keep(page)
+    other = page.context.new_page()
+    other.goto(shipped.url)
+    press_keep(other)
+    expect(other.locator("#offline-body .problem")).to_contain_text("Another tab is loading")
+    held[0].continue_()
+    expect(page.locator("#offline-body")).to_contain_text("is kept on this device")
+    # What the first has kept counts for the second.
+    other.get_by_role("button", name="Make available offline").click()
+    expect(other.locator("#offline-body")).to_contain_text("is kept on this device")
+    assert len(kept(page)) == len(held) == 1
+
+
+def test_what_another_tab_removed_is_used_no_longer(visit: Visit, shipped: ServiceProcess) -> None:
+    page = visit(shipped.url)
+    turn_on(page)
+    other = page.context.new_page()
+    other.goto(shipped.url)
+    open_section(other)
+    page.context.set_offline(True)
+    choose(page, file("a.jpg", nevus_jpeg(ACCEPTED)), file("b.jpg", nevus_jpeg(1)))
+    predict(page)
+    button(other, "Remove from this device").click()
+    expect(other.locator("#offline-body")).to_contain_text("The service cannot be reached now")
+    open_image(page, 1)
+    button(page, "Predict").click()
+    see_problem(page, "The service cannot be reached")
+
+
+def test_what_was_damaged_on_the_device_is_removed(visit: Visit, shipped: ServiceProcess) -> None:
+    page = visit(shipped.url)
+    turn_on(page)
+    page.reload()
+    page.locator("body.loaded").wait_for()
+    page.evaluate(
+        """async () => {
+          const [name] = (await caches.keys()).filter((each) => each.startsWith("lentigo-offline"));
+          const cache = await caches.open(name);
+          const bytes = new Uint8Array(await (await cache.match("v1/offline/model")).arrayBuffer());
+          bytes[bytes.length >> 1] ^= 1;
+          await cache.put("v1/offline/model", new Response(bytes));
+        }"""
+    )
+    page.context.set_offline(True)
+    choose(page, file("mole.jpg", nevus_jpeg(ACCEPTED)))
+    button(page, "Predict").click()
+    expect(see_problem(page, "What was kept here was damaged")).to_contain_text("Load it again")
+    assert kept(page) == []
+    page.context.set_offline(False)
+    button(page, "Try again").click()
+    see_result(page)
+
+
+def test_fifty_images_at_once_are_each_answered_as_themselves(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url)
+    turn_on(page)
+    page.context.set_offline(True)
+    images = [lesion_image(place, size=(300 + place, 225)) for place in range(50)]
+    choose(page, *(file(f"{n}.png", encoded(image, "PNG")) for n, image in enumerate(images)))
+    button(page, "Predict all").click()
+    expect(page.locator("tbody tr.done")).to_have_count(50)
+    with page.expect_download() as saved:
+        button(page, "Save all as JSON").click()
+    results = json.loads(saved.value.path().read_text())["results"]
+    widths = [result["answer"]["image"]["width"] for result in results]
+    assert widths == [300 + place for place in range(50)]
+
+
 def test_removed_it_is_gone_and_nothing_else(visit: Visit, shipped: ServiceProcess) -> None:
     page = visit(shipped.url)
     turn_on(page)
@@ -238,6 +326,33 @@ def test_a_download_that_breaks_off_leaves_nothing(visit: Visit, shipped: Servic
     page.route(MODEL, lambda route: route.abort("connectionreset"))
     press_keep(page)
     see_failure(page, "The download broke off")
+
+
+def test_a_packed_network_that_is_cut_off_is_not_kept(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url, service_workers="block")
+    page.route(MODEL, lambda route: route.fulfill(body=route.fetch().body()[:2_000_000]))
+    press_keep(page)
+    see_failure(page, "The download broke off")
+
+
+def test_a_service_that_packs_nothing_sends_the_network_as_it_is(
+    visit: Visit, shipped: ServiceProcess
+) -> None:
+    page = visit(shipped.url, service_workers="block")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    def of_an_earlier_service(route: Route) -> None:
+        offer = route.fetch().json()
+        del offer["version"]["file"]["packed"]
+        route.fulfill(json=offer)
+
+    page.route("**/v1/offline", of_an_earlier_service)
+    press_keep(page)
+    expect(page.locator("#offline-body")).to_contain_text("is kept on this device")
+    assert [url for url in asked if "/v1/offline/" in url] == [f"{shipped.url}/v1/offline/model"]
 
 
 def test_another_network_than_was_published_is_not_kept(

@@ -76,12 +76,13 @@ SHARE = """<form method="post" enctype="multipart/form-data" action="{url}/share
   <input type="file" name="images" multiple><button>Share</button></form>"""
 
 
-def share(page: Page, url: str, *images: FilePayload) -> Page:
+def share(page: Page, url: str, *images: FilePayload, script: str = "") -> Page:
     """Send images to the installed page, as a phone's gallery does."""
     gallery = page.context.new_page()
+    gallery.add_init_script(script)
     gallery.set_content(SHARE.format(url=url))
     gallery.locator("input").set_input_files(list(images))
-    gallery.get_by_role("button").click()
+    gallery.get_by_role("button", name="Share").click()
     gallery.locator("body.loaded").wait_for()
     return gallery
 
@@ -102,6 +103,29 @@ def test_images_shared_from_another_app_are_in_the_list(
     opened.locator("body.loaded").wait_for()
     expect(opened.locator(".item")).to_have_count(0)
     expect(opened.locator(".alert")).to_have_count(0)
+
+
+# A slow page: it asks for its images when the test says so.
+SLOW = """(() => {
+  const post = ServiceWorker.prototype.postMessage;
+  ServiceWorker.prototype.postMessage = function (...given) {
+    window.ask = () => post.apply(this, given);
+  };
+  const wait = window.setTimeout;
+  window.setTimeout = (then, delay) => delay < 5000 && wait(then, delay);
+})();"""
+
+
+def test_images_shared_one_after_the_other_come_to_their_own_pages(
+    visit: Visit, service: ServiceProcess
+) -> None:
+    page = visit(service.url)
+    page.evaluate(READY)
+    slow = share(page, service.url, lesion("mel"), script=SLOW)
+    quick = share(page, service.url, lesion("nv"))
+    expect(quick.locator(".item .name")).to_have_text([lesion("nv")["name"]])
+    slow.evaluate("() => window.ask()")
+    expect(slow.locator(".item .name")).to_have_text([lesion("mel")["name"]])
 
 
 def test_shared_images_that_got_lost_are_asked_for_again(

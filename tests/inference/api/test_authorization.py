@@ -109,6 +109,8 @@ async def test_health_and_the_description_are_open(guarded: Settings, keys: dict
         for path in ("/v2/health/live", "/v2/health/ready", "/openapi.json"):
             assert (await service.client.get(path)).status_code == 200
         assert (await service.client.get("/")).status_code < 400
+        # A phone shares images with the page without a key; the page asks for one when it predicts.
+        assert (await service.client.post("/share")).headers["location"] == "./?shared"
         assert (await service.client.get("/v1/models")).status_code == 401
 
 

@@ -295,3 +295,11 @@ def test_the_offline_section_has_all_its_texts_in_every_language() -> None:
     assert keys.keys() == set(LANGUAGES)
     assert len(keys["en"]) > 20
     assert all(found == keys["en"] for found in keys.values())
+
+
+def test_every_reason_why_no_model_is_kept_has_a_text() -> None:
+    script = offline_files()["offline.js"].content.decode()
+    given = " ".join(re.findall(r"new (?:KeepingError|DeviceProblem|Refusal)\((.*)\)", script))
+    # What is damaged on the device becomes a problem of the device.
+    reasons = set(re.findall(r'"([a-z-]+)"', given)) - {"damaged"} | {"offline-differs"}
+    assert set(re.findall(r'"failed\.([\w-]+)": ', script)) == reasons

@@ -81,6 +81,7 @@ _OPEN: Final = frozenset(
     {
         "/",
         "/sw.js",
+        "/share",
         "/openapi.json",
         "/fhir/metadata",
         "/v2/health/live",

@@ -17,11 +17,12 @@ const OFFLINE = new URL("page/offline/", self.registration.scope).href;
 const KEPT_OFFLINE = /^lentigo-offline-/;
 const DESCRIPTION = new URL("page/offline/bundle.json", self.registration.scope).href;
 
-// Where a phone's gallery sends the images that somebody shares with the installed page. They stay in memory until the page asks for them.
+// Where a phone's gallery sends the images that somebody shares with the installed page. They stay in memory until the page that was
+// opened for them asks. Other sites can send images here too, as they can open the page; nothing is predicted until a person asks for it.
 const SHARE = new URL("share", self.registration.scope).href;
-const SHARED = "?shared";
-/** @type {File[]} */
-let shared = [];
+const SHARED = `${SHELL[0]}?shared`;
+/** @type {Map<string, File[]>} by the query of their page: one may be opened while another has not asked yet */
+const shared = new Map();
 
 self.addEventListener("install", (event) => event.waitUntil(keepShell().then(() => self.skipWaiting())));
 
@@ -31,21 +32,22 @@ self.addEventListener("fetch", (event) => {
   const { method, url } = event.request;
   if (method === "POST" && url === SHARE) event.respondWith(receive(event.request));
   if (method !== "GET") return;
-  if (url === SHELL[0] + SHARED) event.respondWith(newestOrKept(SHELL[0]));
+  if (url.startsWith(SHARED)) event.respondWith(newestOrKept(SHELL[0]));
   else if (SHELL.includes(url) || url.startsWith(TEXTS) || LATER.includes(url)) event.respondWith(newestOrKept(event.request));
   else if (url.startsWith(OFFLINE)) event.respondWith(keptOrNewest(event.request));
 });
 
 self.addEventListener("message", ({ data, ports }) => {
-  if (data !== "shared") return;
-  ports[0].postMessage(shared);
-  shared = [];
+  ports[0].postMessage(shared.get(data) ?? []);
+  shared.delete(data);
 });
 
-/** Take shared images, and open the page. @param {Request} request */
+/** Take shared images, and open a page for them, which says so if they cannot be read. @param {Request} request */
 async function receive(request) {
-  shared = (await request.formData()).getAll("images").filter((entry) => entry instanceof File);
-  return Response.redirect(SHELL[0] + SHARED, 303);
+  const page = `${SHARED}=${crypto.randomUUID()}`;
+  const form = await request.formData().catch(() => new FormData());
+  shared.set(new URL(page).search, form.getAll("images").filter((entry) => entry instanceof File));
+  return Response.redirect(page, 303);
 }
 
 /** Keep the shell. The page has just loaded most of it, so the browser's own copies will do. */

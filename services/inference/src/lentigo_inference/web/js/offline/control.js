@@ -1,7 +1,7 @@
 /** Answers on this device: what the page asks for them, and the worker that gives them. */
 
 import { panel } from "./panel.js";
-import { describe, FORMAT, keep, keptBundle, keptFile, removeBundle, removeOthers } from "./store.js";
+import { describe, FORMAT, keep, KeepingError, keptBundle, keptFile, removeBundle, removeOthers } from "./store.js";
 
 /** @typedef {import("./store.js").Bundle} Bundle */
 /** @typedef {import("./store.js").KeptFile} KeptFile */
@@ -11,6 +11,9 @@ const LIBRARY = "page/offline/litert/index.js";
 const SCRIPT = "page/offline/litert/litert_wasm_compat_internal.js";
 const PROGRAM = "page/offline/litert/litert_wasm_compat_internal.wasm";
 const IMAGING = "page/offline/imaging.wasm";
+
+// Held by the tab that changes what is kept.
+const LOCK = "lentigo-offline";
 
 // An idle worker holds some hundred megabytes.
 const IDLE_MS = 120_000;
@@ -36,6 +39,7 @@ export class Offline {
   /** @type {Map<number, {done: (result: any) => void, failed: (error: Error) => void, overdue: ReturnType<typeof setTimeout>}>} */
   #waiting = new Map();
   #tasks = 0;
+  #keeping = false;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #idle;
 
@@ -44,10 +48,14 @@ export class Offline {
     this.headers = headers;
   }
 
-  /** Look what is kept. */
+  /** Look what is kept, which another tab may have changed. */
   async open() {
-    const bundle = await keptBundle().catch(() => null);
-    this.bundle = bundle?.format === FORMAT ? bundle : null;
+    if (this.#keeping) return this;
+    const kept = await keptBundle().catch(() => null);
+    const bundle = kept?.format === FORMAT ? kept : null;
+    if (bundle?.keptAt === this.bundle?.keptAt && bundle?.withdrawn === this.bundle?.withdrawn) return this;
+    this.#close();
+    this.bundle = bundle;
     return this;
   }
 
@@ -62,28 +70,49 @@ export class Offline {
   }
 
   /**
-   * What the service offers. @returns {Promise<{objection: string|null, version: any, files: KeptFile[], transferred: number}>}
+   * What the service offers. @returns {Promise<{objection: string|null, locked: boolean, version: any, files: KeptFile[], transferred: number}>}
+   *   `locked` if it wants a key first
    * @throws {TypeError} it cannot be reached
    */
   async offer() {
     const asked = (/** @type {string} */ path) => fetch(path, { headers: this.headers(), cache: "no-store" });
     const answers = await Promise.all([asked("v1/offline"), asked("page/offline/files.json")]);
-    if (answers.some((answer) => !answer.ok)) return { objection: "", version: null, files: [], transferred: 0 };
+    const nothing = { objection: "", locked: false, version: null, files: [], transferred: 0 };
+    if (answers.some(({ status }) => status === 401 || status === 403)) return { ...nothing, locked: true };
+    if (answers.some((answer) => !answer.ok)) return nothing;
     const [{ format, objection, version }, { files }] = await Promise.all(answers.map((answer) => answer.json()));
-    if (version === null || format !== FORMAT) return { objection: objection ?? "", version: null, files: [], transferred: 0 };
+    if (version === null || format !== FORMAT) return { ...nothing, objection: objection ?? "" };
     return {
       objection: null,
+      locked: false,
       version,
       files: [...files, version.file],
-      transferred: files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.transferred, version.file.packed.transferred),
+      // A service of an earlier version packs nothing.
+      transferred: files.reduce((/** @type {number} */ sum, /** @type {any} */ file) => sum + file.transferred,
+        version.file.packed?.transferred ?? version.file.bytes),
     };
   }
 
   /**
-   * Keep what is offered, try it, and remove what was kept before. @param {{version: any, files: KeptFile[]}} offer @param {(share: number) => void} progress 0 to 1
+   * Keep what is offered, try it, and remove what was kept before, unless another tab has done so. @param {{version: any, files: KeptFile[]}} offer @param {(share: number) => void} progress 0 to 1
    * @param {AbortSignal} signal @throws {Error} with the `reason` why not; then all is as it was before
    */
-  async keep({ version, files }, progress, signal) {
+  async keep(offer, progress, signal) {
+    await navigator.locks.request(LOCK, { ifAvailable: true }, async (lock) => {
+      if (!lock) throw new KeepingError("elsewhere");
+      await this.open();
+      if (this.ready && this.bundle?.version.model.digest === offer.version.model.digest) return;
+      this.#keeping = true;
+      try {
+        await this.#keep(offer, progress, signal);
+      } finally {
+        this.#keeping = false;
+      }
+    });
+  }
+
+  /** @param {{version: any, files: KeptFile[]}} offer @param {(share: number) => void} progress @param {AbortSignal} signal */
+  async #keep({ version, files }, progress, signal) {
     const total = files.reduce((sum, file) => sum + file.bytes, 0);
     const before = this.bundle;
     // Without this, a browser short of space may discard it.
@@ -103,24 +132,30 @@ export class Offline {
 
   /** Remove all of it. */
   async remove() {
-    this.#close();
-    this.bundle = null;
-    await removeOthers(null);
+    await navigator.locks.request(LOCK, async () => {
+      this.#close();
+      this.bundle = null;
+      await removeOthers(null);
+    });
   }
 
-  /** Hold what is kept against the service's index: a version that is no longer there is not used again. @returns {Promise<void>} */
+  /**
+   * Hold what is kept against the service's index: a version that is no longer there is not used again.
+   * @returns {Promise<boolean>} whether the service told; it may want a key
+   */
   async checkWithdrawn() {
     const { bundle } = this;
-    if (!bundle || bundle.withdrawn) return;
+    if (!bundle || bundle.withdrawn) return true;
     const headers = { ...this.headers(), "Content-Type": "application/json" };
     const index = await fetch("v2/repository/index", { method: "POST", body: "{}", headers, cache: "no-store" });
-    if (!index.ok) return;
+    if (!index.ok) return false;
     const { name, version } = bundle.version.model;
     const listed = (await index.json()).some((/** @type {any} */ entry) => entry.name === name && entry.version === version);
-    if (listed || this.bundle !== bundle) return;
+    if (listed || this.bundle !== bundle) return true;
     this.bundle = { ...bundle, withdrawn: true };
     this.#close();
     await describe(this.bundle);
+    return true;
   }
 
   /**
@@ -141,9 +176,14 @@ export class Offline {
 
   /** Start the worker, once. */
   #open() {
-    this.#opened ??= this.#start().catch((error) => {
+    this.#opened ??= this.#start().catch(async (error) => {
       this.#close();
-      throw error instanceof DeviceProblem ? error : new DeviceProblem("offline-engine");
+      if (error instanceof DeviceProblem) throw error;
+      const { bundle } = this;
+      if (!bundle || !(error instanceof KeepingError)) throw new DeviceProblem("offline-engine");
+      this.bundle = null;
+      await removeBundle(bundle).catch(() => undefined);
+      throw new DeviceProblem("offline-damaged");
     });
     return this.#opened;
   }

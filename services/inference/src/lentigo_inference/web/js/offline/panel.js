@@ -4,7 +4,7 @@ import { offlineText } from "./texts.js";
 
 /** @typedef {import("./control.js").Offline} Offline */
 /** @typedef {{element: (name: string, properties?: Record<string, any>, ...children: any[]) => any, language: string, say: (text: string) => void,
- *   changed: () => void}} Tools of the page: `changed` after it has been turned on or off */
+ *   changed: () => void, askForKey: () => Promise<boolean>}} Tools of the page: `changed` after it has been turned on or off */
 
 const MEGABYTE = 1e6;
 const DAY_MS = 86_400_000;
@@ -17,7 +17,7 @@ export async function panel(place, offline, tools) {
   const { element, language } = tools;
   const text = (/** @type {string} */ key, values = {}) => offlineText(language, key, values);
   const paragraph = (/** @type {string} */ key, values = {}) => element("p", { class: "hint" }, text(key, values));
-  const draw = (/** @type {any[]} */ ...parts) => place.replaceChildren(...parts.filter(Boolean));
+  const draw = (/** @type {any[]} */ ...parts) => place.replaceChildren(...parts.flat().filter(Boolean));
   const again = () => panel(place, offline, tools);
 
   const button = (/** @type {string} */ key, /** @type {() => Promise<void>} */ press, values = {}) => element("button", {
@@ -45,7 +45,7 @@ export async function panel(place, offline, tools) {
     else tools.say(text("ready"));
   };
 
-  const { bundle } = offline;
+  const { bundle } = await offline.open();
   const offer = await offline.offer().catch(() => null);
   const kept = bundle && [
     element("p", {}, text(bundle.withdrawn ? "withdrawn" : "kept", {
@@ -65,7 +65,11 @@ export async function panel(place, offline, tools) {
   const other = offer?.version && offer.version.model.digest !== bundle?.version.model.digest;
   draw(...(kept || [paragraph("why")]),
     !offer && !bundle && paragraph("unreachable"),
-    offer && !offer.version && !bundle && element("p", { class: "hint" }, text("refused"), " ", element("span", { lang: "en" }, offer.objection)),
+    offer?.locked && [paragraph("locked"), element("div", { class: "actions" }, button("unlock", async () => {
+      await tools.askForKey();
+      await again();
+    }))],
+    offer && !offer.version && !offer.locked && !bundle && element("p", { class: "hint" }, text("refused"), " ", element("span", { lang: "en" }, offer.objection)),
     other && bundle && paragraph("newer", { version: offer.version.model.version }),
     other && element("div", { class: "actions" },
       button(bundle ? "renew" : "keep", () => load(offer), { size: megabytes(offer.transferred, language) })),

@@ -4,7 +4,7 @@ import { say } from "../announce.js";
 import { byId, element } from "../dom.js";
 import { keepFeatures } from "../features.js";
 import { Problem } from "../problem.js";
-import { keyHeaders } from "./key.js";
+import { askForKey, forgetKey, keyHeaders } from "./key.js";
 
 // Remembers that something is kept, so that the script for it is loaded at once; the files themselves stand in Cache Storage.
 const MARK = "lentigo-offline";
@@ -49,7 +49,7 @@ function isMarked() {
 /** What answers here; null if nothing does. @returns {Promise<any>} */
 async function ready() {
   if (!isMarked()) return null;
-  const { offline } = await load().catch(() => ({ offline: null }));
+  const offline = await load().then((loaded) => loaded.offline.open(), () => null);
   return offline?.ready ? offline : null;
 }
 
@@ -65,7 +65,7 @@ export async function noteService(reached) {
   } else if (!checked) {
     checked = true;
     const { offline } = await load().catch(() => ({ offline: null }));
-    await offline?.checkWithdrawn().catch(() => undefined);
+    checked = (await offline?.checkWithdrawn().catch(() => false)) ?? true;
     if (back) await showSection();
   }
 }
@@ -104,6 +104,12 @@ export function listenForOffline() {
   byId("offline-details").addEventListener("toggle", () => void showSection());
 }
 
+/** Ask for a key in place of one that the service refused. */
+function askAgain() {
+  forgetKey(keyHeaders());
+  return askForKey();
+}
+
 async function showSection() {
   const details = byId("offline-details");
   const body = byId("offline-body");
@@ -111,7 +117,7 @@ async function showSection() {
   try {
     const { offline, showPanel } = await load();
     const changed = () => mark(offline.bundle !== null);
-    await showPanel(body, offline, { element, language: document.documentElement.lang, say, changed });
+    await showPanel(body, offline, { element, language: document.documentElement.lang, say, changed, askForKey: askAgain });
   } catch {
     body.replaceChildren(element("p", { class: "hint" }, body.dataset.failed ?? ""));
   }
