@@ -2,7 +2,8 @@
 
 Each training runs in processes of its own on the loopback, by the default recipe without its folds,
 in float32. What is printed is the largest difference between two final weights, how the
-differences are spread, and the seconds.
+differences are spread, and the seconds. What rounding alone does is seen from a third training: one
+worker again, on a single core, which adds up in another order.
 
     .venv/bin/python -m benchmarks.several_workers --source ham10000 --weights-dir weights
 """
@@ -30,11 +31,14 @@ from lentigo_trainer.system.native_output import quiet_tensorflow
 from lentigo_trainer.system.progress import progress_for
 
 with quiet_tensorflow():
+    import tensorflow as tf
+
     from lentigo_trainer.training.fit import train_network
     from lentigo_trainer.training.precision import make_reproducible
     from lentigo_trainer.training.workers import connected
 
 ROOT = Path(__file__).parents[1]
+BOUND = 1e-3
 
 
 def main() -> None:
@@ -43,13 +47,17 @@ def main() -> None:
     if options.result is not None:
         train(options)
         return
-    with tempfile.TemporaryDirectory(prefix="lentigo-workers-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="lentigo-workers-") as scratch:
+        folder = Path(scratch)
         prepare(options)
         alone = run(folder / "alone", 1)
         several = run(folder / "several", options.workers)
-        print(f"one worker: {alone:.0f} s; {options.workers} workers: {several:.0f} s")
-        compare(folder / "alone" / "0.npz", folder / "several" / "0.npz")
+        single = run(folder / "single", 1, "--threads", "1")
+        print(f"one worker: {alone:.0f} s, on a single core: {single:.0f} s")
+        print(f"{options.workers} workers: {several:.0f} s")
+        for name, title in (("several", f"{options.workers} workers"), ("single", "single core")):
+            print(f"One worker and {title}:")
+            compare(folder / "alone" / "0.npz", folder / name / "0.npz")
 
 
 def compare(one: Path, other: Path) -> None:
@@ -58,6 +66,7 @@ def compare(one: Path, other: Path) -> None:
         apart = [np.abs(left[name] - right[name]).ravel() for name in left.files if name[0] == "w"]
         values = np.concatenate(apart)
         print(f"{values.size:,} weights; largest difference {values.max():.2e}")
+        print(f"  {np.mean(values > BOUND):.2%} of them further apart than {BOUND}")
         for share in (50, 99, 99.99):
             print(f"  {share} % of them within {np.percentile(values, share):.2e}")
         losses = left["losses"], right["losses"]
@@ -69,15 +78,15 @@ def prepare(options: argparse.Namespace) -> None:
     prepared_from(options.source, options.work, progress_for())
 
 
-def run(folder: Path, count: int) -> float:
-    """Train with some workers; return the seconds."""
+def run(folder: Path, count: int, *further: str) -> float:
+    """Train with some workers and further arguments; return the seconds."""
     folder.mkdir()
     addresses = [f"127.0.0.1:{free_port()}" for _ in range(count)]
     started, began = [], monotonic()
     for number in range(count):
         task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
         command = [sys.executable, "-m", "benchmarks.several_workers", *sys.argv[1:]]
-        command += ["--result", str(folder / f"{number}.npz")]
+        command += ["--result", str(folder / f"{number}.npz"), *further]
         environment = {**os.environ, "TF_CONFIG": json.dumps(task), "TF_CPP_MIN_LOG_LEVEL": "3"}
         started.append(subprocess.Popen(command, env=environment, cwd=ROOT))
     try:
@@ -92,6 +101,7 @@ def run(folder: Path, count: int) -> float:
 
 def train(options: argparse.Namespace) -> None:
     """Train as one worker, and write the final weights."""
+    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     with connected(read_cluster(os.environ)) as workers:
         recipe = default_recipe().model_copy(update={"folds": 0}).for_epochs(options.epochs)
         work = WorkFolder(options.work)
@@ -126,6 +136,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=330, help="images, 300 of which train")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=0, help="of TensorFlow; 0 for its own")
     parser.add_argument("--result", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 

@@ -110,7 +110,9 @@ def test_a_training_that_would_end_the_same_way_again_is_not_repeated(
         # Kubernetes takes a policy for pods that are never restarted, and no other.
         pod = job["template"]["spec"]
         assert pod["restartPolicy"] == "Never"
-        (rule,) = job["podFailurePolicy"]["rules"]
+        ignored, rule = job["podFailurePolicy"]["rules"]
+        condition = {"type": "DisruptionTarget", "status": "True"}
+        assert ignored == {"action": "Ignore", "onPodConditions": [condition]}
         assert rule["action"] == "FailJob"
         codes = rule["onExitCodes"]
         assert codes["containerName"] in {each["name"] for each in pod["containers"]}
@@ -199,6 +201,23 @@ def test_the_service_only_reads_models_and_secrets(containers: list[tuple[str, M
                 mount["mountPath"] for mount in container["volumeMounts"] if "readOnly" not in mount
             }
             assert writable <= {"/tmp", "/audit"}, where  # noqa: S108 - the container's
+
+
+def test_what_helm_test_starts_may_ask_the_service(
+    rendered: dict[Choice, list[Manifest]],
+) -> None:
+    tried = 0
+    for choice, made in rendered.items():
+        by_kind = {(each["kind"], each["metadata"]["name"]): each for each in made}
+        policy = by_kind.get(("NetworkPolicy", "ward-lentigo"))
+        if policy is None:
+            continue
+        labels = by_kind["Pod", "ward-lentigo-test"]["metadata"]["labels"]
+        (rule,) = policy["spec"]["ingress"]
+        wanted = [peer.get("podSelector", {}).get("matchLabels") for peer in rule["from"]]
+        assert any(each and each.items() <= labels.items() for each in wanted), choice
+        tried += 1
+    assert tried
 
 
 def test_no_secret_is_made_or_written_into_a_manifest(manifests: list[Manifest]) -> None:

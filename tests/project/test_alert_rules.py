@@ -102,6 +102,7 @@ def of_limit(name: str, limit: str, used: float) -> dict[str, str]:
 
 CASES: Final[dict[str, Case]] = {
     "LentigoDown": gauge('up{job="lentigo"}', 0, 1),
+    "LentigoAbsent": Case({'up{job="another"}': always(1)}, {'up{job="lentigo"}': always(0)}),
     "LentigoNotReady": gauge("lentigo_ready", 0, 1),
     "LentigoFailing": Case(
         {'lentigo_rejections_total{reason="internal"}': f"0x{MINUTES - 4} 1x10"},

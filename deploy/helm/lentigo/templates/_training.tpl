@@ -7,6 +7,9 @@ backoffLimit: {{ $values.backoffLimit }}
 activeDeadlineSeconds: {{ $values.activeDeadlineSeconds }}
 podFailurePolicy:
   rules:
+    # A node that is drained or taken away is no failure of the run.
+    - action: Ignore
+      onPodConditions: [{type: DisruptionTarget, status: "True"}]
     # Wrong usage, and a run that the gate does not let be published: another attempt would end the same way.
     - action: FailJob
       onExitCodes: {containerName: trainer, operator: In, values: [2, 3]}

@@ -25,7 +25,11 @@ from lentigo_trainer.sweep.records import SweepRecord, VariantRecord
 _MARKS: Final = ("o", "s", "^", "D", "v", "P", "X")
 _COLOURS: Final = (BLUE, VERMILION, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", INK)
 
-_DIFFERENCES: Final = ("balanced_accuracy", "accuracy", "malignant_auc")
+_DIFFERENCES: Final = {
+    "balanced_accuracy": "Balanced accuracy",
+    "accuracy": "Accuracy",
+    "malignant_auc": "AUC, malignant against benign",
+}
 
 
 def learning_curves(record: SweepRecord) -> bytes:
@@ -49,7 +53,7 @@ def learning_curves(record: SweepRecord) -> bytes:
         axes.axvline(rung, color=FAINT, linestyle=":", linewidth=1)
     title(axes, "Balanced accuracy, mean over the folds")
     axes.set_xlabel("epoch", fontsize=SMALL, color=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     in_per_cent(axes.yaxis)
     plain(axes)
     legend(figure, columns=2, panel=axes)
@@ -64,7 +68,7 @@ def differences(variants: Sequence[VariantRecord]) -> bytes:
     """
     figure = blank(height=1.2 + 1.3 * len(_DIFFERENCES) + 0.35 * len(variants))
     panels = figure.subplots(len(_DIFFERENCES), 1, sharex=True)
-    for axes, name in zip(panels, _DIFFERENCES, strict=True):
+    for axes, (name, called) in zip(panels, _DIFFERENCES.items(), strict=True):
         for place, variant in enumerate(variants):
             estimate = (variant.differences or {})[name]
             if estimate.value is None:
@@ -75,7 +79,7 @@ def differences(variants: Sequence[VariantRecord]) -> bytes:
         axes.axvline(0, color=FAINT, linestyle="--", linewidth=1)
         axes.set_yticks(range(len(variants)), [variant.name for variant in variants])
         axes.set_ylim(len(variants) - 0.5, -0.5)
-        title(axes, f"{name.replace('_', ' ').capitalize()}: minus the base")
+        title(axes, f"{called}: minus the base")
         plain(axes)
     in_per_cent(panels[-1].xaxis)
     return png(figure)
