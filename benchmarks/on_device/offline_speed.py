@@ -12,6 +12,7 @@ import os
 import signal
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -25,7 +26,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.synthetic.lesion import draw_nevus, nevus_jpeg
 from tests.e2e.page.conftest import ARGUMENTS, SHIPPED
-from tests.e2e.page.hands import button, choose, file
+from tests.e2e.page.hands import button
 from tests.e2e.service_process import service_process
 from tests.images import encoded
 
@@ -205,16 +206,23 @@ def browser_processes(parent: int) -> list[int]:
 
 
 def measure_memory(browser: Browser, page: Page) -> None:
-    """Print the memory of the tab's process after few and after many images in its list."""
+    """Print the memory of the tab's process after few and after many images in its list.
+
+    The images are files on the disk, as those that a person chooses.
+    """
     sizes: dict[int, int] = {}
-    for count in (FEW, MANY):
-        before = page.locator(".item").count()
-        choose(page, *(file(f"{n}.jpg", nevus_jpeg(n % 40)) for n in range(before, count)))
-        button(page, "Predict all").click()
-        # The overview is shown then, and the row of images is not.
-        page.locator(f".item.done >> nth={count - 1}").wait_for(state="attached")
-        sizes[count] = memory_of(browser, page)
-        print(f"memory after {count} images: {sizes[count] / 2**20:,.0f} MiB")
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, f"{n}.jpg") for n in range(MANY)]
+        for number, each in enumerate(files):
+            each.write_bytes(nevus_jpeg(number % 40))
+        for before, count in ((0, FEW), (FEW, MANY)):
+            page.locator("#choose").set_input_files(files[before:count])
+            page.locator(f".item >> nth={count - 1}").wait_for(state="attached")
+            button(page, "Predict all").click()
+            # The overview is shown then, and the row of images is not.
+            page.locator(f".item.done >> nth={count - 1}").wait_for(state="attached")
+            sizes[count] = memory_of(browser, page)
+            print(f"memory after {count} images: {sizes[count] / 2**20:,.0f} MiB")
     print(f"memory: {sizes[MANY] / sizes[FEW]:.2f} times")
 
 
