@@ -81,7 +81,9 @@ def test_requests_sent_without_waiting_are_answered_up_to_a_number_and_then_it_c
     assert answers >= 1
     assert received.count(b"HTTP/1.1 ") == answers
     assert b"connection: close" in received.rpartition(b"HTTP/1.1 ")[2]
-    assert caplog.text == ""
+    # The exporter of another test may still look for its collector.
+    ours = [each for each in caplog.records if not each.name.startswith("opentelemetry.")]
+    assert ours == []
     assert not [entry for entry in logs if entry["log_level"] != "info"]
 
 

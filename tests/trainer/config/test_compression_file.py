@@ -29,7 +29,7 @@ def test_the_shipped_file_compresses_the_default_recipe_in_every_way() -> None:
     found = read_compression(SHIPPED)
     assert found.recipe == default_recipe()
     shares = {each.share for each in found.variants.values() if isinstance(each, Channels)}
-    assert shares == {0.25, 0.5, 0.75}
+    assert shares == {0.25, 0.5, 0.65, 0.75}
     roundings = {each.rounding for each in found.variants.values() if isinstance(each, Int8)}
     assert roundings == {"plain", "gptq", "aware"}
     assert {each.method for each in found.variants.values()} == {
