@@ -21,7 +21,7 @@ from time import monotonic
 import numpy as np
 
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.cli.options import prepared_from
+from lentigo_trainer.cli.options import prepared_from, weights_from
 from lentigo_trainer.config.cluster import read_cluster
 from lentigo_trainer.config.recipe_file import default_recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
@@ -105,7 +105,7 @@ def train(options: argparse.Namespace) -> None:
     with connected(read_cluster(os.environ)) as workers:
         recipe = default_recipe().model_copy(update={"folds": 0}).for_epochs(options.epochs)
         work = WorkFolder(options.work)
-        weights = options.weights_dir or "random"
+        weights = weights_from(options.weights_dir, random=False)
         config = TrainingConfig(work, recipe, weights, 0, options.limit, available_cores())
         prepared = open_prepared(work.prepared)
         make_reproducible(0)
@@ -113,8 +113,8 @@ def train(options: argparse.Namespace) -> None:
         with tempfile.TemporaryDirectory(dir=options.work) as folder:
             trained = train_network(config, prepared, rows, Path(folder), progress_for(), workers)
         losses = np.array([epoch.loss for epoch in trained.history])
-        weights = {f"w{n}": each for n, each in enumerate(trained.network.whole.get_weights())}
-        np.savez(options.result, losses=losses, **weights)
+        final = {f"w{n}": each for n, each in enumerate(trained.network.whole.get_weights())}
+        np.savez(options.result, losses=losses, **final)
         if workers.chief:
             print(f"{len(rows.used.train)} training images, {options.epochs} epochs, float32")
 
@@ -131,7 +131,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", type=Path, required=True, help="folder with HAM10000")
-    parser.add_argument("--weights-dir", type=Path, help="ImageNet weights; random without")
+    parser.add_argument("--weights-dir", type=Path, help="ImageNet weights")
     parser.add_argument("--work", type=Path, default=Path("work"))
     parser.add_argument("--limit", type=int, default=330, help="images, 300 of which train")
     parser.add_argument("--epochs", type=int, default=2)
