@@ -21,7 +21,7 @@ from time import monotonic
 import numpy as np
 
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.cli.options import prepared_from, weights_from
+from lentigo_trainer.cli.common.options import prepared_from, weights_from
 from lentigo_trainer.config.cluster import read_cluster
 from lentigo_trainer.config.recipe_file import default_recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder

@@ -18,8 +18,8 @@ from lentigo_engines.base import Prediction
 from lentigo_inference.engines.selection import engine_loader
 from lentigo_trainer.cli.main import app
 from lentigo_trainer.compression.candidates import make_candidate
+from lentigo_trainer.compression.context import CompressionConfig, CompressionContext, open_context
 from lentigo_trainer.compression.run import compress
-from lentigo_trainer.compression.workshop import CompressionConfig, Workshop, open_workshop
 from lentigo_trainer.config.compression_file import Channels, Compression, Int8, Method, Schedule
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.errors import RecipeError, ReleaseRefusedError, TrainingError
@@ -29,10 +29,9 @@ from lentigo_trainer.export.publishing import (
     candidate_manifest,
     publish_candidate,
 )
-from lentigo_trainer.models.registry import ARCHITECTURES
 from lentigo_trainer.system.progress import SilentProgress
-from tests.trainer.compression.made_up import COMPRESSION_HEAD, RECIPE_FILE, TINY, tiny_recipe
-from tests.trainer.made_up_runs import prepared_images, run_of
+from tests.trainer.compression.made_up import COMPRESSION_HEAD, RECIPE_FILE, tiny_recipe
+from tests.trainer.made_up_runs import run_of
 
 SILENT = SilentProgress()
 
@@ -49,25 +48,10 @@ share = 0.5
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def tiny() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ARCHITECTURES, "tiny", TINY)
-        yield
-
-
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
-def prepared(data: Path) -> Prepared:
-    return prepared_images(data)
-
-
-@pytest.fixture(scope="module")
-def workshop(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+def context(
+    prepared: Prepared, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CompressionContext]:
     """Every variant, finished."""
     schedule = Schedule(epochs=1, stages=(), warm_up_epochs=0)
     config = CompressionConfig(
@@ -76,32 +60,32 @@ def workshop(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> It
         fold=2,
         checkpoint=None,
     )
-    with open_workshop(config, prepared, SILENT) as opened:
+    with open_context(config, prepared, SILENT) as opened:
         record = compress(opened)
         assert not any(each.reason for each in record.variants)
         yield opened
 
 
-def candidate_of(workshop: Workshop, name: str) -> tuple[Path, Manifest]:
-    folder = make_candidate(workshop, name, lambda: datetime(2026, 12, 1, tzinfo=UTC))
+def candidate_of(context: CompressionContext, name: str) -> tuple[Path, Manifest]:
+    folder = make_candidate(context, name, lambda: datetime(2026, 12, 1, tzinfo=UTC))
     return folder, candidate_manifest(folder)
 
 
 @pytest.fixture(scope="module")
-def rounded(workshop: Workshop) -> tuple[Path, Manifest]:
-    return candidate_of(workshop, "channels_gptq")
+def rounded(context: CompressionContext) -> tuple[Path, Manifest]:
+    return candidate_of(context, "channels_gptq")
 
 
 @pytest.fixture(scope="module")
-def aware(workshop: Workshop) -> tuple[Path, Manifest]:
-    return candidate_of(workshop, "aware")
+def aware(context: CompressionContext) -> tuple[Path, Manifest]:
+    return candidate_of(context, "aware")
 
 
 def test_calibration_and_thresholds_rest_on_the_fold_and_say_so(
-    rounded: tuple[Path, Manifest], workshop: Workshop
+    rounded: tuple[Path, Manifest], context: CompressionContext
 ) -> None:
     _, manifest = rounded
-    count = len(workshop.rows.tuning)
+    count = len(context.rows.tuning)
     assert "fold 2 of 2, which trained neither this network" in manifest.calibration.note
     assert f"(n = {count})" in manifest.calibration.note
     assert manifest.malignancy_calibration is not None
@@ -116,13 +100,13 @@ def test_calibration_and_thresholds_rest_on_the_fold_and_say_so(
     # Whatever stands in for the SavedModel, the thresholds hold for the file it is published for.
     assert "litert-int8: sensitivity" in manifest.thresholds.source
     assert manifest.split.tuning == count
-    assert manifest.split.train == len(workshop.rows.used.train)
+    assert manifest.split.train == len(context.rows.used.train)
     assert manifest.out_of_fold is None
     assert manifest.limit is None
 
 
 def test_the_manifest_says_how_the_network_was_made_smaller(
-    rounded: tuple[Path, Manifest], workshop: Workshop
+    rounded: tuple[Path, Manifest], context: CompressionContext
 ) -> None:
     folder, manifest = rounded
     found = manifest.compression
@@ -134,7 +118,7 @@ def test_the_manifest_says_how_the_network_was_made_smaller(
     variants = found.settings["variants"]
     assert isinstance(variants, dict)
     assert list(variants) == ["channels", "channels_gptq"]
-    assert found.multiplications == workshop.result("channels_gptq").multiplications
+    assert found.multiplications == context.result("channels_gptq").multiplications
     assert manifest.architecture == "tiny"
     assert Manifest.from_json(manifest.to_json().encode()) == manifest
     card = " ".join((candidate_files(folder) / "model-card.md").read_text().split())
@@ -145,23 +129,23 @@ def test_the_manifest_says_how_the_network_was_made_smaller(
 
 
 def test_the_images_of_the_fold_are_not_among_what_trained_it(
-    rounded: tuple[Path, Manifest], workshop: Workshop
+    rounded: tuple[Path, Manifest], context: CompressionContext
 ) -> None:
     folder, _ = rounded
     lines = gzip.decompress((candidate_files(folder) / "training-set.csv.gz").read_bytes())
     names = {line.split(",")[-1] for line in lines.decode().splitlines()[1:]}
-    of = workshop.prepared.records["image_id"].to_numpy()
-    assert names == set(of[workshop.rows.used.train])
-    assert not names & set(of[workshop.rows.tuning])
+    of = context.prepared.records["image_id"].to_numpy()
+    assert names == set(of[context.rows.used.train])
+    assert not names & set(of[context.rows.tuning])
 
 
 @pytest.mark.parametrize("which", ["rounded", "aware"])
 def test_the_saved_model_is_the_network_that_int8_computes(
-    which: str, request: pytest.FixtureRequest, workshop: Workshop
+    which: str, request: pytest.FixtureRequest, context: CompressionContext
 ) -> None:
     folder, manifest = request.getfixturevalue(which)
     files = candidate_files(folder)
-    images = workshop.prepared.images[workshop.rows.tuning[:6]]
+    images = context.prepared.images[context.rows.tuning[:6]]
     answers: dict[EngineName, Prediction] = {
         engine: predict_with(engine, files, images, SILENT)
         for engine in ("savedmodel", "litert", "litert-int8")
@@ -191,9 +175,9 @@ def test_the_service_takes_it_up(
 
 
 def test_a_variant_in_float32_has_the_files_of_every_version(
-    workshop: Workshop, tmp_path: Path
+    context: CompressionContext, tmp_path: Path
 ) -> None:
-    folder, manifest = candidate_of(workshop, "channels")
+    folder, manifest = candidate_of(context, "channels")
     assert "litert: sensitivity" in manifest.thresholds.source
     assert manifest.compression is not None
     assert len(manifest.compression.steps) == 1
@@ -201,45 +185,45 @@ def test_a_variant_in_float32_has_the_files_of_every_version(
     assert {"litert/float32.tflite", "litert/int8.tflite"} <= set(stored.manifest.files)
 
 
-def test_what_answers_otherwise_than_was_measured_is_refused(workshop: Workshop) -> None:
-    file = workshop.folder("channels") / "answers.npy"
+def test_what_answers_otherwise_than_was_measured_is_refused(context: CompressionContext) -> None:
+    file = context.folder("channels") / "answers.npy"
     content = file.read_bytes()
     measured = np.load(file)
     measured[:, 0] += 5
     np.save(file, measured)
     try:
         with pytest.raises(TrainingError, match="answers otherwise now than when it was measured"):
-            candidate_of(workshop, "channels")
+            candidate_of(context, "channels")
     finally:
         file.write_bytes(content)
     # Half a candidate is never published.
-    assert not (workshop.folder("channels") / "candidate.json").exists()
+    assert not (context.folder("channels") / "candidate.json").exists()
 
 
-def test_a_variant_that_is_not_finished_is_not_published(workshop: Workshop) -> None:
+def test_a_variant_that_is_not_finished_is_not_published(context: CompressionContext) -> None:
     with pytest.raises(TrainingError, match="none is not finished"):
-        candidate_of(workshop, "none")
+        candidate_of(context, "none")
 
 
 def test_a_checkpoint_that_does_not_say_what_trained_it_is_not_published(
-    workshop: Workshop, tmp_path: Path
+    context: CompressionContext, tmp_path: Path
 ) -> None:
-    config = replace(workshop.config, checkpoint=tmp_path / "checkpoint.npz", publish="aware")
+    config = replace(context.config, checkpoint=tmp_path / "checkpoint.npz", publish="aware")
     with (
         pytest.raises(TrainingError, match="not known which images trained"),
-        open_workshop(config, workshop.prepared, SILENT),
+        open_context(config, context.prepared, SILENT),
     ):
         pass
 
 
 def test_an_unknown_variant_is_told_before_anything_is_trained(
-    workshop: Workshop, tmp_path: Path
+    context: CompressionContext, tmp_path: Path
 ) -> None:
     training = run_of(tiny_recipe(), tmp_path)
-    config = replace(workshop.config, training=training, publish="smallest")
+    config = replace(context.config, training=training, publish="smallest")
     with (
         pytest.raises(RecipeError, match="has no variant smallest; there are channels"),
-        open_workshop(config, workshop.prepared, SILENT),
+        open_context(config, context.prepared, SILENT),
     ):
         pass
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +8,11 @@ from typer.testing import CliRunner, Result
 
 from lentigo_contract.errors import StorageError
 from lentigo_trainer.cli.main import app
-from lentigo_trainer.compression import workshop as workshop_module
+from lentigo_trainer.compression import context as context_module
+from lentigo_trainer.compression.context import CompressionConfig, open_context
 from lentigo_trainer.compression.records import CompressionRecord, VariantRecord
 from lentigo_trainer.compression.report import compression_page, write_report
 from lentigo_trainer.compression.run import compress as run_compression
-from lentigo_trainer.compression.workshop import CompressionConfig, open_workshop
 from lentigo_trainer.config.compression_file import (
     Channels,
     Compression,
@@ -25,10 +24,9 @@ from lentigo_trainer.config.compression_file import (
 )
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.errors import DamagedCacheError, DivergedError, RecipeError, WorkFolderError
-from lentigo_trainer.models.registry import ARCHITECTURES
 from lentigo_trainer.system.progress import Progress, SilentProgress
-from tests.trainer.compression.made_up import COMPRESSION_HEAD, RECIPE_FILE, TINY, tiny_recipe
-from tests.trainer.made_up_runs import prepared_images, run_of
+from tests.trainer.compression.made_up import COMPRESSION_HEAD, RECIPE_FILE, tiny_recipe
+from tests.trainer.made_up_runs import run_of
 
 SILENT = SilentProgress()
 
@@ -45,25 +43,8 @@ VARIANTS: dict[str, Method] = {
 def compress(
     config: CompressionConfig, prepared: Prepared, progress: Progress
 ) -> CompressionRecord:
-    with open_workshop(config, prepared, progress) as workshop:
-        return run_compression(workshop)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ARCHITECTURES, "tiny", TINY)
-        yield
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture(scope="module")
-def prepared(data: Path) -> Prepared:
-    return prepared_images(data)
+    with open_context(config, prepared, progress) as context:
+        return run_compression(context)
 
 
 @pytest.fixture
@@ -177,7 +158,7 @@ def test_what_is_finished_is_not_made_again(
     def fail(*arguments: object, **named: object) -> None:
         raise AssertionError(arguments, named)
 
-    monkeypatch.setattr(workshop_module, "uncompressed", fail)
+    monkeypatch.setattr(context_module, "uncompressed", fail)
     # Only the one that failed is tried again, and fails as before.
     again = compress(replace(config, only=("channels_50_int8", "narrow")), prepared, SILENT)
     names = [each.name for each in again.variants]
@@ -229,7 +210,7 @@ def test_a_diverging_variant_keeps_the_others(
         del arguments, named
         raise DivergedError("the loss is nan, so the training has diverged.")
 
-    monkeypatch.setattr(workshop_module, "make_variant", diverge)
+    monkeypatch.setattr(context_module, "make_variant", diverge)
     changed = replace(config, compression=compression, only=("channels_50", "wild"))
     record = compress(changed, prepared, SILENT)
     assert variant(record, "wild").reason == "the loss is nan, so the training has diverged."
@@ -248,7 +229,7 @@ def test_a_full_disk_ends_it_and_keeps_what_is_finished(
         del arguments, named
         raise StorageError("The disk that holds work is full.")
 
-    monkeypatch.setattr(workshop_module, "make_variant", fill)
+    monkeypatch.setattr(context_module, "make_variant", fill)
     compression = replace(config.compression, variants=more)
     with pytest.raises(StorageError, match="is full"):
         compress(replace(config, compression=compression, only=("late",)), prepared, SILENT)

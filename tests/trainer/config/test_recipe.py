@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lentigo_trainer.benchmark.job import recipe_of
-from lentigo_trainer.cli.options import recipe_from
+from lentigo_trainer.cli.common.options import recipe_from
 from lentigo_trainer.config.fine_tuning import AugmentationConfig, FineTuning
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import default_recipe, read_recipe

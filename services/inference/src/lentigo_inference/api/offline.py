@@ -5,9 +5,9 @@ docs/decisions/0039-offline-answers.md has what it runs, and why.
 """
 
 import functools
+import gzip
 import hashlib
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -44,7 +44,6 @@ PAGE_ENGINE: Final = "litert-web"
 """How the page names its engine in `model.engine` of an answer."""
 
 _MODEL: Final = "v1/offline/model"
-_GZIP: Final = 31
 
 
 # Not async, so that it runs in a thread: the first time, it packs the network.
@@ -253,27 +252,8 @@ def _packed(model: LoadedModel) -> _PackedNetwork:
 # Of the version in use; packing takes a third of a second.
 @functools.lru_cache(maxsize=1)
 def _packed_file(path: Path, file_bytes: int, sha256: str) -> _PackedNetwork:
-    size, digest = 0, hashlib.sha256()
-
-    def read() -> Iterator[bytes]:
-        for piece in _content(path, file_bytes):
-            digest.update(piece)
-            yield piece
-
-    def packed() -> Iterator[bytes]:
-        nonlocal size
-        for piece in pack(read()):
-            size += len(piece)
-            yield piece
-
-    compressed = b"".join(_compressed(packed()))
-    if digest.hexdigest() != sha256:
+    content = b"".join(_content(path, file_bytes))
+    if hashlib.sha256(content).hexdigest() != sha256:
         raise DamagedVersionError(f"{path} is not the file that the manifest names.")
-    return _PackedNetwork(size, compressed)
-
-
-def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    stream = zlib.compressobj(6, wbits=_GZIP)
-    for piece in pieces:
-        yield stream.compress(piece)
-    yield stream.flush()
+    packed = b"".join(pack(_pieces(content)))
+    return _PackedNetwork(len(packed), gzip.compress(packed, 6, mtime=0))

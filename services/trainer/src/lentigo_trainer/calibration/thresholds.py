@@ -37,8 +37,8 @@ REFUSED_SHARE: Final = 0.01
 """Largest share of lesions to refuse, by the upper end of its interval where the threshold is
 chosen. Those of other clinics are refused more often."""
 
-_UNSURE: Final = 0.05
-"""How likely the true share may be above that: the interval is one-sided, of 95 %."""
+_SIGNIFICANCE: Final = 0.05
+"""Of the interval, which is one-sided: its level is 95 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +194,12 @@ def _lowest_threshold(values: npt.NDArray[np.float64], share: float) -> float:
 
 
 def _most_refused(count: int, share: float) -> int:
-    """Return of how many images the share is still above the interval of what is refused."""
+    """Return the largest count whose upper confidence limit is at most the share."""
     if not share:
         return 0
     # The interval's end is at most the share if so few would be as rare as this at the share.
-    most = int(binom.ppf(_UNSURE, count, share))
-    if binom.cdf(most, count, share) > _UNSURE:
+    most = int(binom.ppf(_SIGNIFICANCE, count, share))
+    if binom.cdf(most, count, share) > _SIGNIFICANCE:
         most -= 1
     return max(most, 0)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.cli.options import SeedOption, SourceOption, WorkersOption
+from lentigo_trainer.cli.common.options import SeedOption, SourceOption, WorkersOption
 from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.cli.options import (
+from lentigo_trainer.cli.common.options import (
     EpochsOption,
     LimitOption,
     RandomWeightsOption,

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from lentigo_contract.labels import RESEARCH_NOTICE, index_of
 from lentigo_contract.wording import pluralize
-from lentigo_trainer.cli.options import SourceOption
+from lentigo_trainer.cli.common.options import SourceOption
 
 
 def compare(

@@ -7,8 +7,8 @@ from typing import Annotated, Final
 import typer
 
 from lentigo_contract.system.resources import available_cores, require_memory
-from lentigo_trainer.cli.machines import NEEDED_MEMORY
-from lentigo_trainer.cli.options import (
+from lentigo_trainer.cli.common.machines import NEEDED_MEMORY
+from lentigo_trainer.cli.common.options import (
     ExtraOption,
     ForceOption,
     LimitOption,
@@ -23,7 +23,7 @@ from lentigo_trainer.cli.options import (
     require_alone,
     weights_from,
 )
-from lentigo_trainer.cli.publishing import publish_run, signer_from, warn_of_limit
+from lentigo_trainer.cli.common.publishing import publish_run, signer_from, warn_of_limit
 from lentigo_trainer.config.compression_file import read_compression
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.system.native_output import quiet_tensorflow
@@ -112,12 +112,12 @@ def compress(  # noqa: PLR0913, PLR0917 - the command's options
     require_memory(NEEDED_MEMORY, "Training")
     with quiet_tensorflow():
         from lentigo_trainer.compression.candidates import make_candidate  # noqa: PLC0415 - see cli
+        from lentigo_trainer.compression.context import (  # noqa: PLC0415
+            CompressionConfig,
+            open_context,
+        )
         from lentigo_trainer.compression.report import write_report  # noqa: PLC0415
         from lentigo_trainer.compression.run import compress as run_compression  # noqa: PLC0415
-        from lentigo_trainer.compression.workshop import (  # noqa: PLC0415
-            CompressionConfig,
-            open_workshop,
-        )
     progress = progress_for()
     config = CompressionConfig(
         compression=found,
@@ -136,13 +136,13 @@ def compress(  # noqa: PLR0913, PLR0917 - the command's options
         publish=publish,
     )
     prepared = prepared_from(source, work, progress)
-    with open_workshop(config, prepared, progress) as workshop:
-        record = run_compression(workshop)
+    with open_context(config, prepared, progress) as context:
+        record = run_compression(context)
         folder = report or config.folder / "report"
         write_report(record, folder)
         typer.echo(f"The report is in {folder}")
         if publish is not None:
-            candidate = make_candidate(workshop, publish, lambda: datetime.now(UTC))
+            candidate = make_candidate(context, publish, lambda: datetime.now(UTC))
             publish_run(config.training.work, candidate, models, force, signer)
     if any(variant.reason for variant in record.variants):
         raise typer.Exit(_FAILED)

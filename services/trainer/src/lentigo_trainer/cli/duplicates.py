@@ -10,7 +10,7 @@ from rich.table import Table
 
 from lentigo_contract.system.resources import available_cores
 from lentigo_contract.wording import pluralize
-from lentigo_trainer.cli.options import SourceOption
+from lentigo_trainer.cli.common.options import SourceOption
 from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:

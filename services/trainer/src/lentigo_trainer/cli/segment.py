@@ -7,7 +7,7 @@ import typer
 
 from lentigo_contract.labels import CODES
 from lentigo_contract.system.resources import available_cores
-from lentigo_trainer.cli.options import SourceOption, WorkersOption
+from lentigo_trainer.cli.common.options import SourceOption, WorkersOption
 from lentigo_trainer.errors import MetadataError
 from lentigo_trainer.system.progress import progress_for
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from lentigo_contract.system.resources import available_cores, require_memory
-from lentigo_trainer.cli.machines import NEEDED_MEMORY
-from lentigo_trainer.cli.options import (
+from lentigo_trainer.cli.common.machines import NEEDED_MEMORY
+from lentigo_trainer.cli.common.options import (
     EpochsOption,
     LimitOption,
     RandomWeightsOption,

@@ -9,8 +9,8 @@ from rich.console import Console
 from lentigo_contract.labels import RESEARCH_NOTICE
 from lentigo_contract.system.resources import available_cores
 from lentigo_contract.wording import pluralize
-from lentigo_trainer.cli.machines import train_folds, train_folds_on_cluster, train_run
-from lentigo_trainer.cli.options import (
+from lentigo_trainer.cli.common.machines import train_folds, train_folds_on_cluster, train_run
+from lentigo_trainer.cli.common.options import (
     EpochsOption,
     ExtraOption,
     ForceOption,
@@ -30,7 +30,7 @@ from lentigo_trainer.cli.options import (
     recipe_from,
     weights_from,
 )
-from lentigo_trainer.cli.publishing import publish_run, signer_from, warn_of_limit
+from lentigo_trainer.cli.common.publishing import publish_run, signer_from, warn_of_limit
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import DEFAULT_RECIPE
 from lentigo_trainer.config.training import SelectionMetric, TrainingConfig, WorkFolder

@@ -27,9 +27,9 @@ from lentigo_trainer.candidate import (
     describe_candidate,
     export_candidate,
 )
+from lentigo_trainer.compression.context import CompressionContext
 from lentigo_trainer.compression.cost import compressed_bytes
 from lentigo_trainer.compression.variants import int8_file
-from lentigo_trainer.compression.workshop import Workshop
 from lentigo_trainer.config.compression_file import Int8, Width
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.data.splits import choose_rows
@@ -47,11 +47,11 @@ _COMPARED: Final = 64
 """Images on which the candidate's file is compared with the one that was measured."""
 
 
-def make_candidate(workshop: Workshop, name: str, now: Callable[[], datetime]) -> Path:
+def make_candidate(context: CompressionContext, name: str, now: Callable[[], datetime]) -> Path:
     """Export a finished variant as a version, with calibration, thresholds, manifest and card.
 
     Args:
-        workshop: open.
+        context: open.
         name: of the variant.
         now: returns the time, UTC, for the manifest.
 
@@ -63,30 +63,28 @@ def make_candidate(workshop: Workshop, name: str, now: Callable[[], datetime]) -
             what was measured.
         LentigoError: as the steps of `candidate`.
     """
-    if not workshop.is_finished(name):
+    if not context.is_finished(name):
         raise TrainingError(f"{name} is not finished, so it cannot be published.")
-    config, prepared, rows = workshop.config, workshop.prepared, workshop.rows
-    progress, folder = workshop.material.progress, workshop.folder(name)
-    engine = workshop.result(name).engine
+    config, prepared, rows = context.config, context.prepared, context.rows
+    progress, folder = context.material.progress, context.folder(name)
+    engine = context.result(name).engine
     make_reproducible(config.training.seed)
     discard_candidate(folder)
     described = (
-        f"the images of HAM10000's training lesions in fold {config.fold} of {workshop.folds}, "
+        f"the images of HAM10000's training lesions in fold {config.fold} of {context.folds}, "
         "which trained neither this network nor the one that it was made of"
     )
-    meaning, _ = calibrate_posteriors(
-        workshop.logits(name), prepared.labels[rows.tuning], described
-    )
-    network = workshop.network_of(name)
-    training = _training(workshop, name)
-    origin = Origin(training, prepared, rows, totals(network), workshop.extra, described)
+    meaning, _ = calibrate_posteriors(context.logits(name), prepared.labels[rows.tuning], described)
+    network = context.network_of(name)
+    training = _training(context, name)
+    origin = Origin(training, prepared, rows, totals(network), context.extra, described)
     exported = export_candidate(network, meaning, origin, folder, progress)
     write_report(folder / "report", exported.evaluation)
     created = now()
 
     def write_litert(files: Path, calibration: Calibration, detector: MahalanobisDetector) -> None:
-        _write_litert(workshop, name, network, files, calibration, detector)
-        _require_measured(workshop, name, files, calibration)
+        _write_litert(context, name, network, files, calibration, detector)
+        _require_measured(context, name, files, calibration)
         file = LITERT_FILES[engine]
         content = (files / file).read_bytes()
         sizes = [f"{size / 1e6:.2f} MB" for size in (len(content), compressed_bytes(content))]
@@ -94,23 +92,23 @@ def make_candidate(workshop: Workshop, name: str, now: Callable[[], datetime]) -
 
     litert = LiteRTFiles(write_litert, served=engine)
     manifest = describe_candidate(exported, origin, folder, created, progress, litert)
-    manifest = manifest.model_copy(update={"compression": _summary(workshop, name)})
+    manifest = manifest.model_copy(update={"compression": _summary(context, name)})
     complete_candidate(exported, origin, folder, manifest, progress)
     return folder
 
 
-def _training(workshop: Workshop, name: str) -> TrainingConfig:
+def _training(context: CompressionContext, name: str) -> TrainingConfig:
     """Return by what the network that a variant was made of was trained."""
-    compression, training = workshop.config.compression, workshop.config.training
+    compression, training = context.config.compression, context.config.training
     first = next(iter(compression.chain(name).values()))
     recipe = compression.recipe_of(first) if isinstance(first, Width) else training.recipe
     # The fold is missing from training in any case, which is no limit.
-    limit = effective_limit(training, choose_rows(training, workshop.prepared))
+    limit = effective_limit(training, choose_rows(training, context.prepared))
     return replace(training, recipe=recipe, limit=limit)
 
 
 def _write_litert(
-    workshop: Workshop,
+    context: CompressionContext,
     name: str,
     network: Network,
     files: Path,
@@ -118,7 +116,7 @@ def _write_litert(
     detector: MahalanobisDetector,
 ) -> None:
     """Write float32 and int8; int8 as the variant rounds it, or as that of every version."""
-    method, material = workshop.config.compression.variants[name], workshop.material
+    method, material = context.config.compression.variants[name], context.material
     if not isinstance(method, Int8):
         images = material.calibration_images
         export_litert(network, files, images, material.progress, calibration, detector)
@@ -127,31 +125,33 @@ def _write_litert(
     write_whole(files / LITERT_FILES["litert-int8"], int8_file(method, network, files))
 
 
-def _require_measured(workshop: Workshop, name: str, files: Path, calibration: Calibration) -> None:
+def _require_measured(
+    context: CompressionContext, name: str, files: Path, calibration: Calibration
+) -> None:
     """Check that what is published answers as what was measured, but for the calibration."""
-    engine, rows = workshop.result(name).engine, workshop.rows.tuning[:_COMPARED]
-    images, progress = workshop.prepared.images[rows], workshop.material.progress
+    engine, rows = context.result(name).engine, context.rows.tuning[:_COMPARED]
+    images, progress = context.prepared.images[rows], context.material.progress
     found = predict_with(engine, files, images, progress).probabilities
-    measured = np.asarray(calibrated(workshop.logits(name)[:_COMPARED], calibration))
+    measured = np.asarray(calibrated(context.logits(name)[:_COMPARED], calibration))
     off = float(np.abs(found - measured).max())
     if not off <= GOLDEN_TOLERANCES[engine].probability:
         raise TrainingError(
             f"{name} answers otherwise now than when it was measured: a probability is off by "
-            f"{off:.2g}. Delete {workshop.folder(name)} to make and measure it again."
+            f"{off:.2g}. Delete {context.folder(name)} to make and measure it again."
         )
 
 
-def _summary(workshop: Workshop, name: str) -> CompressedNetwork:
-    compression = workshop.config.compression
+def _summary(context: CompressionContext, name: str) -> CompressedNetwork:
+    compression = context.config.compression
     chain = compression.chain(name)
     return CompressedNetwork(
         variant=name,
-        steps=tuple(workshop.result(each).method for each in chain),
+        steps=tuple(context.result(each).method for each in chain),
         settings={
             "variants": {each: method.model_dump(mode="json") for each, method in chain.items()},
             "fine_tuning": compression.schedule.model_dump(mode="json"),
         },
-        fold=workshop.config.fold,
-        folds=workshop.folds,
-        multiplications=workshop.result(name).multiplications,
+        fold=context.config.fold,
+        folds=context.folds,
+        multiplications=context.result(name).multiplications,
     )

@@ -5,50 +5,48 @@ import numpy as np
 from lentigo_trainer import __version__
 from lentigo_trainer.benchmark.profiling import litert_latency, this_machine
 from lentigo_trainer.compression.comparison import compared, decided, parts_of_fold
+from lentigo_trainer.compression.context import CompressionContext
 from lentigo_trainer.compression.records import CompressionRecord, VariantRecord
-from lentigo_trainer.compression.workshop import Workshop
 from lentigo_trainer.config.compression_file import UNCOMPRESSED
 from lentigo_trainer.data.duplicates.known import merged_lesions
 from lentigo_trainer.errors import TrainingError
 
 
-def compress(workshop: Workshop) -> CompressionRecord:
+def compress(context: CompressionContext) -> CompressionRecord:
     """Make the variants that are not finished, and compare all with the network.
 
     A variant that fails is told with its reason; the others go on.
 
     Args:
-        workshop: open.
+        context: open.
 
     Raises:
         TrainingError: the network itself cannot be exported.
         WorkFolderError: a variant in the folder was made otherwise.
         StorageError: the disk is full or not writable; finished variants are kept.
     """
-    chosen, progress = workshop.config.chosen, workshop.material.progress
+    chosen, progress = context.config.chosen, context.material.progress
     reasons: dict[str, str] = {}
     for number, name in enumerate((UNCOMPRESSED, *chosen)):
         progress.say(f"{name} ({number} of {len(chosen)})")
         try:
-            workshop.finish(name, chosen.get(name))
+            context.finish(name, chosen.get(name))
         except TrainingError as error:
             if name == UNCOMPRESSED:
                 raise
             reasons[name] = str(error)
             progress.say(f"{name}: {error}")
-    return _record(workshop, reasons)
+    return _record(context, reasons)
 
 
-def _record(workshop: Workshop, reasons: dict[str, str]) -> CompressionRecord:
-    config, prepared, rows = workshop.config, workshop.prepared, workshop.rows.tuning
+def _record(context: CompressionContext, reasons: dict[str, str]) -> CompressionRecord:
+    config, prepared, rows = context.config, context.prepared, context.rows.tuning
     names = (UNCOMPRESSED, *config.chosen)
     answers = {
-        name: decided(workshop.logits(name), rows, prepared)
-        for name in names
-        if name not in reasons
+        name: decided(context.logits(name), rows, prepared) for name in names if name not in reasons
     }
     found = compared(answers, UNCOMPRESSED, prepared)
-    workshop.material.progress.say("Timing single images on one core")
+    context.material.progress.say("Timing single images on one core")
     records = []
     for name in names:
         if name in reasons:
@@ -58,8 +56,8 @@ def _record(workshop: Workshop, reasons: dict[str, str]) -> CompressionRecord:
         records.append(
             VariantRecord(
                 name=name,
-                result=workshop.result(name),
-                latency=litert_latency(workshop.model(name), 1),
+                result=context.result(name),
+                latency=litert_latency(context.model(name), 1),
                 metrics=found[name]["metrics"],
                 differences=None if name == UNCOMPRESSED else found[name]["differences"],
                 equal_diagnoses=agreement["diagnoses"],
@@ -70,9 +68,9 @@ def _record(workshop: Workshop, reasons: dict[str, str]) -> CompressionRecord:
     return CompressionRecord(
         name=config.compression.name,
         recipe=training.recipe.model_dump(mode="json"),
-        start=workshop.start,
+        start=context.start,
         fold=config.fold,
-        folds=workshop.folds,
+        folds=context.folds,
         parts=parts_of_fold(rows, prepared),
         images=len(rows),
         lesions=len(np.unique(merged_lesions(prepared.records)[rows])),

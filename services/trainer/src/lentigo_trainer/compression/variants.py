@@ -27,10 +27,7 @@ from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.data.sampling import extra_count
 from lentigo_trainer.errors import TrainingError
 from lentigo_trainer.export.int8_kernels import with_int8_kernels
-from lentigo_trainer.export.litert import (
-    float32_model,
-    trained_int8_model,
-)
+from lentigo_trainer.export.litert import float32_model, trained_int8_model
 from lentigo_trainer.export.quantization import layers_in_float, round_to_int8
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.models import registry

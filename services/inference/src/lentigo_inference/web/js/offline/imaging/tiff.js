@@ -27,7 +27,7 @@ const OPAQUE = [1, 7];
 const COMPRESSIONS = { none: 1, lzw: 5, jpeg: 7, deflate: 8, oldDeflate: 32946, packBits: 32773 };
 
 const MOST_FIELDS = 1000;
-const MOST_VALUES = 1_000_000;
+const MOST_VALUES = 4 * 16_384;
 const MOST_TILE_PIXELS = 4096 * 4096;
 const MOST_PADDING = 4;
 

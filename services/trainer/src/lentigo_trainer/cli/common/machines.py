@@ -11,7 +11,7 @@ import typer
 
 from lentigo_contract.system.resources import require_memory
 from lentigo_contract.wording import pluralize
-from lentigo_trainer.cli.options import absolute, cluster_at, prepared_from, require_alone
+from lentigo_trainer.cli.common.options import absolute, cluster_at, prepared_from, require_alone
 from lentigo_trainer.config.cluster import read_cluster
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.errors import ClusterError

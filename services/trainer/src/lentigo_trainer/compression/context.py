@@ -106,7 +106,7 @@ class CompressionConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Workshop:
+class CompressionContext:
     """Everything that making and measuring variants needs.
 
     Attributes:
@@ -266,9 +266,9 @@ class Workshop:
 
 
 @contextmanager
-def open_workshop(
+def open_context(
     config: CompressionConfig, prepared: Prepared, progress: Progress
-) -> Iterator[Workshop]:
+) -> Iterator[CompressionContext]:
     """Lock the folder of a compression, and train or load the network of its fold.
 
     Args:
@@ -296,7 +296,9 @@ def open_workshop(
     with locked(config.folder):
         material = _material(training, prepared, others, extra, progress)
         network, start = _network(config, prepared, others, material, progress)
-        yield Workshop(config, prepared, others, rows.folds.count, extra, material, network, start)
+        yield CompressionContext(
+            config, prepared, others, rows.folds.count, extra, material, network, start
+        )
 
 
 def _material(

@@ -1,0 +1,1 @@
+"""What several commands share: their options, the machines that they run on, and publishing."""
