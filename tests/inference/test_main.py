@@ -53,6 +53,10 @@ def test_bad_settings_are_one_line_that_names_them(
             {"DECODE_THREADS": "9", "DECODE_MEMORY": str(128 * 2**20)},
             "9 decode threads need a LENTIGO_DECODE_MEMORY",
         ),
+        (
+            {"MAX_BATCH_BYTES": str(2**30)},
+            "LENTIGO_UPLOAD_MEMORY has to be 1,074,790,400 bytes or more",
+        ),
         ({"ALLOWED_HOSTS": "a:80"}, "LENTIGO_ALLOWED_HOSTS: a host is like lentigo.example"),
         ({"PORT": "many"}, "LENTIGO_PORT: Input should be a valid integer"),
     ],

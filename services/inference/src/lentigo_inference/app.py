@@ -55,6 +55,7 @@ from lentigo_inference.serving.loading import load_options
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
+from lentigo_inference.serving.upload_memory import UploadMemory
 from lentigo_inference.serving.watcher import Wait, Watcher
 from lentigo_inference.settings import Settings
 from lentigo_inference.shadow.trial import trial_of
@@ -299,6 +300,7 @@ def _lifespan(
                     model_manager=model_manager,
                     predictor=predictor,
                     admission=admission,
+                    upload_memory=UploadMemory(settings.upload_memory),
                     shutdown=shutdown,
                     authenticator=authenticator,
                     rate_limit=RateLimit(settings.rate_limit_per_minute),

@@ -26,6 +26,7 @@ EngineSetting = Literal["auto", "savedmodel", "litert", "litert-int8"]
 
 _MEMORY_A_DECODE_THREAD: Final = 16 * 2**20
 _MEMORY_FOR_LARGE_IMAGES: Final = 288 * 2**20
+_FORM_AROUND_IMAGES: Final = 2**20
 
 
 def _default_decode_memory(fields: dict[str, Any]) -> int:
@@ -259,6 +260,13 @@ class Settings(BaseSettings):
         le=2**31,
         description="Largest body of a batch request, in bytes; counts as several predictions.",
     )
+    upload_memory: int = Field(
+        256 * 2**20,
+        ge=8 * 2**20,
+        le=2**40,
+        description="Bytes that the bodies of all predictions under way may take together, at "
+        "least as many as the largest may have; one that would be too much is refused.",
+    )
     request_timeout_s: float = Field(
         30.0,
         gt=0,
@@ -353,6 +361,17 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"LENTIGO_MODEL_VERSION and LENTIGO_SHADOW_VERSION both name version "
                 f"{self.model_version}; a version is not compared with itself"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_memory_for_the_largest_upload(self) -> Self:
+        largest = max(self.max_upload_bytes, self.max_batch_bytes) + _FORM_AROUND_IMAGES
+        if self.upload_memory < largest:
+            raise ValueError(
+                f"LENTIGO_UPLOAD_MEMORY has to be {largest:,} bytes or more, so that the largest "
+                "body fits; allow more, or lower LENTIGO_MAX_UPLOAD_BYTES and "
+                "LENTIGO_MAX_BATCH_BYTES"
             )
         return self
 

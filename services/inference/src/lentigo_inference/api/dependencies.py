@@ -4,7 +4,8 @@
 key too.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypedDict
 
@@ -26,6 +27,7 @@ from lentigo_inference.serving.admission import Admission, Shutdown
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
+from lentigo_inference.serving.upload_memory import Hold, UploadMemory
 from lentigo_inference.settings import Settings
 from lentigo_inference.shadow.trial import ShadowTrial
 
@@ -52,6 +54,7 @@ class AppState:
     model_manager: ModelManager
     predictor: Predictor
     admission: Admission
+    upload_memory: UploadMemory
     shutdown: Shutdown
     authenticator: Authenticator
     rate_limit: RateLimit
@@ -144,20 +147,27 @@ async def authorize(request: Request) -> None:
         state.rate_limit.take(f"key {identity.name}", identity.rate_limit_per_minute)
 
 
-def admitted(request: Request, state: AppState, weight: int = 1) -> AbstractContextManager[None]:
+@contextmanager
+def admitted(request: Request, state: AppState, weight: int = 1) -> Iterator[Hold]:
     """Count a prediction as under way while the context lasts, within the limits of its caller.
-
-    Entering it raises what `Admission.enter` does.
 
     Args:
         request: one that was authorized.
         state: has the admission.
         weight: how many predictions it counts as.
+
+    Yields:
+        What counts the bytes of its body, which are given back with it.
+
+    Raises:
+        ServiceBusyError: as many as allowed are under way.
+        RateLimitedError: the key has its share, or as many as it may, under way.
+        ShutdownError: the service is being stopped.
     """
     identity: Identity | None = request.state.identity
-    if identity is None:
-        return state.admission.enter(weight)
-    return state.admission.enter(weight, identity.name, identity.max_pending)
+    key, limit = (None, None) if identity is None else (identity.name, identity.max_pending)
+    with state.admission.enter(weight, key, limit), state.upload_memory.body(key) as hold:
+        yield hold
 
 
 def client_of(request: Request) -> str | None:

@@ -2,15 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from lentigo_contract.wording import pluralize
 from lentigo_inference.errors import RateLimitedError, ServiceBusyError, ShutdownError
-
-# One key may hold three times what is left for others, so a quarter when it is alone. The dynamic
-# threshold of Choudhury and Hahne (IEEE/ACM Transactions on Networking 6(2), 1998) for a shared
-# memory: it adapts to the number of keys that want much, and always leaves something.
-_SHARE: Final = 3
+from lentigo_inference.serving.shares import Shares
 
 
 class Shutdown:
@@ -107,26 +102,24 @@ class Admission:
             shutdown: refuses everything once the service is stopping.
             seconds_for: estimates how long so many predictions take, for Retry-After.
         """
-        self._limit = limit
+        self._shares = Shares(limit)
         self._shutdown = shutdown or Shutdown()
         self._seconds_for = seconds_for
-        self._under_way = 0
-        self._held: dict[str, int] = {}
 
     @property
     def crowded(self) -> bool:
         """Whether the service may be full; while this is false, only a key's own limit refuses."""
-        return self._shutdown.begun or 2 * self._under_way >= self._limit
+        return self._shutdown.begun or 2 * self.under_way >= self.limit
 
     @property
     def limit(self) -> int:
         """Predictions that may be under way."""
-        return self._limit
+        return self._shares.total
 
     @property
     def under_way(self) -> int:
         """Predictions that were accepted and are not answered yet, by weight."""
-        return self._under_way
+        return self._shares.held
 
     @contextmanager
     def enter(
@@ -146,21 +139,14 @@ class Admission:
             RateLimitedError: the key has its share, or as many as it may, under way.
             ShutdownError: the service is being stopped.
         """
-        weight = min(weight, self._limit)
+        weight = min(weight, self.limit)
         with self._shutdown.accepted():
             self.require_room(weight, key, key_limit)
-            self._count(weight, key)
+            self._shares.add(weight, key)
             try:
                 yield
             finally:
-                self._count(-weight, key)
-
-    def _count(self, weight: int, key: str | None) -> None:
-        self._under_way += weight
-        if key is not None:
-            self._held[key] = self._held.get(key, 0) + weight
-            if not self._held[key]:
-                del self._held[key]
+                self._shares.add(-weight, key)
 
     def require_room(
         self, weight: int = 1, key: str | None = None, key_limit: int | None = None
@@ -173,21 +159,21 @@ class Admission:
             ShutdownError: the service is being stopped.
         """
         self._shutdown.require_running()
-        if self._under_way + weight > self._limit:
+        if not self._shares.has_room(weight):
             raise ServiceBusyError(
-                f"{pluralize(self._under_way, 'prediction is', 'predictions are')} under way, and "
-                f"the service takes no more than {self._limit} at a time. Try again after the "
+                f"{pluralize(self.under_way, 'prediction is', 'predictions are')} under way, and "
+                f"the service takes no more than {self.limit} at a time. Try again after the "
                 "given delay.",
-                self._seconds_for(self._under_way),
+                self._seconds_for(self.under_way),
             )
-        held = self._held.get(key, 0) if key is not None else 0
+        held = self._shares.held_by(key)
         if key_limit is not None and held and held + weight > key_limit:
             raise RateLimitedError(
                 f"{held} predictions with this key are under way, and it may have no more than "
                 f"{key_limit} at a time. Try again after the given delay.",
                 self._seconds_for(held),
             )
-        if held and held + weight > _SHARE * (self._limit - self._under_way):
+        if not self._shares.leaves_enough(weight, key):
             raise RateLimitedError(
                 f"With this key {pluralize(held, 'prediction is', 'predictions are')} under way, "
                 "and the rest is for other keys. Try again after the given delay.",

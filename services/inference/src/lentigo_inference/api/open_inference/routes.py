@@ -184,8 +184,10 @@ async def infer(
     # Checked before the body is read, so that a refusal costs no upload.
     require_model(state, model, version)
     header_length = request.headers.get(HEADER)
-    with admitted(request, state):
-        body = await read_body(request, body_limit(header_length), state.settings.upload_timeout_s)
+    with admitted(request, state) as hold:
+        body = await read_body(
+            request, body_limit(header_length), state.settings.upload_timeout_s, hold=hold
+        )
         inference, images = await state.predictor.aside(lambda: parse_request(body, header_length))
 
         def require(loaded: LoadedModel) -> None:

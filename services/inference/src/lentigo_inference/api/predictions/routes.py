@@ -88,8 +88,10 @@ async def predict(
     # Checked before the upload is read, so that a refusal costs no upload.
     state.slot.require()
     describe = describe and media_type != MEDIA_TYPE
-    with admitted(request, state, _WITH_DESCRIPTION if describe else 1):
-        data = await read_upload(request, settings.max_upload_bytes, settings.upload_timeout_s)
+    with admitted(request, state, _WITH_DESCRIPTION if describe else 1) as hold:
+        data = await read_upload(
+            request, settings.max_upload_bytes, settings.upload_timeout_s, hold=hold
+        )
         options = PredictionOptions(_maps(explain), force, describe)
         result = await cancel_on_disconnect(
             request, state.predictor.predict(data, options, request.state.record)
@@ -127,13 +129,14 @@ async def predict_batch(
     if describe:
         # So many are described at the same time.
         weight += settings.decode_threads
-    with admitted(request, state, weight):
+    with admitted(request, state, weight) as hold:
         uploads = await read_uploads(
             request,
             max_image_bytes=settings.max_upload_bytes,
             max_images=MAX_IMAGES,
             max_bytes=settings.max_batch_bytes,
             timeout_s=settings.upload_timeout_s,
+            hold=hold,
         )
         options = PredictionOptions(force=force, describe=describe)
         results = await cancel_on_disconnect(

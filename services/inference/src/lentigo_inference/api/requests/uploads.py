@@ -18,6 +18,7 @@ from lentigo_inference.errors import (
     UnsupportedContentTypeError,
     UploadTimeoutError,
 )
+from lentigo_inference.serving.upload_memory import Hold
 
 _FORM: Final = "multipart/form-data"
 _OCTETS: Final = "application/octet-stream"
@@ -45,10 +46,19 @@ class _RawBody:
         return [self._content.getvalue()]
 
 
+def _uncounted(_size: int) -> None:
+    """Let a body pass that is small by its limit."""
+
+
 async def read_body(
-    request: Request, max_bytes: int, timeout_s: float, excess: LentigoError | None = None
+    request: Request,
+    max_bytes: int,
+    timeout_s: float,
+    excess: LentigoError | None = None,
+    *,
+    hold: Hold = _uncounted,
 ) -> bytes:
-    """Read a raw body of at most `max_bytes`.
+    """Read a raw body of at most `max_bytes`; `hold` counts its bytes as they arrive.
 
     Raises:
         MalformedRequestError: Content-Length is not a number.
@@ -60,16 +70,22 @@ async def read_body(
     """
     _refuse_compressed(request)
     body = _RawBody(max_bytes)
-    await _receive(request, body, max_bytes, timeout_s, excess or too_large(max_bytes))
+    await _receive(request, body, max_bytes, timeout_s, excess or too_large(max_bytes), hold)
     return body.images()[0]
 
 
 async def read_uploads(
-    request: Request, *, max_image_bytes: int, max_images: int, max_bytes: int, timeout_s: float
+    request: Request,
+    *,
+    max_image_bytes: int,
+    max_images: int,
+    max_bytes: int,
+    timeout_s: float,
+    hold: Hold = _uncounted,
 ) -> list[bytes]:
     """Read the images of a form, at most `max_images` with at most `max_bytes` together.
 
-    Raises the same errors as `read_upload`.
+    `hold` counts the bytes of the body as they arrive. Raises the same errors as `read_upload`.
     """
     content_type = request.headers.get("content-type", _OCTETS)
     _refuse_compressed(request)
@@ -79,14 +95,17 @@ async def read_uploads(
     excess = ImageTooLargeError(
         f"The form has more than {max_bytes:,} bytes. Send fewer or smaller images at a time."
     )
-    await _receive(request, form, max_bytes + FRAMING_BYTES, timeout_s, excess)
+    await _receive(request, form, max_bytes + FRAMING_BYTES, timeout_s, excess, hold)
     return form.images()
 
 
-async def read_upload(request: Request, max_image_bytes: int, timeout_s: float) -> bytes:
+async def read_upload(
+    request: Request, max_image_bytes: int, timeout_s: float, *, hold: Hold = _uncounted
+) -> bytes:
     """Read the one image of a request, sent as a form or as the raw body.
 
-    A `Content-Length` above the limit is refused at once; otherwise the bytes are counted.
+    A `Content-Length` above the limit is refused at once; otherwise the bytes are counted, by
+    `hold` as well.
 
     Raises:
         MalformedRequestError: not the expected form.
@@ -96,12 +115,12 @@ async def read_upload(request: Request, max_image_bytes: int, timeout_s: float) 
         starlette.requests.ClientDisconnect: the client disconnected.
     """
     body, limit = _expected_body(request, max_image_bytes)
-    await _receive(request, body, limit, timeout_s, too_large(max_image_bytes))
+    await _receive(request, body, limit, timeout_s, too_large(max_image_bytes), hold)
     return body.images()[0]
 
 
 async def _receive(
-    request: Request, body: _Body, limit: int, timeout_s: float, excess: LentigoError
+    request: Request, body: _Body, limit: int, timeout_s: float, excess: LentigoError, hold: Hold
 ) -> None:
     """Feed the pieces of a request to a body; raises `excess` at more than `limit` bytes."""
     if _declared_length(request) > limit:
@@ -113,6 +132,7 @@ async def _receive(
                 size += len(piece)
                 if size > limit:
                     raise excess
+                hold(len(piece))
                 body.feed(piece)
     except TimeoutError as error:
         raise UploadTimeoutError(
