@@ -346,6 +346,41 @@ def test_a_fax_is_refused() -> None:
         read_image(fax)
 
 
+RGB, YCBCR = 2, 6
+
+
+def strips_of_garbage(compression: int, colours: int) -> bytes:
+    """A TIFF with a strip for each of 400 rows."""
+    strip = b"\xffgarbage"
+    places = tuple(range(8, 8 + 400 * len(strip), len(strip)))
+    tags: Tags = {256: 64, 257: 400, 258: (8, 8, 8), 259: compression, 262: colours, 277: 3, 278: 1}
+    return tiff_file(tags | {273: places, 279: (len(strip),) * 400}, strip * 400)
+
+
+@pytest.mark.parametrize("compression", [1, 5, 8, 32_946, 32_773])
+def test_ycbcr_without_jpeg_is_refused_before_a_line_a_strip_is_written(
+    compression: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The decoder's library accepts such an image though it cannot read one strip of it."""
+    with pytest.raises(UnsupportedImageError, match="YCbCr"):
+        read_image(strips_of_garbage(compression, YCBCR))
+
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("compression", "colours"), [(5, RGB), (7, RGB), (7, YCBCR), (8, RGB), (32_773, RGB)]
+)
+def test_a_damaged_tiff_writes_at_most_a_few_lines(
+    compression: int, colours: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The decoder's library writes them, past every handler of ours; so it must stop early."""
+    with pytest.raises(UndecodableImageError):
+        read_image(strips_of_garbage(compression, colours))
+
+    assert len(capfd.readouterr().err.splitlines()) <= 3
+
+
 def test_exif_orientation_is_found_among_many_entries() -> None:
     entry = exif_block(6)[10:22]
     others = b"".join(struct.pack("<HHII", tag, 4, 1, 0) for tag in range(1, 200))

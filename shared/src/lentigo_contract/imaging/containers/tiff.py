@@ -18,7 +18,8 @@ SIGNATURES: Final = (b"II*\x00", b"MM\x00*")
 
 # None, LZW, JPEG, deflate (two numbers) and PackBits: what cameras and editors write. The rest is
 # for faxes and scanners, in decoders that few people test.
-_COMPRESSIONS: Final = (1, 5, 7, 8, 32946, 32773)
+_JPEG: Final = 7
+_COMPRESSIONS: Final = (1, 5, _JPEG, 8, 32946, 32773)
 
 # Tiles reach over the image's edges; a small image may lie in one tile of any size up to this.
 _MAX_TILE_PIXELS: Final = 4096 * 4096
@@ -49,6 +50,9 @@ _NEEDED: Final = frozenset(
         *(_JPEG_TABLES, _COEFFICIENTS, _SUBSAMPLING, _REFERENCES, _PROFILE),
     }
 )
+
+# Of the photometric interpretation.
+_YCBCR: Final = 6
 
 # The field types that sizes and places may be written in: byte, short and long.
 _UNSIGNED: Final = {1: "B", 3: "H", 4: "I"}
@@ -176,6 +180,10 @@ def _require_supported(directory: _Directory) -> None:
         raise UnsupportedImageError(
             f"The TIFF uses compression {compression}. Save it uncompressed, with LZW or as PNG."
         )
+    # Without JPEG, the decoder's library makes RGB of these itself: it passes over strips that it
+    # cannot read, so that a damaged image is accepted, and writes a line to the log for each.
+    if directory.value(_PHOTOMETRIC, 0) == _YCBCR and compression != _JPEG:
+        raise UnsupportedImageError("The TIFF has YCbCr colours without JPEG. Save it as RGB.")
     bits = max(directory.values(_BITS, (1,)))
     inverted = bits > 8 and directory.value(_PHOTOMETRIC, 0) == 0
     if bits not in (1, 2, 4, 8, 16) or inverted:
