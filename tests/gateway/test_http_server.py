@@ -56,6 +56,25 @@ def test_what_a_busy_server_asks_for_is_told(value: str, seconds: float | None) 
     assert raised.value.retry_after_s == seconds
 
 
+@pytest.mark.parametrize(
+    ("value", "date", "seconds"),
+    [
+        ("Mon, 30 Nov 2026 12:01:30 GMT", "Mon, 30 Nov 2026 12:00:00 GMT", 90.0),
+        ("Mon, 30 Nov 2026 11:59:00 GMT", "Mon, 30 Nov 2026 12:00:00 GMT", 0.0),
+        ("Mon, 30 Nov 2026 12:01:30", "Mon, 30 Nov 2026 12:00:00 GMT", None),
+        ("Mon, 30 Nov 2026 12:01:30 GMT", "yesterday", None),
+        ("Mon, 30 Nov 2026 12:01:30 GMT", None, None),
+    ],
+)
+def test_a_date_to_wait_for_counts_from_the_servers_own(
+    value: str, date: str | None, seconds: float | None
+) -> None:
+    headers = {"Retry-After": value} | ({} if date is None else {"Date": date})
+    with pytest.raises(ServerUnavailableError) as raised:
+        server(httpx.Response(503, headers=headers)).ask("GET", "x")
+    assert raised.value.retry_after_s == seconds
+
+
 def test_other_statuses_are_for_the_caller() -> None:
     assert server(httpx.Response(404)).ask("GET", "x").status == 404
     assert server(httpx.Response(204)).get_json("x") is None

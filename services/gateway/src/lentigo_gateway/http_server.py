@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx
@@ -46,6 +47,7 @@ _BUSY: Final = (
 )
 # A key that was refused is not accepted a second later.
 _SIGN_IN_RETRY_S: Final = 30.0
+_RETRY_AFTER_DIGITS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +235,19 @@ class HttpServer:
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
-    """Return the seconds that a server asks to wait; None if it does not say, or by a date."""
+    """Return the seconds that a server asks to wait; None if it does not say, or not clearly.
+
+    RFC 9110, section 10.2.3: seconds or a date. A date counts from the server's own, so that its
+    clock need not agree with ours.
+    """
     text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() and len(text) < 8 else None
+    if text.isdecimal():
+        return float(text) if len(text) < _RETRY_AFTER_DIGITS else None
+    try:
+        due, now = (parsedate_to_datetime(each) for each in (text, response.headers["Date"]))
+        return max(0.0, (due - now).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def _sign_in(config: ServerConfig) -> dict[str, str]:
