@@ -353,8 +353,9 @@ def strips_of_garbage(compression: int, colours: int) -> bytes:
     """A TIFF with a strip for each of 400 rows."""
     strip = b"\xffgarbage"
     places = tuple(range(8, 8 + 400 * len(strip), len(strip)))
-    tags: Tags = {256: 64, 257: 400, 258: (8, 8, 8), 259: compression, 262: colours, 277: 3, 278: 1}
-    return tiff_file(tags | {273: places, 279: (len(strip),) * 400}, strip * 400)
+    rows: Tags = {277: 3, 278: 1, 273: places, 279: (len(strip),) * 400}
+    tags: Tags = {256: 64, 257: 400, 258: (8, 8, 8), 259: compression, 262: colours, **rows}
+    return tiff_file(tags, strip * 400)
 
 
 @pytest.mark.parametrize("compression", [1, 5, 8, 32_946, 32_773])

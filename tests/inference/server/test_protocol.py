@@ -245,6 +245,8 @@ HOST = "Host: x\r\n"
             501,
         ),
         (f"GET /v2 HTTP/1.1\r\n{HOST}X-Long: {'x' * 70_000}\r\n", "head-too-long", 431),
+        (f"GET /v2 HTTP/1.1\r\n{HOST}" + "a: b\r\n" * 100, "head-too-long", 431),
+        (f"GET /v1/models?{'a=b&' * 2048} HTTP/1.1\r\n{HOST}", "target-too-long", 414),
     ],
     ids=[
         "no host",
@@ -257,6 +259,8 @@ HOST = "Host: x\r\n"
         "gzip, chunked",
         "gzip, then chunked",
         "a long head",
+        "many headers",
+        "a long target",
     ],
 )
 def test_a_head_that_the_standard_forbids_gets_a_problem_document_and_a_line(

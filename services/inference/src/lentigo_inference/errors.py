@@ -4,6 +4,7 @@
     ├── ServingError                the inference service
     │   ├── MalformedHttpError          bytes that are not HTTP/1.1
     │   ├── HeadTooLongError            a head, or trailers, longer than allowed
+    │   ├── TargetTooLongError          a path and query longer than allowed
     │   ├── UnsupportedTransferCodingError a Transfer-Encoding other than chunked
     │   ├── MisdirectedRequestError     a host that the service does not answer for
     │   ├── OriginRefusedError          a web page of another origin asks in advance
@@ -61,6 +62,10 @@ class MalformedHttpError(ServingError):
 
 class HeadTooLongError(ServingError):
     """The head of a request, or its trailers, are longer than allowed."""
+
+
+class TargetTooLongError(ServingError):
+    """The target of a request, its path and query, is longer than allowed."""
 
 
 class UnsupportedTransferCodingError(ServingError):

@@ -30,6 +30,7 @@ from lentigo_inference.errors import (
     RateLimitedError,
     ServiceBusyError,
     ShutdownError,
+    TargetTooLongError,
     TooManyImagesError,
     UnauthorizedError,
     UnknownAnswerError,
@@ -189,6 +190,12 @@ PROBLEMS: Final[dict[type[LentigoError], ProblemType]] = {
         "version-refused",
         "The version cannot be loaded",
         "Version 3 could not be loaded: variables/variables.index is missing. Version 2 stays.",
+    ),
+    TargetTooLongError: ProblemType(
+        414,
+        "target-too-long",
+        "The target of the request is too long",
+        "The path and query of the request have more than 8,192 bytes. Send less.",
     ),
     HeadTooLongError: ProblemType(
         431,

@@ -113,8 +113,13 @@ def test_a_missing_boundary_is_refused(kind: str) -> None:
     assert "boundary" in refusal(kind=kind)
 
 
+def test_a_content_type_of_many_parameters_is_refused_unread() -> None:
+    kind = f"multipart/form-data; {'a=b; ' * 300}boundary=edge"
+    assert "1,024 characters" in refusal(kind=kind)
+
+
 def test_a_too_long_boundary_is_refused() -> None:
-    assert "boundary" in refusal(kind=f"multipart/form-data; boundary={'b' * 1000}")
+    assert "boundary" in refusal(kind=f"multipart/form-data; boundary={'b' * 300}")
 
 
 def test_an_image_over_the_limit_is_refused_before_it_is_kept() -> None:

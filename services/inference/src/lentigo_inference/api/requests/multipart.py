@@ -15,6 +15,8 @@ from lentigo_inference.errors import MalformedRequestError
 
 FIELD: Final = "image"
 
+# A boundary has 70 characters at most, and looking for it among 12,000 parameters takes 15 ms.
+_MAX_CONTENT_TYPE: Final = 1024
 _MAX_HEADERS: Final = 8
 _MAX_HEADER_BYTES: Final = 4096
 
@@ -41,8 +43,13 @@ class ImageForm:
         """Prepare for a body with this `Content-Type`.
 
         Raises:
-            MalformedRequestError: the header has no usable boundary.
+            MalformedRequestError: the header has no usable boundary, or is far too long.
         """
+        if len(content_type) > _MAX_CONTENT_TYPE:
+            raise MalformedRequestError(
+                f"The Content-Type has more than {_MAX_CONTENT_TYPE:,} characters. Let the HTTP "
+                "client set that header."
+            )
         self._max_image_bytes = max_image_bytes
         self._max_images = max_images
         self._images: list[io.BytesIO] = []
