@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 
 import pytest
@@ -30,3 +31,22 @@ def test_earlier_output_keeps_its_place(capfd: pytest.CaptureFixture[str]) -> No
     sys.stderr.write("after")
     sys.stderr.flush()
     assert capfd.readouterr().err == "before, after"
+
+
+_SEVERAL_NETWORKS = """
+from lentigo_trainer.system.native_output import quiet_tensorflow
+
+with quiet_tensorflow():
+    import tensorflow as tf
+
+add = lambda number: number + 1
+for _ in range(20):
+    tf.function(add)(tf.constant(1.0))
+"""
+
+
+def test_graphs_of_several_networks_are_no_reason_to_warn() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", _SEVERAL_NETWORKS], capture_output=True, text=True, check=True
+    )
+    assert ended.stderr == ""

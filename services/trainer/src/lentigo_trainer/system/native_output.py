@@ -1,5 +1,6 @@
 """Hide what compiled libraries write to standard error by themselves."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -12,8 +13,13 @@ _STANDARD_ERROR: Final = 2
 
 @contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Import TensorFlow and Keras within this block without their announcements."""
+    """Import TensorFlow and Keras within this block without their announcements.
+
+    From then on TensorFlow logs errors only. It takes the graphs of several networks, of the same
+    code, for one that is traced too often, and would say so in the middle of a run.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with held_back():
         yield
