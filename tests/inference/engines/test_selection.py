@@ -217,6 +217,34 @@ def test_neither_one_slow_batch_nor_waiting_for_a_turn_decides(stored: StoredVer
     assert load(stored).name == "litert-int8"
 
 
+def test_a_reload_takes_what_was_measured_of_the_version(stored: StoredVersion) -> None:
+    """Otherwise a busy machine would change the engine, and with it the answers, of a version."""
+    openers = Openers(litert_int8=same, litert=same)
+    load = engine_loader(1, open_engine=openers, clock=openers.clock)
+    first = load(stored)
+    openers.seconds = {"litert-int8": 1.0, "litert": 0.5}
+
+    again = load(stored)
+    other = load(replace(stored, manifest_sha256="00" * 32))
+
+    assert (first.name, again.name, other.name) == ("litert-int8", "litert-int8", "litert")
+    assert isinstance(first, MeasuredEngine)
+    assert isinstance(again, MeasuredEngine)
+    assert again.images_per_second == first.images_per_second
+    assert [opened.name for opened in openers.opened if not opened.closed] == [
+        *("litert-int8", "litert-int8", "litert")
+    ]
+
+
+def test_an_engine_that_fails_at_a_reload_gives_way(stored: StoredVersion) -> None:
+    openers = Openers(litert_int8=same, litert=same)
+    load = engine_loader(1, open_engine=openers, clock=openers.clock)
+    assert load(stored).name == "litert-int8"
+    openers.alter["litert-int8"] = nan
+
+    assert load(stored).name == "litert"
+
+
 def test_an_engine_that_does_not_agree_is_not_even_measured(stored: StoredVersion) -> None:
     changed = {"agreement": {"litert": GOOD, "litert-int8": POOR}}
     disagreeing = replace(stored, manifest=stored.manifest.model_copy(update=changed))

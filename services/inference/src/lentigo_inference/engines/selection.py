@@ -1,15 +1,17 @@
 """Select the engine that runs a version: the configured one, or the fastest that is allowed.
 
 Whether int8 is faster than float32 depends on the processor: without instructions for it, it gains
-nothing. So `auto` measures the LiteRT engines at each load, on this machine and with the threads
-they will have. TensorFlow, which is slower and takes seconds to load, is for when neither can be
-used.
+nothing. So `auto` measures the LiteRT engines of a version, on this machine and with the threads
+they will have. A reload of the same version takes what was measured before: it must not change
+answers, and a machine that is answering others is a bad place to measure. TensorFlow, which is
+slower and takes seconds to load, is for when neither can be used.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import structlog
 
@@ -54,6 +56,15 @@ class Choice:
     passed_over: dict[EngineName, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Measurement:
+    """What was measured of a version, by the digest of its manifest, and chosen by it."""
+
+    manifest_sha256: str
+    engine: EngineName
+    images_per_second: Mapping[str, float]
+
+
 def choose(setting: EngineSetting, manifest: Manifest) -> Choice:
     """Choose by what the manifest says; `auto` may take the SavedModel in any case."""
     if setting != "auto":
@@ -72,7 +83,7 @@ def engine_loader(
     in_turn: InTurn = at_once,
     clock: Callable[[], float] = time.perf_counter,
 ) -> EngineLoader:
-    """Return a function that loads versions.
+    """Return a function that loads versions, one at a time.
 
     Args:
         threads: what the runtime computes with.
@@ -82,59 +93,89 @@ def engine_loader(
         clock: monotonic seconds, for measuring engines.
     """
     opened: EngineOpener = open_engine or _open
+    last: _Measurement | None = None
 
     def load(stored: StoredVersion) -> Engine:
+        nonlocal last
         choice = choose(setting, stored.manifest)
         for name, reason in choice.passed_over.items():
             _log.info("engine passed over", version=stored.version, engine=name, reason=reason)
-        failures: list[str] = []
-        proven: list[Engine] = []
+
+        def prove(name: EngineName) -> Engine:
+            return _proven(opened(name, stored, threads), stored.manifest, in_turn)
+
+        if last is not None and last.manifest_sha256 == stored.manifest_sha256:
+            with suppress(EngineError):
+                (again,) = _all_proven((last.engine,), stored, prove)
+                return MeasuredEngine(again, last.images_per_second)
+        engines = _all_proven(choice.engines, stored, prove)
+        if len(engines) == 1:
+            return engines[0]
         try:
-            for name in choice.engines:
-                if name == "savedmodel" and proven:
-                    break
-                try:
-                    proven.append(_proven(opened(name, stored, threads), stored.manifest, in_turn))
-                except RepositoryError:
-                    # What is on the disk is not what was published, whatever would run it.
-                    raise
-                except Exception as error:  # noqa: BLE001 - it concerns this engine alone
-                    reason = str(error) or type(error).__name__
-                    failures.append(reason)
-                    _log.warning(
-                        "engine failed", version=stored.version, engine=name, reason=reason
-                    )
-            if not proven:
-                raise EngineError(" ".join(failures))
-            return proven[0] if len(proven) == 1 else _fastest(stored, proven, in_turn, clock)
+            chosen, speeds = _fastest(stored, engines, in_turn, clock)
         except BaseException:
-            for engine in proven:
-                engine.close()
+            _close(engines)
             raise
+        _close(engine for engine in engines if engine is not chosen)
+        last = _Measurement(stored.manifest_sha256, cast(EngineName, chosen.name), speeds)
+        return MeasuredEngine(chosen, speeds)
 
     return load
 
 
+def _all_proven(
+    names: tuple[EngineName, ...], stored: StoredVersion, prove: Callable[[EngineName], Engine]
+) -> list[Engine]:
+    """Open engines and put them to the proof; the SavedModel only if there is no other.
+
+    Raises:
+        EngineError: all fail.
+    """
+    failures: list[str] = []
+    engines: list[Engine] = []
+    for name in names:
+        if name == "savedmodel" and engines:
+            break
+        try:
+            engines.append(prove(name))
+        except RepositoryError:
+            # What is on the disk is not what was published, whatever would run it.
+            _close(engines)
+            raise
+        except Exception as error:  # noqa: BLE001 - it concerns this engine alone
+            reason = str(error) or type(error).__name__
+            failures.append(reason)
+            _log.warning("engine failed", version=stored.version, engine=name, reason=reason)
+        except BaseException:
+            _close(engines)
+            raise
+    if not engines:
+        raise EngineError(" ".join(failures))
+    return engines
+
+
+def _close(engines: Iterable[Engine]) -> None:
+    for engine in engines:
+        engine.close()
+
+
 def _fastest(
     stored: StoredVersion, engines: list[Engine], in_turn: InTurn, clock: Callable[[], float]
-) -> Engine:
-    """Measure the engines, keep the best one and close the others."""
+) -> tuple[Engine, Mapping[str, float]]:
+    """Measure the engines; return the best one, and what was measured of all."""
     speeds = images_per_second(engines, in_turn, clock)
     chosen = engines[0]
     for engine in engines[1:]:
         # The first ones are less exact, and have to be worth it.
         if speeds[engine.name] * _WORTHWHILE > speeds[chosen.name]:
             chosen = engine
-    for engine in engines:
-        if engine is not chosen:
-            engine.close()
     _log.info(
         "engine chosen",
         version=stored.version,
         engine=chosen.name,
         images_per_second={name: round(speed, 1) for name, speed in speeds.items()},
     )
-    return MeasuredEngine(chosen, speeds)
+    return chosen, speeds
 
 
 def images_per_second(
