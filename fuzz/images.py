@@ -1,7 +1,12 @@
-"""Images: whatever the bytes, pixels for the network or an error about the image."""
+"""Images: whatever the bytes, pixels for the network or an error about the image.
 
+And at most a few lines on standard error, where libraries in C write past every handler of ours.
+"""
+
+import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
@@ -16,6 +21,9 @@ MAX_BYTES: Final = 16 * 2**10
 
 # As the service bounds it, but small enough for thousands of inputs a minute.
 _LIMITS: Final = ImageLimits(max_bytes=MAX_BYTES, max_pixels=2**20, max_memory=16 * 2**20)
+# A line or two of libtiff.
+_MAX_ERROR_BYTES: Final = 1024
+_STANDARD_ERROR: Final = 2
 _SRGB: Final = ((0.436, 0.222, 0.014), (0.385, 0.717, 0.097), (0.143, 0.061, 0.714))
 
 
@@ -48,7 +56,7 @@ def seeds() -> Iterator[bytes]:
 
 def check(data: bytes) -> None:
     """Read an image as the service does."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _little_on_standard_error():
         warnings.simplefilter("ignore")
         try:
             opened = open_image(data, _LIMITS)
@@ -59,3 +67,17 @@ def check(data: bytes) -> None:
     assert image.pixels.shape == (MODEL_SIDE, MODEL_SIDE, 3)
     assert image.pixels.dtype == np.uint8
     quality_issues(image.pixels, image.width, image.height)
+
+
+@contextmanager
+def _little_on_standard_error() -> Iterator[None]:
+    screen, kept = os.dup(_STANDARD_ERROR), os.memfd_create("standard error")
+    os.dup2(kept, _STANDARD_ERROR)
+    try:
+        yield
+    finally:
+        os.dup2(screen, _STANDARD_ERROR)
+        size = os.fstat(kept).st_size
+        os.close(screen)
+        os.close(kept)
+    assert size <= _MAX_ERROR_BYTES, f"{size} bytes were written to standard error"
