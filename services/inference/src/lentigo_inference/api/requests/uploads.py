@@ -81,7 +81,7 @@ async def read_uploads(
     max_images: int,
     max_bytes: int,
     timeout_s: float,
-    hold: Hold = _uncounted,
+    hold: Hold,
 ) -> list[bytes]:
     """Read the images of a form, at most `max_images` with at most `max_bytes` together.
 
@@ -100,7 +100,7 @@ async def read_uploads(
 
 
 async def read_upload(
-    request: Request, max_image_bytes: int, timeout_s: float, *, hold: Hold = _uncounted
+    request: Request, max_image_bytes: int, timeout_s: float, *, hold: Hold
 ) -> bytes:
     """Read the one image of a request, sent as a form or as the raw body.
 
