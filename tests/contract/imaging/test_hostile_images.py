@@ -382,6 +382,29 @@ def test_a_damaged_tiff_writes_at_most_a_few_lines(
     assert len(capfd.readouterr().err.splitlines()) <= 3
 
 
+def tiff_of_jpegs(*strips: bytes) -> bytes:
+    """A TIFF 64 pixels wide with a JPEG for each 32 rows."""
+    places = tuple(8 + sum(map(len, strips[:number])) for number in range(len(strips)))
+    rows: Tags = {277: 3, 278: 32, 273: places, 279: tuple(map(len, strips)), 530: (2, 2)}
+    tags: Tags = {256: 64, 257: 32 * len(strips), 258: (8, 8, 8), 259: 7, 262: YCBCR, **rows}
+    return tiff_file(tags, b"".join(strips))
+
+
+def test_a_tiff_whose_jpegs_are_cut_off_is_never_shown() -> None:
+    """The decoder shows grey for the rest."""
+    strip = encoded(lesion_image(1, "mel", (64, 32)), "JPEG", subsampling="4:2:0")
+
+    whole = read_image(tiff_of_jpegs(strip, strip))
+    padded = read_image(tiff_of_jpegs(strip + b"\x00", strip + b"\x00\x00\x00"))
+
+    assert np.array_equal(whole.pixels, padded.pixels)
+    for cut in (strip[: len(strip) // 2], strip[:-2], strip[:-1]):
+        with pytest.raises(UndecodableImageError, match="cut off"):
+            read_image(tiff_of_jpegs(strip, cut))
+        with pytest.raises(UndecodableImageError, match="cut off"):
+            read_image(tiff_of_jpegs(cut, strip))
+
+
 def test_exif_orientation_is_found_among_many_entries() -> None:
     entry = exif_block(6)[10:22]
     others = b"".join(struct.pack("<HHII", tag, 4, 1, 0) for tag in range(1, 200))

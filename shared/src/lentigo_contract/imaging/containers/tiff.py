@@ -51,6 +51,10 @@ _NEEDED: Final = frozenset(
     }
 )
 
+# Never part of compressed data. An encoder may pad what follows.
+_END_OF_JPEG: Final = b"\xff\xd9"
+_JPEG_PADDING: Final = 16
+
 # Of the photometric interpretation.
 _YCBCR: Final = 6
 
@@ -208,6 +212,19 @@ def _require_plausible(directory: _Directory) -> None:
     # Pieces do not overlap, so together they cannot be more than the file.
     if sum(directory.values(sizes)) > len(directory.data):
         raise _damaged()
+    if directory.value(_COMPRESSION, 1) == _JPEG:
+        _require_whole_jpegs(directory, offsets, sizes)
+
+
+def _require_whole_jpegs(directory: _Directory, offsets: int, sizes: int) -> None:
+    """Check that each piece ends as JPEG does; the decoder shows grey for what is cut off."""
+    places, lengths = directory.values(offsets), directory.values(sizes)
+    if len(places) != len(lengths):
+        raise _damaged()
+    for place, length in zip(places, lengths, strict=True):
+        end = place + length
+        if _END_OF_JPEG not in directory.data[max(place, end - _JPEG_PADDING) : end]:
+            raise _damaged()
 
 
 def _pieces(directory: _Directory) -> tuple[int, int, int, int]:
