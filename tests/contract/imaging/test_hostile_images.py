@@ -405,6 +405,16 @@ def test_a_tiff_whose_jpegs_are_cut_off_is_never_shown() -> None:
             read_image(tiff_of_jpegs(cut, strip))
 
 
+def test_a_tiff_with_jpeg_that_ends_too_early_is_never_shown() -> None:
+    """Its tables of JPEG stand at the end; of half a table the decoder makes another image."""
+    whole = VICTIMS["TIFF with JPEG"]
+    read_image(whole)
+
+    for length in range(len(whole) // 2, len(whole), 7):
+        with pytest.raises(ImageError):
+            read_image(whole[:length])
+
+
 def test_exif_orientation_is_found_among_many_entries() -> None:
     entry = exif_block(6)[10:22]
     others = b"".join(struct.pack("<HHII", tag, 4, 1, 0) for tag in range(1, 200))

@@ -60,6 +60,8 @@ _YCBCR: Final = 6
 
 # The field types that sizes and places may be written in: byte, short and long.
 _UNSIGNED: Final = {1: "B", 3: "H", 4: "I"}
+# Bytes of a value, by field type.
+_SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 # Those that the decoder keeps as they are; of all others it makes an object for each value.
 _BYTES: Final = (1, 2, 7)
 
@@ -159,6 +161,9 @@ def _with_needed_tags(directory: _Directory) -> bytes:
     kept = [each for tag, each in directory.entries.items() if tag in _NEEDED]
     if any(count > _MAX_VALUES and kind not in _BYTES for kind, count, _position in kept):
         raise _damaged()
+    # Of a table that is cut off, the decoder takes what is there.
+    if not all(_is_in_the_file(directory, *each) for each in kept):
+        raise _damaged()
     # Directories begin at even places.
     start = len(data) + len(data) % 2
     # Before the value of an entry stand its tag, type and count, in eight bytes.
@@ -174,6 +179,13 @@ def _with_needed_tags(directory: _Directory) -> bytes:
             bytes(4),
         )
     )
+
+
+def _is_in_the_file(directory: _Directory, kind: int, count: int, position: int) -> bool:
+    size = count * _SIZES.get(kind, len(directory.data))
+    if size > 4:
+        (position,) = struct.unpack_from(f"{directory.order}I", directory.data, position)
+    return position + size <= len(directory.data)
 
 
 def _require_supported(directory: _Directory) -> None:
@@ -223,7 +235,8 @@ def _require_whole_jpegs(directory: _Directory, offsets: int, sizes: int) -> Non
         raise _damaged()
     for place, length in zip(places, lengths, strict=True):
         end = place + length
-        if _END_OF_JPEG not in directory.data[max(place, end - _JPEG_PADDING) : end]:
+        last = directory.data[max(place, end - _JPEG_PADDING) : end]
+        if end > len(directory.data) or _END_OF_JPEG not in last:
             raise _damaged()
 
 
