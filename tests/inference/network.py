@@ -15,7 +15,7 @@ from lentigo_inference.app import create_app
 from lentigo_inference.engines.selection import EngineLoader
 from lentigo_inference.server.connections import connection_limits
 from lentigo_inference.server.serve import Server, address_of, listen
-from lentigo_inference.serving.admission import Shutdown
+from lentigo_inference.serving.limits.admission import Shutdown
 from lentigo_inference.settings import Settings
 from tests.models import load_plain
 

@@ -21,10 +21,10 @@ from lentigo_inference.monitoring.gauges import MonitoringGauges
 from lentigo_inference.monitoring.monitor import Monitor
 from lentigo_inference.observability.metrics import Metrics
 from lentigo_inference.problem_types import INTERNAL, INVALID_PARAMETER, PROBLEMS
-from lentigo_inference.serving.admission import Admission, Shutdown
 from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
 from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.gauges import ServingGauges
+from lentigo_inference.serving.limits.admission import Admission, Shutdown
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings

@@ -21,7 +21,7 @@ from lentigo_inference.security.api_keys import (
 )
 from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.server.request_log import RefusalLog
-from lentigo_inference.serving.admission import Admission
+from lentigo_inference.serving.limits.admission import Admission
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import PREDICTIONS, problem_of, running
 from tests.inference.network import DEADLINE_S

@@ -10,7 +10,7 @@ import pytest
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.errors import RateLimitedError, ServiceBusyError
 from lentigo_inference.security.api_keys import Scope, add_key, make_key
-from lentigo_inference.serving.upload_memory import UploadMemory
+from lentigo_inference.serving.limits.upload_memory import UploadMemory
 from lentigo_inference.settings import Settings
 from tests.inference.live_app import PREDICTIONS, Running, problem_of, running
 from tests.inference.network import DEADLINE_S

@@ -15,7 +15,7 @@ from lentigo_contract.imaging.read import ImageLimits, ModelImage, OpenedImage
 from lentigo_inference.errors import ServiceBusyError
 from lentigo_inference.observability.records import DecodeTimes, RequestRecord
 from lentigo_inference.serving.decoding import DecodeLimits, DecodePool
-from lentigo_inference.serving.memory_budget import MemoryBudget
+from lentigo_inference.serving.limits.memory_budget import MemoryBudget
 from tests.fakes import jpeg_bytes
 from tests.images import encoded
 

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.errors import ShutdownError
 from lentigo_inference.server.serve import Server
-from lentigo_inference.serving.admission import Shutdown
+from lentigo_inference.serving.limits.admission import Shutdown
 from lentigo_inference.settings import Settings
 from tests.fakes import jpeg_bytes
 from tests.inference.held_engine import HeldEngine

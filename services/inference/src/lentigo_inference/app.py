@@ -46,16 +46,16 @@ from lentigo_inference.server.middleware import (
     ProtocolErrorMiddleware,
 )
 from lentigo_inference.server.request_log import RequestLogMiddleware
-from lentigo_inference.serving.admission import Admission, Shutdown
 from lentigo_inference.serving.batcher import Batcher, BatchLimits, Throughput
 from lentigo_inference.serving.decoding import DecodeLimits, DecodePool
 from lentigo_inference.serving.engine_thread import EngineThread
 from lentigo_inference.serving.gauges import ServingGauges
+from lentigo_inference.serving.limits.admission import Admission, Shutdown
+from lentigo_inference.serving.limits.upload_memory import UploadMemory
 from lentigo_inference.serving.loading import load_options
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
-from lentigo_inference.serving.upload_memory import UploadMemory
 from lentigo_inference.serving.watcher import Wait, Watcher
 from lentigo_inference.settings import Settings
 from lentigo_inference.shadow.trial import trial_of

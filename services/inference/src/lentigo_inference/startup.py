@@ -23,7 +23,7 @@ from lentigo_inference.observability.tracing import Tracing, traces_wanted
 from lentigo_inference.security.api_keys import read_keys
 from lentigo_inference.security.oidc.tokens import token_verifier
 from lentigo_inference.server.serve import address_of, listen, serve
-from lentigo_inference.serving.admission import Shutdown
+from lentigo_inference.serving.limits.admission import Shutdown
 from lentigo_inference.serving.loading import load_options
 from lentigo_inference.settings import Settings, unknown_variables
 

@@ -23,11 +23,11 @@ from lentigo_inference.security.api_keys import Scope
 from lentigo_inference.security.authenticator import Authenticator
 from lentigo_inference.security.identity import Identity
 from lentigo_inference.security.rate_limit import RateLimit
-from lentigo_inference.serving.admission import Admission, Shutdown
+from lentigo_inference.serving.limits.admission import Admission, Shutdown
+from lentigo_inference.serving.limits.upload_memory import Hold, UploadMemory
 from lentigo_inference.serving.model_manager import ModelManager
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.serving.predictor import Predictor
-from lentigo_inference.serving.upload_memory import Hold, UploadMemory
 from lentigo_inference.settings import Settings
 from lentigo_inference.shadow.trial import ShadowTrial
 

@@ -26,7 +26,7 @@ from lentigo_inference.server.connections import (
     connection_limits,
 )
 from lentigo_inference.server.protocol import limited_protocol
-from lentigo_inference.serving.admission import Shutdown
+from lentigo_inference.serving.limits.admission import Shutdown
 from lentigo_inference.settings import Settings
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)

@@ -20,7 +20,7 @@ from lentigo_contract.system.allocator import return_free_memory
 from lentigo_contract.system.priority import lower_priority
 from lentigo_inference.errors import ServiceBusyError
 from lentigo_inference.observability.records import DecodeTimes, RequestRecord, Step
-from lentigo_inference.serving.memory_budget import MemoryBudget
+from lentigo_inference.serving.limits.memory_budget import MemoryBudget
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from lentigo_contract.errors import EngineError
 from lentigo_contract.repository.store import ModelStore
 from lentigo_inference.audit.records import ModelInUse, Said, shadow
 from lentigo_inference.errors import ShadowError, VersionRefusedError
-from lentigo_inference.serving.admission import Admission
+from lentigo_inference.serving.limits.admission import Admission
 from lentigo_inference.serving.loading import fingerprint
 from lentigo_inference.serving.model_slot import ModelSlot
 from lentigo_inference.settings import Settings

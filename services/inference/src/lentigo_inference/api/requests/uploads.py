@@ -18,7 +18,7 @@ from lentigo_inference.errors import (
     UnsupportedContentTypeError,
     UploadTimeoutError,
 )
-from lentigo_inference.serving.upload_memory import Hold
+from lentigo_inference.serving.limits.upload_memory import Hold
 
 _FORM: Final = "multipart/form-data"
 _OCTETS: Final = "application/octet-stream"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from lentigo_contract.wording import pluralize
 from lentigo_inference.errors import RateLimitedError, ServiceBusyError, ShutdownError
-from lentigo_inference.serving.shares import Shares
+from lentigo_inference.serving.limits.shares import Shares
 
 
 class Shutdown:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from lentigo_inference.errors import RateLimitedError, ServiceBusyError
-from lentigo_inference.serving.shares import Shares
+from lentigo_inference.serving.limits.shares import Shares
 
 Hold = Callable[[int], None]
 """Counts so many bytes more of one body; raises `ServiceBusyError` or `RateLimitedError`."""
