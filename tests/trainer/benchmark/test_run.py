@@ -6,7 +6,9 @@ import pytest
 from lentigo_trainer.benchmark.isolation import NotMeasured, Outcome
 from lentigo_trainer.benchmark.job import Job, write_result
 from lentigo_trainer.benchmark.records import Benchmark
+from lentigo_trainer.benchmark.report import report_page
 from lentigo_trainer.benchmark.run import BenchmarkConfig, compare
+from lentigo_trainer.benchmark.tables import earlier_versions
 from lentigo_trainer.errors import WorkFolderError
 from lentigo_trainer.models.registry import ARCHITECTURES
 from lentigo_trainer.system.progress import SilentProgress
@@ -124,10 +126,17 @@ def test_a_report_can_be_added_to_from_another_work_folder(tmp_path: Path) -> No
     assert epochs == {"cnn": 3, "vgg16": 10, "mobilenet": 20}
 
 
-@pytest.mark.parametrize(
-    "other", [{"dataset": "e" * 64}, {"seed": 1}, {"limit": 60}, {"code_version": "0.0.0"}]
-)
-def test_a_report_on_other_rows_is_replaced(tmp_path: Path, other: dict[str, object]) -> None:
+def test_results_of_an_earlier_version_stay_and_name_it(tmp_path: Path) -> None:
+    first = FakeJobs().run(made_config(tmp_path / "there", "cnn", "vgg16"))
+    first = first.model_copy(update={"code_version": "0.0.0"})
+    second = FakeJobs().run(made_config(tmp_path / "here", "vgg16"), first)
+    third = FakeJobs().run(made_config(tmp_path / "here", "mobilenet"), second)
+    assert earlier_versions(third) == ["CNN 0.0.0"]
+    assert "Measured by another version: CNN 0.0.0." in report_page(third)
+
+
+@pytest.mark.parametrize("other", [{"dataset": "e" * 64}, {"seed": 1}, {"limit": 60}])
+def test_a_report_on_other_images_is_replaced(tmp_path: Path, other: dict[str, object]) -> None:
     first = FakeJobs().run(made_config(tmp_path / "there", "cnn"))
     later = made_config(tmp_path / "here", "mobilenet")
     assert "cnn" in reasons(FakeJobs().run(later, first.model_copy(update=other)))

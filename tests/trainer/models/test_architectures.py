@@ -10,7 +10,14 @@ import tensorflow as tf
 from lentigo_trainer.errors import TrainingError, WeightsError, WeightsUnavailableError
 from lentigo_trainer.models.backbone import CaffeScaling
 from lentigo_trainer.models.classifier import FusedBatchNormalization, Network, build, totals
-from lentigo_trainer.models.registry import ARCHITECTURES, Totals, Weights, architecture
+from lentigo_trainer.models.published_backbones import EFFICIENTNET_LITE0
+from lentigo_trainer.models.registry import (
+    ARCHITECTURES,
+    Totals,
+    Weights,
+    architecture,
+    weights_in,
+)
 from tests.trainer.networks import lively_mobilenet
 
 ROWS = 4
@@ -180,6 +187,24 @@ def test_an_unknown_architecture_error_lists_the_known_ones() -> None:
 def test_missing_weight_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsUnavailableError, match=r"mobilenet_1_0_224_tf_no_top\.h5"):
         build(architecture("mobilenet"), tmp_path, seed=0)
+
+
+def test_a_folder_without_the_default_recipes_weights_takes_those_of_the_trainer(
+    tmp_path: Path,
+) -> None:
+    chosen = architecture("efficientnet_lite0")
+    found = weights_in(tmp_path, chosen)
+    assert found is not None
+    assert found.name == chosen.weights_file
+    (tmp_path / found.name).write_bytes(b"")
+    assert weights_in(tmp_path, chosen) == tmp_path / found.name
+
+
+def test_weights_in_neither_place_are_none(tmp_path: Path) -> None:
+    assert weights_in(tmp_path, architecture("mobilenet")) is None
+    unpublished = replace(EFFICIENTNET_LITE0.published, package="no_such_package_of_weights")
+    base = replace(EFFICIENTNET_LITE0, published=unpublished)
+    assert weights_in(tmp_path, replace(architecture("efficientnet_lite0"), base=base)) is None
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

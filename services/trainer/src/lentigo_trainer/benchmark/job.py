@@ -18,7 +18,7 @@ from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import read_recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.errors import RecipeError
-from lentigo_trainer.models.registry import ARCHITECTURES
+from lentigo_trainer.models.registry import ARCHITECTURES, weights_in
 from lentigo_trainer.system.storage import write_whole
 
 _FILE: Final = "measured.json"
@@ -115,12 +115,13 @@ def _read_matching(job: Job, expected: dict[str, JsonValue]) -> BenchmarkResult 
 
 
 def _weights_digest(config: TrainingConfig) -> str:
-    file = ARCHITECTURES[config.recipe.architecture].weights_file
-    if file is None:
+    chosen = ARCHITECTURES[config.recipe.architecture]
+    if chosen.weights_file is None:
         return "none"
     if not isinstance(config.weights, Path):
         return config.weights
+    file = weights_in(config.weights, chosen)
     try:
-        return hashlib.sha256((config.weights / file).read_bytes()).hexdigest()
+        return "missing" if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:
         return "missing"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from lentigo_contract.manifest.engines import LITERT_FILES
+from lentigo_trainer import __version__
 from lentigo_trainer.benchmark.job import Job, write_result
 from lentigo_trainer.benchmark.profiling import (
     litert_latency,
@@ -68,6 +69,7 @@ def run_job(job: Job, progress: Progress) -> BenchmarkResult:
         },
         peak_memory_bytes=peak,
         machine=this_machine(config.cores),
+        code_version=__version__,
     )
     write_result(job, result)
     return result

@@ -138,6 +138,7 @@ class BenchmarkResult(_Record):
         peak_memory_bytes: largest resident memory of the process that finished the run; None if
             the system does not report it.
         machine: the machine of the measurement.
+        code_version: of the trainer that measured it; None in records of 0.1.0.
     """
 
     parameters: Parameters
@@ -154,6 +155,7 @@ class BenchmarkResult(_Record):
     latency: dict[Literal["savedmodel", "litert"], Latency]
     peak_memory_bytes: int | None
     machine: Machine
+    code_version: str | None = None
 
     @property
     def epochs(self) -> int:
@@ -208,7 +210,7 @@ class Benchmark(_Record):
 
     Attributes:
         created: when it was last added to, UTC.
-        code_version: of this trainer.
+        code_version: of the trainer that last added to it.
         dataset: SHA-256 over the prepared images, hex.
         images: in the data set.
         validation: number of validation images, by diagnosis code.

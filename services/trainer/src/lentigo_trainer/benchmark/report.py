@@ -14,6 +14,7 @@ from lentigo_trainer.benchmark.tables import (
     baselines,
     class_rows,
     cost_table,
+    earlier_versions,
     machines,
     paper_rows,
     recall_table,
@@ -82,6 +83,7 @@ def report_page(benchmark: Benchmark) -> str:
             for entry, result in results
         ],
         machines=machines(benchmark),
+        earlier_versions=earlier_versions(benchmark),
         in_bfloat16=[entry.title for entry, result in results if result.bfloat16],
         loads=[
             f"{entry.title} {result.latency['litert'].load}"

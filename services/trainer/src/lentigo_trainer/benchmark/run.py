@@ -79,8 +79,8 @@ def compare(
         write: writes a report; called after every architecture.
         now: returns the time, UTC.
         progress: receives the name of each architecture.
-        reported: the report to add to. Its results on the same rows stay, even if they come from
-            another machine and are not in this work folder.
+        reported: the report to add to. Its results on the same images stay, even if they come from
+            another machine or an earlier version, and are not in this work folder.
 
     Raises:
         WorkFolderError: another benchmark, or another run of a chosen architecture, is using the
@@ -93,7 +93,7 @@ def compare(
             # Fail now, not after the hours that the architectures before it take.
             with locked(jobs[name].folder):
                 pass
-        kept = {} if reported is None else _same_rows(reported, config, prepared)
+        kept = {} if reported is None else _same_images(reported, config, prepared)
         outcomes = {name: _earlier(name, job, config, kept) for name, job in jobs.items()}
         pending = []
         for name in config.chosen:
@@ -125,13 +125,19 @@ def _earlier(
     return read_result_of_any_recipe(job) or reported.get(name) or left_out
 
 
-def _same_rows(
+def _same_images(
     reported: Benchmark, config: BenchmarkConfig, prepared: Prepared
 ) -> dict[str, BenchmarkResult]:
-    expected = (prepared.digest, config.seed, config.limit, __version__)
-    if (reported.dataset, reported.seed, reported.limit, reported.code_version) != expected:
+    expected = (prepared.digest, config.seed, config.limit)
+    if (reported.dataset, reported.seed, reported.limit) != expected:
         return {}
-    return {entry.name: entry.measured for entry in reported.entries if entry.measured is not None}
+    return {
+        entry.name: entry.measured.model_copy(
+            update={"code_version": entry.measured.code_version or reported.code_version}
+        )
+        for entry in reported.entries
+        if entry.measured is not None
+    }
 
 
 def _record(

@@ -53,6 +53,15 @@ def machines(benchmark: Benchmark) -> dict[Machine, str]:
     return dict(zip(different, ascii_uppercase, strict=False))
 
 
+def earlier_versions(benchmark: Benchmark) -> list[str]:
+    """Name the networks that another version of the trainer measured, each with that version."""
+    return [
+        f"{entry.title} {result.code_version}"
+        for entry, result in results_of(benchmark)
+        if result.code_version not in (None, benchmark.code_version)
+    ]
+
+
 def timed_name(benchmark: Benchmark, entry: Entry) -> str:
     """Name an architecture where times are compared: with its machine, if there are several."""
     name, letters = row_name(benchmark, entry), machines(benchmark)

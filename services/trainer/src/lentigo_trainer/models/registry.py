@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from lentigo_trainer.errors import TrainingError
-from lentigo_trainer.models.inverted_residuals import InvertedResiduals
+from lentigo_trainer.errors import TrainingError, WeightsUnavailableError
+from lentigo_trainer.models.inverted_residuals import InvertedResiduals, installed
 from lentigo_trainer.models.published_backbones import (
     EFFICIENTNET_LITE0,
     EFFICIENTNET_LITE2,
@@ -340,3 +340,28 @@ def with_all_layers_trainable(chosen: Architecture, dropout: float) -> Architect
         dropout: share of the pooled features that is dropped in training.
     """
     return replace(chosen, boundary="rescaling", hidden=(), dropout=dropout, totals=None)
+
+
+def weights_in(folder: Path, chosen: Architecture) -> Path | None:
+    """Return the file of an architecture's weights: in a folder, or installed with the trainer.
+
+    A folder that holds Keras' files alone is good for every network whose weights are a package.
+
+    Args:
+        folder: of `--weights-dir`.
+        chosen: the architecture.
+
+    Returns:
+        The file; None if it is in neither place, or the architecture has none.
+    """
+    if chosen.weights_file is None:
+        return None
+    file = folder / chosen.weights_file
+    if file.is_file():
+        return file
+    if not isinstance(chosen.base, InvertedResiduals):
+        return None
+    try:
+        return installed(chosen.base.published)
+    except WeightsUnavailableError:
+        return None

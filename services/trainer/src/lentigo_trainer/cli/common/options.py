@@ -40,8 +40,8 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option(
         help="Folder with ImageNet weights under the names of their publishers, such as "
-        "mobilenet_1_0_224_tf_no_top.h5. Without it, those of the default recipe come with the "
-        "trainer, and Keras downloads others.",
+        "mobilenet_1_0_224_tf_no_top.h5. Those of the default recipe come with the trainer; "
+        "without a folder, Keras downloads others.",
         show_default="installed or downloaded",
     ),
 ]
