@@ -235,7 +235,7 @@ async def test_an_image_of_just_the_largest_size_is_read(settings: Settings) -> 
 
 
 async def test_an_endless_upload_times_out(settings: Settings) -> None:
-    settings = settings.model_copy(update={"upload_timeout_s": 0.05, "max_pending": 1})
+    settings = settings.model_copy(update={"upload_timeout_s": 0.05})
 
     async def never_ends() -> AsyncIterator[bytes]:
         yield jpeg_bytes()[:100]
@@ -248,7 +248,8 @@ async def test_an_endless_upload_times_out(settings: Settings) -> None:
         assert response.status_code == 408
         assert response.headers["connection"] == "close"
         problem_of(response)
-        assert (await service.predict()).status_code == 200
+        # Another upload would have as little time, and so be refused by chance on a busy machine.
+        assert service.state.admission.under_way == 0
 
 
 async def test_a_large_form_never_touches_the_disk(
