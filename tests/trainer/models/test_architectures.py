@@ -16,7 +16,7 @@ from lentigo_trainer.models.registry import (
     Totals,
     Weights,
     architecture,
-    weights_in,
+    find_weights,
 )
 from tests.trainer.networks import lively_mobilenet
 
@@ -193,18 +193,18 @@ def test_a_folder_without_the_default_recipes_weights_takes_those_of_the_trainer
     tmp_path: Path,
 ) -> None:
     chosen = architecture("efficientnet_lite0")
-    found = weights_in(tmp_path, chosen)
+    found = find_weights(tmp_path, chosen)
     assert found is not None
     assert found.name == chosen.weights_file
     (tmp_path / found.name).write_bytes(b"")
-    assert weights_in(tmp_path, chosen) == tmp_path / found.name
+    assert find_weights(tmp_path, chosen) == tmp_path / found.name
 
 
 def test_weights_in_neither_place_are_none(tmp_path: Path) -> None:
-    assert weights_in(tmp_path, architecture("mobilenet")) is None
+    assert find_weights(tmp_path, architecture("mobilenet")) is None
     unpublished = replace(EFFICIENTNET_LITE0.published, package="no_such_package_of_weights")
     base = replace(EFFICIENTNET_LITE0, published=unpublished)
-    assert weights_in(tmp_path, replace(architecture("efficientnet_lite0"), base=base)) is None
+    assert find_weights(tmp_path, replace(architecture("efficientnet_lite0"), base=base)) is None
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import read_recipe
 from lentigo_trainer.config.training import TrainingConfig
 from lentigo_trainer.errors import RecipeError
-from lentigo_trainer.models.registry import ARCHITECTURES, weights_in
+from lentigo_trainer.models.registry import ARCHITECTURES, find_weights
 from lentigo_trainer.system.storage import write_whole
 
 _FILE: Final = "measured.json"
@@ -120,7 +120,7 @@ def _weights_digest(config: TrainingConfig) -> str:
         return "none"
     if not isinstance(config.weights, Path):
         return config.weights
-    file = weights_in(config.weights, chosen)
+    file = find_weights(config.weights, chosen)
     try:
         return "missing" if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError:

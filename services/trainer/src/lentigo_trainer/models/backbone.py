@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from lentigo_trainer.errors import TrainingError, WeightsError, WeightsUnavailableError
-from lentigo_trainer.models.registry import Architecture, Scaling, Weights, weights_in
+from lentigo_trainer.models.registry import Architecture, Scaling, Weights, find_weights
 
 NAME: Final = "rescaling"
 
@@ -51,7 +51,7 @@ def load_base(
                 f"The ImageNet weights of {chosen.name} could not be downloaded. Connect to the "
                 f"network, or put {chosen.weights_file} in a folder and name it with --weights-dir."
             ) from error
-    file = weights_in(Path(weights), chosen)
+    file = find_weights(Path(weights), chosen)
     if file is None:
         raise WeightsUnavailableError(
             f"{weights} has no {chosen.weights_file}. Put it there, or leave --weights-dir out."

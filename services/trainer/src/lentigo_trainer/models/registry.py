@@ -342,10 +342,8 @@ def with_all_layers_trainable(chosen: Architecture, dropout: float) -> Architect
     return replace(chosen, boundary="rescaling", hidden=(), dropout=dropout, totals=None)
 
 
-def weights_in(folder: Path, chosen: Architecture) -> Path | None:
-    """Return the file of an architecture's weights: in a folder, or installed with the trainer.
-
-    A folder that holds Keras' files alone is good for every network whose weights are a package.
+def find_weights(folder: Path, chosen: Architecture) -> Path | None:
+    """Find the file of an architecture's weights: in a folder, or else in an installed package.
 
     Args:
         folder: of `--weights-dir`.
