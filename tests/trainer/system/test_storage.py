@@ -2,11 +2,17 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lentigo_contract.errors import StorageError
-from lentigo_trainer.errors import WorkFolderError
-from lentigo_trainer.system.storage import require_space, storage_errors, write_whole
+from lentigo_trainer.errors import DamagedCacheError, WorkFolderError
+from lentigo_trainer.system.storage import (
+    read_arrays,
+    require_space,
+    storage_errors,
+    write_whole,
+)
 
 FULL_DEVICE = Path("/dev/full")
 
@@ -89,3 +95,36 @@ def test_an_interrupted_write_leaves_the_file_unchanged(
         write_whole(path, write)
     assert path.read_bytes() == b"before"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_arrays_are_read_as_they_were_written(tmp_path: Path) -> None:
+    file = tmp_path / "part.npz"
+    write_whole(file, lambda opened: np.savez(opened, one=np.arange(3), two=np.ones((2, 2))))
+    found = read_arrays(file, "Delete it.")
+    assert found.keys() == {"one", "two"}
+    np.testing.assert_array_equal(found["one"], [0, 1, 2])
+
+
+@pytest.mark.parametrize("kept", [0, 1, 4, 60, 200, -1])
+def test_arrays_that_are_cut_off_say_what_to_do(tmp_path: Path, kept: int) -> None:
+    file = tmp_path / "part.npz"
+    write_whole(file, lambda opened: np.savez(opened, one=np.arange(30)))
+    file.write_bytes(file.read_bytes()[:kept])
+    with pytest.raises(DamagedCacheError, match=r"part\.npz cannot be read\. Delete it\."):
+        read_arrays(file, "Delete it.")
+
+
+def test_arrays_that_are_missing_changed_or_of_another_kind_say_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "part.npz"
+    with pytest.raises(DamagedCacheError):
+        read_arrays(file, "Delete it.")
+    write_whole(file, lambda opened: np.savez(opened, one=np.arange(30)))
+    whole = bytearray(file.read_bytes())
+    whole[200] ^= 1
+    write_whole(file, bytes(whole))
+    with pytest.raises(DamagedCacheError):
+        read_arrays(file, "Delete it.")
+    for content in (np.arange(3), np.array([{"an": "object"}])):
+        write_whole(file, lambda opened, content=content: np.save(opened, content))  # type: ignore[misc]
+        with pytest.raises(DamagedCacheError):
+            read_arrays(file, "Delete it.")

@@ -7,7 +7,6 @@ of images and not on a small part that is kept back, and one more network learns
 1974). The answers are those of sisters of the published network, not of itself.
 """
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,7 +36,7 @@ from lentigo_trainer.errors import DamagedCacheError, EvaluationReportError
 from lentigo_trainer.metrics.arrays import FloatArray
 from lentigo_trainer.models.classifier import feature_extractor
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.system.storage import locked, write_whole
+from lentigo_trainer.system.storage import locked, read_arrays, write_whole
 from lentigo_trainer.training.fit import TrainedNetwork, run_identity, train_network
 from lentigo_trainer.training.work_folder import (
     EpochMetrics,
@@ -290,17 +289,12 @@ def _write(
 
 
 def _read(file: Path, count: int) -> _Answers:
-    try:
-        with np.load(io.BytesIO(file.read_bytes())) as arrays:
-            logits = arrays["logits"]
-            # A fold of an earlier release has other scores, see `OOD_SCORE`.
-            unlikeness = arrays.get(OOD_SCORE)
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DamagedCacheError(
-            f"{file} cannot be read. Delete {file.parent} to train this fold again."
-        ) from error
+    arrays = read_arrays(file, f"Delete {file.parent} to train this fold again.")
+    logits = arrays.get("logits")
+    # A fold of an earlier release has other scores, see `OOD_SCORE`.
+    unlikeness = arrays.get(OOD_SCORE)
     fits = unlikeness is None or unlikeness.shape == (count,)
-    if logits.shape != (count, len(CODES)) or not fits:
+    if logits is None or logits.shape != (count, len(CODES)) or not fits:
         raise DamagedCacheError(
             f"{file} is for other images. Delete {file.parent} to train this fold again."
         )

@@ -5,7 +5,6 @@ identity in the folder says what the parts are of, so that nothing is mixed up.
 """
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +19,7 @@ from pydantic import JsonValue
 
 from lentigo_trainer.errors import DamagedCacheError, WorkFolderError
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.system.storage import locked, write_whole
+from lentigo_trainer.system.storage import locked, read_arrays, write_whole
 
 PART: Final = 256
 """Images of one file."""
@@ -125,11 +124,7 @@ def _write(file: Path, rows: Sequence[Result]) -> None:
 
 
 def _read(file: Path, images: int) -> Result:
-    try:
-        with np.load(io.BytesIO(file.read_bytes())) as arrays:
-            part = dict(arrays)
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DamagedCacheError(f"{file} cannot be read. Delete it to compute it again.") from error
+    part = read_arrays(file, "Delete it to compute it again.")
     if not part or any(len(each) != images for each in part.values()):
         raise DamagedCacheError(f"{file} does not fit its images. Delete it to compute it again.")
     return part

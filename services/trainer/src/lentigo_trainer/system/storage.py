@@ -1,15 +1,20 @@
-"""Writing to disk: whole files or nothing, errors that say what to do, and locked folders."""
+"""Files on disk: whole files or nothing, errors that say what to do, and locked folders."""
 
 import fcntl
+import io
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
 
 from lentigo_contract.errors import LentigoError, StorageError
 from lentigo_contract.system.files import is_full_disk, is_of_the_disk, write_atomically
-from lentigo_trainer.errors import WorkFolderError
+from lentigo_trainer.errors import DamagedCacheError, WorkFolderError
 
 
 def write_whole(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
@@ -21,6 +26,24 @@ def write_whole(path: Path, content: bytes | Callable[[BinaryIO], object]) -> No
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)
+
+
+def read_arrays(file: Path, remedy: str) -> dict[str, npt.NDArray[Any]]:
+    """Read all arrays of an .npz file into memory, by name.
+
+    Args:
+        file: that this program wrote.
+        remedy: what to do if it cannot be read, a sentence.
+
+    Raises:
+        DamagedCacheError: it is missing, cut off or damaged, or holds objects.
+    """
+    try:
+        with np.load(io.BytesIO(file.read_bytes())) as arrays:
+            return dict(arrays)
+    # A file of another kind, such as .npy, gives an array without this context.
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedCacheError(f"{file} cannot be read. {remedy}") from error
 
 
 @contextmanager
