@@ -1,10 +1,11 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from lentigo_trainer.baselines.classifiers import genetic
 from lentigo_trainer.baselines.classifiers.base import Fit, log_loss
-from lentigo_trainer.baselines.classifiers.ensemble import fit_ensemble
+from lentigo_trainer.baselines.classifiers.ensemble import fit_ensemble, fit_one_kind
 from lentigo_trainer.baselines.classifiers.fuzzy import fit_fuzzy, gradients
 from lentigo_trainer.baselines.classifiers.genetic import fit_genetic
 
@@ -88,10 +89,9 @@ def test_the_genetic_search_finds_a_better_start() -> None:
     assert network.start_loss < 0.8 * network.first_loss
 
 
-def test_a_search_that_finds_nothing_still_gives_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(genetic, "GENERATIONS", 0)
+def test_a_search_that_finds_nothing_still_gives_a_start() -> None:
     values, labels = examples(200, 2)
-    network = fit_genetic(values, labels, 2, 0)
+    network = fit_genetic(values, labels, 2, 0, generations=0)
     assert network.start_loss == network.first_loss
     assert roc_auc_score(labels, network.probabilities(values)[:, 1]) > 0.9
 
@@ -101,3 +101,14 @@ def test_networks_of_both_kinds_answer() -> None:
     ensemble = fit_ensemble(values, labels, 2, 0)
     assert len(ensemble.back_propagation) == len(ensemble.fuzzy) == 5
     assert 0 <= ensemble.share <= 1
+
+
+@pytest.mark.parametrize("kind", ["back-propagation", "fuzzy"])
+def test_one_kind_of_network_may_answer_alone(kind: Literal["back-propagation", "fuzzy"]) -> None:
+    values, labels = examples(200, 2)
+    whole = fit_ensemble(values, labels, 2, 0)
+    networks = whole.fuzzy if kind == "fuzzy" else whole.back_propagation
+    projected = whole.components.transform(values)
+    expected = np.mean([network.probabilities(projected) for network in networks], axis=0)
+    alone = fit_one_kind(values, labels, 2, 0, kind)
+    np.testing.assert_allclose(alone.probabilities(values), expected)

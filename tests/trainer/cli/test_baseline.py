@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from lentigo_trainer.baselines.run import binary_metrics
 from lentigo_trainer.cli.main import app
-from lentigo_trainer.errors import WorkFolderError
+from lentigo_trainer.errors import DamagedCacheError, WorkFolderError
 from tests.fakes import synthetic_ham10000
 
 WIDE = {"COLUMNS": "200", "TERM": "dumb"}
@@ -69,6 +70,41 @@ def test_a_second_run_computes_nothing_again(source: Path, work: Path) -> None:
     second = run("aswin", "--source", source, "--work", work)
     assert [file.stat().st_mtime_ns for file in (features, answers)] == before
     assert first.stdout == second.stdout
+
+
+def test_an_ablation_leaves_out_each_part(source: Path, work: Path) -> None:
+    assert run("aswin", "--source", source, "--work", work).exit_code == 0
+    answers = work / "baselines" / "aswin" / "answers" / "fold_1.npz"
+    before = answers.stat().st_mtime_ns
+    result = run("aswin", "--source", source, "--work", work, "--ablation")
+    assert result.exit_code == 0, result.output
+    assert "## What each part adds" in result.output
+    assert answers.stat().st_mtime_ns == before
+    report = json.loads((work / "baselines" / "aswin" / "report" / "baseline.json").read_text())
+    whole, parts = report["binary"]["auc"]["value"], report["ablation"]
+    assert {name: part["features"] for name, part in parts.items()} == {
+        "without texture": 9,
+        "without colour": 8,
+        "without the genetic algorithm": 17,
+    }
+    for part in parts.values():
+        assert part["lost"]["value"] == pytest.approx(whole - part["auc"]["value"])
+        assert part["lost"]["low"] <= part["lost"]["value"] <= part["lost"]["high"]
+
+
+def test_kept_answers_that_cannot_be_read_are_named(
+    source: Path, work: Path, tmp_path: Path
+) -> None:
+    assert run("aswin", "--source", source, "--work", work, "--ablation").exit_code == 0
+    copytree(work, tmp_path / "copy")
+    for part in ("answers", "ablation/without_colour"):
+        file = tmp_path / "copy" / "baselines" / "aswin" / part / "fold_2.npz"
+        whole = file.read_bytes()
+        file.write_bytes(whole[:100])
+        result = run("aswin", "--source", source, "--work", tmp_path / "copy", "--ablation")
+        assert isinstance(result.exception, DamagedCacheError)
+        assert str(file) in str(result.exception)
+        file.write_bytes(whole)
 
 
 def test_another_data_set_in_the_same_folder_is_refused(

@@ -7,7 +7,7 @@ images. Each fold's answers are kept, so a run that was stopped goes on where it
 """
 
 import hashlib
-import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,18 +21,22 @@ from lentigo_trainer.baselines.classifiers.ensemble import fit_ensemble
 from lentigo_trainer.baselines.classifiers.genetic import fit_genetic
 from lentigo_trainer.baselines.features.sets import System
 from lentigo_trainer.data.splits import Folds
-from lentigo_trainer.errors import DamagedCacheError
 from lentigo_trainer.metrics.arrays import is_malignant
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.system.storage import write_whole
+from lentigo_trainer.system.storage import read_arrays, write_whole
+
+Rows = npt.NDArray[np.intp]
 
 FITS: Final[dict[System, Fit]] = {"xie": fit_ensemble, "aswin": fit_genetic}
 
-VERSION: Final = 1
-"""Change it whenever the same features give another classifier: kept answers are redone."""
+VERSION: Final = 2
+"""Change it whenever the same features give other answers, or answers are kept in another form:
+kept answers are redone."""
 
 _LEAST: Final = 1e-6
 """A probability below it counts as this, so that its logarithm is finite."""
+
+_DIAGNOSIS, _MALIGNANCY = "diagnosis", "malignancy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +57,52 @@ class Answers:
         return np.log(np.maximum(self.seven, _LEAST)).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What classifiers of one kind learn from.
+
+    Attributes:
+        name: of the kind; kept answers of another are not used.
+        fit: fits one.
+        values: features of every image of the data set, [images, k].
+        labels: the class number of every image, [images].
+        seed: of every classifier.
+    """
+
+    name: str
+    fit: Fit
+    values: Floats
+    labels: Labels
+    seed: int
+
+    def identity(self, train: Rows, asked: Rows) -> str:
+        """Return what the answers of a classifier depend on, as a digest."""
+        digest = hashlib.sha256(f"{self.name} {VERSION} {self.seed}".encode())
+        for array in (train, asked, self.labels[train], self.values[train], self.values[asked]):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def diagnoses(self, train: Rows, asked: Rows) -> Floats:
+        """Learn the seven diagnoses from some images, and answer about others, [asked, 7]."""
+        fitted = self.fit(self.values[train], self.labels[train], len(CODES), self.seed)
+        return fitted.probabilities(self.values[asked])
+
+    def malignancy(self, train: Rows, asked: Rows) -> Floats:
+        """Learn benign or malignant from some images, and answer about others, [asked]."""
+        target = is_malignant(self.labels[train]).astype(np.int64)
+        fitted = self.fit(self.values[train], target, 2, self.seed)
+        return fitted.probabilities(self.values[asked])[:, 1]
+
+
 def cross_fit(
-    system: System,
-    values: Floats,
-    labels: Labels,
-    folds: Folds,
-    validation: npt.NDArray[np.intp],
-    seed: int,
-    folder: Path,
-    progress: Progress,
+    lessons: Lessons, folds: Folds, validation: Rows, folder: Path, progress: Progress
 ) -> tuple[Answers, Answers]:
     """Train on all folds but one, and on all; return the out-of-fold and the validation answers.
 
     Args:
-        system: whose classifier.
-        values: features of every image of the data set, [images, k].
-        labels: their class numbers, [images].
+        lessons: what to learn from.
         folds: of the training images.
         validation: rows of the validation images.
-        seed: of every classifier.
         folder: where finished answers are kept.
         progress: shows the number of classifiers.
 
@@ -82,67 +113,77 @@ def cross_fit(
         DamagedCacheError: kept answers cannot be read.
         StorageError: the disk is full or not writable.
     """
+
+    def answers(train: Rows, asked: Rows, file: Path) -> Answers:
+        identity = lessons.identity(train, asked)
+        found = _read(file, identity)
+        if found is None:
+            found = {
+                _DIAGNOSIS: lessons.diagnoses(train, asked),
+                _MALIGNANCY: lessons.malignancy(train, asked),
+            }
+            _write(file, identity, found)
+        return Answers(found[_DIAGNOSIS], found[_MALIGNANCY])
+
     seven = np.empty((len(folds.rows), len(CODES)))
     malignant = np.empty(len(folds.rows))
     total = folds.count + 1
-    with progress.track(f"Training ({system})", total=total, unit="classifiers") as step:
+    with progress.track(f"Training ({lessons.name})", total=total, unit="classifiers") as step:
         for number in range(1, folds.count + 1):
             inside = folds.fold == number
-            train, asked = folds.rows[~inside], folds.rows[inside]
-            found = _kept(system, values, labels, train, asked, seed, folder / f"fold_{number}.npz")
+            found = answers(folds.rows[~inside], folds.rows[inside], _file_of(folder, number))
             seven[inside], malignant[inside] = found.seven, found.malignant
             step.advance()
-        whole = _kept(
-            system, values, labels, folds.rows, validation, seed, folder / "validation.npz"
-        )
+        whole = answers(folds.rows, validation, folder / "validation.npz")
         step.advance()
     return Answers(seven, malignant), whole
 
 
-def _kept(
-    system: System,
-    values: Floats,
-    labels: Labels,
-    train: npt.NDArray[np.intp],
-    asked: npt.NDArray[np.intp],
-    seed: int,
-    file: Path,
-) -> Answers:
-    """Read the answers of a classifier, or train it, ask it and keep them."""
-    digest = hashlib.sha256(f"{system} {VERSION} {seed}".encode())
-    for array in (train, asked, labels[train], values[train], values[asked]):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    identity = digest.hexdigest()
-    if file.is_file():
-        found = _read(file, identity, len(asked))
-        if found is not None:
-            return found
-    fit = FITS[system]
-    known, target = values[train], labels[train]
-    diagnosis = fit(known, target, len(CODES), seed)
-    question = fit(known, is_malignant(target).astype(np.int64), 2, seed)
-    answers = Answers(
-        diagnosis.probabilities(values[asked]), question.probabilities(values[asked])[:, 1]
-    )
-    write_whole(
-        file,
-        lambda opened: np.savez(
-            opened, seven=answers.seven, malignant=answers.malignant, identity=identity
-        ),
-    )
-    return answers
+def cross_fit_malignancy(
+    lessons: Lessons, folds: Folds, folder: Path, progress: Progress
+) -> Floats:
+    """Train on all folds but one, with the binary question alone; return out-of-fold answers.
+
+    Args:
+        lessons: what to learn from.
+        folds: of the training images.
+        folder: where finished answers are kept.
+        progress: shows the number of classifiers.
+
+    Returns:
+        Probability of malignancy in the order of `folds.rows`, [n].
+
+    Raises:
+        DamagedCacheError, StorageError: as `cross_fit`.
+    """
+    malignant = np.empty(len(folds.rows))
+    total = folds.count
+    with progress.track(f"Training ({lessons.name})", total=total, unit="classifiers") as step:
+        for number in range(1, folds.count + 1):
+            inside = folds.fold == number
+            train, asked = folds.rows[~inside], folds.rows[inside]
+            file, identity = _file_of(folder, number), lessons.identity(train, asked)
+            found = _read(file, identity)
+            if found is None:
+                found = {_MALIGNANCY: lessons.malignancy(train, asked)}
+                _write(file, identity, found)
+            malignant[inside] = found[_MALIGNANCY]
+            step.advance()
+    return malignant
 
 
-def _read(file: Path, identity: str, count: int) -> Answers | None:
-    try:
-        with np.load(io.BytesIO(file.read_bytes())) as arrays:
-            if str(arrays["identity"]) != identity:
-                return None
-            seven, malignant = arrays["seven"], arrays["malignant"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DamagedCacheError(
-            f"{file} cannot be read. Delete it to train this classifier again."
-        ) from error
-    if seven.shape != (count, len(CODES)) or malignant.shape != (count,):
-        raise DamagedCacheError(f"{file} does not fit. Delete it to train this classifier again.")
-    return Answers(seven, malignant)
+def _file_of(folder: Path, fold: int) -> Path:
+    return folder / f"fold_{fold}.npz"
+
+
+def _read(file: Path, identity: str) -> Mapping[str, Floats] | None:
+    """Return kept answers, or None if there are none with this identity."""
+    if not file.is_file():
+        return None
+    found = read_arrays(file, "Delete it to train this classifier again.")
+    return found if str(found.pop("identity", None)) == identity else None
+
+
+def _write(file: Path, identity: str, answers: Mapping[str, Floats]) -> None:
+    arrays = {**answers, "identity": np.array(identity)}
+    write_whole(file, lambda opened: np.savez(opened, allow_pickle=False, **arrays))

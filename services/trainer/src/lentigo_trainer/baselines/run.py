@@ -17,8 +17,9 @@ import pandas as pd
 
 from lentigo_contract.decision import decide, malignant_probability
 from lentigo_contract.labels import CODES, index_of
+from lentigo_trainer.baselines.ablation import Reduced, ablate
 from lentigo_trainer.baselines.classifiers.base import Labels
-from lentigo_trainer.baselines.cross_fitting import Answers, cross_fit
+from lentigo_trainer.baselines.cross_fitting import FITS, Answers, Lessons, cross_fit
 from lentigo_trainer.baselines.feature_table import FeatureTable, feature_table
 from lentigo_trainer.baselines.features.sets import System
 from lentigo_trainer.calibration.cross_validation import CrossValidated, cross_validate, measure
@@ -68,6 +69,7 @@ class BaselineResult:
         answers: calibrated and decided by the other folds, for a comparison image by image.
         out_of_fold: the report on the out-of-fold answers.
         validation: that on the paper's validation images.
+        reduced: of the originals' question without each part, by what is left; None if not asked.
     """
 
     system: System
@@ -81,6 +83,7 @@ class BaselineResult:
     answers: CrossValidated
     out_of_fold: EvaluationReport
     validation: EvaluationReport
+    reduced: dict[str, Reduced] | None = None
 
 
 def run_baseline(
@@ -91,6 +94,7 @@ def run_baseline(
     seed: int,
     workers: int,
     progress: Progress,
+    ablation: bool = False,
 ) -> BaselineResult:
     """Train a baseline on the networks' folds and measure it.
 
@@ -102,6 +106,7 @@ def run_baseline(
         seed: of the classifiers, and of the draw with a limit.
         workers: processes that compute features.
         progress: shows how far each step is.
+        ablation: also train without each part, and measure what it adds.
 
     Raises:
         DatasetError: the data cannot be used.
@@ -121,12 +126,18 @@ def run_baseline(
     labels = np.array([index_of(code) for code in records["dx"]], np.int64)
     values = np.zeros((len(records), table.values.shape[1]))
     values[rows] = table.values
-    answers, on_validation = cross_fit(
-        system, values, labels, folds, used.validation, seed, work / "answers", progress
-    )
-    return _measured(
+    lessons = Lessons(system, FITS[system], values, labels, seed)
+    answers, on_validation = cross_fit(lessons, folds, used.validation, work / "answers", progress)
+    result = _measured(
         system, records, labels, used, folds, answers, on_validation, table, rows, limit, work
     )
+    if not ablation:
+        return result
+    resampling = Resampling(merged_lesions(records)[folds.rows], EVALUATION_SEED)
+    reduced = ablate(
+        system, lessons, folds, answers.malignant, resampling, work / "ablation", progress
+    )
+    return replace(result, reduced=reduced)
 
 
 def _measured(  # noqa: PLR0913, PLR0917 - all that is known of a run

@@ -52,6 +52,14 @@ def baseline(
             show_default=False,
         ),
     ] = None,
+    ablation: Annotated[
+        bool,
+        typer.Option(
+            "--ablation",
+            help="Also train without each group of features and each half of the classifier, and "
+            "measure what it adds to the answer benign or malignant.",
+        ),
+    ] = False,
     workers: WorkersOption = None,
     seed: SeedOption = 0,
 ) -> None:
@@ -70,7 +78,14 @@ def baseline(
     suffix = "" if limit is None else f"-{limit}"
     folder = work / "baselines" / f"{system.value}{suffix}"
     result = run_baseline(
-        system.value, found, folder, limit, seed, workers or available_cores(), progress_for()
+        system.value,
+        found,
+        folder,
+        limit,
+        seed,
+        workers or available_cores(),
+        progress_for(),
+        ablation,
     )
     other = None if beside is None else _beside(found, beside, result)
     typer.echo(write_baseline(folder / "report", result, other))

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from lentigo_contract.labels import RESEARCH_NOTICE
+from lentigo_trainer.baselines.features.sets import FEATURE_SETS
 from lentigo_trainer.baselines.run import TITLES, BaselineResult
 from lentigo_trainer.metrics.bootstrap import Estimate
 from lentigo_trainer.reporting.evaluation_page import write_page
 from lentigo_trainer.reporting.rendering import render_markdown
 from lentigo_trainer.reporting.text import (
+    change_text,
     number_text,
     out_of_fold_difference,
     out_of_fold_name,
@@ -73,6 +75,11 @@ def write_baseline(folder: Path, result: BaselineResult, beside: Beside | None) 
         "metrics": _dumped(result.metrics),
         "binary": _dumped(result.binary),
     }
+    if result.reduced is not None:
+        values["ablation"] = {
+            name: {"features": part.features, **_dumped({"auc": part.auc, "lost": part.lost})}
+            for name, part in result.reduced.items()
+        }
     if beside is not None:
         values["beside"] = {
             "name": beside.name,
@@ -115,10 +122,25 @@ def baseline_markdown(result: BaselineResult, beside: Beside | None) -> str:
             )
             for name, title in _BINARY.items()
         ],
+        ablation_rows=_ablation_rows(result),
         head=["", "This baseline", "n", *more],
         rows=rows,
         beside=None if beside is None else beside.name,
     )
+
+
+def _ablation_rows(result: BaselineResult) -> list[tuple[str, str, str, str]]:
+    if result.reduced is None:
+        return []
+    whole = result.binary["auc"]
+    features = len(FEATURE_SETS[result.system].names)
+    return [
+        ("the whole system", f"{features}", number_text(whole), "-"),
+        *(
+            (name, f"{part.features}", number_text(part.auc), change_text(part.lost))
+            for name, part in result.reduced.items()
+        ),
+    ]
 
 
 def _dumped(metrics: dict[str, Estimate]) -> dict[str, object]:

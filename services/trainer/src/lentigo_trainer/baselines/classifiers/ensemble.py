@@ -10,8 +10,8 @@ resample left out. Components that hold 95 % of the variance are kept.
 """
 
 import warnings
-from dataclasses import dataclass
-from typing import Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Protocol
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -113,6 +113,19 @@ def fit_ensemble(values: Floats, labels: Labels, classes: int, seed: int) -> Ens
         ]
         share = float(_SHARES[int(np.argmin(losses))])
     return Ensemble(components, tuple(kinds[0]), tuple(kinds[1]), share)
+
+
+def fit_one_kind(
+    values: Floats,
+    labels: Labels,
+    classes: int,
+    seed: int,
+    kind: Literal["back-propagation", "fuzzy"],
+) -> Ensemble:
+    """Fit the ensemble, see `base.Fit`, and let only the networks of one kind answer."""
+    return replace(
+        fit_ensemble(values, labels, classes, seed), share=float(kind == "back-propagation")
+    )
 
 
 def fit_back_propagation(

@@ -57,11 +57,20 @@ class GeneticNetwork:
         return result
 
 
-def fit_genetic(values: Floats, labels: Labels, classes: int, seed: int) -> GeneticNetwork:
+def fit_genetic(
+    values: Floats, labels: Labels, classes: int, seed: int, generations: int = GENERATIONS
+) -> GeneticNetwork:
     """Fit the network, see `base.Fit`.
 
     A search that finds nothing better than its random start, as with no generation or with features
     without information, still gives a start; back-propagation goes on from there.
+
+    Args:
+        values: features, [n, k].
+        labels: class numbers, [n].
+        classes: how many classes there are.
+        seed: of the search and of the network.
+        generations: of the search; with 0, the best of its random start.
     """
     scaler = StandardScaler().fit(values)
     scaled = scaler.transform(values)
@@ -69,7 +78,7 @@ def fit_genetic(values: Floats, labels: Labels, classes: int, seed: int) -> Gene
     draw = np.random.default_rng(seed)
     rows = draw.permutation(len(labels))[:_SAMPLE]
     shapes = _shapes(values.shape[1], len(present))
-    genes, first_loss, start_loss = _evolve(scaled[rows], numbers[rows], shapes, seed)
+    genes, first_loss, start_loss = _evolve(scaled[rows], numbers[rows], shapes, seed, generations)
     network = MLPClassifier(
         (HIDDEN,), activation="tanh", alpha=1e-3, max_iter=1, random_state=seed, warm_start=True
     )
@@ -106,7 +115,7 @@ def _weights(genes: Floats, shapes: _Shapes) -> tuple[tuple[Floats, Floats], tup
 
 
 def _evolve(
-    values: Floats, labels: Labels, shapes: _Shapes, seed: int
+    values: Floats, labels: Labels, shapes: _Shapes, seed: int, generations: int
 ) -> tuple[Floats, float, float]:
     """Return the best chromosome, and the loss of the first generation's best and of its own."""
 
@@ -128,6 +137,6 @@ def _evolve(
         population = [Individual(draw.normal(0, 0.3, length).tolist()) for _ in range(POPULATION)]
         first = min(loss(each)[0] for each in population)
         algorithms.eaSimple(
-            population, toolbox, _CROSSOVER, _MUTATION, GENERATIONS, halloffame=best, verbose=False
+            population, toolbox, _CROSSOVER, _MUTATION, generations, halloffame=best, verbose=False
         )
     return np.array(best[0]), first, float(best[0].fitness.values[0])

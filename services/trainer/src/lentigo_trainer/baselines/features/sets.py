@@ -41,15 +41,24 @@ class FeatureSet:
 
     Attributes:
         version: change it whenever the same image gives other numbers: kept features are redone.
-        names: of the features.
+        groups: the names of the features, by what they describe; in this order.
         segment: finds the lesion in pixels without hairs.
         compute: the features of a lesion, as many as names.
     """
 
     version: int
-    names: tuple[str, ...]
+    groups: dict[str, tuple[str, ...]]
     segment: Callable[[Bytes], Segmentation]
     compute: Callable[[Lesion], Floats]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all features."""
+        return tuple(name for names in self.groups.values() for name in names)
+
+    def without(self, group: str) -> npt.NDArray[np.bool_]:
+        """Return which features are not of a group, [k]."""
+        return np.repeat([name != group for name in self.groups], [*map(len, self.groups.values())])
 
 
 def _xie(lesion: Lesion) -> Floats:
@@ -71,21 +80,20 @@ def _aswin(lesion: Lesion) -> Floats:
 FEATURE_SETS: Final[dict[System, FeatureSet]] = {
     "xie": FeatureSet(
         version=2,
-        names=(*COLOUR_NAMES, *TEXTURE_NAMES, *BORDER_NAMES),
+        groups={"colour": COLOUR_NAMES, "texture": TEXTURE_NAMES, "border": BORDER_NAMES},
         segment=neural.segment_without_hairs,
         compute=_xie,
     ),
     "aswin": FeatureSet(
         version=2,
-        names=(
-            *_FOUR,
-            *(f"range of {name} over directions" for name in _FOUR),
-            *(
+        groups={
+            "texture": (*_FOUR, *(f"range of {name} over directions" for name in _FOUR)),
+            "colour": tuple(
                 f"{what} of {channel}"
                 for what in ("mean", "deviation", "skewness")
                 for channel in "RGB"
             ),
-        ),
+        },
         segment=classical.segment_without_hairs,
         compute=_aswin,
     ),
