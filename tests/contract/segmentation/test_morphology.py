@@ -11,44 +11,12 @@ from lentigo_contract.segmentation.morphology import (
     dilate,
     disc,
     erode,
-    fill_holes,
     line,
     open_,
     outline,
-    regions,
 )
 
 MASKS = arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=12))
-
-
-@given(MASKS)
-def test_regions_are_those_of_scipy(mask: np.ndarray) -> None:
-    found = regions(mask)
-    expected, count = ndimage.label(mask)
-    assert found.count == count
-    for number in range(count):
-        of_region = expected == number + 1
-        np.testing.assert_array_equal(found.mask_of(np.arange(count) == number), of_region)
-        assert found.areas[number] == of_region.sum()
-    np.testing.assert_array_equal(found.of_pixels(np.arange(count) == 0), expected[mask] == 1)
-
-
-@given(MASKS, st.integers(0, 3))
-def test_sums_and_boxes_of_regions_are_those_of_scipy(mask: np.ndarray, seed: int) -> None:
-    values = np.random.default_rng(seed).random(mask.shape)
-    found = regions(mask)
-    labels, count = ndimage.label(mask)
-    assert found.sums(values) == pytest.approx(ndimage.sum(values, labels, range(1, count + 1)))
-    boxes = [
-        (down.start, across.start, down.stop, across.stop)
-        for down, across in ndimage.find_objects(labels)
-    ]
-    assert found.boxes.T.tolist() == [list(box) for box in boxes]
-
-
-@given(MASKS)
-def test_holes_are_those_of_scipy(mask: np.ndarray) -> None:
-    np.testing.assert_array_equal(fill_holes(mask), ndimage.binary_fill_holes(mask))
 
 
 @given(MASKS, st.integers(1, 3))
@@ -61,21 +29,6 @@ def test_dilation_and_erosion_are_those_of_scipy(mask: np.ndarray, radius: int) 
     np.testing.assert_array_equal(
         erode(mask, offsets), ndimage.binary_erosion(mask, structure, border_value=1)
     )
-
-
-def test_a_long_spiral_is_one_region() -> None:
-    # A region whose runs are joined only through a long way round.
-    mask = np.zeros((41, 41), np.bool_)
-    row, column, step = 20, 20, 2
-    directions = ((0, 1), (1, 0), (0, -1), (-1, 0))
-    for turn in range(38):
-        down, right = directions[turn % 4]
-        for _ in range(step):
-            if 0 <= row < 41 and 0 <= column < 41:
-                mask[row, column] = True
-            row, column = row + down, column + right
-        step += turn % 2 * 2
-    assert regions(mask).count == ndimage.label(mask)[1]
 
 
 def test_an_opening_removes_a_line_and_keeps_a_block() -> None:
@@ -103,7 +56,7 @@ def test_an_outline_includes_the_edge_of_the_image() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1)])
 def test_an_image_smaller_than_the_neighbourhood_is_no_error(shape: tuple[int, int]) -> None:
     mask = np.ones(shape, np.bool_)
-    for found in (dilate(mask, disc(5)), erode(mask, disc(5)), fill_holes(mask)):
+    for found in (dilate(mask, disc(5)), erode(mask, disc(5))):
         assert found.all()
 
 

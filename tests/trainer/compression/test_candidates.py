@@ -118,7 +118,7 @@ def test_the_manifest_says_how_the_network_was_made_smaller(
     variants = found.settings["variants"]
     assert isinstance(variants, dict)
     assert list(variants) == ["channels", "channels_gptq"]
-    assert found.multiplications == context.result("channels_gptq").multiplications
+    assert found.multiplications == context.variant("channels_gptq").result().multiplications
     assert manifest.architecture == "tiny"
     assert Manifest.from_json(manifest.to_json().encode()) == manifest
     card = " ".join((candidate_files(folder) / "model-card.md").read_text().split())
@@ -186,7 +186,7 @@ def test_a_variant_in_float32_has_the_files_of_every_version(
 
 
 def test_what_answers_otherwise_than_was_measured_is_refused(context: CompressionContext) -> None:
-    file = context.folder("channels") / "answers.npy"
+    file = context.variant("channels").path / "answers.npy"
     content = file.read_bytes()
     measured = np.load(file)
     measured[:, 0] += 5
@@ -197,7 +197,7 @@ def test_what_answers_otherwise_than_was_measured_is_refused(context: Compressio
     finally:
         file.write_bytes(content)
     # Half a candidate is never published.
-    assert not (context.folder("channels") / "candidate.json").exists()
+    assert not (context.variant("channels").path / "candidate.json").exists()
 
 
 def test_a_variant_that_is_not_finished_is_not_published(context: CompressionContext) -> None:

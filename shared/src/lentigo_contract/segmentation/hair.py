@@ -22,6 +22,7 @@ from typing import Final
 
 import numpy as np
 
+from lentigo_contract.segmentation.connected_regions import regions
 from lentigo_contract.segmentation.morphology import (
     Bytes,
     Integers,
@@ -30,7 +31,6 @@ from lentigo_contract.segmentation.morphology import (
     close_along_lines,
     dilate,
     disc,
-    regions,
 )
 from lentigo_contract.segmentation.size import odd_length, scale_of
 

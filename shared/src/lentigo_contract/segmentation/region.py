@@ -8,16 +8,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lentigo_contract.segmentation.connected_regions import Regions, fill_holes, regions
 from lentigo_contract.segmentation.morphology import (
     Mask,
-    Regions,
     close,
     dilate,
     disc,
-    fill_holes,
     open_,
     outline,
-    regions,
 )
 from lentigo_contract.segmentation.size import scale_of
 

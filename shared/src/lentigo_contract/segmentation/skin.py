@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from lentigo_contract.segmentation.morphology import Bytes, Mask, brightest, disc, erode, regions
+from lentigo_contract.segmentation.connected_regions import regions
+from lentigo_contract.segmentation.morphology import Bytes, Mask, brightest, disc, erode
 from lentigo_contract.segmentation.region import Floats
 from lentigo_contract.segmentation.size import scale_of
 

@@ -63,19 +63,20 @@ def make_candidate(context: CompressionContext, name: str, now: Callable[[], dat
             what was measured.
         LentigoError: as the steps of `candidate`.
     """
-    if not context.is_finished(name):
+    variant = context.variant(name)
+    if not variant.is_finished:
         raise TrainingError(f"{name} is not finished, so it cannot be published.")
     config, prepared, rows = context.config, context.prepared, context.rows
-    progress, folder = context.material.progress, context.folder(name)
-    engine = context.result(name).engine
+    progress, folder = context.material.progress, variant.path
+    engine = variant.result().engine
     make_reproducible(config.training.seed)
     discard_candidate(folder)
     described = (
         f"the images of HAM10000's training lesions in fold {config.fold} of {context.folds}, "
         "which trained neither this network nor the one that it was made of"
     )
-    meaning, _ = calibrate_posteriors(context.logits(name), prepared.labels[rows.tuning], described)
-    network = context.network_of(name)
+    meaning, _ = calibrate_posteriors(variant.logits(), prepared.labels[rows.tuning], described)
+    network = variant.network()
     training = _training(context, name)
     origin = Origin(training, prepared, rows, totals(network), context.extra, described)
     exported = export_candidate(network, meaning, origin, folder, progress)
@@ -129,15 +130,16 @@ def _require_measured(
     context: CompressionContext, name: str, files: Path, calibration: Calibration
 ) -> None:
     """Check that what is published answers as what was measured, but for the calibration."""
-    engine, rows = context.result(name).engine, context.rows.tuning[:_COMPARED]
+    variant = context.variant(name)
+    engine, rows = variant.result().engine, context.rows.tuning[:_COMPARED]
     images, progress = context.prepared.images[rows], context.material.progress
     found = predict_with(engine, files, images, progress).probabilities
-    measured = np.asarray(calibrated(context.logits(name)[:_COMPARED], calibration))
+    measured = np.asarray(calibrated(variant.logits()[:_COMPARED], calibration))
     off = float(np.abs(found - measured).max())
     if not off <= GOLDEN_TOLERANCES[engine].probability:
         raise TrainingError(
             f"{name} answers otherwise now than when it was measured: a probability is off by "
-            f"{off:.2g}. Delete {context.folder(name)} to make and measure it again."
+            f"{off:.2g}. Delete {variant.path} to make and measure it again."
         )
 
 
@@ -146,12 +148,12 @@ def _summary(context: CompressionContext, name: str) -> CompressedNetwork:
     chain = compression.chain(name)
     return CompressedNetwork(
         variant=name,
-        steps=tuple(context.result(each).method for each in chain),
+        steps=tuple(context.variant(each).result().method for each in chain),
         settings={
             "variants": {each: method.model_dump(mode="json") for each, method in chain.items()},
             "fine_tuning": compression.schedule.model_dump(mode="json"),
         },
         fold=context.config.fold,
         folds=context.folds,
-        multiplications=context.result(name).multiplications,
+        multiplications=context.variant(name).result().multiplications,
     )

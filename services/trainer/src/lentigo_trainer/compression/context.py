@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -19,18 +18,16 @@ import tensorflow as tf
 from lentigo_engines.base import Prediction
 from lentigo_engines.litert import LiteRTEngine
 from lentigo_trainer import __version__
-from lentigo_trainer.compression.cost import compressed_bytes, multiplications
 from lentigo_trainer.compression.fold_network import (
     load_checkpoint_average,
     require_record,
     require_same_run,
 )
-from lentigo_trainer.compression.records import VariantFile
+from lentigo_trainer.compression.variant_folder import VariantFolder
 from lentigo_trainer.compression.variants import (
     Material,
     Variant,
     make_variant,
-    network_from,
     uncompressed,
 )
 from lentigo_trainer.config.compression_file import UNCOMPRESSED, Compression, Int8, Method
@@ -40,13 +37,13 @@ from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.extra.training_images import ExtraImages, open_extra_images
 from lentigo_trainer.data.oversampling import originals
 from lentigo_trainer.data.splits import TrainingRows, choose_rows, rows_without_fold
-from lentigo_trainer.errors import DamagedCacheError, RecipeError, TrainingError
+from lentigo_trainer.errors import RecipeError, TrainingError
 from lentigo_trainer.export.litert import rounding_rows
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
 from lentigo_trainer.system.native_output import held_back
 from lentigo_trainer.system.progress import Progress
-from lentigo_trainer.system.storage import locked, storage_errors, write_whole
+from lentigo_trainer.system.storage import locked
 from lentigo_trainer.training.feature_extraction.frozen_backbone import backbone_digest
 from lentigo_trainer.training.fit import train_network
 from lentigo_trainer.training.loop import Examples
@@ -56,10 +53,6 @@ from lentigo_trainer.training.work_folder import adopt
 FOLDER: Final = "compression"
 """Folder of the work folder for compressions."""
 
-_RESULT: Final = "result.json"
-_NETWORK: Final = "network.keras"
-_MODEL: Final = "model.tflite"
-_ANSWERS: Final = "answers.npy"
 _BATCH: Final = 32
 _LEAST: Final = 1e-30
 """Least probability before its logarithm, which float32 still holds."""
@@ -129,9 +122,9 @@ class CompressionContext:
     network: Network
     start: str
 
-    def folder(self, name: str) -> Path:
+    def variant(self, name: str) -> VariantFolder:
         """Return the folder of a variant."""
-        return self.config.folder / name
+        return VariantFolder(self.config.folder / name)
 
     def finish(self, name: str, method: Method | None) -> None:
         """Make a variant and measure its answers, unless that is done.
@@ -143,85 +136,27 @@ class CompressionContext:
         Raises:
             LentigoError: as `make_variant`.
         """
-        folder = self.folder(name)
-        adopt(folder, self._identity(method))
-        if self.is_finished(name):
+        variant = self.variant(name)
+        adopt(variant.path, self._identity(method))
+        if variant.is_finished:
             return
         training = self.config.training
         make_reproducible(training.seed)
         if method is None:
-            made = uncompressed(self.network, folder, self.start, training.recipe.epochs)
+            made = uncompressed(self.network, variant.path, self.start, training.recipe.epochs)
         else:
             recipe = self.config.compression.recipe_of(method)
-            made = make_variant(method, self._source(method), recipe, self.material, folder)
-        answers = self._answers(made)
-        with storage_errors(folder / _NETWORK):
-            unfinished = folder / f"unfinished_{_NETWORK}"
-            made.network.whole.save(unfinished)
-            unfinished.replace(folder / _NETWORK)
-        write_whole(folder / _MODEL, made.model)
-        write_whole(folder / _ANSWERS, lambda file: np.save(file, answers))
-        # From here on the variant is finished.
-        write_whole(folder / _RESULT, _result(made).model_dump_json(indent=2).encode())
-        (folder / "checkpoint.npz").unlink(missing_ok=True)
-
-    def is_finished(self, name: str) -> bool:
-        """Check whether a variant is made and measured."""
-        return (self.folder(name) / _RESULT).is_file()
-
-    def result(self, name: str) -> VariantFile:
-        """Return what is known of a finished variant.
-
-        Raises:
-            DamagedCacheError: it cannot be read.
-        """
-        return VariantFile.read(self.folder(name) / _RESULT)
-
-    def network_of(self, name: str) -> Network:
-        """Load the network of a finished variant; see `Variant.network`.
-
-        Raises:
-            DamagedCacheError: it cannot be read.
-        """
-        path = self.folder(name) / _NETWORK
-        try:
-            whole = keras.models.load_model(path, compile=False)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise _damaged(path) from error
-        return network_from(whole, self.result(name).feature_map)
-
-    def logits(self, name: str) -> npt.NDArray[np.float32]:
-        """Return a finished variant's answers for the fold: logits up to a constant, [n, 7].
-
-        Raises:
-            DamagedCacheError: they cannot be read.
-        """
-        path = self.folder(name) / _ANSWERS
-        try:
-            found: npt.NDArray[np.float32] = np.load(path)
-        except (OSError, ValueError, EOFError) as error:
-            raise _damaged(path) from error
-        return found
-
-    def model(self, name: str) -> bytes:
-        """Return a finished variant's LiteRT file.
-
-        Raises:
-            DamagedCacheError: it cannot be read.
-        """
-        path = self.folder(name) / _MODEL
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise _damaged(path) from error
+            made = make_variant(method, self._source(method), recipe, self.material, variant.path)
+        variant.keep(made, self._answers(made))
 
     def _source(self, method: Method) -> Network:
         """Return the network that a variant is made of."""
         if not isinstance(method, Int8) or method.of == UNCOMPRESSED:
             return self.network
-        if not self.is_finished(method.of):
+        source = self.variant(method.of)
+        if not source.is_finished:
             raise TrainingError(f"{method.of}, which it is made of, is not finished.")
-        return self.network_of(method.of)
+        return source.network()
 
     def _answers(self, made: Variant) -> npt.NDArray[np.float32]:
         """Run a variant's file over the images of the fold; logits up to a constant, [n, 7]."""
@@ -358,25 +293,3 @@ def _network(
 def _digests(extra: ExtraImages | None) -> list[str] | None:
     """Return what `run.json` says of imported sets; None without any."""
     return None if extra is None else [part.digest for part in extra.summaries]
-
-
-def _result(made: Variant) -> VariantFile:
-    return VariantFile(
-        method=made.method,
-        start=made.start,
-        epochs=made.epochs,
-        feature_map=made.network.feature_map,
-        parameters=made.network.whole.count_params(),
-        zeros=made.zeros,
-        channels=made.channels,
-        multiplications=multiplications(made.network.whole),
-        engine=made.engine,
-        file_bytes=len(made.model),
-        compressed_bytes=compressed_bytes(made.model),
-    )
-
-
-def _damaged(path: Path) -> DamagedCacheError:
-    return DamagedCacheError(
-        f"{path} cannot be read. Delete {path.parent} to make that variant again."
-    )

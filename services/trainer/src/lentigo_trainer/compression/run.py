@@ -43,7 +43,9 @@ def _record(context: CompressionContext, reasons: dict[str, str]) -> Compression
     config, prepared, rows = context.config, context.prepared, context.rows.tuning
     names = (UNCOMPRESSED, *config.chosen)
     answers = {
-        name: decided(context.logits(name), rows, prepared) for name in names if name not in reasons
+        name: decided(context.variant(name).logits(), rows, prepared)
+        for name in names
+        if name not in reasons
     }
     found = compared(answers, UNCOMPRESSED, prepared)
     context.material.progress.say("Timing single images on one core")
@@ -52,12 +54,13 @@ def _record(context: CompressionContext, reasons: dict[str, str]) -> Compression
         if name in reasons:
             records.append(VariantRecord(name=name, reason=reasons[name]))
             continue
+        variant = context.variant(name)
         agreement = found[name]["agreement"]
         records.append(
             VariantRecord(
                 name=name,
-                result=context.result(name),
-                latency=litert_latency(context.model(name), 1),
+                result=variant.result(),
+                latency=litert_latency(variant.model(), 1),
                 metrics=found[name]["metrics"],
                 differences=None if name == UNCOMPRESSED else found[name]["differences"],
                 equal_diagnoses=agreement["diagnoses"],
