@@ -90,6 +90,9 @@ class Trail:
         changed = change(lines)
         path.write_bytes(b"".join(lines if changed is None else changed))
 
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        return [record for record in self.records_of_whole_lines() if record["kind"] == kind]
+
     def verify(self, *heads: str, keys: Sequence[Path] = ()) -> tuple[SeriesReport, ...]:
         self.verified = verify(self.folder, Verifier(keys or [self.public]), heads)
         return self.verified.series
