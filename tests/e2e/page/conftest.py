@@ -154,3 +154,23 @@ def visit(browser: "Browser", service_workers: str) -> Iterator[Visit]:
 def page(visit: Visit, service: ServiceProcess) -> "Page":
     """The page on a desktop, in English."""
     return visit(service.url)
+
+
+@pytest.fixture
+def predicted(page: "Page") -> "Page":
+    """The page with the answer for one image."""
+    from tests.e2e.page.hands import choose, lesion, predict
+
+    choose(page, lesion())
+    predict(page)
+    return page
+
+
+@pytest.fixture
+def module_page(visit: Visit, service: ServiceProcess) -> "Page":
+    """A page whose modules can be imported one by one."""
+    from tests.e2e.page.hands import serve_modules
+
+    page = visit(service.url, service_workers="block")
+    serve_modules(page)
+    return page

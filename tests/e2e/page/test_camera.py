@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from tests.e2e.page.conftest import ARGUMENTS, CHROMIUM, Visit
-from tests.e2e.page.hands import button, predict, scrolls_sideways, serve_modules, violations
+from tests.e2e.page.hands import button, predict, scrolls_sideways, violations
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess
 from tests.fakes import lesion_image
 
@@ -359,14 +359,6 @@ def test_one_of_several_cameras_is_chosen(playwright: Playwright, service: Servi
     assert page.evaluate("() => window.first.readyState") == "ended"
     assert page.evaluate("() => window.seen.getSettings().deviceId") != before
     browser.close()
-
-
-@pytest.fixture
-def module_page(visit: Visit, service: ServiceProcess) -> Page:
-    """A page whose modules can be imported one by one."""
-    page = visit(service.url, service_workers="block")
-    serve_modules(page)
-    return page
 
 
 def look(page: Page, image: Image.Image) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from tests.e2e.page.hands import (
     file,
     lesion,
     scrolls_sideways,
-    serve_modules,
     violations,
 )
 from tests.e2e.service_process import ServiceProcess
@@ -150,14 +149,6 @@ def test_a_worker_that_fails_leaves_the_pictures_side_by_side(
     dialog = open_follow_up(page)
     see_status(dialog, "This browser could not compare the pictures.")
     expect(dialog.get_by_role("img")).to_have_count(2)
-
-
-@pytest.fixture
-def module_page(visit: Visit, service: ServiceProcess) -> Page:
-    """A page whose modules can be imported one by one."""
-    page = visit(service.url, service_workers="block")
-    serve_modules(page)
-    return page
 
 
 def test_a_similarity_is_found_among_wrong_pairs(module_page: Page) -> None:
