@@ -1,5 +1,6 @@
 """The folder of a variant: what is kept of one that is finished."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,7 +66,7 @@ class VariantFolder:
         path = self.path / _NETWORK
         try:
             whole = keras.models.load_model(path, compile=False)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
             raise self._damaged(path) from error
         return network_from(whole, self.result().feature_map)
 
