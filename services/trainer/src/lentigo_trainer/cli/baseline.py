@@ -48,7 +48,7 @@ def baseline(
         Path | None,
         typer.Option(
             help="File of a network's out-of-fold answers, such as "
-            "docs/experiments/trial-13.csv.gz: compare image by image.",
+            "docs/experiments/trial-14.csv.gz: compare image by image.",
             show_default=False,
         ),
     ] = None,
