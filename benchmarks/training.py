@@ -36,8 +36,9 @@ from lentigo_trainer.data.dataset import Prepared, prepare
 from lentigo_trainer.data.ham10000 import find_source, open_images
 from lentigo_trainer.data.oversampling import Plan
 from lentigo_trainer.data.splits import choose_rows
+from lentigo_trainer.models.architecture import Weights
 from lentigo_trainer.models.classifier import Network, build
-from lentigo_trainer.models.registry import Weights, architecture
+from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.feature_extraction.feature_cache import FeatureKey, compute_features
 from lentigo_trainer.training.feature_extraction.frozen_backbone import BATCH, FrozenBackbone

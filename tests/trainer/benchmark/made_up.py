@@ -23,7 +23,8 @@ from lentigo_trainer.benchmark.run import BenchmarkConfig
 from lentigo_trainer.config.training import WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.evaluation.summary import Evaluation, evaluate
-from lentigo_trainer.models.registry import ARCHITECTURES, Weights
+from lentigo_trainer.models.architecture import Weights
+from lentigo_trainer.models.registry import ARCHITECTURES
 from lentigo_trainer.training.work_folder import EpochMetrics
 from tests.trainer.metrics.made_up_answers import made_up_answers
 

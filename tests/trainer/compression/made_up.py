@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from lentigo_trainer.config.fine_tuning import FineTuning
 from lentigo_trainer.config.recipe import Recipe
-from lentigo_trainer.models.registry import Architecture
+from lentigo_trainer.models.architecture import Architecture
 from lentigo_trainer.training.loop import Examples
 from tests.trainer.networks import inverted_residual_features
 

@@ -13,9 +13,10 @@ from lentigo_trainer.compression.structured import (
     taylor_scores,
 )
 from lentigo_trainer.errors import TrainingError
+from lentigo_trainer.models.architecture import with_all_layers_trainable
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.graph import copied_network, steps_of
-from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
+from lentigo_trainer.models.registry import architecture
 from tests.trainer.compression.made_up import coloured_examples, noise
 from tests.trainer.networks import small_inverted_residuals, small_mobilenet
 

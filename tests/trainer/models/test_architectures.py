@@ -8,16 +8,11 @@ import pytest
 import tensorflow as tf
 
 from lentigo_trainer.errors import TrainingError, WeightsError, WeightsUnavailableError
+from lentigo_trainer.models.architecture import Totals, Weights
 from lentigo_trainer.models.backbone import CaffeScaling
 from lentigo_trainer.models.classifier import FusedBatchNormalization, Network, build, totals
 from lentigo_trainer.models.published_backbones import EFFICIENTNET_LITE0
-from lentigo_trainer.models.registry import (
-    ARCHITECTURES,
-    Totals,
-    Weights,
-    architecture,
-    find_weights,
-)
+from lentigo_trainer.models.registry import ARCHITECTURES, architecture, find_weights
 from tests.trainer.networks import lively_mobilenet
 
 ROWS = 4

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lentigo_trainer.errors import WeightsError, WeightsUnavailableError
+from lentigo_trainer.models.architecture import Scaling
 from lentigo_trainer.models.backbone import load_base, scale
 from lentigo_trainer.models.inverted_residuals import (
     Blocks,
@@ -15,7 +16,7 @@ from lentigo_trainer.models.inverted_residuals import (
     Published,
     installed,
 )
-from lentigo_trainer.models.registry import Scaling, architecture
+from lentigo_trainer.models.registry import architecture
 from tests.trainer.models.checkpoints import checkpoint
 
 Tensors = dict[str, NDArray[np.generic]]

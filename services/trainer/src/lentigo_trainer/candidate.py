@@ -33,8 +33,9 @@ from lentigo_trainer.export.parity import EngineParity, compare_engines
 from lentigo_trainer.export.publishing import candidate_files, finish_candidate
 from lentigo_trainer.export.saved_model import export_saved_model
 from lentigo_trainer.metrics.decisions import decisions_of
+from lentigo_trainer.models.architecture import Totals
 from lentigo_trainer.models.classifier import Network
-from lentigo_trainer.models.registry import Totals, architecture
+from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.reporting.model_card.card import model_card
 from lentigo_trainer.reporting.model_card.evidence import evaluate_candidate
 from lentigo_trainer.system.progress import Progress

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from lentigo_trainer.config.fine_tuning import FineTuning, Stage
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.errors import RecipeError
+from lentigo_trainer.models.architecture import with_all_layers_trainable
 from lentigo_trainer.models.classifier import build, totals
-from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
+from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import SilentProgress
 from lentigo_trainer.training.fine_tuning.fine_tune import ResizedRows, at_side, fine_tune
 from lentigo_trainer.training.loop import Examples, logits_of

@@ -18,7 +18,8 @@ from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
 from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.splits import split
-from lentigo_trainer.models.registry import ARCHITECTURES, Architecture, Weights
+from lentigo_trainer.models.architecture import Architecture, Weights
+from lentigo_trainer.models.registry import ARCHITECTURES
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked
 

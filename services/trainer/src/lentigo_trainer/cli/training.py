@@ -34,7 +34,7 @@ from lentigo_trainer.cli.common.publishing import publish_run, signer_from, warn
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import DEFAULT_RECIPE
 from lentigo_trainer.config.training import SelectionMetric, TrainingConfig, WorkFolder
-from lentigo_trainer.models.registry import Weights
+from lentigo_trainer.models.architecture import Weights
 from lentigo_trainer.system.progress import progress_for
 
 if TYPE_CHECKING:

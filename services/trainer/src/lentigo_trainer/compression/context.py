@@ -39,8 +39,9 @@ from lentigo_trainer.data.oversampling import originals
 from lentigo_trainer.data.splits import TrainingRows, choose_rows, rows_without_fold
 from lentigo_trainer.errors import RecipeError, TrainingError
 from lentigo_trainer.export.litert import rounding_rows
+from lentigo_trainer.models.architecture import with_all_layers_trainable
 from lentigo_trainer.models.classifier import Network, build
-from lentigo_trainer.models.registry import architecture, with_all_layers_trainable
+from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.native_output import held_back
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.system.storage import locked

@@ -30,9 +30,11 @@ from lentigo_trainer.export.int8_kernels import with_int8_kernels
 from lentigo_trainer.export.litert import float32_model, trained_int8_model
 from lentigo_trainer.export.quantization import layers_in_float, round_to_int8
 from lentigo_trainer.export.saved_model import export_saved_model
-from lentigo_trainer.models import registry
+from lentigo_trainer.models.architecture import Weights as InitialWeights
+from lentigo_trainer.models.architecture import with_all_layers_trainable
 from lentigo_trainer.models.classifier import Network, build
 from lentigo_trainer.models.graph import copied_network, steps_of
+from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.fine_tuning.fine_tune import Constraint, fine_tune
 from lentigo_trainer.training.loop import Examples
@@ -57,7 +59,7 @@ class Material:
     training: Examples
     held_out: Examples
     calibration_images: Images
-    weights: registry.Weights
+    weights: InitialWeights
     seed: int
     progress: Progress
 
@@ -174,17 +176,13 @@ def _narrow(method: Width, recipe: Recipe, material: Material, folder: Path) -> 
     fine_tuning = recipe.fine_tuning
     if fine_tuning is None:
         raise TrainingError("A narrower network needs a recipe with a table fine_tuning.")
-    chosen = registry.with_all_layers_trainable(
-        registry.architecture(method.architecture), fine_tuning.dropout
-    )
+    chosen = with_all_layers_trainable(architecture(method.architecture), fine_tuning.dropout)
     if method.start == "published" or material.weights == "random":
         network = build(chosen, material.weights, material.seed)
         start = "random values" if material.weights == "random" else "its published weights"
     else:
         network = build(chosen, "random", material.seed)
-        wide = registry.with_all_layers_trainable(
-            registry.architecture("mobilenet"), fine_tuning.dropout
-        )
+        wide = with_all_layers_trainable(architecture("mobilenet"), fine_tuning.dropout)
         take_widest_channels(network.whole, build(wide, material.weights, material.seed).whole)
         start = "the channels of largest norm of MobileNet 1.0 as published"
     _fine_tune(network, recipe, material, folder)

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from lentigo_trainer.config.recipe import Recipe
-from lentigo_trainer.models.registry import Weights
+from lentigo_trainer.models.architecture import Weights
 
 
 @dataclass(frozen=True, slots=True)

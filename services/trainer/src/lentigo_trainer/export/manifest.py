@@ -21,7 +21,7 @@ from lentigo_trainer.data.image_files import summarize_files
 from lentigo_trainer.data.provenance import digest_of, split_digest
 from lentigo_trainer.data.splits import TrainingRows
 from lentigo_trainer.evaluation.summary import Evaluation
-from lentigo_trainer.models.registry import Totals
+from lentigo_trainer.models.architecture import Totals
 
 HAM10000_LICENSE: Final = "CC BY-NC 4.0"
 

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from lentigo_trainer.errors import TrainingError, WeightsError, WeightsUnavailableError
-from lentigo_trainer.models.registry import Architecture, Scaling, Weights, find_weights
+from lentigo_trainer.models.architecture import Architecture, Scaling, Weights
+from lentigo_trainer.models.registry import find_weights
 
 NAME: Final = "rescaling"
 

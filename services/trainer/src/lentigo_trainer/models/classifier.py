@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from lentigo_contract.imaging.read import MODEL_SIDE
 from lentigo_contract.labels import CODES
+from lentigo_trainer.models.architecture import Architecture, Totals, Weights
 from lentigo_trainer.models.backbone import load_base, scale
-from lentigo_trainer.models.registry import Architecture, Totals, Weights
 from lentigo_trainer.models.whole_batch import (
     WholeBatchDropout,
     is_part,

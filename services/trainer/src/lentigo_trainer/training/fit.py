@@ -26,12 +26,9 @@ from lentigo_trainer.data.dataset import Prepared
 from lentigo_trainer.data.extra.training_images import ExtraImages, open_extra_images
 from lentigo_trainer.data.oversampling import Plan, originals
 from lentigo_trainer.data.splits import TrainingRows
+from lentigo_trainer.models.architecture import Architecture, with_all_layers_trainable
 from lentigo_trainer.models.classifier import Network, build
-from lentigo_trainer.models.registry import (
-    Architecture,
-    architecture,
-    with_all_layers_trainable,
-)
+from lentigo_trainer.models.registry import architecture
 from lentigo_trainer.system.progress import Progress
 from lentigo_trainer.training.feature_extraction.feature_cache import (
     FeatureFile,

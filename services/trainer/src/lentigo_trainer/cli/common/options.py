@@ -14,7 +14,7 @@ from lentigo_trainer.config.cluster import read_cluster
 from lentigo_trainer.config.recipe import Recipe
 from lentigo_trainer.config.recipe_file import default_recipe, read_recipe
 from lentigo_trainer.config.training import TrainingConfig, WorkFolder
-from lentigo_trainer.models.registry import Weights
+from lentigo_trainer.models.architecture import Weights
 from lentigo_trainer.system.progress import Progress
 
 if TYPE_CHECKING:
