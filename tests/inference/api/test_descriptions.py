@@ -164,9 +164,18 @@ async def test_a_failure_of_the_description_does_not_fail_the_prediction(
 async def test_a_description_that_is_not_ready_in_time_does_not_fail_the_prediction(
     settings: Settings, store: ModelStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    answered = threading.Event()
+
+    def held(*_arguments: object) -> Description:
+        assert answered.wait(DEADLINE_S)
+        return Description(None, "no-lesion")
+
+    monkeypatch.setattr("lentigo_inference.serving.description.describe", held)
     monkeypatch.setattr("lentigo_inference.serving.predictor._TO_ANSWER_S", 1e9)
     publish_plain(store, 1)
-    answer = await described(settings, LESION)
+    async with running(settings) as service:
+        answer = (await service.predict(LESION, describe="true")).json()
+        answered.set()
     assert answer["diagnosis"] is not None
     assert answer["description"]["reason"] == "failed"
 
