@@ -12,7 +12,7 @@ from lentigo_contract.imaging.read import open_image
 from lentigo_inference.scoring.prepare import Prepared
 from lentigo_inference.scoring.scorer import load_scoring_model
 from lentigo_inference.serving.decoding import decode_opened
-from lentigo_inference.serving.predictor import judge
+from lentigo_inference.serving.judgement import judge
 
 
 def reference(source: Path, prepared: Prepared, cores: int) -> float:

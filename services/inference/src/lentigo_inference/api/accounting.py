@@ -21,8 +21,8 @@ from lentigo_inference.audit.records import (
     answer,
     inference,
 )
+from lentigo_inference.serving.judgement import PredictionOptions
 from lentigo_inference.serving.model_slot import LoadedModel
-from lentigo_inference.serving.predictor import PredictionOptions
 
 Answered = tuple[PredictionResponse, LoadedModel]
 """An answer, and the version that gave it."""

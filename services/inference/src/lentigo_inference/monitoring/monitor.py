@@ -15,8 +15,8 @@ from lentigo_inference.monitoring.drift import InputSummary, summarize
 from lentigo_inference.monitoring.expected import expected_diagnoses
 from lentigo_inference.monitoring.follower import FeedbackFollower
 from lentigo_inference.monitoring.seen import SeenImage, SeenImages
+from lentigo_inference.serving.judgement import PredictionResult
 from lentigo_inference.serving.model_slot import LoadedModel
-from lentigo_inference.serving.predictor import PredictionResult
 
 _log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from lentigo_inference.errors import FetchError
 from lentigo_inference.problem_types import INTERNAL, PROBLEMS
 from lentigo_inference.scoring.items import Item
 from lentigo_inference.serving.decision import Decision, referral_reasons
-from lentigo_inference.serving.predictor import PredictionResult
+from lentigo_inference.serving.judgement import PredictionResult
 
 if TYPE_CHECKING:
     import pyarrow as pa

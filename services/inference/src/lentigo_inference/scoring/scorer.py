@@ -26,9 +26,9 @@ from lentigo_inference.scoring.items import Item, Task, Url
 from lentigo_inference.scoring.rows import Row, answered_row, failed_row
 from lentigo_inference.serving.decision import DecisionPolicy
 from lentigo_inference.serving.decoding import DecodedUpload, decode_opened
+from lentigo_inference.serving.judgement import PredictionResult, judge, quality_of
 from lentigo_inference.serving.loading import LoadOptions, load_version
 from lentigo_inference.serving.model_slot import LoadedModel
-from lentigo_inference.serving.predictor import PredictionResult, judge, quality_of
 
 # One core: a machine with more has as many workers.
 ENGINE_THREADS: Final = 1

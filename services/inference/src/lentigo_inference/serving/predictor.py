@@ -4,123 +4,27 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeVar
+from dataclasses import replace
+from typing import Final, TypeVar
 
 import numpy as np
 
-from lentigo_contract.description.describe import Description
-from lentigo_contract.errors import EngineError, LentigoError
-from lentigo_contract.imaging.quality import QualityIssue, Reason
-from lentigo_contract.manifest.manifest import OodThreshold
-from lentigo_engines.base import Floats, Images, Prediction
+from lentigo_contract.errors import LentigoError
+from lentigo_engines.base import Images, Prediction
 from lentigo_inference.errors import DeadlineExceededError
 from lentigo_inference.observability.records import RequestRecord
-from lentigo_inference.serving.activation_map import DrawnMap, draw_maps
+from lentigo_inference.serving.activation_map import draw_maps
 from lentigo_inference.serving.batcher import Batcher
-from lentigo_inference.serving.decision import Decision
 from lentigo_inference.serving.decoding import DecodedUpload, DecodePool
 from lentigo_inference.serving.description import NOT_READY, describe_upload
+from lentigo_inference.serving.judgement import (
+    PredictionOptions,
+    PredictionResult,
+    judge,
+    quality_of,
+    require_finite,
+)
 from lentigo_inference.serving.model_slot import LoadedModel, ModelSlot
-
-Explain = Literal["none", "top", "all"]
-"""Which activation maps to draw: none, that of the diagnosis, or all seven."""
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionOptions:
-    """What a request wants besides a diagnosis.
-
-    Attributes:
-        explain: which activation maps.
-        force: whether to predict also for an image that cannot be judged.
-        describe: whether to describe the lesion.
-    """
-
-    explain: Explain = "none"
-    force: bool = False
-    describe: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """Whether an image can be judged.
-
-    Attributes:
-        reasons: why it cannot; empty if it can.
-        unlikeness: how unlike the training images it is, 0 and above; None if not computed.
-    """
-
-    reasons: tuple[Reason, ...] = ()
-    unlikeness: float | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the image can be judged."""
-        return not self.reasons
-
-
-@dataclass(frozen=True, slots=True)
-class PredictionResult:
-    """The prediction of one model for one image.
-
-    Attributes:
-        model: the version that predicted.
-        upload: the image.
-        quality: whether the image can be judged.
-        decision: about the image; None if it is withheld, because the image cannot be judged and
-            the request does not force a prediction.
-        activation_maps: the requested ones, the most probable diagnosis first.
-        description: of the lesion; None if it was not asked for.
-    """
-
-    model: LoadedModel
-    upload: DecodedUpload
-    quality: Quality
-    decision: Decision | None = None
-    activation_maps: tuple[DrawnMap, ...] = ()
-    description: Description | None = None
-
-
-def quality_of(
-    issues: tuple[QualityIssue, ...], unlikeness: float | None, threshold: OodThreshold | None
-) -> Quality:
-    """Combine the checks of the pixels and of the network.
-
-    Args:
-        issues: found in the pixels.
-        unlikeness: computed by the network, if it ran and has this output.
-        threshold: of the version, if it has one.
-    """
-    unlike = unlikeness is not None and threshold is not None and unlikeness > threshold.limit
-    return Quality((*issues, "unlike-training-images") if unlike else issues, unlikeness)
-
-
-def judge(
-    model: LoadedModel, prediction: Prediction, issues: tuple[QualityIssue, ...], *, force: bool
-) -> tuple[Quality, Decision | None]:
-    """Say what a version makes of what its network computed of one image.
-
-    Args:
-        model: the version.
-        prediction: of the image, n = 1.
-        issues: found in the pixels.
-        force: whether to decide also about an image that cannot be judged.
-
-    Returns:
-        Whether the image can be judged, and the decision; None if it is withheld.
-
-    Raises:
-        EngineError: there are numbers that are not finite.
-    """
-    probabilities = _finite(prediction.probabilities[0], model)
-    unlikeness = None
-    if prediction.unlikeness is not None:
-        unlikeness = float(_finite(prediction.unlikeness, model)[0])
-    quality = quality_of(issues, unlikeness, model.stored.manifest.unlikeness)
-    decides = quality.accepted or force
-    return quality, model.rule.decide(probabilities) if decides else None
-
 
 T = TypeVar("T")
 
@@ -245,7 +149,7 @@ class Predictor:
                 record = _start_record(record, model, len(images))
                 rows = await self._batcher.predict(model, images, deadline, record.steps.append)
         columns = map(np.concatenate, zip(*(row.tensors for row in rows), strict=True))
-        answer = Prediction(*(_finite(values, model) for values in columns))
+        answer = Prediction(*(require_finite(values, model) for values in columns))
         self._observe(model.rule.diagnoses(answer.probabilities))
         return model, answer
 
@@ -299,7 +203,7 @@ class Predictor:
         self._observe([decision.diagnosis])
         if options.explain == "none":
             return PredictionResult(model, upload, quality, decision)
-        activation = _finite(prediction.activation_map[0], model)
+        activation = require_finite(prediction.activation_map[0], model)
         chosen = decision.ranked if options.explain == "all" else (decision.diagnosis,)
         maps = await self._decoding.run(lambda: draw_maps(activation, chosen))
         return PredictionResult(model, upload, quality, decision, maps)
@@ -336,10 +240,3 @@ def _start_record(
     record.model_version, record.images = model.version, images
     record.engine = model.engine.name
     return record
-
-
-def _finite(values: Floats, model: LoadedModel) -> Floats:
-    """Check that values are finite, as JSON and PNG need; raises EngineError."""
-    if not np.isfinite(values).all():
-        raise EngineError(f"Version {model.version} returned numbers that are not finite.")
-    return values

@@ -29,9 +29,9 @@ from lentigo_inference.audit.records import ModelInUse, Said
 from lentigo_inference.engines.in_turn import at_once
 from lentigo_inference.engines.selection import engine_loader
 from lentigo_inference.serving.decision import referral_reasons
+from lentigo_inference.serving.judgement import judge
 from lentigo_inference.serving.loading import load_options, load_version
 from lentigo_inference.serving.model_slot import LoadedModel
-from lentigo_inference.serving.predictor import judge
 from lentigo_inference.settings import Settings
 
 # With more it would only finish a single image sooner, beside requests that it must not slow.

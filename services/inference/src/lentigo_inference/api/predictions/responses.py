@@ -18,7 +18,7 @@ from lentigo_inference.api.predictions.schemas import (
 from lentigo_inference.observability.identifiers import uuid7
 from lentigo_inference.serving.activation_map import DrawnMap
 from lentigo_inference.serving.decision import Decision, referral_reasons
-from lentigo_inference.serving.predictor import PredictionResult
+from lentigo_inference.serving.judgement import PredictionResult
 
 
 def prediction_response(result: PredictionResult) -> PredictionResponse:

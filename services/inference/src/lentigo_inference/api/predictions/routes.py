@@ -28,7 +28,7 @@ from lentigo_inference.api.requests.disconnect import cancel_on_disconnect
 from lentigo_inference.api.requests.multipart import FIELD
 from lentigo_inference.api.requests.uploads import read_upload, read_uploads
 from lentigo_inference.api.schemas import Problem
-from lentigo_inference.serving.predictor import Explain, PredictionOptions, PredictionResult
+from lentigo_inference.serving.judgement import Explain, PredictionOptions, PredictionResult
 
 router = APIRouter(tags=[PREDICTIONS])
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from lentigo_inference.api.dependencies import AppState
 from lentigo_inference.api.predictions.schemas import PredictionResponse
 from lentigo_inference.audit.records import Served
-from lentigo_inference.serving.predictor import PredictionOptions, PredictionResult
+from lentigo_inference.serving.judgement import PredictionOptions, PredictionResult
 from lentigo_inference.shadow.process import Offer
 
 
