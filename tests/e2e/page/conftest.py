@@ -104,6 +104,14 @@ Visit = Callable[..., "Page"]
 """Opens the page of a service, in a context of its own; the options are those of a context."""
 
 
+@pytest.fixture(scope="module")
+def shipped() -> Iterator[ServiceProcess]:
+    """The service with the version that ships, which has a network for browsers."""
+    with service_process(SHIPPED, LENTIGO_ENGINE="litert") as running:
+        running.logged("model in use")
+        yield running
+
+
 @pytest.fixture
 def service_workers() -> str:
     """Blocked: Playwright may miss requests that it is to answer while a worker takes over.

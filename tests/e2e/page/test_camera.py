@@ -1,4 +1,4 @@
-"""The live camera: advice before the picture, the sharpest of a burst, and let go in time."""
+"""The live camera: from opening it to a picture that is answered, and what may go wrong."""
 
 import base64
 import io
@@ -9,44 +9,20 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from tests.e2e.page.conftest import ARGUMENTS, CHROMIUM, Visit
 from tests.e2e.page.hands import button, predict, scrolls_sideways, violations
+from tests.e2e.page.scenes import HEIGHT, SKIN, WIDTH, far, glaring, good, in_frame, sharpness
 from tests.e2e.service_process import DEADLINE_S, ServiceProcess
-from tests.fakes import lesion_image
-
-WIDTH, HEIGHT = 640, 480
-# Where the frame lies in a video of that size.
-FRAME: Final = (45, 34, 595, 447)
-SKIN: Final = (226, 190, 170)
 
 GOOD: Final = "Focus and light are good."
 
 # Shut whatever happens: the track of the camera, remembered while it is open.
 REMEMBER = "() => { window.seen = document.querySelector('video').srcObject.getVideoTracks()[0]; }"
+
 STATE = "() => window.seen.readyState"
-
-
-def good() -> Image.Image:
-    return lesion_image(5, "mel", (WIDTH, HEIGHT))
-
-
-def far() -> Image.Image:
-    """A lesion that is small in the frame, on skin with its grain."""
-    grain = np.random.default_rng(1).normal(0, 6, (HEIGHT // 4, WIDTH // 4, 1))
-    pixels = np.clip(np.array(SKIN) + grain, 0, 255).astype(np.uint8)
-    image = Image.fromarray(pixels).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-    ImageDraw.Draw(image).ellipse((300, 220, 340, 260), fill=(90, 55, 40))
-    return image
-
-
-def glaring() -> Image.Image:
-    image = good()
-    ImageDraw.Draw(image).ellipse((260, 160, 340, 240), fill="white")
-    return image
-
 
 SCENES: Final[dict[str, Callable[[], Image.Image]]] = {
     GOOD: good,
@@ -162,18 +138,6 @@ def taken_picture(page: Page) -> npt.NDArray[np.float32]:
     )
     png = base64.b64decode(data.partition(",")[2])
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), np.float32)
-
-
-def sharpness(pixels: npt.NDArray[np.float32]) -> float:
-    """Variance of the Laplacian of luma."""
-    luma = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    inner = luma[1:-1, 1:-1]
-    around = luma[:-2, 1:-1] + luma[2:, 1:-1] + luma[1:-1, :-2] + luma[1:-1, 2:]
-    return float((around - 4 * inner).var())
-
-
-def in_frame(image: Image.Image) -> npt.NDArray[np.float32]:
-    return np.asarray(image.crop(FRAME), np.float32)
 
 
 def test_a_picture_is_taken_and_answered_as_a_chosen_one(opened: OpenPage, film: Path) -> None:
@@ -359,83 +323,3 @@ def test_one_of_several_cameras_is_chosen(playwright: Playwright, service: Servi
     assert page.evaluate("() => window.first.readyState") == "ended"
     assert page.evaluate("() => window.seen.getSettings().deviceId") != before
     browser.close()
-
-
-def look(page: Page, image: Image.Image) -> dict[str, Any]:
-    """What `checks.js` and `sharpness.js` say of an image."""
-    rgba = image.resize((224, 224), Image.Resampling.BILINEAR).convert("RGBA").tobytes()
-    found: dict[str, Any] = page.evaluate(
-        """async ([data, width, height]) => {
-            const modules = "/page/modules/camera";
-            const { lookAt, glareShare } = await import(`${modules}/checks.js`);
-            const { lumaOf, varianceOfLaplacian } = await import(`${modules}/sharpness.js`);
-            const bytes = Uint8ClampedArray.from(atob(data), (letter) => letter.charCodeAt(0));
-            return {
-                ...lookAt(bytes, width, height),
-                glare: glareShare(bytes),
-                sharpness: varianceOfLaplacian(lumaOf(bytes), 224, 224),
-            };
-        }""",
-        [base64.b64encode(rgba).decode(), image.width, image.height],
-    )
-    return found
-
-
-def test_sharpness_is_the_variance_of_the_laplacian(module_page: Page) -> None:
-    images = [good().filter(ImageFilter.GaussianBlur(radius)) for radius in (0, 1, 2, 4)]
-    found = [look(module_page, image)["sharpness"] for image in images]
-    expected = [sharpness(np.asarray(image.resize((224, 224), 2), np.float32)) for image in images]
-    assert found == pytest.approx(expected, rel=1e-3)
-    assert found == sorted(found, reverse=True)
-
-
-@pytest.mark.parametrize("share", [0.05, 0.15, 0.4])
-def test_the_extent_of_a_lesion_is_found(module_page: Page, share: float) -> None:
-    image = Image.new("RGB", (400, 300), SKIN)
-    half = (share / np.pi) ** 0.5
-    box = ((0.5 - half) * 400, (0.5 - half) * 300, (0.5 + half) * 400, (0.5 + half) * 300)
-    ImageDraw.Draw(image).ellipse(box, fill=(110, 70, 50))
-    # Hairs and the rim of a lens are no lesion.
-    for x in (40, 150, 330):
-        ImageDraw.Draw(image).line((x, 0, x + 30, 299), fill=(30, 20, 15), width=2)
-    ImageDraw.Draw(image).rectangle((0, 0, 399, 9), fill="black")
-    extent = look(module_page, image)["extent"]
-    assert extent["area"] == pytest.approx(share, rel=0.2)
-    assert extent["width"] == pytest.approx(2 * half, rel=0.15)
-    assert extent["height"] == pytest.approx(2 * half, rel=0.15)
-
-
-def test_plain_skin_has_no_lesion(module_page: Page) -> None:
-    shade = np.linspace(0.75, 1, 224, dtype=np.float32)[:, None, None]
-    grain = np.random.default_rng(3).normal(0, 12, (224, 224, 1))
-    pixels = np.clip(np.array(SKIN) * shade + grain, 0, 255).astype(np.uint8)
-    found = look(module_page, Image.fromarray(np.broadcast_to(pixels, (224, 224, 3)).copy()))
-    assert (found["issue"], found["extent"]) == ("no-lesion", None)
-
-
-def test_only_white_is_glare(module_page: Page) -> None:
-    image = Image.new("RGB", (224, 224), (255, 255, 240))
-    ImageDraw.Draw(image).rectangle((0, 0, 223, 22), fill="white")
-    assert look(module_page, image)["glare"] == pytest.approx(23 / 224)
-
-
-@pytest.mark.parametrize(
-    ("size", "frame"),
-    [
-        ((640, 480), (45, 34, 550, 413)),
-        ((1920, 1080), (341, 76, 1238, 929)),
-        ((480, 640), (34, 165, 413, 310)),
-    ],
-)
-def test_the_frame_lies_in_the_middle(
-    module_page: Page, size: tuple[int, int], frame: tuple[int, int, int, int]
-) -> None:
-    found = module_page.evaluate(
-        """async ([width, height]) => {
-            const { frameIn } = await import("/page/modules/camera/frame.js");
-            const { x, y, width: wide, height: high } = frameIn(width, height);
-            return [x, y, wide, high];
-        }""",
-        list(size),
-    )
-    assert tuple(found) == frame

@@ -1,20 +1,28 @@
-"""Answers on the device: turned on with the service, given with the service gone."""
+"""The page without a network: the same answers on the device itself."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from benchmarks.synthetic.lesion import nevus_jpeg
 from lentigo_contract.imaging.read import read_image
 from lentigo_contract.manifest.engines import GOLDEN_IMAGES, GOLDEN_SEED, Golden, golden_images
 from lentigo_contract.repository.store import ModelStore
 from lentigo_engines.golden_answers import golden_answer
-from tests.e2e.page.conftest import SHIPPED, Visit
+from tests.e2e.page.availability import (
+    ACCEPTED,
+    MODEL,
+    answer_of,
+    kept,
+    open_section,
+    press_keep,
+    turn_on,
+)
+from tests.e2e.page.conftest import Visit
 from tests.e2e.page.hands import (
     button,
     choose,
@@ -39,12 +47,6 @@ from tests.offline_parity import (
     pixels_here,
 )
 
-# A seed of `draw_nevus` that the shipped version accepts.
-ACCEPTED = 4
-
-MODEL = "**/v1/offline/model*"
-PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True}
-
 
 @pytest.fixture
 def service_workers() -> str:
@@ -52,47 +54,7 @@ def service_workers() -> str:
     return "allow"
 
 
-@pytest.fixture(scope="module")
-def shipped() -> Iterator[ServiceProcess]:
-    """The service with the version that ships, which has a network for browsers."""
-    with service_process(SHIPPED, LENTIGO_ENGINE="litert") as running:
-        running.logged("model in use")
-        yield running
-
-
-def open_section(page: Page) -> None:
-    page.get_by_text("Answer without a network").click()
-
-
-def press_keep(page: Page) -> None:
-    open_section(page)
-    page.get_by_role("button", name="Make available offline").click()
-
-
-def turn_on(page: Page) -> None:
-    press_keep(page)
-    expect(page.locator("#offline-body")).to_contain_text("is kept on this device")
-    page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
-
-
-def see_failure(page: Page, text: str) -> None:
-    """It says why, keeps nothing, and can be tried again."""
-    expect(page.locator("#offline-body .problem")).to_contain_text(text)
-    assert kept(page) == []
-    expect(page.get_by_role("button", name="Make available offline")).to_be_enabled()
-
-
-def kept(page: Page) -> list[str]:
-    names: list[str] = page.evaluate("() => caches.keys()")
-    return [name for name in names if name.startswith("lentigo-offline")]
-
-
-def answer_of(page: Page) -> dict[str, Any]:
-    """What "Save as JSON" saves of the selected image."""
-    with page.expect_download() as saved:
-        button(page, "Save as JSON").click()
-    answer: dict[str, Any] = json.loads(saved.value.path().read_text())["answer"]
-    return answer
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True}
 
 
 def test_with_the_service_gone_the_device_gives_the_services_answer(
@@ -319,131 +281,6 @@ def test_removed_it_is_gone_and_nothing_else(visit: Visit, shipped: ServiceProce
     page.context.set_offline(True)
     page.reload()
     expect(page.locator("#model")).to_contain_text("cannot be reached")
-
-
-def test_a_download_that_breaks_off_leaves_nothing(visit: Visit, shipped: ServiceProcess) -> None:
-    page = visit(shipped.url, service_workers="block")
-    page.route(MODEL, lambda route: route.abort("connectionreset"))
-    press_keep(page)
-    see_failure(page, "The download broke off")
-
-
-def test_a_packed_network_that_is_cut_off_is_not_kept(
-    visit: Visit, shipped: ServiceProcess
-) -> None:
-    page = visit(shipped.url, service_workers="block")
-    page.route(MODEL, lambda route: route.fulfill(body=route.fetch().body()[:2_000_000]))
-    press_keep(page)
-    see_failure(page, "The download broke off")
-
-
-def test_a_service_that_packs_nothing_sends_the_network_as_it_is(
-    visit: Visit, shipped: ServiceProcess
-) -> None:
-    page = visit(shipped.url, service_workers="block")
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-
-    def of_an_earlier_service(route: Route) -> None:
-        offer = route.fetch().json()
-        del offer["version"]["file"]["packed"]
-        route.fulfill(json=offer)
-
-    page.route("**/v1/offline", of_an_earlier_service)
-    press_keep(page)
-    expect(page.locator("#offline-body")).to_contain_text("is kept on this device")
-    assert [url for url in asked if "/v1/offline/" in url] == [f"{shipped.url}/v1/offline/model"]
-
-
-def test_another_network_than_was_published_is_not_kept(
-    visit: Visit, shipped: ServiceProcess
-) -> None:
-    page = visit(shipped.url, service_workers="block")
-
-    def changed(route: Route) -> None:
-        content = bytearray(route.fetch().body())
-        content[-5000] ^= 1
-        route.fulfill(body=bytes(content))
-
-    page.route(MODEL, changed)
-    press_keep(page)
-    see_failure(page, "is not what the service published")
-
-
-def test_without_space_nothing_is_kept(visit: Visit, shipped: ServiceProcess) -> None:
-    page = visit(shipped.url)
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("Storage.overrideQuotaForOrigin", {"origin": shipped.url, "quotaSize": 12e6})
-    press_keep(page)
-    see_failure(page, "no space left")
-
-
-def test_where_nothing_may_be_stored_it_says_so(visit: Visit, shipped: ServiceProcess) -> None:
-    page = visit(shipped.url)
-    page.evaluate(
-        """() => {
-          const forbidden = async () => { throw new DOMException("denied", "SecurityError"); };
-          CacheStorage.prototype.open = forbidden;
-        }"""
-    )
-    press_keep(page)
-    see_failure(page, "lets no page keep anything")
-
-
-def test_without_webassembly_it_says_so(visit: Visit, shipped: ServiceProcess) -> None:
-    page = visit(shipped.url, service_workers="block")
-
-    def bereft(route: Route) -> None:
-        if route.request.resource_type == "fetch":
-            return route.continue_()
-        response = route.fetch()
-        return route.fulfill(response=response, body=f"delete self.WebAssembly;{response.text()}")
-
-    page.route("**/page/offline/worker.js", bereft)
-    press_keep(page)
-    see_failure(page, "cannot run the model")
-
-
-def test_a_withdrawn_version_is_no_longer_used(visit: Visit, shipped: ServiceProcess) -> None:
-    page = visit(shipped.url)
-    turn_on(page)
-    page.route("**/v2/repository/index", lambda route: route.fulfill(json=[]))
-    with page.expect_response("**/v2/repository/index"):
-        page.reload()
-    page.locator("body.loaded").wait_for()
-    open_section(page)
-    expect(page.locator("#offline-body")).to_contain_text("was withdrawn by the service")
-    page.context.set_offline(True)
-    page.reload()
-    expect(page.locator("#model")).to_contain_text("cannot be reached")
-
-
-def test_a_newer_version_is_offered(visit: Visit, shipped: ServiceProcess) -> None:
-    page = visit(shipped.url)
-    turn_on(page)
-
-    def newer(route: Route) -> None:
-        offer = route.fetch().json()
-        offer["version"]["model"] |= {"version": "5", "digest": "f" * 64}
-        route.fulfill(json=offer)
-
-    page.route("**/v1/offline", newer)
-    page.reload()
-    page.locator("body.loaded").wait_for()
-    open_section(page)
-    expect(page.locator("#offline-body")).to_contain_text("The service now uses version 5.")
-    page.get_by_role("button", name="Load the newer version").click()
-    expect(page.locator("#offline-body")).to_contain_text("Version 5 is kept on this device")
-    assert len(kept(page)) == 1
-
-
-def test_a_service_that_does_not_offer_it_says_why(visit: Visit) -> None:
-    with service_process(SHIPPED, LENTIGO_ENGINE="litert", LENTIGO_OFFLINE="false") as service:
-        service.logged("model in use")
-        page = visit(service.url)
-        open_section(page)
-        expect(page.locator("#offline-body")).to_contain_text("does not offer it")
-        expect(page.get_by_role("button", name="Make available offline")).to_have_count(0)
 
 
 def test_a_network_as_the_trainer_exports_it_runs_in_the_page(
